@@ -1,0 +1,1 @@
+//! Dockerfile text to typed instructions with spans: no files, no environment.

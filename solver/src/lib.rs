@@ -1,0 +1,1 @@
+//! Acyclic graph of work, its cache keys and its schedule.

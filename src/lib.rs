@@ -1,0 +1,1 @@
+//! The program `rbuild`: joins parser, solver, store, sandbox and registry.

@@ -1,0 +1,1 @@
+//! Blobs, layers, snapshots, images and cache records on disk.
