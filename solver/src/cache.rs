@@ -1,0 +1,45 @@
+//! [`CacheIndex`]: where results are found again. The solver decides *when* to look; the index knows *where*.
+
+use crate::key::CacheKey;
+use crate::miss::MissReason;
+use crate::preimage::Preimage;
+use std::time::Duration;
+
+/// Results by key. Called from several threads, and many processes may share what is behind it.
+pub trait CacheIndex<Output>: Sync {
+    /// How it fails.
+    type Error: std::error::Error + Send + 'static;
+
+    /// The recorded result, if it is there *and whole*.
+    ///
+    /// # Errors
+    /// The index could not be read. Not for a missing or unusable record: that is `None`.
+    fn lookup(&self, key: &CacheKey) -> Result<Option<Output>, Self::Error>;
+
+    /// Takes the right to do this work, unless somebody (another process, another thread) has it: then `None`, and
+    /// the solver asks again until it has it or is cancelled. It looks up once more after taking it.
+    ///
+    /// # Errors
+    /// The right could not be asked for.
+    fn try_claim(&self, key: &CacheKey) -> Result<Option<Box<dyn Claim + '_>>, Self::Error>;
+
+    /// Keeps a result that took so long to make. Returns what to go on with: the same, or an equal one that was
+    /// there before. The claim is held, except for work whose earlier results are not wanted (`Op::cacheable`).
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn record(
+        &self,
+        key: &CacheKey,
+        preimage: &Preimage,
+        output: Output,
+        cost: Duration,
+    ) -> Result<Output, Self::Error>;
+
+    /// Why there is no record: compares with what the step of this name had in an earlier build
+    /// ([`miss::compare`](crate::miss::compare)). `None`: nothing is known.
+    fn explain(&self, name: &str, preimage: &Preimage) -> Option<MissReason>;
+}
+
+/// The right to do one piece of work; dropping it gives it back. A lock of the kernel, so that it dies with its holder.
+pub trait Claim {}

@@ -1,0 +1,332 @@
+//! [`solve`]: makes what the targets need, in two phases.
+//!
+//! 1. **Warm**: on the calling thread, depth first. Every vertex whose inputs are known is asked for its output or its
+//!    cheap key. A vertex that misses or defers stops only what is built on it. All known: done, and no thread was
+//!    started.
+//! 2. **Cold**: [`SolveOptions::prepare`] is called, while the process still has one thread. Then each vertex that is
+//!    ready gets a thread of its own, at most `jobs` at once. The threads send messages; the calling thread alone
+//!    decides what starts next and what counts.
+//!
+//! The first failure, or a cancellation from outside, cancels what runs; nothing new is started, everything that runs
+//! is waited for, and what it says no longer counts.
+
+use crate::cache::CacheIndex;
+use crate::cancel::CancelToken;
+use crate::event::{Event, EventKind};
+use crate::graph::{Graph, VertexId};
+use crate::op::{Op, RunContext};
+use crate::outcome::{Cause, CauseOf, ErrorOf, Failure, Outcome, Solution, SolveError};
+use crate::preimage::Preimage;
+use crate::ready::Ready;
+use crate::vertex::{Finish, Probe, complete, probe};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Instant;
+
+/// How to solve.
+pub struct SolveOptions<'a, E> {
+    /// How many vertices may be worked on at once in the cold phase.
+    pub jobs: NonZeroUsize,
+    /// Called once, on the calling thread, before any other thread exists, and only if not everything is warm: the
+    /// place to enter a namespace.
+    pub prepare: Box<dyn FnOnce() -> Result<(), E> + 'a>,
+    /// Stops it from outside.
+    pub cancel: CancelToken,
+    /// Is told what happens, from the thread on which it happens.
+    pub events: &'a (dyn Fn(Event) + Sync),
+    /// From when [`Event::at`] counts.
+    pub started: Instant,
+}
+
+/// Makes the outputs of `targets`, from the cache where possible.
+///
+/// # Errors
+/// [`SolveError`] says what failed first and what became of every vertex.
+pub fn solve<O: Op, C: CacheIndex<O::Output>>(
+    graph: &Graph<O>,
+    targets: &[VertexId],
+    cache: &C,
+    options: SolveOptions<'_, O::Error>,
+) -> Result<Solution<O::Output>, ErrorOf<O, C>> {
+    let SolveOptions {
+        jobs,
+        prepare,
+        cancel,
+        events,
+        started,
+    } = options;
+    // Ours is cancelled by a failure too; the caller's is left alone.
+    let (cancel, _follows) = cancel.child();
+    let board = Board {
+        outputs: BTreeMap::new(),
+        outcomes: BTreeMap::new(),
+    };
+    let mut solver = Solver {
+        graph,
+        cache,
+        order: graph.order(targets),
+        board,
+        events,
+        started,
+    };
+    let result = solver.warm(&cancel).and_then(|known| {
+        if solver.is_finished() {
+            return Ok(());
+        }
+        prepare().map_err(Failure::Prepare)?;
+        solver.cold(known, jobs, &cancel)
+    });
+    match result {
+        Ok(()) => Ok(solver.solution(targets)),
+        Err(failure) => Err(solver.error(failure)),
+    }
+}
+
+/// The deciding thread: it alone knows all of this.
+struct Solver<'a, O: Op, C> {
+    graph: &'a Graph<O>,
+    cache: &'a C,
+    /// What is needed, inputs first.
+    order: Vec<VertexId>,
+    board: Board<O::Output>,
+    events: &'a (dyn Fn(Event) + Sync),
+    started: Instant,
+}
+
+/// What is known so far.
+struct Board<T> {
+    outputs: BTreeMap<VertexId, T>,
+    outcomes: BTreeMap<VertexId, Outcome>,
+}
+
+/// What the deciding thread is told.
+enum Message<T, E> {
+    Finished(VertexId, Result<Finish<T>, E>),
+    Cancelled,
+}
+
+type FailureOf<O, C> = Failure<<O as Op>::Error, <C as CacheIndex<<O as Op>::Output>>::Error>;
+type MessageOf<O, C> = Message<<O as Op>::Output, CauseOf<O, C>>;
+
+impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
+    /// The warm phase. Returns the pre-images of what missed.
+    fn warm(&mut self, cancel: &CancelToken) -> Result<BTreeMap<VertexId, Preimage>, FailureOf<O, C>> {
+        let mut known = BTreeMap::new();
+        for vertex in self.order.clone() {
+            if cancel.is_cancelled() {
+                return Err(Failure::Interrupted);
+            }
+            let Some(inputs) = self.inputs(vertex) else {
+                continue;
+            };
+            match guard(|| probe(self.graph.op(vertex), &inputs, self.cache)) {
+                Ok(Probe::Done(finish)) => self.settle(vertex, finish),
+                Ok(Probe::Cold(preimage)) => known.extend(preimage.map(|preimage| (vertex, preimage))),
+                Err(cause) => return Err(self.fail(vertex, cause)),
+            }
+        }
+        Ok(known)
+    }
+
+    /// The cold phase: everything that the warm one left.
+    fn cold(
+        &mut self,
+        mut known: BTreeMap<VertexId, Preimage>,
+        jobs: NonZeroUsize,
+        cancel: &CancelToken,
+    ) -> Result<(), FailureOf<O, C>> {
+        let todo = self
+            .order
+            .iter()
+            .filter(|vertex| !self.board.outputs.contains_key(vertex));
+        let mut ready = Ready::new(todo.map(|vertex| (*vertex, self.graph.inputs(*vertex))));
+        let (sender, messages) = channel::<MessageOf<O, C>>();
+        let wake = sender.clone();
+        let _wakes = cancel.subscribe(move || drop(wake.send(Message::Cancelled)));
+        let mut failure = None;
+        thread::scope(|scope| {
+            // Should this thread unwind (a listener of events may panic), the scope waits for all that runs.
+            let _stop = CancelOnDrop(cancel);
+            let mut running = 0;
+            loop {
+                if failure.is_none() && cancel.is_cancelled() {
+                    failure = Some(Failure::Interrupted);
+                }
+                while failure.is_none()
+                    && running < jobs.get()
+                    && let Some(vertex) = ready.pop()
+                {
+                    let work = Work {
+                        op: self.graph.op(vertex),
+                        inputs: self.inputs(vertex).unwrap_or_default(),
+                        known: known.remove(&vertex),
+                        cache: self.cache,
+                        context: RunContext::new(vertex, cancel, self.events, self.started),
+                    };
+                    let sender = sender.clone();
+                    let worker = thread::Builder::new().name(format!("vertex {vertex}"));
+                    match worker.spawn_scoped(scope, move || work.go(&sender)) {
+                        Ok(_) => running += 1,
+                        Err(_) if running > 0 => {
+                            // Short of threads: go on with those that there are.
+                            ready.put_back(vertex);
+                            break;
+                        }
+                        Err(error) => failure = Some(self.fail(vertex, Cause::Thread(error))),
+                    }
+                }
+                if running == 0 {
+                    break;
+                }
+                let Ok(message) = messages.recv() else { break };
+                let Message::Finished(vertex, result) = message else {
+                    continue;
+                };
+                running -= 1;
+                match result {
+                    Ok(finish) => {
+                        let cancelled = matches!(finish, Finish::Cancelled);
+                        self.settle(vertex, finish);
+                        if !cancelled {
+                            ready.done(vertex);
+                        }
+                    }
+                    // What fails after the first failure fails because it was stopped.
+                    Err(_) if cancel.is_cancelled() => self.settle(vertex, Finish::Cancelled),
+                    Err(cause) => {
+                        failure = Some(self.fail(vertex, cause));
+                        cancel.cancel();
+                    }
+                }
+            }
+        });
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// The outputs of a vertex's inputs, if all are known.
+    fn inputs(&self, vertex: VertexId) -> Option<Vec<O::Output>> {
+        self.graph
+            .inputs(vertex)
+            .iter()
+            .map(|input| self.board.outputs.get(input).cloned())
+            .collect()
+    }
+
+    fn settle(&mut self, vertex: VertexId, finish: Finish<O::Output>) {
+        let (event, outcome, output) = match finish {
+            Finish::Resolved(output) => (EventKind::Resolved, Outcome::Resolved, Some(output)),
+            Finish::Cached(key, output) => (EventKind::Cached { key }, Outcome::Cached { key }, Some(output)),
+            Finish::Ran {
+                key,
+                cost,
+                reason,
+                output,
+            } => (
+                EventKind::Completed { cost },
+                Outcome::Ran { key, cost, reason },
+                Some(output),
+            ),
+            Finish::Cancelled => (EventKind::Cancelled, Outcome::Cancelled, None),
+        };
+        self.board.outputs.extend(output.map(|output| (vertex, output)));
+        self.board.outcomes.insert(vertex, outcome);
+        self.emit(vertex, event);
+    }
+
+    fn fail(&mut self, vertex: VertexId, cause: CauseOf<O, C>) -> FailureOf<O, C> {
+        self.board.outcomes.insert(vertex, Outcome::Failed);
+        self.emit(
+            vertex,
+            EventKind::Failed {
+                message: cause.to_string(),
+            },
+        );
+        Failure::Vertex {
+            vertex,
+            name: self.graph.op(vertex).name().to_owned(),
+            cause,
+        }
+    }
+
+    fn emit(&self, vertex: VertexId, kind: EventKind) {
+        (self.events)(Event {
+            vertex,
+            at: self.started.elapsed(),
+            kind,
+        });
+    }
+
+    fn is_finished(&self) -> bool {
+        self.board.outputs.len() == self.order.len()
+    }
+
+    fn solution(self, targets: &[VertexId]) -> Solution<O::Output> {
+        let Board {
+            outputs: all,
+            outcomes,
+        } = self.board;
+        let outputs = targets
+            .iter()
+            .filter_map(|target| all.get(target).cloned())
+            .collect();
+        Solution {
+            outputs,
+            all,
+            outcomes,
+        }
+    }
+
+    fn error(self, failure: FailureOf<O, C>) -> ErrorOf<O, C> {
+        let mut outcomes = self.board.outcomes;
+        for vertex in self.order {
+            outcomes.entry(vertex).or_insert(Outcome::Cancelled);
+        }
+        SolveError { failure, outcomes }
+    }
+}
+
+/// What a worker thread is given.
+struct Work<'a, O: Op, C> {
+    op: &'a O,
+    inputs: Vec<O::Output>,
+    known: Option<Preimage>,
+    cache: &'a C,
+    context: RunContext<'a>,
+}
+
+impl<O: Op, C: CacheIndex<O::Output>> Work<'_, O, C> {
+    fn go(self, sender: &Sender<MessageOf<O, C>>) {
+        let result = guard(|| {
+            self.context.emit(EventKind::Started);
+            complete(self.op, &self.inputs, self.known, self.cache, &self.context)
+        });
+        // The deciding thread listens until the last worker has spoken.
+        let _ = sender.send(Message::Finished(self.context.vertex(), result));
+    }
+}
+
+/// Turns a panic into an error: a worker that dies silently would leave the deciding thread waiting for ever.
+fn guard<T, E, C>(work: impl FnOnce() -> Result<T, Cause<E, C>>) -> Result<T, Cause<E, C>>
+where
+    E: std::error::Error,
+    C: std::error::Error,
+{
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        Err(Cause::Panicked(
+            text.unwrap_or_else(|| "panic without words".to_owned()),
+        ))
+    })
+}
+
+struct CancelOnDrop<'a>(&'a CancelToken);
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

@@ -1,0 +1,162 @@
+//! What is done with one vertex in each phase: find its key, look it up, run it, record it. No schedule here.
+
+use crate::cache::{CacheIndex, Claim};
+use crate::event::EventKind;
+use crate::key::CacheKey;
+use crate::miss::MissReason;
+use crate::op::{Effort, Op, RunContext};
+use crate::outcome::{Cause, CauseOf};
+use crate::preimage::Preimage;
+use std::time::{Duration, Instant};
+
+/// How a vertex came to its output.
+pub(crate) enum Finish<T> {
+    Resolved(T),
+    Cached(CacheKey, T),
+    Ran {
+        key: Option<CacheKey>,
+        cost: Duration,
+        reason: Option<MissReason>,
+        output: T,
+    },
+    /// Stopped before it had an output that counts.
+    Cancelled,
+}
+
+/// What the warm phase found out about a vertex.
+pub(crate) enum Probe<T> {
+    Done(Finish<T>),
+    /// It must be looked at again in the cold phase; its pre-image, if that is known already.
+    Cold(Option<Preimage>),
+}
+
+/// The warm phase: an output without work, or nothing.
+pub(crate) fn probe<O: Op, C: CacheIndex<O::Output>>(
+    op: &O,
+    inputs: &[O::Output],
+    cache: &C,
+) -> Result<Probe<O::Output>, CauseOf<O, C>> {
+    if let Some(output) = op.quick(inputs).map_err(Cause::Op)? {
+        return Ok(Probe::Done(Finish::Resolved(output)));
+    }
+    if !op.cacheable() {
+        return Ok(Probe::Cold(None));
+    }
+    let Some(preimage) = op.preimage(inputs, Effort::Cheap).map_err(Cause::Op)? else {
+        return Ok(Probe::Cold(None));
+    };
+    let key = preimage.key();
+    Ok(match cache.lookup(&key).map_err(Cause::Cache)? {
+        Some(output) => Probe::Done(Finish::Cached(key, output)),
+        None => Probe::Cold(Some(preimage)),
+    })
+}
+
+/// The cold phase: an output by whatever it takes. `known` is the pre-image if the warm phase found it and missed.
+pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
+    op: &O,
+    inputs: &[O::Output],
+    known: Option<Preimage>,
+    cache: &C,
+    context: &RunContext<'_>,
+) -> Result<Finish<O::Output>, CauseOf<O, C>> {
+    let already_missed = known.is_some();
+    let preimage = match known {
+        Some(preimage) => Some(preimage),
+        None => {
+            if let Some(output) = op.quick(inputs).map_err(Cause::Op)? {
+                return Ok(Finish::Resolved(output));
+            }
+            op.preimage(inputs, Effort::Full).map_err(Cause::Op)?
+        }
+    };
+    let Some(preimage) = preimage else {
+        return Ok(match run(op, inputs, context)? {
+            Some((output, cost)) => Finish::Ran {
+                key: None,
+                cost,
+                reason: None,
+                output,
+            },
+            None => Finish::Cancelled,
+        });
+    };
+    let key = preimage.key();
+    let lookup = || cache.lookup(&key).map_err(Cause::Cache);
+    let mut reason = MissReason::NoCache;
+    let mut _claim = None;
+    if op.cacheable() {
+        if !already_missed && let Some(output) = lookup()? {
+            return Ok(Finish::Cached(key, output));
+        }
+        _claim = claim::<O, C>(cache, &key, context)?;
+        if _claim.is_none() {
+            return Ok(Finish::Cancelled);
+        }
+        // Whoever had the claim before has perhaps just recorded it.
+        if let Some(output) = lookup()? {
+            return Ok(Finish::Cached(key, output));
+        }
+        reason = cache
+            .explain(op.name(), &preimage)
+            .unwrap_or(MissReason::FirstTime);
+    }
+    context.emit(EventKind::Missed(reason.clone()));
+    let Some((output, cost)) = run(op, inputs, context)? else {
+        return Ok(Finish::Cancelled);
+    };
+    let output = cache
+        .record(&key, &preimage, output, cost)
+        .map_err(Cause::Cache)?;
+    Ok(Finish::Ran {
+        key: Some(key),
+        cost,
+        reason: Some(reason),
+        output,
+    })
+}
+
+/// An output and what it took to make; `None`: cancelled.
+type Timed<T> = Option<(T, Duration)>;
+
+/// Runs the op. `None`: cancelled, before it began or while it ran, so that what it says does not count.
+fn run<O: Op, C: std::error::Error>(
+    op: &O,
+    inputs: &[O::Output],
+    context: &RunContext<'_>,
+) -> Result<Timed<O::Output>, Cause<O::Error, C>> {
+    if context.cancel.is_cancelled() {
+        return Ok(None);
+    }
+    let begin = Instant::now();
+    let result = op.run(inputs, context);
+    let cost = begin.elapsed();
+    if context.cancel.is_cancelled() {
+        return Ok(None);
+    }
+    Ok(Some((result.map_err(Cause::Op)?, cost)))
+}
+
+/// Asks for the claim until it is there; `None`: cancelled while waiting.
+fn claim<'c, O: Op, C: CacheIndex<O::Output>>(
+    cache: &'c C,
+    key: &CacheKey,
+    context: &RunContext<'_>,
+) -> Result<Option<Box<dyn Claim + 'c>>, CauseOf<O, C>> {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(20);
+    let mut pause = SHORTEST;
+    let mut told = false;
+    loop {
+        if let Some(claim) = cache.try_claim(key).map_err(Cause::Cache)? {
+            return Ok(Some(claim));
+        }
+        if !std::mem::replace(&mut told, true) {
+            context.emit(EventKind::Waiting);
+        }
+        if context.cancel.wait_timeout(pause) {
+            return Ok(None);
+        }
+        pause = (pause * 2).min(LONGEST);
+    }
+}
