@@ -1,5 +1,21 @@
 //! Blobs, layers, snapshots, images and cache records on disk.
 
+pub mod blob;
+pub mod buildlog;
 pub mod digest;
+mod error;
+mod filesystem;
+pub mod image;
+pub mod lock;
 pub mod manifest;
+pub mod memo;
+pub mod records;
+mod remove;
+mod store;
+mod tmp;
 pub mod tree;
+
+pub use error::{StoreError, Unsuitable};
+pub use filesystem::Need;
+pub use store::{LAYOUT_VERSION, Store};
+pub use tmp::{Swept, TmpDir};

@@ -1,0 +1,146 @@
+//! Which file system the store is on, and whether it can hold one.
+//!
+//! Not here: what the sandbox can mount (the sandbox probes that itself).
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::XattrFlags;
+use rustix::io::Errno;
+
+use crate::error::{IoContext, StoreError, Unsuitable};
+
+/// The marker on the store's root: reading it back is the cheapest proof that user xattrs work here.
+const MARKER: &str = "user.rbuild.store";
+
+/// What the snapshots in this store need from the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Overlay snapshots: user xattrs, and not on an overlay itself.
+    Overlay,
+    /// Copied snapshots: any local, writable file system with user xattrs.
+    Copy,
+}
+
+/// `f_type` of statfs(2) → name, from `linux/magic.h` and statfs(2).
+fn name_of(magic: u64) -> &'static str {
+    match magic {
+        0xEF53 => "ext4",
+        0x0102_1994 => "tmpfs",
+        0x794C_7630 => "overlay",
+        0x5846_5342 => "xfs",
+        0x9123_683E => "btrfs",
+        0xF2F5_2010 => "f2fs",
+        0x2FC1_2FC1 => "zfs",
+        0x6969 => "nfs",
+        0x517B => "smb",
+        0xFE53_4D42 => "smb2",
+        0xFF53_4D42 => "cifs",
+        0x00C3_6400 => "ceph",
+        0x0102_1997 => "9p",
+        0x6573_5546 => "fuse",
+        0x4D44 => "vfat",
+        0x2011_BAB0 => "exfat",
+        0x8584_58F6 => "ramfs",
+        0x7371_7368 => "squashfs",
+        0x9660 => "isofs",
+        _ => "unknown",
+    }
+}
+
+/// Judges a file system by its `f_type` and mount flags alone.
+fn judge(magic: u64, read_only: bool, need: Need) -> Result<(), Unsuitable> {
+    let name = name_of(magic);
+    if read_only {
+        return Err(Unsuitable::ReadOnly);
+    }
+    match name {
+        "nfs" | "smb" | "smb2" | "cifs" | "ceph" | "9p" => Err(Unsuitable::Network(name)),
+        "overlay" if need == Need::Overlay => Err(Unsuitable::Overlay),
+        _ => Ok(()),
+    }
+}
+
+/// Checks an existing store root: three cheap system calls when all is well.
+pub(crate) fn check(root: &Path, need: Need) -> Result<(), StoreError> {
+    let unsuitable = |problem| StoreError::Unsuitable {
+        root: root.to_owned(),
+        problem,
+    };
+    let stat = rustix::fs::statfs(root).at("examine", root)?;
+    let magic = stat.f_type as u64 & 0xFFFF_FFFF;
+    // ST_RDONLY is 1 in statfs(2)'s f_flags.
+    let read_only = stat.f_flags as u64 & 1 != 0;
+    judge(magic, read_only, need).map_err(unsuitable)?;
+    let mut value = [0_u8; 1];
+    match rustix::fs::getxattr(root, MARKER, &mut value) {
+        Ok(_) => Ok(()),
+        Err(Errno::NODATA) => mark(root).map_err(|error| match error {
+            Errno::NOTSUP => unsuitable(Unsuitable::NoUserXattr(name_of(magic))),
+            Errno::ROFS => unsuitable(Unsuitable::ReadOnly),
+            other => StoreError::from_io("set an extended attribute on", root, other.into()),
+        }),
+        Err(Errno::NOTSUP) => Err(unsuitable(Unsuitable::NoUserXattr(name_of(magic)))),
+        Err(other) => Err(StoreError::from_io(
+            "read an extended attribute of",
+            root,
+            other.into(),
+        )),
+    }
+}
+
+fn mark(root: &Path) -> Result<(), Errno> {
+    rustix::fs::setxattr(root, MARKER, b"1", XattrFlags::empty())
+}
+
+/// Refuses a root that another user owns, who could change what is in it under us.
+pub(crate) fn check_owner(root: &Path) -> Result<(), StoreError> {
+    let owner = std::fs::metadata(root).at("examine", root)?.uid();
+    let caller = rustix::process::geteuid().as_raw();
+    // Inside a user namespace the caller may be uid 0 over files of the overflow id or of a mapped one: root of
+    // its namespace may use whatever the kernel lets it use.
+    if owner != caller && caller != 0 {
+        return Err(StoreError::Unsuitable {
+            root: root.to_owned(),
+            problem: Unsuitable::Owner { owner, caller },
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_and_overlay_and_read_only_are_refused() {
+        assert_eq!(judge(0x6969, false, Need::Copy), Err(Unsuitable::Network("nfs")));
+        assert_eq!(
+            judge(0xFF53_4D42, false, Need::Overlay),
+            Err(Unsuitable::Network("cifs"))
+        );
+        assert_eq!(judge(0x794C_7630, false, Need::Overlay), Err(Unsuitable::Overlay));
+        assert_eq!(judge(0x794C_7630, false, Need::Copy), Ok(()));
+        assert_eq!(judge(0xEF53, true, Need::Overlay), Err(Unsuitable::ReadOnly));
+        assert_eq!(judge(0xEF53, false, Need::Overlay), Ok(()));
+        assert_eq!(judge(0x1234_5678, false, Need::Overlay), Ok(()));
+    }
+
+    #[test]
+    fn a_file_system_without_user_xattrs_is_refused() {
+        // proc has no user xattrs, exists everywhere and needs no privilege to look at.
+        let error = check(Path::new("/proc/self"), Need::Overlay).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            matches!(
+                error,
+                StoreError::Unsuitable {
+                    problem: Unsuitable::NoUserXattr(_) | Unsuitable::ReadOnly,
+                    ..
+                }
+            ),
+            "{text}"
+        );
+        assert!(text.contains("`/proc/self` cannot hold the store"), "{text}");
+    }
+}

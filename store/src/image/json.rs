@@ -1,0 +1,52 @@
+//! JSON documents of images: a size limit when reading, sorted keys when writing.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::image::ImageError;
+
+/// Reads a document of at most `limit` bytes.
+pub(crate) fn parse<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    limit: u64,
+) -> Result<T, ImageError> {
+    if bytes.len() as u64 > limit {
+        return Err(ImageError::TooLarge {
+            what: what.to_owned(),
+            limit,
+        });
+    }
+    serde_json::from_slice(bytes).map_err(|error| ImageError::Invalid {
+        what,
+        detail: error.to_string(),
+    })
+}
+
+/// Writes a document without white space, keys sorted at every depth.
+pub(crate) fn write<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, ImageError> {
+    serde_json::to_value(value)
+        .and_then(|value| serde_json::to_vec(&sorted(value)))
+        .map_err(|error| ImageError::Invalid {
+            what,
+            detail: error.to_string(),
+        })
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        Value::Object(fields) => {
+            let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
+            fields.sort_by(|one, other| one.0.cmp(&other.0));
+            Value::Object(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name, sorted(value)))
+                    .collect::<Map<_, _>>(),
+            )
+        }
+        other => other,
+    }
+}

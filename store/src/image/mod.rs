@@ -1,0 +1,272 @@
+//! Images: their documents, their records and tags in the store, and the archives they come from and go to.
+//!
+//! Not here: the content of layers (`layer`), registries, and what a reference means.
+
+mod config;
+mod error;
+mod json;
+pub mod manifest;
+pub mod media_type;
+mod platform;
+mod record;
+mod tags;
+
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::error::StoreError;
+use crate::store::{Store, list_dir, read_if_there, remove_if_there};
+
+pub use config::{CONFIG_LIMIT, ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
+pub use error::ImageError;
+pub use manifest::{Descriptor, Document, Index, Manifest};
+pub use media_type::{LayerCompression, MediaTypes};
+pub use platform::Platform;
+pub use record::{IMAGE_VERSION, ImageLayer, ImageRecord, LayerSource};
+
+/// Fewest digits of an image id that are taken for one.
+const PREFIX_MIN: usize = 4;
+
+/// A name and the image it points to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    /// The name, as it was given to [`Images::tag`].
+    pub name: String,
+    /// The image id.
+    pub id: Digest,
+}
+
+/// Access to the images of one store.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    store: &'a Store,
+}
+
+impl<'a> Images<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Images { store }
+    }
+
+    fn record_path(&self, id: &Digest) -> PathBuf {
+        self.store.path("images").join(format!("{}.json", id.to_hex()))
+    }
+
+    fn tag_path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        Ok(self.store.path("tags").join(tags::escape(name)?))
+    }
+
+    /// Stores an image record. Hold a [`BlobPin`](crate::lock::BlobPin) and a lease on its snapshot meanwhile.
+    ///
+    /// A record that is there already is kept as it is when both are the same image and the new one knows no more:
+    /// building the same image again changes nothing.
+    pub fn put(&self, record: &ImageRecord) -> Result<(), ImageError> {
+        record.parse_config()?;
+        if Digest::of(record.config.as_bytes()) != record.id {
+            return Err(ImageError::Invalid {
+                what: "image config",
+                detail: "it is not the image's".to_owned(),
+            });
+        }
+        let _lock = self.store.locks().images()?;
+        if let Some(old) = self.get(&record.id)? {
+            let unchanged = ImageRecord {
+                created: record.created,
+                ..old
+            } == *record;
+            if unchanged {
+                return Ok(());
+            }
+        }
+        let bytes = json::write("image record", record)?;
+        Ok(self.store.write_file(&self.record_path(&record.id), &bytes)?)
+    }
+
+    /// The record of an image id. A damaged one is an error, since tags may depend on it.
+    pub fn get(&self, id: &Digest) -> Result<Option<ImageRecord>, StoreError> {
+        let path = self.record_path(id);
+        let Some(bytes) = read_if_there(&path)? else {
+            return Ok(None);
+        };
+        let corrupt = |detail: String| StoreError::Corrupt {
+            what: "image record",
+            path: path.clone(),
+            detail,
+        };
+        let record: ImageRecord =
+            serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
+        if record.version != IMAGE_VERSION {
+            return Err(corrupt(format!("its version is {}", record.version)));
+        }
+        if record.id != *id || Digest::of(record.config.as_bytes()) != *id {
+            return Err(corrupt("its config is not the image's".to_owned()));
+        }
+        Ok(Some(record))
+    }
+
+    /// Points `name` to an image that is in the store. Returns the image it pointed to before, if another.
+    pub fn tag(&self, name: &str, id: &Digest) -> Result<Option<Digest>, StoreError> {
+        let path = self.tag_path(name)?;
+        let before = self
+            .read_tag(&path)?
+            .filter(|tag| tag.name == name)
+            .map(|tag| tag.id);
+        if before == Some(*id) && self.record_path(id).exists() {
+            return Ok(None);
+        }
+        let _lock = self.store.locks().images()?;
+        if !self.record_path(id).exists() {
+            return Err(StoreError::NoSuchImage(id.to_string()));
+        }
+        self.store
+            .write_file(&path, format!("{id}\n{name}\n").as_bytes())?;
+        Ok(before.filter(|before| before != id))
+    }
+
+    /// Removes a name. Returns the image it pointed to, `None` when there was no such name.
+    pub fn untag(&self, name: &str) -> Result<Option<Digest>, StoreError> {
+        let _lock = self.store.locks().images()?;
+        let path = self.tag_path(name)?;
+        let tag = self.read_tag(&path)?;
+        remove_if_there(&path)?;
+        Ok(tag.map(|tag| tag.id))
+    }
+
+    /// Removes the record of an image and every name of it. Its blobs and snapshots stay until they are pruned.
+    /// Returns the names that were removed, `None` when there was no such image.
+    pub fn remove(&self, id: &Digest) -> Result<Option<Vec<String>>, StoreError> {
+        let _lock = self.store.locks().images()?;
+        let mut names = Vec::new();
+        for tag in self.tags()?.into_iter().filter(|tag| tag.id == *id) {
+            remove_if_there(&self.tag_path(&tag.name)?)?;
+            names.push(tag.name);
+        }
+        Ok(remove_if_there(&self.record_path(id))?.then_some(names))
+    }
+
+    /// The image that a name points to: one `open`, however many images there are.
+    pub fn resolve_tag(&self, name: &str) -> Result<Option<Digest>, StoreError> {
+        match self.tag_path(name) {
+            Ok(path) => Ok(self
+                .read_tag(&path)?
+                .filter(|tag| tag.name == name)
+                .map(|tag| tag.id)),
+            Err(StoreError::BadName { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The image that the user means: a name, an image id (`sha256:` or not), the digest of its manifest, or the
+    /// beginning of an id (at least four digits) when only one fits.
+    pub fn lookup(&self, wanted: &str) -> Result<ImageRecord, StoreError> {
+        if let Some(id) = self.resolve_tag(wanted)?
+            && let Some(record) = self.get(&id)?
+        {
+            return Ok(record);
+        }
+        let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+        let missing = || StoreError::NoSuchImage(wanted.to_owned());
+        if let Ok(digest) = Digest::from_hex(hex) {
+            if let Some(record) = self.get(&digest)? {
+                return Ok(record);
+            }
+            return self.by_manifest(&digest)?.ok_or_else(missing);
+        }
+        if hex.len() < PREFIX_MIN || !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(missing());
+        }
+        let fits: Vec<Digest> = self
+            .ids()?
+            .into_iter()
+            .filter(|id| id.to_hex().starts_with(hex))
+            .collect();
+        match fits.as_slice() {
+            [] => Err(missing()),
+            [id] => self.get(id)?.ok_or_else(missing),
+            several => Err(StoreError::AmbiguousImage {
+                prefix: wanted.to_owned(),
+                ids: several.iter().take(10).map(Digest::to_string).collect(),
+            }),
+        }
+    }
+
+    /// The image with this manifest digest. Looks at every record, so only for what no name answers.
+    pub fn by_manifest(&self, digest: &Digest) -> Result<Option<ImageRecord>, StoreError> {
+        for id in self.ids()? {
+            if let Ok(Some(record)) = self.get(&id)
+                && record
+                    .manifest
+                    .as_ref()
+                    .is_some_and(|manifest| manifest.digest == *digest)
+            {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The ids of all images, sorted.
+    pub fn ids(&self) -> Result<Vec<Digest>, StoreError> {
+        let names = list_dir(&self.store.path("images"))?;
+        Ok(names
+            .iter()
+            .filter_map(|name| Digest::from_hex(name.strip_suffix(".json")?).ok())
+            .collect())
+    }
+
+    /// All names, sorted.
+    pub fn tags(&self) -> Result<Vec<Tag>, StoreError> {
+        let dir = self.store.path("tags");
+        let mut tags = Vec::new();
+        for name in list_dir(&dir)? {
+            tags.extend(self.read_tag(&dir.join(name))?);
+        }
+        tags.sort();
+        Ok(tags)
+    }
+
+    /// All images with their names, newest first. Damaged records are left out (`store check` reports them).
+    pub fn list(&self) -> Result<Vec<(ImageRecord, Vec<String>)>, StoreError> {
+        let tags = self.tags()?;
+        let mut images = Vec::new();
+        for id in self.ids()? {
+            match self.get(&id) {
+                Ok(Some(record)) => {
+                    let names = tags
+                        .iter()
+                        .filter(|tag| tag.id == id)
+                        .map(|tag| tag.name.clone())
+                        .collect();
+                    images.push((record, names));
+                }
+                Ok(None) | Err(StoreError::Corrupt { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        images.sort_by(|one, other| {
+            other
+                .0
+                .created
+                .cmp(&one.0.created)
+                .then(one.0.id.cmp(&other.0.id))
+        });
+        Ok(images)
+    }
+
+    /// `None` for a file that is not there or that a power loss tore: the name is then free.
+    fn read_tag(&self, path: &std::path::Path) -> Result<Option<Tag>, StoreError> {
+        let Some(bytes) = read_if_there(path)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines = text.lines();
+        let id = lines.next().and_then(|line| line.parse().ok());
+        let name = lines.next();
+        Ok(id.zip(name).map(|(id, name)| Tag {
+            name: name.to_owned(),
+            id,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

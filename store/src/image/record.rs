@@ -1,0 +1,127 @@
+//! [`ImageRecord`]: what the store knows about an image. Its name is the digest of its config.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{DiffId, Digest, SnapshotId};
+use crate::image::ImageError;
+use crate::image::config::ImageConfig;
+use crate::image::manifest::Descriptor;
+
+/// Version of the image record format.
+pub const IMAGE_VERSION: u32 = 1;
+
+/// An image in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// [`IMAGE_VERSION`].
+    pub version: u32,
+    /// The image id: digest of [`config`](Self::config).
+    pub id: Digest,
+    /// The config's exact bytes (JSON, so always text).
+    pub config: String,
+    /// The manifest it came with, whose blob is in the store; absent for an image built here and not yet exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Descriptor>,
+    /// The root filesystem: all layers flattened, or the top of a chain. Absent for an image without layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotId>,
+    /// The layers, lowest first: as many as the config has diff ids.
+    pub layers: Vec<ImageLayer>,
+    /// When it came into the store, in seconds since 1970.
+    pub created: u64,
+}
+
+/// A layer of an image and where its bytes can be had.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageLayer {
+    /// Digest of its uncompressed tar.
+    pub diff_id: DiffId,
+    /// Where its bytes come from.
+    pub source: LayerSource,
+}
+
+/// Where the bytes of a layer come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerSource {
+    /// Built here: the tar is made again from the snapshot's manifest.
+    Snapshot {
+        /// Which snapshot.
+        id: SnapshotId,
+        /// Bytes of the uncompressed tar.
+        size: u64,
+        /// `SOURCE_DATE_EPOCH` the tar was made with: later times are clamped to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<i64>,
+    },
+    /// Pulled or loaded: the blob as it came.
+    Blob(Box<Descriptor>),
+}
+
+impl ImageRecord {
+    /// A record for `config`, checked against it.
+    pub fn new(
+        config: &[u8],
+        manifest: Option<Descriptor>,
+        snapshot: Option<SnapshotId>,
+        layers: Vec<ImageLayer>,
+        created: u64,
+    ) -> Result<ImageRecord, ImageError> {
+        let text = String::from_utf8(config.to_vec()).map_err(|_| ImageError::Invalid {
+            what: "image config",
+            detail: "it is not UTF-8".to_owned(),
+        })?;
+        let id = Digest::of(config);
+        let record = ImageRecord {
+            version: IMAGE_VERSION,
+            id,
+            config: text,
+            manifest,
+            snapshot,
+            layers,
+            created,
+        };
+        record.parse_config()?;
+        Ok(record)
+    }
+
+    /// The config as a structure. Fails if layers and diff ids do not agree.
+    pub fn parse_config(&self) -> Result<ImageConfig, ImageError> {
+        let config = ImageConfig::parse(self.config.as_bytes())?;
+        let diff_ids = &config.rootfs.diff_ids;
+        if diff_ids.len() != self.layers.len() {
+            return Err(ImageError::LayerCount {
+                layers: self.layers.len(),
+                diff_ids: diff_ids.len(),
+            });
+        }
+        for (layer, diff_id) in self.layers.iter().zip(diff_ids) {
+            if layer.diff_id != *diff_id {
+                let detail = format!("it lists layer {diff_id} where the image has {}", layer.diff_id);
+                return Err(ImageError::Invalid {
+                    what: "image config",
+                    detail,
+                });
+            }
+        }
+        Ok(config)
+    }
+
+    /// Every blob it needs: the manifest, and the layers that cannot be made again.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let layers = self.layers.iter().filter_map(|layer| match &layer.source {
+            LayerSource::Blob(descriptor) => Some(descriptor.as_ref()),
+            LayerSource::Snapshot { .. } => None,
+        });
+        self.manifest.iter().chain(layers)
+    }
+
+    /// Every snapshot it needs: its root filesystem, and those that its layers are made from. Parents not counted.
+    pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
+        let layers = self.layers.iter().filter_map(|layer| match &layer.source {
+            LayerSource::Snapshot { id, .. } => Some(id),
+            LayerSource::Blob(_) => None,
+        });
+        self.snapshot.iter().chain(layers)
+    }
+}

@@ -1,0 +1,391 @@
+//! [`Store`]: the handle on one store directory. Where each part lives, how a file gets in (written under `tmp/`,
+//! then renamed), and the first look at a new directory.
+//!
+//! Not here: what the parts mean. Each has its own file: blobs, images, records, locks, snapshots.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::blob::Blobs;
+use crate::buildlog::Builds;
+use crate::error::{IoContext, StoreError};
+use crate::filesystem::{self, Need};
+use crate::image::Images;
+use crate::lock::Locks;
+use crate::records::Records;
+use crate::tmp::TmpDir;
+
+/// The layout this program reads and writes. Another one is refused, never converted silently.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// Every directory of the layout, created once when the store is made.
+const LAYOUT: &[&str] = &[
+    "blobs",
+    "blobs/sha256",
+    "builds",
+    "builds/latest",
+    "cache-mounts",
+    "compressed",
+    "content",
+    "diffids",
+    "images",
+    "locks",
+    "locks/cache-mounts",
+    "locks/keys",
+    "locks/snapshots",
+    "logs",
+    "memo",
+    "records",
+    "records/trees",
+    "snapshots",
+    "stubs",
+    "tags",
+    "tmp",
+];
+
+/// A store directory that was opened. Cheap to clone; usable from several threads.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    boot_id: String,
+    /// Where small metadata files are born; made when the first one is written.
+    nursery: Mutex<Option<Arc<TmpDir>>>,
+    serial: AtomicU64,
+}
+
+impl Store {
+    /// Opens the store at `root`, making it first when the directory is absent or empty.
+    ///
+    /// `boot_id` is the content of `/proc/sys/kernel/random/boot_id`: snapshots remember the boot they were
+    /// committed in, since only a power loss can hurt them. Opening an existing store is about six system calls.
+    ///
+    /// # Errors
+    /// [`StoreError::Version`], [`StoreError::Unsuitable`], [`StoreError::NotAStore`], or the kernel's refusal.
+    pub fn open(root: &Path, boot_id: &str, need: Need) -> Result<Store, StoreError> {
+        let root = std::path::absolute(root).at("resolve", root)?;
+        match std::fs::read_to_string(root.join("version")) {
+            Ok(found) => check_version(&root, &found)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => init(&root, need)?,
+            Err(error) => return Err(StoreError::from_io("read", &root.join("version"), error)),
+        }
+        filesystem::check(&root, need)?;
+        filesystem::check_owner(&root)?;
+        Ok(Store(Arc::new(Inner {
+            root,
+            boot_id: boot_id.trim().to_owned(),
+            nursery: Mutex::new(None),
+            serial: AtomicU64::new(0),
+        })))
+    }
+
+    /// The absolute path of the store.
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// The boot this process runs in.
+    pub fn boot_id(&self) -> &str {
+        &self.0.boot_id
+    }
+
+    /// The path of a part of the layout, for example `snapshots`.
+    pub fn path(&self, part: &str) -> PathBuf {
+        self.0.root.join(part)
+    }
+
+    /// `snapshots/`: one directory per committed snapshot.
+    pub fn snapshots_dir(&self) -> PathBuf {
+        self.path("snapshots")
+    }
+
+    /// `content/`: the adoption index.
+    pub fn content_dir(&self) -> PathBuf {
+        self.path("content")
+    }
+
+    /// `diffids/`: which tar a snapshot gives.
+    pub fn diffids_dir(&self) -> PathBuf {
+        self.path("diffids")
+    }
+
+    /// `compressed/`: which blob a tar was compressed to.
+    pub fn compressed_dir(&self) -> PathBuf {
+        self.path("compressed")
+    }
+
+    /// `stubs/`: empty mount points.
+    pub fn stubs_dir(&self) -> PathBuf {
+        self.path("stubs")
+    }
+
+    /// `memo/`: stat memos of context directories.
+    pub fn memo_dir(&self) -> PathBuf {
+        self.path("memo")
+    }
+
+    /// Blobs by digest.
+    pub fn blobs(&self) -> Blobs<'_> {
+        Blobs::new(self)
+    }
+
+    /// Images and their tags.
+    pub fn images(&self) -> Images<'_> {
+        Images::new(self)
+    }
+
+    /// Cache records by key.
+    pub fn records(&self) -> Records<'_> {
+        Records::new(self)
+    }
+
+    /// What earlier builds did.
+    pub fn builds(&self) -> Builds<'_> {
+        Builds::new(self)
+    }
+
+    /// Locks shared with other processes.
+    pub fn locks(&self) -> Locks<'_> {
+        Locks::new(self)
+    }
+
+    /// A new directory under `tmp/` that belongs to this process until it is dropped, or until the process dies:
+    /// then the next sweep removes it.
+    pub fn tmp_dir(&self) -> Result<TmpDir, StoreError> {
+        TmpDir::create(&self.path("tmp"))
+    }
+
+    /// Writes a small file so that it is there whole or not at all. The parent directory is made when missing.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let (born, mut file) = self.new_file()?;
+        let written = file
+            .write_all(bytes)
+            .at("write", &born)
+            .and_then(|()| rename_in(&born, path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&born);
+        }
+        written
+    }
+
+    /// A new empty file under `tmp/`, to be renamed by [`rename_in`] or removed by the caller.
+    pub(crate) fn new_file(&self) -> Result<(PathBuf, File), StoreError> {
+        let nursery = self.nursery()?;
+        let serial = self.0.serial.fetch_add(1, Ordering::Relaxed);
+        let path = nursery.path().join(format!("f{serial}"));
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .at("create", &path)?;
+        Ok((path, file))
+    }
+
+    fn nursery(&self) -> Result<Arc<TmpDir>, StoreError> {
+        let mut slot = self.0.nursery.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(nursery) = slot.as_ref() {
+            return Ok(Arc::clone(nursery));
+        }
+        let nursery = Arc::new(self.tmp_dir()?);
+        *slot = Some(Arc::clone(&nursery));
+        Ok(nursery)
+    }
+}
+
+/// Renames `from` over `to`; makes the parent of `to` when it is missing.
+pub(crate) fn rename_in(from: &Path, to: &Path) -> Result<(), StoreError> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if let Some(parent) = to.parent() {
+                make_dirs(parent)?;
+            }
+            std::fs::rename(from, to).at("rename to", to)
+        }
+        other => other.at("rename to", to),
+    }
+}
+
+/// Makes a directory and its parents, private to the user.
+pub(crate) fn make_dirs(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .at("create", path)
+}
+
+/// Reads a small file; `None` when it is not there.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::from_io("read", path, error)),
+    }
+}
+
+/// Removes a file; `false` when it was not there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<bool, StoreError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StoreError::from_io("remove", path, error)),
+    }
+}
+
+/// The UTF-8 names in a directory, sorted. Names that are not UTF-8 are not ours and are left out.
+pub(crate) fn list_dir(path: &Path) -> Result<Vec<String>, StoreError> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).at("list", path)? {
+        if let Ok(name) = entry.at("list", path)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn check_version(root: &Path, found: &str) -> Result<(), StoreError> {
+    if found.trim() == LAYOUT_VERSION.to_string() {
+        return Ok(());
+    }
+    Err(StoreError::Version {
+        root: root.to_owned(),
+        found: found.trim().chars().take(40).collect(),
+        supported: LAYOUT_VERSION,
+    })
+}
+
+/// Makes the layout. The `version` file is written last, so a store that has one is complete.
+fn init(root: &Path, need: Need) -> Result<(), StoreError> {
+    make_dirs(root)?;
+    filesystem::check_owner(root)?;
+    // Two first builds may start together: one makes the layout, the other waits and finds it made.
+    let handle = File::open(root).at("open", root)?;
+    handle.lock().at("lock", root)?;
+    let version = root.join("version");
+    if let Some(found) = read_if_there(&version)? {
+        return check_version(root, &String::from_utf8_lossy(&found));
+    }
+    let ours = |name: &str| LAYOUT.contains(&name) || name == "lost+found" || name == "version.new";
+    if !list_dir(root)?.iter().all(|name| ours(name)) {
+        return Err(StoreError::NotAStore {
+            root: root.to_owned(),
+        });
+    }
+    filesystem::check(root, need)?;
+    for part in LAYOUT {
+        make_dirs(&root.join(part))?;
+    }
+    let born = root.join("version.new");
+    std::fs::write(&born, format!("{LAYOUT_VERSION}\n")).at("write", &born)?;
+    std::fs::rename(&born, &version).at("rename to", &version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Unsuitable;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_store_is_private_and_opens_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("deep/store");
+        Store::open(&root, "boot\n", Need::Overlay).unwrap();
+        assert_eq!(
+            std::fs::metadata(&root).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        assert_eq!(
+            std::fs::metadata(root.join("blobs"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o700
+        );
+        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "1\n");
+        let again = Store::open(&root, "boot\n", Need::Overlay).unwrap();
+        assert_eq!(again.boot_id(), "boot");
+        assert_eq!(again.root(), root);
+    }
+
+    #[test]
+    fn a_directory_with_other_things_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("thesis.tex"), "x").unwrap();
+        let error = Store::open(dir.path(), "b", Need::Overlay).unwrap_err();
+        assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
+        assert_eq!(list_dir(dir.path()).unwrap(), ["thesis.tex"]);
+    }
+
+    #[test]
+    fn an_interrupted_first_open_is_completed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("blobs")).unwrap();
+        std::fs::write(dir.path().join("version.new"), "").unwrap();
+        Store::open(dir.path(), "b", Need::Overlay).unwrap();
+        assert!(dir.path().join("tmp").is_dir());
+    }
+
+    #[test]
+    fn another_layout_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        Store::open(dir.path(), "b", Need::Overlay).unwrap();
+        std::fs::write(dir.path().join("version"), "7\n").unwrap();
+        let error = Store::open(dir.path(), "b", Need::Overlay).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("has layout version `7`, this rbuild knows version 1"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn several_first_opens_agree() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("s");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| Store::open(&root, "b", Need::Overlay).unwrap());
+            }
+        });
+        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn unsuitable_says_why() {
+        let error = StoreError::Unsuitable {
+            root: "/s".into(),
+            problem: Unsuitable::Network("nfs"),
+        };
+        assert_eq!(
+            error.to_string(),
+            "`/s` cannot hold the store: it is on a network file system (nfs); use a local disk"
+        );
+    }
+
+    #[test]
+    fn a_file_is_written_whole_into_a_new_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "b", Need::Overlay).unwrap();
+        let path = store.path("records/ab/cd");
+        store.write_file(&path, b"one").unwrap();
+        store.write_file(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        drop(store);
+        assert!(
+            list_dir(&dir.path().join("tmp")).unwrap().is_empty(),
+            "the nursery goes with its owner"
+        );
+    }
+}
