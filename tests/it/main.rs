@@ -1,0 +1,17 @@
+//! End to end: the program as its users meet it, one module per feature.
+//!
+//! Hermetic and offline but for the tests named `heavy_…`, which fetch Debian packages from the archive that the host's
+//! own apt uses. Each test has a store, a home and a scratch directory of its own; see [`harness`].
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod harness;
+
+mod examples;
+mod harness_itself;
+mod smoke;
+mod structure;

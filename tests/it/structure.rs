@@ -1,0 +1,316 @@
+//! The shape of the source is a test too: which crate knows which, where `unsafe` may stand, who may print, and that
+//! the commands in the documentation exist. Reads the checkout, not the program.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::base::checkout;
+
+const CRATES: [&str; 6] = ["beneath", "parser", "solver", "store", "sandbox", "registry"];
+
+/// The packages of the workspace by folder.
+const PACKAGES: [(&str, &str); 6] = [
+    ("beneath", "beneath"),
+    ("parser", "dockerfile-parser"),
+    ("solver", "rbuild-solver"),
+    ("store", "rbuild-store"),
+    ("sandbox", "rbuild-sandbox"),
+    ("registry", "rbuild-registry"),
+];
+
+#[test]
+fn crates_know_only_what_the_architecture_allows() {
+    for (folder, _) in PACKAGES {
+        let allowed: &[&str] = match folder {
+            "store" | "sandbox" => &["beneath"],
+            _ => &[],
+        };
+        for name in dependencies(folder) {
+            let ours = PACKAGES.iter().any(|(_, package)| *package == name);
+            assert!(
+                !ours || allowed.contains(&name.as_str()),
+                "`{folder}` must not know `{name}`"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_large_dependency_has_one_home() {
+    // `src` is the root package, whose Cargo.toml is the workspace's.
+    let homes: &[(&str, &[&str])] = &[
+        ("petgraph", &["solver"]),
+        ("nix", &["sandbox"]),
+        ("ureq", &["registry"]),
+        ("rustls", &["registry"]),
+        ("clap", &["."]),
+        ("indicatif", &["."]),
+    ];
+    for (name, allowed) in homes {
+        for folder in CRATES.iter().chain(&["."]) {
+            let has = dependencies(folder).contains(*name);
+            assert!(
+                !has || allowed.contains(folder),
+                "`{name}` lives in {allowed:?}, not in `{folder}`"
+            );
+        }
+    }
+}
+
+#[test]
+fn unsafe_stands_in_one_file() {
+    let only = checkout().join("sandbox/src/sys.rs");
+    for (path, line, code) in code_lines(&all_sources()) {
+        let is_unsafe = [
+            "unsafe {",
+            "unsafe fn",
+            "unsafe impl",
+            "unsafe extern",
+            "allow(unsafe_code)",
+        ]
+        .iter()
+        .any(|word| code.contains(word));
+        assert!(!is_unsafe || path == only, "{}:{line}: {code}", path.display());
+    }
+}
+
+#[test]
+fn pure_crates_touch_nothing_outside() {
+    let outside = [
+        "std::fs",
+        "std::env",
+        "std::process",
+        "std::net",
+        "std::os::unix",
+        "SystemTime",
+        "File::open",
+        "rand::",
+    ];
+    for (path, line, code) in code_lines(&[sources("parser/src"), sources("solver/src")].concat()) {
+        for word in outside {
+            assert!(
+                !code.contains(word),
+                "{}:{line}: `{word}` in a crate without files, environment or clock",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_command_line_prints() {
+    let may = [
+        checkout().join("src/cli"),
+        checkout().join("src/ui"),
+        checkout().join("src/main.rs"),
+    ];
+    for (path, line, code) in code_lines(&all_sources()) {
+        if may.iter().any(|place| path.starts_with(place)) {
+            continue;
+        }
+        for word in ["println!(", "print!(", "eprint!(", "dbg!("] {
+            // Text with the macro's name in it, such as the one above, is followed by a quote.
+            assert!(!code.contains(word), "{}:{line}: {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    for (path, line, code) in code_lines(&all_sources()) {
+        for word in ["todo!(", "unimplemented!("] {
+            assert!(!code.contains(word), "{}:{line}: {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn each_file_says_what_lives_in_it() {
+    for path in all_sources() {
+        let text = fs::read_to_string(&path).expect("a source can be read");
+        let head = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
+        assert!(head.starts_with("//!"), "{} has no module head", path.display());
+    }
+}
+
+#[test]
+fn no_file_is_a_drawer_of_odds_and_ends() {
+    for path in all_sources() {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("");
+        assert!(
+            !["utils", "util", "common", "helpers", "misc"].contains(&name),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn examples_are_complete() {
+    let examples = checkout().join("examples/Dockerfiles");
+    let overview = fs::read_to_string(examples.join("README.md")).expect("the examples have an overview");
+    let tests = fs::read_to_string(checkout().join("tests/it/examples.rs")).expect("the examples have tests");
+    let mut count = 0;
+    for entry in fs::read_dir(&examples)
+        .expect("there are examples")
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+    {
+        let name = entry.file_name().into_string().expect("a plain name");
+        assert!(
+            entry.path().join("Dockerfile").is_file(),
+            "{name} has no Dockerfile"
+        );
+        let readme = fs::read_to_string(entry.path().join("README.md")).unwrap_or_default();
+        assert!(
+            readme.starts_with(&format!("# {name}\n")),
+            "{name} has no README.md of that title"
+        );
+        assert!(
+            readme.contains("rbuild ") && readme.contains("rbuild run "),
+            "{name}: how is it built and run?"
+        );
+        assert!(
+            overview.contains(&format!("]({name})")),
+            "{name} is not in the overview"
+        );
+        assert!(
+            tests.contains(&format!("examples/Dockerfiles/{name}\"")),
+            "{name} is not tested"
+        );
+        count += 1;
+    }
+    assert!(count >= 5);
+}
+
+#[test]
+fn commands_in_the_documentation_exist() {
+    let mut documents = vec![checkout().join("justfile"), checkout().join(".ci/run")];
+    for folder in ["", "docs", "examples/Dockerfiles"] {
+        documents.extend(markdown(&checkout().join(folder)));
+    }
+    let mut seen = BTreeSet::new();
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap_or_default();
+        for word in text.split(|c: char| c.is_whitespace() || "\"`'()[]{}|;,$:".contains(c)) {
+            let word = word.trim_end_matches(['.', '…']);
+            let ours = ["scripts/", "examples/Dockerfiles/", "./scripts/"]
+                .iter()
+                .any(|prefix| word.starts_with(prefix));
+            if !ours || word.contains(['<', '*', '>']) {
+                continue;
+            }
+            assert!(
+                checkout().join(word).exists(),
+                "{} names {word}, which is not there",
+                document.display()
+            );
+            seen.insert(word.to_owned());
+        }
+    }
+    assert!(
+        seen.iter().any(|word| word.starts_with("scripts/")),
+        "nothing was found: the test looks in the wrong place"
+    );
+    for script in fs::read_dir(checkout().join("scripts"))
+        .expect("there are scripts")
+        .flatten()
+    {
+        let executable = rustix::fs::access(script.path(), rustix::fs::Access::EXEC_OK).is_ok();
+        assert!(executable, "{} is not executable", script.path().display());
+    }
+}
+
+/// The names under `[dependencies]` of a crate; those for tests alone do not count.
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let path = checkout().join(folder).join("Cargo.toml");
+    let text = fs::read_to_string(&path).expect("each crate has a Cargo.toml");
+    let mut names = BTreeSet::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line.starts_with('[') {
+            inside = line.trim() == "[dependencies]"
+                || line.ends_with(".dependencies]") && line.starts_with("[target");
+            continue;
+        }
+        let name = line.split(['.', '=', ' ']).next().unwrap_or("");
+        if inside && !name.is_empty() && !name.starts_with('#') {
+            names.insert(name.to_owned());
+        }
+    }
+    names
+}
+
+/// Every source of the product: not the tests in `tests/`, nor those in files of their own.
+fn all_sources() -> Vec<PathBuf> {
+    let mut all = sources("src");
+    for folder in CRATES {
+        all.extend(sources(&format!("{folder}/src")));
+    }
+    assert!(all.len() > CRATES.len());
+    all
+}
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect(&checkout().join(folder), &mut found);
+    found.retain(|path| {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("");
+        name != "tests"
+            && !name.ends_with("_tests")
+            && !path.components().any(|part| part.as_os_str() == "tests")
+            || path.starts_with(checkout().join("tests"))
+    });
+    found.sort();
+    found
+}
+
+fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir)
+        .unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+        .flatten()
+    {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Lines of code with their numbers: comments left out, and what follows the unit tests of a file.
+fn code_lines(paths: &[PathBuf]) -> Vec<(PathBuf, usize, String)> {
+    let mut lines = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(path).expect("a source can be read");
+        for (number, line) in text.lines().enumerate() {
+            if line.trim() == "#[cfg(test)]" {
+                break;
+            }
+            let code = line.trim_start();
+            if !code.starts_with("//") {
+                lines.push((
+                    path.clone(),
+                    number + 1,
+                    code.split(" // ").next().unwrap_or("").to_owned(),
+                ));
+            }
+        }
+    }
+    lines
+}
+
+fn markdown(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        } else if path.is_dir() && path.join("README.md").is_file() && dir.ends_with("Dockerfiles") {
+            found.push(path.join("README.md"));
+        }
+    }
+    found
+}
