@@ -1,1 +1,44 @@
-//! Runs one command in isolation.
+//! Runs one command in isolation, without privileges on the host.
+//!
+//! The order of use in a program, all on the main thread before any other thread exists:
+//!
+//! 1. [`probe::tier`] says cheaply what the host allows, [`probe::probe`] says it thoroughly, with fixes;
+//! 2. [`enter`] moves the process into a user namespace in which it is root over a range of ids;
+//! 3. [`Zygote::start`] forks the small process that clones each step;
+//! 4. from then on any thread may [`Zygote::spawn`] a [`SandboxSpec`].
+//!
+//! Lives here: namespaces, mounts, identity, system call filter, the start and the end of one command; and the pure
+//! functions that belong to them (user lookup, resolver file). Deliberately not here: images, layers, cache, logging,
+//! Dockerfiles. This is the only crate with `unsafe`, all of it in `sys.rs`.
+
+mod blob;
+mod idmap;
+mod init;
+mod lookup;
+mod overlay;
+pub mod probe;
+mod pty;
+mod raw;
+mod resolv;
+mod seccomp;
+pub mod spec;
+mod step;
+mod stubs;
+mod sys;
+mod userns;
+mod wire;
+mod zygote;
+
+pub use blob::Blob;
+pub use idmap::{IdMapError, IdMapping, IdRange};
+pub use lookup::{LookupError, MAX_DATABASE_SIZE, User, resolve_user};
+pub use pty::{RawMode, Winsize, resize, window_size};
+pub use resolv::container_resolv_conf;
+pub use spec::{
+    Capability, Credentials, InvalidSpec, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root,
+    SandboxSpec,
+};
+pub use step::{SpawnError, Step};
+pub use stubs::{StubKind, default_mount_points};
+pub use userns::{EnterError, Entered, enter};
+pub use zygote::{Exit, ExitStatus, Running, Stdio, Zygote};

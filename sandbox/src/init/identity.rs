@@ -1,0 +1,83 @@
+//! Who the command is: capabilities, ids, privileges.
+
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+use super::{Init, Outcome};
+use crate::spec::Capability;
+use crate::step::{SpawnError, Step};
+
+fn set(capabilities: &[Capability]) -> CapabilitySet {
+    capabilities
+        .iter()
+        .fold(CapabilitySet::empty(), |set, capability| {
+            set | CapabilitySet::from_bits_retain(1 << *capability as u8)
+        })
+}
+
+/// Takes every capability that was not asked for away from this process and all that it will start.
+pub(super) fn bounding_set(init: &mut Init) -> Outcome {
+    let kept = set(&init.spec.capabilities);
+    for number in 0..64 {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        if kept.contains(capability) {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            Ok(()) => {}
+            // The kernel's last capability is behind us.
+            Err(Errno::INVAL) => break,
+            Err(errno) => return Err(SpawnError::new(Step::Capabilities, errno)),
+        }
+    }
+    Ok(())
+}
+
+/// Forbids set-user-ID programs and file capabilities, if asked.
+pub(super) fn no_new_privileges(init: &mut Init) -> Outcome {
+    if !init.spec.no_new_privs {
+        return Ok(());
+    }
+    rustix::thread::set_no_new_privs(true).map_err(|errno| SpawnError::new(Step::NoNewPrivileges, errno))
+}
+
+/// Takes on the user's ids and leaves exactly the capabilities that belong to them; the inheritable and ambient sets
+/// are empty for everybody (CVE-2022-27651).
+pub(super) fn identity(init: &mut Init) -> Outcome {
+    let user = &init.spec.user;
+    let fail = |what: &str, id: u32| {
+        let place = format!("{what} {id}");
+        move |errno| {
+            let error = SpawnError::new(Step::Identity, errno).at(place.clone());
+            if errno == Errno::INVAL {
+                error.because("this id is outside the range that the user namespace maps")
+            } else {
+                error
+            }
+        }
+    };
+    let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    let highest = user.groups.iter().copied().max().unwrap_or(user.gid);
+    rustix::thread::set_thread_groups(&groups).map_err(fail("group", highest))?;
+    let gid = Gid::from_raw(user.gid);
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(fail("group", user.gid))?;
+    let uid = Uid::from_raw(user.uid);
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(fail("user", user.uid))?;
+
+    let fail = |errno| SpawnError::new(Step::Capabilities, errno);
+    let held = if user.uid == 0 {
+        set(&init.spec.capabilities)
+    } else {
+        CapabilitySet::empty()
+    };
+    // A capability that this kernel does not know cannot be held.
+    let held = held & rustix::thread::capabilities(None).map_err(fail)?.permitted;
+    let sets = CapabilitySets {
+        effective: held,
+        permitted: held,
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, sets).map_err(fail)?;
+    rustix::thread::clear_ambient_capability_set().map_err(fail)
+}

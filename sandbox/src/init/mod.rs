@@ -1,0 +1,265 @@
+//! The child side: the first process of a step's namespaces walks [`STEPS`] in order and becomes the command.
+//!
+//! It runs in a process that was cloned from the single-threaded zygote, so ordinary code may run. It prints nothing;
+//! a failure goes through a pipe as a [`SpawnError`].
+
+mod dev;
+mod identity;
+mod mounts;
+mod proc;
+mod program;
+mod root;
+mod sysfs;
+mod terminal;
+mod tree;
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+
+use crate::seccomp::{self, Filter};
+use crate::spec::{MountKind, Network, Resource, SandboxSpec};
+use crate::step::{SpawnError, Step};
+use crate::sys;
+use crate::wire::{self, Request, Streams};
+
+type Outcome = Result<(), SpawnError>;
+type InitStep = fn(&mut Init) -> Outcome;
+
+/// Everything that turns a spec into a running command, in order. A failure names its [`Step`]. What must come
+/// before what:
+///
+/// - sources of mounts belong to the host's tree, so every mount is made before `Pivot`;
+/// - masks of `/proc` and `/sys` are made before any mount that the user asked for (CVE-2025-52565);
+/// - the working directory is entered after `Pivot` (CVE-2024-21626);
+/// - the filter is installed while the process may still do so without `no_new_privs`, and every call after it is
+///   one that the filter allows.
+const STEPS: &[InitStep] = &[
+    session,
+    terminal::streams,
+    keyring,
+    limits,
+    hostname,
+    loopback,
+    root::propagation,
+    root::staging,
+    root::root,
+    proc::proc,
+    sysfs::sysfs,
+    dev::dev,
+    terminal::terminal,
+    mounts::mounts,
+    root::pivot,
+    program::working_directory,
+    program::find,
+    umask,
+    identity::bounding_set,
+    identity::no_new_privileges,
+    filter,
+    identity::identity,
+    parent_death,
+    descriptors,
+    program::execute,
+];
+
+/// What the zygote finds out about the host once, for all steps.
+pub(crate) struct Host {
+    /// Whether group 5 (`tty`) exists in the user namespace.
+    tty_group: bool,
+    /// Mount points beneath `/sys`, relative to it, outermost only.
+    sys_mounts: Vec<std::path::PathBuf>,
+    /// The system call filter, compiled.
+    filter: Option<Filter>,
+}
+
+impl Host {
+    /// Looks. What cannot be read counts as absent.
+    pub(crate) fn look() -> Self {
+        // A step that may not have a keyring of its own (quota) shares this one, never the caller's.
+        let _ = sys::join_session_keyring();
+        let gids = std::fs::read_to_string("/proc/self/gid_map").unwrap_or_default();
+        let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+        Self {
+            tty_group: dev::is_mapped(&gids, dev::TTY_GROUP),
+            sys_mounts: sysfs::mounts_beneath_sys(&mounts),
+            filter: seccomp::filter(),
+        }
+    }
+}
+
+/// The state that the steps hand on.
+struct Init<'a> {
+    spec: SandboxSpec,
+    host: &'a Host,
+    reply: OwnedFd,
+    streams: Option<Streams>,
+    /// A memory file system on top of the old root, gone after `Pivot`.
+    staging: Option<OwnedFd>,
+    root: Option<OwnedFd>,
+    dev: Option<OwnedFd>,
+    devpts: Option<OwnedFd>,
+    /// Existing files that `argv[0]` may mean.
+    candidates: Vec<CString>,
+}
+
+/// Runs the steps. Never returns: it ends in exec or in exit.
+pub(crate) fn run(request: Request, host: &Host) -> ! {
+    let Request {
+        reply,
+        failure,
+        spec,
+        blobs,
+        streams,
+        ..
+    } = request;
+    let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let spec = read_spec(&spec, &blobs)?;
+        let mut init = Init {
+            spec,
+            host,
+            reply,
+            streams: Some(streams),
+            staging: None,
+            root: None,
+            dev: None,
+            devpts: None,
+            candidates: Vec::new(),
+        };
+        STEPS.iter().try_for_each(|step| step(&mut init))
+    }));
+    let error = match walked {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => SpawnError::words(Step::Execute, "exec returned"),
+        Err(_) => SpawnError::words(
+            Step::ReadSpec,
+            "internal error: the sandbox's first process panicked",
+        ),
+    };
+    if let Ok(text) = serde_json::to_vec(&error) {
+        // The reader may be gone; there is nobody else to tell.
+        let _ = rustix::io::write(&failure, &text);
+    }
+    sys::exit_now(125)
+}
+
+fn read_spec(spec: &OwnedFd, blobs: &OwnedFd) -> Result<SandboxSpec, SpawnError> {
+    let fail = |errno| SpawnError::new(Step::ReadSpec, errno);
+    let json = wire::read_memory_file(spec.as_fd()).map_err(fail)?;
+    let mut spec: SandboxSpec = serde_json::from_slice(&json)
+        .map_err(|error| SpawnError::words(Step::ReadSpec, error.to_string()))?;
+    let bytes = wire::read_memory_file(blobs.as_fd()).map_err(fail)?;
+    let mut rest = bytes.as_slice();
+    for mount in &mut spec.mounts {
+        if let MountKind::SecretFile { bytes: blob, .. } | MountKind::ReadOnlyFile { content: blob } =
+            &mut mount.kind
+            && !blob.fill(&mut rest)
+        {
+            return Err(SpawnError::words(Step::ReadSpec, "content of a file is missing"));
+        }
+    }
+    Ok(spec)
+}
+
+fn session(init: &mut Init) -> Outcome {
+    // Modes below are meant exactly.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    if init.spec.new_session || matches!(init.streams, Some(Streams::Pty { .. })) {
+        rustix::process::setsid().map_err(|errno| SpawnError::new(Step::Session, errno))?;
+    }
+    Ok(())
+}
+
+fn keyring(_: &mut Init) -> Outcome {
+    match sys::join_session_keyring() {
+        // No keyrings in the kernel, keyrings forbidden, or none left: then the zygote's empty one stays.
+        Ok(()) | Err(Errno::NOSYS | Errno::PERM | Errno::DQUOT) => Ok(()),
+        Err(errno) => Err(SpawnError::new(Step::Keyring, errno)),
+    }
+}
+
+fn limits(init: &mut Init) -> Outcome {
+    use rustix::process::{Resource as R, Rlimit, getrlimit, setrlimit};
+    for limit in &init.spec.rlimits {
+        let resource = match limit.resource {
+            Resource::Core => R::Core,
+            Resource::Cpu => R::Cpu,
+            Resource::Data => R::Data,
+            Resource::Fsize => R::Fsize,
+            Resource::Locks => R::Locks,
+            Resource::Memlock => R::Memlock,
+            Resource::Msgqueue => R::Msgqueue,
+            Resource::Nice => R::Nice,
+            Resource::Nofile => R::Nofile,
+            Resource::Nproc => R::Nproc,
+            Resource::Rss => R::Rss,
+            Resource::Rtprio => R::Rtprio,
+            Resource::Rttime => R::Rttime,
+            Resource::Sigpending => R::Sigpending,
+            Resource::Stack => R::Stack,
+        };
+        // Raising a hard limit takes a privilege on the host.
+        let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let hard = limit.hard.min(most);
+        let value = |number| if number == u64::MAX { None } else { Some(number) };
+        setrlimit(
+            resource,
+            Rlimit {
+                current: value(limit.soft.min(hard)),
+                maximum: value(hard),
+            },
+        )
+        .map_err(|errno| {
+            SpawnError::new(Step::Limits, errno).at(format!("{:?}", limit.resource).to_lowercase())
+        })?;
+    }
+    Ok(())
+}
+
+fn hostname(init: &mut Init) -> Outcome {
+    let name = &init.spec.hostname;
+    rustix::system::sethostname(name.as_bytes())
+        .map_err(|errno| SpawnError::new(Step::Hostname, errno).at(name.as_str()))
+}
+
+fn loopback(init: &mut Init) -> Outcome {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    if init.spec.network == Network::Host {
+        return Ok(());
+    }
+    let fail = |errno| SpawnError::new(Step::Loopback, errno);
+    let socket =
+        socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).map_err(fail)?;
+    sys::interface_up(socket.as_fd(), c"lo").map_err(fail)
+}
+
+fn umask(init: &mut Init) -> Outcome {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(init.spec.umask & 0o777));
+    Ok(())
+}
+
+fn filter(init: &mut Init) -> Outcome {
+    if !init.spec.seccomp {
+        return Ok(());
+    }
+    let filter = init.host.filter.as_ref().ok_or_else(|| {
+        SpawnError::words(
+            Step::SystemCallFilter,
+            "there is no filter for this processor architecture",
+        )
+    })?;
+    filter
+        .install()
+        .map_err(|errno| SpawnError::new(Step::SystemCallFilter, errno))
+}
+
+/// A change of user clears this setting, so it comes late. Should the zygote die before, its pid namespace dies with
+/// it, and this process too.
+fn parent_death(_: &mut Init) -> Outcome {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|errno| SpawnError::new(Step::ParentDeath, errno))
+}
+
+fn descriptors(_: &mut Init) -> Outcome {
+    sys::close_on_exec_from(3).map_err(|errno| SpawnError::new(Step::Descriptors, errno))
+}

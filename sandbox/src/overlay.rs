@@ -1,0 +1,140 @@
+//! Mounts an overlay inside a user namespace.
+//!
+//! Layers are named by descriptor (`/proc/self/fd/N`): that has no length limit (a string of `fsconfig(2)` has 255
+//! bytes), needs no escaping, reports a missing layer by name, and keeps host paths out of `/proc/mounts`.
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, mount, open_tree,
+};
+
+/// What an overlay is made of. Host paths.
+pub(crate) struct Layers<'a> {
+    /// Read-only layers, the top one first.
+    pub(crate) lowers: &'a [PathBuf],
+    /// Upper and work directory, on one file system.
+    pub(crate) upper: Option<(&'a Path, &'a Path)>,
+    /// Whether syncs are left out.
+    pub(crate) volatile: bool,
+}
+
+/// An overlay that could not be mounted: the error and the directory it happened at.
+pub(crate) type Failure = (Errno, Option<PathBuf>);
+
+/// The longest option string of `mount(2)`: a page with its final NUL.
+const MAX_OPTIONS: usize = 4095;
+
+impl Layers<'_> {
+    /// Mounts the overlay without attaching it anywhere. `scratch` is a writable directory on a mount of this mount
+    /// namespace; only the fallback for kernels before 6.5 uses it, and leaves an empty directory there.
+    pub(crate) fn mount(
+        &self,
+        attributes: MountAttrFlags,
+        scratch: BorrowedFd<'_>,
+    ) -> Result<OwnedFd, Failure> {
+        let opened = self.open()?;
+        match opened.mount_new(self.volatile, attributes) {
+            Ok(Some(mount)) => Ok(mount),
+            Ok(None) => opened
+                .mount_old(self.volatile, attributes, scratch)
+                .map_err(|errno| (errno, None)),
+            Err(errno) => Err((errno, self.upper.map(|(upper, _)| upper.to_owned()))),
+        }
+    }
+
+    fn open(&self) -> Result<Opened, Failure> {
+        let open = |path: &Path| {
+            rustix::fs::openat(
+                CWD,
+                path,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .map_err(|errno| (errno, Some(path.to_owned())))
+        };
+        Ok(Opened {
+            lowers: self
+                .lowers
+                .iter()
+                .map(|lower| open(lower))
+                .collect::<Result<_, _>>()?,
+            upper: self
+                .upper
+                .map(|(upper, work)| Ok((open(upper)?, open(work)?)))
+                .transpose()?,
+        })
+    }
+}
+
+/// The layers as descriptors.
+struct Opened {
+    lowers: Vec<OwnedFd>,
+    upper: Option<(OwnedFd, OwnedFd)>,
+}
+
+fn name(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+impl Opened {
+    /// Through `fsopen(2)`, one `lowerdir+` per layer; `None` on kernels that do not know it (before 6.5).
+    fn mount_new(&self, volatile: bool, attributes: MountAttrFlags) -> Result<Option<OwnedFd>, Errno> {
+        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_flag(&fs, "userxattr")?;
+        for (index, lower) in self.lowers.iter().enumerate() {
+            match fsconfig_set_string(&fs, "lowerdir+", name(lower)) {
+                Err(Errno::INVAL) if index == 0 => return Ok(None),
+                other => other?,
+            }
+        }
+        if let Some((upper, work)) = &self.upper {
+            fsconfig_set_string(&fs, "upperdir", name(upper))?;
+            fsconfig_set_string(&fs, "workdir", name(work))?;
+        }
+        if volatile {
+            fsconfig_set_flag(&fs, "volatile")?;
+        }
+        fsconfig_create(&fs)?;
+        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map(Some)
+    }
+
+    /// Through `mount(2)`, whose options hold about 200 layers.
+    fn mount_old(
+        &self,
+        volatile: bool,
+        attributes: MountAttrFlags,
+        scratch: BorrowedFd<'_>,
+    ) -> Result<OwnedFd, Errno> {
+        let lowers: Vec<String> = self.lowers.iter().map(name).collect();
+        let mut options = format!("userxattr,lowerdir={}", lowers.join(":"));
+        if let Some((upper, work)) = &self.upper {
+            options.push_str(&format!(",upperdir={},workdir={}", name(upper), name(work)));
+        }
+        if volatile {
+            options.push_str(",volatile");
+        }
+        if options.len() > MAX_OPTIONS {
+            return Err(Errno::TOOBIG);
+        }
+        let place = format!("overlay-{}", self.lowers.first().map_or(0, AsRawFd::as_raw_fd));
+        rustix::fs::mkdirat(scratch, &place, Mode::RWXU)?;
+        let target = format!("/proc/self/fd/{}/{place}", scratch.as_raw_fd());
+        let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
+        mount(
+            "overlay",
+            target,
+            "overlay",
+            MountFlags::empty(),
+            options.as_c_str(),
+        )?;
+        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = open_tree(scratch, &place, clone)?;
+        crate::sys::mount_setattr(std::os::fd::AsFd::as_fd(&tree), false, attributes.bits(), false)?;
+        Ok(tree)
+    }
+}

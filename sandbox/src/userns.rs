@@ -1,0 +1,286 @@
+//! Moves the process into a user namespace in which it is root.
+//!
+//! Once per process, before any thread exists. The maps are written by a child that stayed behind in the old
+//! namespace, because the kernel asks the writer for privileges there: `user_namespaces(7)`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::idmap::{IdMapping, IdRange, find_program};
+use crate::sys::{self, Cloned, Process};
+
+const APPARMOR_SYSCTL: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+
+/// Proof that the process is in its user namespace.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The ids that exist from now on.
+    pub mapping: IdMapping,
+}
+
+/// The user namespace could not be entered.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// The process has more than one thread.
+    #[error("a user namespace can only be entered before the process has threads")]
+    Threads,
+    /// The kernel refuses a new namespace.
+    #[error("the kernel refuses a user namespace: {}", io_words(*.0))]
+    Unshare(Errno),
+    /// AppArmor takes all privileges in a new user namespace away.
+    #[error("AppArmor takes the privileges of user namespaces away")]
+    AppArmor,
+    /// `newuidmap` or `newgidmap` failed.
+    #[error("{program} failed: {message}")]
+    Helper {
+        /// Which one.
+        program: &'static str,
+        /// What it wrote to stderr, or how it ended.
+        message: String,
+    },
+    /// The kernel refuses a map.
+    #[error("cannot write {file}: {message}")]
+    Map {
+        /// `uid_map` or `gid_map`.
+        file: String,
+        /// Why.
+        message: String,
+    },
+    /// Another system call failed.
+    #[error("cannot {attempt}: {}", io_words(*errno))]
+    System {
+        /// What was attempted.
+        attempt: &'static str,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+}
+
+fn io_words(errno: Errno) -> String {
+    std::io::Error::from(errno).to_string()
+}
+
+impl EnterError {
+    /// The one line that mends it, where there is one.
+    pub fn fix(&self) -> Option<String> {
+        match self {
+            EnterError::Unshare(errno) => Some(unshare_fix(*errno)),
+            EnterError::AppArmor => Some(apparmor_fix()),
+            EnterError::Helper { program, message } => Some(helper_fix(program, message)),
+            EnterError::Threads | EnterError::Map { .. } | EnterError::System { .. } => None,
+        }
+    }
+}
+
+/// What to do when the kernel refuses a user namespace.
+fn unshare_fix(errno: Errno) -> String {
+    let is = |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
+    if is("/proc/sys/user/max_user_namespaces", "0") {
+        return "sudo sysctl -w user.max_user_namespaces=15000".to_owned();
+    }
+    if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        return "sudo sysctl -w kernel.unprivileged_userns_clone=1".to_owned();
+    }
+    if is(APPARMOR_SYSCTL, "1") {
+        return apparmor_fix();
+    }
+    match errno {
+        Errno::NOSPC | Errno::USERS => {
+            "too many or too deeply nested user namespaces: sudo sysctl -w user.max_user_namespaces=15000".to_owned()
+        }
+        _ => "a container's system call filter forbids it: start that container with \
+              `--security-opt seccomp=unconfined` (docker, podman) or `seccompProfile: {type: Unconfined}` (Kubernetes)"
+            .to_owned(),
+    }
+}
+
+fn apparmor_fix() -> String {
+    "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or give rbuild a profile with `userns,` in \
+     /etc/apparmor.d"
+        .to_owned()
+}
+
+fn helper_fix(program: &str, message: &str) -> String {
+    if message.contains("Operation not permitted") {
+        let path = find_program(program).unwrap_or_else(|| program.into());
+        format!("{0} has lost its privilege: sudo chmod u+s {0}", path.display())
+    } else {
+        "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER".to_owned()
+    }
+}
+
+/// Moves the calling process into a new user namespace with the given maps, as its root, with all capabilities in it.
+///
+/// Call it once, on the main thread, before any other thread exists. A thread that has just been joined is waited for.
+///
+/// # Errors
+/// What was refused; [`EnterError::fix`] says how to mend it. After an error the process may be in a namespace
+/// without a map and should do nothing but report and exit.
+pub fn enter(mapping: &IdMapping) -> Result<Entered, EnterError> {
+    let system = |attempt| move |errno| EnterError::System { attempt, errno };
+    let (go_there, go) = pipe_with(PipeFlags::CLOEXEC).map_err(system("make a pipe"))?;
+    let (result, result_there) = pipe_with(PipeFlags::CLOEXEC).map_err(system("make a pipe"))?;
+    let target = std::process::id();
+    let writer = match sys::fork_single_threaded(0) {
+        Err(Errno::BUSY) => return Err(EnterError::Threads),
+        Err(errno) => return Err(system("fork")(errno)),
+        Ok(Cloned::Parent(process)) => process,
+        Ok(Cloned::Child) => {
+            drop((go, result));
+            let ok = std::panic::catch_unwind(|| stay_behind(target, mapping, go_there, result_there));
+            sys::exit_now(if ok.is_ok() { 0 } else { 1 })
+        }
+    };
+    drop((go_there, result_there));
+    let unshared = unshare_user();
+    if unshared.is_ok() {
+        // The writer only waits for this byte; should it be gone, its result says so.
+        let _ = rustix::io::write(&go, b"x");
+    }
+    drop(go);
+    let written = read_result(result, &writer);
+    unshared?;
+    written?;
+    become_root()?;
+    if !mapping.direct && fs::read_to_string(APPARMOR_SYSCTL).is_ok_and(|text| text.trim() == "1") {
+        // Only a try shows whether AppArmor took the capabilities. A host name of our own does no harm.
+        unshare(CloneFlags::CLONE_NEWUTS).map_err(|_| EnterError::AppArmor)?;
+    }
+    Ok(Entered {
+        mapping: mapping.clone(),
+    })
+}
+
+/// Makes the namespace. `EINVAL` means that a thread is still leaving.
+fn unshare_user() -> Result<(), EnterError> {
+    for _ in 0..20 {
+        match unshare(CloneFlags::CLONE_NEWUSER) {
+            Err(nix::Error::EINVAL) => std::thread::sleep(Duration::from_micros(500)),
+            other => {
+                return other.map_err(|errno| EnterError::Unshare(Errno::from_raw_os_error(errno as i32)));
+            }
+        }
+    }
+    Err(EnterError::Threads)
+}
+
+fn become_root() -> Result<(), EnterError> {
+    let system = |attempt| {
+        move |errno: nix::Error| EnterError::System {
+            attempt,
+            errno: Errno::from_raw_os_error(errno as i32),
+        }
+    };
+    let (uid, gid) = (nix::unistd::Uid::from_raw(0), nix::unistd::Gid::from_raw(0));
+    nix::unistd::setresgid(gid, gid, gid).map_err(system("become group 0 of the namespace"))?;
+    nix::unistd::setresuid(uid, uid, uid).map_err(system("become user 0 of the namespace"))
+}
+
+/// The child's part: waits until the parent is in its namespace, has the maps written, says how that went.
+fn stay_behind(target: u32, mapping: &IdMapping, go: OwnedFd, result: OwnedFd) {
+    let mut byte = [0];
+    if !matches!(fs::File::from(go).read(&mut byte), Ok(1)) {
+        return;
+    }
+    let failure = if mapping.direct {
+        write_maps(target, mapping)
+    } else {
+        run_helpers(target, mapping)
+    };
+    // One byte says that all is well, since an empty pipe could also mean that this process was killed.
+    let text = failure.map_or_else(|| "+".to_owned(), |(what, message)| format!("{what}\n{message}"));
+    let _ = fs::File::from(result).write_all(text.as_bytes());
+}
+
+fn write_maps(target: u32, mapping: &IdMapping) -> Option<(String, String)> {
+    // A process without privileges may map its group only after it has given up setgroups(2).
+    let unprivileged = !rustix::process::geteuid().is_root();
+    if unprivileged && let Err(error) = fs::write(format!("/proc/{target}/setgroups"), "deny") {
+        return Some(("setgroups".to_owned(), error.to_string()));
+    }
+    for (file, ranges) in [("uid_map", &mapping.uids), ("gid_map", &mapping.gids)] {
+        let mut text = String::new();
+        for IdRange {
+            inside,
+            outside,
+            count,
+        } in ranges
+        {
+            // Writing into a String cannot fail.
+            let _ = writeln!(text, "{inside} {outside} {count}");
+        }
+        // The kernel takes a map in one write only.
+        if let Err(error) = fs::write(format!("/proc/{target}/{file}"), text) {
+            return Some((file.to_owned(), error.to_string()));
+        }
+    }
+    None
+}
+
+fn run_helpers(target: u32, mapping: &IdMapping) -> Option<(String, String)> {
+    let start = |program: &'static str, ranges: &[IdRange]| {
+        let mut command = Command::new(find_program(program).unwrap_or_else(|| program.into()));
+        command.arg(target.to_string());
+        for range in ranges {
+            command.args([range.inside, range.outside, range.count].map(|number| number.to_string()));
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+    };
+    // Both at once: each takes about a millisecond.
+    let started = [("newuidmap", &mapping.uids), ("newgidmap", &mapping.gids)]
+        .map(|(program, ranges)| (program, start(program, ranges)));
+    let mut failure = None;
+    for (program, child) in started {
+        let message = match child.and_then(std::process::Child::wait_with_output) {
+            Ok(output) if output.status.success() => continue,
+            Ok(output) if output.stderr.is_empty() => output.status.to_string(),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        failure.get_or_insert((program.to_owned(), message));
+    }
+    failure
+}
+
+fn read_result(result: OwnedFd, writer: &Process) -> Result<(), EnterError> {
+    let mut text = String::new();
+    let read = fs::File::from(result).read_to_string(&mut text);
+    sys::wait(writer.pid).map_err(|errno| EnterError::System {
+        attempt: "wait for a child",
+        errno,
+    })?;
+    let (what, message) = match (read, text.as_str()) {
+        (Ok(_), "+") => return Ok(()),
+        (Ok(_), text) => text
+            .split_once('\n')
+            .unwrap_or(("the id maps", "their writer was killed")),
+        (Err(_), _) => ("the id maps", "their writer's answer cannot be read"),
+    };
+    let message = message.to_owned();
+    Err(match what {
+        "newuidmap" => EnterError::Helper {
+            program: "newuidmap",
+            message,
+        },
+        "newgidmap" => EnterError::Helper {
+            program: "newgidmap",
+            message,
+        },
+        file => EnterError::Map {
+            file: file.to_owned(),
+            message,
+        },
+    })
+}
