@@ -1,0 +1,2 @@
+//! Tests against registries: a scripted one, and the real one of Debian.
+fn main() {}
