@@ -1,1 +1,3 @@
 //! The program `rbuild`: joins parser, solver, store, sandbox and registry.
+
+pub mod ui;

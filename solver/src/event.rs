@@ -64,6 +64,22 @@ pub enum EventKind {
     Cancelled,
 }
 
+impl EventKind {
+    /// Whether nothing follows for this vertex.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Self::Resolved
+            | Self::Cached { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. }
+            | Self::Cancelled => true,
+            Self::Started | Self::Waiting | Self::Missed(_) | Self::Log { .. } | Self::Progress { .. } => {
+                false
+            }
+        }
+    }
+}
+
 /// Where output was printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {

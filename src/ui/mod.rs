@@ -1,0 +1,25 @@
+//! Progress: a consumer of the solver's events. Nothing here knows how steps work, and nothing below `src/` prints.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`mode`] | [`ProgressMode`]: what the user asked for |
+//! | [`printer`] | [`Printer`]: takes events from any thread, makes lines of output, hands both to a display |
+//! | `tty`, `plain`, `rawjson` | the displays; quiet is none |
+//! | [`look`] | [`Look`]: colours and signs |
+//! | [`lines`] | pieces of output to lines, lines to harmless text |
+//! | [`summary`], [`amount`] | the last words; times and sizes |
+
+pub mod amount;
+pub mod lines;
+pub mod look;
+pub mod mode;
+mod plain;
+pub mod printer;
+mod rawjson;
+pub mod summary;
+mod tty;
+
+pub use look::{Look, Paint, Sign};
+pub use mode::ProgressMode;
+pub use printer::{Printer, StepInfo};
+pub use summary::{Counts, Summary};

@@ -1,0 +1,142 @@
+//! Plain progress: whole lines, each with its step's number, in the order in which things happen.
+//!
+//! ```text
+//! #2 [build 2/3] RUN make
+//! #2 0.123 gcc -c main.c
+//! #2 DONE 0.3s
+//! #3 [build 3/3] COPY a b
+//! #3 CACHED
+//! ```
+
+use super::amount::{bytes, duration};
+use super::lines::clean;
+use super::look::Look;
+use super::printer::{Display, Step};
+use super::summary::{Counts, Summary};
+use rbuild_solver::{Event, EventKind, MissReason, Stream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write;
+use std::time::Duration;
+
+/// How often a transfer of a step is told about.
+const BETWEEN_TRANSFERS: Duration = Duration::from_secs(2);
+
+pub(super) struct Plain {
+    output: Box<dyn Write + Send>,
+    look: Look,
+    /// Lines that are not written yet. Only whole lines are put here, and they are written at once, so that other
+    /// writers to the same place never cut one.
+    pending: String,
+    announced: BTreeSet<usize>,
+    /// When each step's transfer was last told about, and of what.
+    transfers: BTreeMap<usize, (Duration, String)>,
+}
+
+impl Plain {
+    pub(super) fn new(output: Box<dyn Write + Send>, look: Look) -> Self {
+        let (announced, transfers) = (BTreeSet::new(), BTreeMap::new());
+        Self {
+            output,
+            look,
+            pending: String::new(),
+            announced,
+            transfers,
+        }
+    }
+
+    fn announce(&mut self, step: &Step) {
+        if self.announced.insert(step.number) {
+            self.put(step, &step.info.title);
+        }
+    }
+
+    fn put(&mut self, step: &Step, text: &str) {
+        for line in text.lines() {
+            let _ = writeln!(self.pending, "#{} {line}", step.number);
+        }
+    }
+
+    fn transfer(&mut self, step: &Step, at: Duration, done: u64, total: Option<u64>, label: &str) {
+        let finished = total == Some(done);
+        if let Some((last, of)) = self.transfers.get(&step.number) {
+            let early = at.saturating_sub(*last) < BETWEEN_TRANSFERS;
+            if early && (of == label) && !finished {
+                return;
+            }
+        }
+        self.transfers.insert(step.number, (at, label.to_owned()));
+        let total = total
+            .map(|total| format!(" / {}", bytes(total)))
+            .unwrap_or_default();
+        let text = format!(
+            "{} {} {}{total}",
+            since(step, at),
+            clean(label.as_bytes()),
+            bytes(done)
+        );
+        self.put(step, &text);
+    }
+
+    fn flush(&mut self) {
+        // A reader that went away must not end the build.
+        let _ = self.output.write_all(self.pending.as_bytes());
+        let _ = self.output.flush();
+        self.pending.clear();
+    }
+}
+
+fn since(step: &Step, at: Duration) -> String {
+    format!("{:.3}", at.saturating_sub(step.started).as_secs_f64())
+}
+
+impl Display for Plain {
+    fn event(&mut self, step: &Step, event: &Event) {
+        self.announce(step);
+        match &event.kind {
+            EventKind::Started | EventKind::Log { .. } | EventKind::Missed(MissReason::FirstTime) => {}
+            EventKind::Missed(reason) => self.put(step, &format!("not cached: {}", reason.headline())),
+            EventKind::Waiting => self.put(step, "waiting for another build that runs this step"),
+            EventKind::Progress { done, total, label } => self.transfer(step, event.at, *done, *total, label),
+            EventKind::Cached { .. } => self.put(step, "CACHED"),
+            EventKind::Resolved => self.put(step, &format!("DONE {}", duration(Duration::ZERO))),
+            EventKind::Completed { cost } => self.put(step, &format!("DONE {}", duration(*cost))),
+            EventKind::Failed { message } => {
+                let message = message
+                    .lines()
+                    .map(|line| clean(line.as_bytes()))
+                    .collect::<Vec<_>>()
+                    .join("\n");
+                self.put(step, &format!("ERROR: {message}"));
+            }
+            EventKind::Cancelled => self.put(step, "CANCELED"),
+        }
+        // The warm phase is written in one piece.
+        if !matches!(event.kind, EventKind::Cached { .. } | EventKind::Resolved) {
+            self.flush();
+        }
+    }
+
+    fn line(&mut self, step: &Step, at: Duration, _: Stream, line: &[u8]) {
+        let text = format!("{} {}", since(step, at), clean(line));
+        let _ = writeln!(self.pending, "#{} {}", step.number, text.trim_end());
+        self.flush();
+    }
+
+    fn message(&mut self, text: &str) {
+        self.pending.push_str(text.trim_end_matches('\n'));
+        self.pending.push('\n');
+        self.flush();
+    }
+
+    fn finish(&mut self, summary: &Summary, counts: Counts) {
+        for line in summary.lines(counts, &self.look) {
+            let _ = writeln!(self.pending, "{line}");
+        }
+        self.flush();
+    }
+
+    fn close(&mut self) {
+        self.flush();
+    }
+}
