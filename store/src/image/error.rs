@@ -110,7 +110,6 @@ pub enum ImageError {
 
 impl ImageError {
     /// Takes a [`StoreError`] out of an [`std::io::Error`] that carries one.
-    #[allow(dead_code)]
     pub(crate) fn from_read(path: &std::path::Path, error: std::io::Error) -> ImageError {
         match error.downcast::<ImageError>() {
             Ok(inner) => inner,

@@ -3,12 +3,15 @@
 //! Not here: the content of layers (`layer`), registries, and what a reference means.
 
 mod config;
+mod decompress;
 mod error;
+// pub mod export;
 mod json;
 pub mod manifest;
 pub mod media_type;
 mod platform;
 mod record;
+pub mod source;
 mod tags;
 
 use std::path::PathBuf;
@@ -18,6 +21,7 @@ use crate::error::StoreError;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
 
 pub use config::{CONFIG_LIMIT, ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
+pub use decompress::{decompress, decompress_sniffed, sniff};
 pub use error::ImageError;
 pub use manifest::{Descriptor, Document, Index, Manifest};
 pub use media_type::{LayerCompression, MediaTypes};

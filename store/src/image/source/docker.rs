@@ -1,0 +1,153 @@
+//! Reading a Docker archive (`docker save`): `manifest.json`, one config and a list of layer tars per image.
+//!
+//! The format is described in moby's image specification v1.2 ("Combined Image JSON + Filesystem Changeset Format").
+//! The config is named by its digest, the layers are not; their diff ids in the config are what verifies them.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::blob::{VerifyingReader, expect_digest};
+use crate::digest::Digest;
+use crate::image::config::CONFIG_LIMIT;
+use crate::image::decompress::sniff;
+use crate::image::manifest::MANIFEST_LIMIT;
+use crate::image::media_type::{LayerCompression, MediaTypes};
+use crate::image::source::container::Container;
+use crate::image::source::{ImageSource, SourceEntry, SourceImage, SourceLayer};
+use crate::image::{ImageConfig, ImageError, json};
+
+/// An element of `manifest.json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Item {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+}
+
+/// A Docker archive.
+pub(super) struct DockerSource {
+    container: Container,
+    entries: Vec<SourceEntry>,
+    items: Vec<Item>,
+}
+
+impl DockerSource {
+    pub(super) fn new(container: Container) -> Result<Self, ImageError> {
+        let bytes = container.read("manifest.json", MANIFEST_LIMIT)?;
+        let items: Vec<Item> = json::parse("manifest.json file", &bytes, MANIFEST_LIMIT)?;
+        let entries = items
+            .iter()
+            .map(|item| {
+                let mut names = item.repo_tags.clone().unwrap_or_default();
+                names.sort();
+                names.dedup();
+                SourceEntry {
+                    names,
+                    platform: None,
+                    digest: None,
+                }
+            })
+            .collect();
+        Ok(DockerSource {
+            container,
+            entries,
+            items,
+        })
+    }
+
+    fn what(&self, name: &str) -> String {
+        format!("`{name}` in `{}`", self.path().display())
+    }
+}
+
+/// The digest that a config's file name promises: `<hex>.json`, `blobs/sha256/<hex>` or `<hex>`.
+fn promised(name: &str) -> Option<Digest> {
+    let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
+    Digest::from_hex(file.strip_suffix(".json").unwrap_or(file)).ok()
+}
+
+impl ImageSource for DockerSource {
+    fn path(&self) -> &Path {
+        self.container.path()
+    }
+
+    fn entries(&self) -> &[SourceEntry] {
+        &self.entries
+    }
+
+    fn image(&self, entry: usize) -> Result<SourceImage, ImageError> {
+        let Some(item) = self.items.get(entry) else {
+            let detail = format!("it has no image number {entry}");
+            return Err(ImageError::NotAnImage {
+                path: self.path().to_owned(),
+                detail,
+            });
+        };
+        let config = self.container.read(&item.config, CONFIG_LIMIT)?;
+        if let Some(expected) = promised(&item.config) {
+            expect_digest(&self.what(&item.config), &expected, &Digest::of(&config))?;
+        }
+        let parsed = ImageConfig::parse(&config)?;
+        let names = item.layers.as_deref().unwrap_or_default();
+        let diff_ids = &parsed.rootfs.diff_ids;
+        if names.len() != diff_ids.len() {
+            return Err(ImageError::LayerCount {
+                layers: names.len(),
+                diff_ids: diff_ids.len(),
+            });
+        }
+        let mut layers = Vec::new();
+        for (name, diff_id) in names.iter().zip(diff_ids) {
+            let Some(size) = self.container.size(name)? else {
+                let path = self.path().to_owned();
+                return Err(ImageError::MissingEntry {
+                    path,
+                    name: name.clone(),
+                });
+            };
+            let mut head = Vec::new();
+            self.container
+                .reader(name)?
+                .take(4)
+                .read_to_end(&mut head)
+                .map_err(|error| ImageError::from_read(self.path(), error))?;
+            let compression = sniff(&head);
+            layers.push(SourceLayer {
+                diff_id: *diff_id,
+                media_type: MediaTypes::Docker.layer(compression).to_owned(),
+                // Uncompressed, the blob is the tar, so its digest is the diff id.
+                digest: (compression == LayerCompression::None)
+                    .then(|| Digest::from_bytes(*diff_id.as_bytes())),
+                size,
+                name: name.clone(),
+                descriptor: None,
+            });
+        }
+        Ok(SourceImage {
+            config,
+            manifest: None,
+            layers,
+        })
+    }
+
+    fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + 'a>, ImageError> {
+        let reader = self.container.reader(&layer.name)?;
+        match layer.digest {
+            Some(digest) => {
+                let what = self.what(&layer.name);
+                Ok(Box::new(VerifyingReader::new(
+                    reader,
+                    what,
+                    digest,
+                    Some(layer.size),
+                )))
+            }
+            None => Ok(reader),
+        }
+    }
+}
