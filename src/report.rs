@@ -1,0 +1,164 @@
+//! Draws what went wrong: values in, text out. Kinds, hints and exit codes are [`crate::error`]'s; nothing here prints.
+//!
+//! [`diagnostic`] draws a message at a place of a Dockerfile, [`step_failure`] a step that failed.
+
+use crate::ui::lines::clean;
+use crate::ui::{Look, Paint, amount};
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+mod ended;
+mod excerpt;
+
+pub use ended::Ended;
+pub use excerpt::{Label, Source};
+
+/// Something to be said about a place.
+#[derive(Debug, Clone)]
+pub struct Diagnostic<'a> {
+    /// `error` or `warning`.
+    pub severity: Severity,
+    /// One line.
+    pub message: &'a str,
+    /// Where, and what stands beside the carets.
+    pub primary: Label<'a>,
+    /// Other places that help to understand it.
+    pub secondary: &'a [Label<'a>],
+    /// What to do.
+    pub help: &'a [String],
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The build cannot go on.
+    Error,
+    /// It goes on.
+    Warning,
+}
+
+/// A step that failed.
+#[derive(Debug, Clone)]
+pub struct StepFailure<'a> {
+    /// `[build 2/5] RUN make`.
+    pub title: &'a str,
+    /// How its command ended, or what kept it from running.
+    pub ended: Ended,
+    /// The Dockerfile and the bytes of the instruction; `None` for a step that stands in no file.
+    pub place: Option<(Source<'a>, Range<usize>)>,
+    /// How long it ran.
+    pub took: Option<Duration>,
+    /// What to show of its output.
+    pub output: Output<'a>,
+    /// Where all of its output is.
+    pub log: Option<&'a Path>,
+    /// What to do, besides what the way it ended suggests.
+    pub help: &'a [String],
+}
+
+/// What to show of a step's output.
+#[derive(Debug, Clone, Copy)]
+pub enum Output<'a> {
+    /// It stands above already (plain progress), or there is none.
+    Shown,
+    /// Its last lines.
+    Tail(&'a [String]),
+    /// All of it, as bytes of the log: for CI, where nobody can open the file afterwards.
+    Whole(&'a [u8]),
+}
+
+/// Whether this looks like a CI job: `CI` is set to anything but nothing, `0` and `false`.
+pub fn is_ci(environment: impl Fn(&str) -> Option<String>) -> bool {
+    environment("CI").is_some_and(|value| !["", "0", "false"].contains(&value.as_str()))
+}
+
+/// A message at a place, with a final newline.
+pub fn diagnostic(source: Source<'_>, diagnostic: &Diagnostic<'_>, look: &Look) -> String {
+    let mut text = headline(diagnostic.severity, diagnostic.message, look);
+    text += &excerpt::draw(source, &diagnostic.primary, diagnostic.secondary, look);
+    text += &help(diagnostic.help.iter().map(String::as_str), look);
+    text
+}
+
+/// A failed step, with a final newline.
+pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
+    let ended = failure.ended.to_string();
+    let title: String = clean(failure.title.replace('\n', " ").as_bytes())
+        .chars()
+        .take(100)
+        .collect();
+    let took = failure
+        .took
+        .map(|took| format!(" after {}", amount::duration(took)))
+        .unwrap_or_default();
+    let mut text = headline(
+        Severity::Error,
+        &format!("step `{title}` failed{took}: {ended}"),
+        look,
+    );
+    if let Some((source, span)) = &failure.place {
+        text += &excerpt::draw(
+            *source,
+            &Label {
+                span: span.clone(),
+                text: &ended,
+            },
+            &[],
+            look,
+        );
+    }
+    let rule = look.paint(Paint::Faint, "  | ");
+    match failure.output {
+        Output::Shown => {}
+        Output::Tail([]) => text += "it printed nothing\n",
+        Output::Tail(lines) => {
+            let _ = match lines.len() {
+                1 => writeln!(text, "its last line of output:"),
+                count => writeln!(text, "its last {count} lines of output:"),
+            };
+            for line in lines {
+                let _ = writeln!(text, "{}", format!("{rule}{line}").trim_end());
+            }
+        }
+        Output::Whole(log) => {
+            // In front, so that what failed is still on the screen when a long log has passed.
+            let mut before = format!("output of step `{title}`:\n");
+            let log = log.strip_suffix(b"\n").unwrap_or(log);
+            for line in log.split(|byte| *byte == b'\n') {
+                let _ = writeln!(before, "{}", format!("{rule}{}", clean(line)).trim_end());
+            }
+            text.insert_str(0, &before);
+        }
+    }
+    if let Some(log) = failure.log {
+        let _ = writeln!(text, "full log: {}", log.display());
+    }
+    text += &help(
+        failure
+            .ended
+            .help()
+            .into_iter()
+            .chain(failure.help.iter().map(String::as_str)),
+        look,
+    );
+    text
+}
+
+fn headline(severity: Severity, message: &str, look: &Look) -> String {
+    let word = match severity {
+        Severity::Error => look.paint(Paint::Bad, "error:"),
+        Severity::Warning => look.paint(Paint::Strong, "warning:"),
+    };
+    format!("{word} {}\n", look.paint(Paint::Strong, message))
+}
+
+fn help<'a>(lines: impl Iterator<Item = &'a str>, look: &Look) -> String {
+    lines
+        .map(|line| format!("{} {line}\n", look.paint(Paint::Good, "help:")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
