@@ -1,6 +1,11 @@
-//! `<<EOF`: markers and bodies.
+//! `<<EOF`: finding markers in a line, reading bodies, and what a body says.
 
-use crate::expand::{ExpandError, Expanded, Scope};
+use std::ops::Range;
+
+use crate::diagnostic::Diagnostic;
+use crate::expand::{Escape, ExpandError, Expanded, Mode, Scope};
+use crate::kind::Kind;
+use crate::line::{Logical, PhysicalLines};
 use crate::{Span, Word};
 
 /// A here-document of ADD, COPY or RUN.
@@ -26,14 +31,304 @@ pub struct Heredoc {
 impl Heredoc {
     /// The body with tabs stripped where `<<-` asks for it, not expanded.
     pub fn content(&self) -> String {
-        self.body.text.clone()
+        if self.strip_tabs {
+            self.body
+                .text
+                .split_inclusive('\n')
+                .map(|line| line.trim_start_matches('\t'))
+                .collect()
+        } else {
+            self.body.text.clone()
+        }
     }
 
-    /// The content with variables replaced, unless the delimiter was quoted. Quotes in it are literal.
+    /// The content with variables replaced, unless the delimiter was quoted. Quotes in it are literal, and the
+    /// escape character is always a backslash.
     ///
     /// # Errors
     /// When a substitution is malformed.
     pub fn expand(&self, scope: &dyn Scope) -> Result<Expanded, ExpandError> {
+        if !self.expand {
+            return Ok(Expanded {
+                value: self.content(),
+                ..Expanded::default()
+            });
+        }
+        if self.strip_tabs {
+            let body = Word {
+                text: self.content(),
+                exact: false,
+                ..self.body.clone()
+            };
+            return body.expand(scope);
+        }
         self.body.expand(scope)
+    }
+}
+
+/// A marker, before its body is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Marker {
+    name: String,
+    fd: u32,
+    expand: bool,
+    strip_tabs: bool,
+    pub(crate) range: Range<usize>,
+}
+
+/// The markers in `text[range]`, which is shell text or the arguments of COPY. With a quote that is not closed
+/// there are none, as in BuildKit.
+pub(crate) fn markers(text: &str, range: Range<usize>) -> Vec<Marker> {
+    let part = text.get(range.clone()).unwrap_or_default();
+    if !part.contains("<<") {
+        return Vec::new();
+    }
+    let Some(words) = words(part) else {
+        return Vec::new();
+    };
+    words
+        .into_iter()
+        .filter_map(|word| {
+            let mut marker = marker(part.get(word.clone())?)?;
+            marker.range = range.start + word.start..range.start + word.end;
+            Some(marker)
+        })
+        .collect()
+}
+
+/// Whether all of `text` is one marker.
+pub(crate) fn is_marker(text: &str) -> bool {
+    marker(text).is_some()
+}
+
+/// Words as a shell splits them; `None` when a quote is not closed.
+fn words(text: &str) -> Option<Vec<Range<usize>>> {
+    let mut words = Vec::new();
+    let mut start = None;
+    let mut chars = text.char_indices();
+    while let Some((at, ch)) = chars.next() {
+        if ch.is_whitespace() {
+            words.extend(start.take().map(|start| start..at));
+            continue;
+        }
+        start.get_or_insert(at);
+        match ch {
+            '\\' => {
+                chars.next();
+            }
+            '\'' => {
+                chars.find(|(_, ch)| *ch == '\'')?;
+            }
+            '"' => loop {
+                match chars.next()?.1 {
+                    '"' => break,
+                    '\\' => {
+                        chars.next();
+                    }
+                    _ => {}
+                }
+            },
+            _ => {}
+        }
+    }
+    words.extend(start.map(|start| start..text.len()));
+    Some(words)
+}
+
+/// Reads one word as `[fd]<<[-]delimiter`.
+fn marker(word: &str) -> Option<Marker> {
+    let (fd, rest) = word.split_once("<<")?;
+    if !fd.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (strip_tabs, rest) = match rest.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    let rest = rest.trim_start();
+    if rest.contains('<') {
+        return None;
+    }
+    let name = unquote(rest)?;
+    Some(Marker {
+        expand: name == rest,
+        fd: if fd.is_empty() { 0 } else { fd.parse().ok()? },
+        strip_tabs,
+        range: 0..0,
+        name,
+    })
+}
+
+/// One word without its quotes; `None` when it is empty or several.
+fn unquote(text: &str) -> Option<String> {
+    let mut name = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(ch) = chars.next() {
+        match ch {
+            '\'' => loop {
+                match chars.next()? {
+                    '\'' => break,
+                    ch => name.push(ch),
+                }
+            },
+            '"' => loop {
+                match chars.next()? {
+                    '"' => break,
+                    '\\' if matches!(chars.peek(), Some('"' | '$' | '\\')) => name.extend(chars.next()),
+                    ch => name.push(ch),
+                }
+            },
+            '\\' => name.extend(chars.next()),
+            ch if ch.is_whitespace() => return None,
+            ch => name.push(ch),
+        }
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+/// Reads the bodies that belong to `markers`, in order. One that does not end takes the rest of the file.
+pub(crate) fn read_bodies(
+    markers: Vec<Marker>,
+    logical: &Logical,
+    lines: &mut PhysicalLines<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Heredoc> {
+    let mut heredocs = Vec::new();
+    let mut open = false;
+    for marker in markers {
+        let span = logical.span(&marker.range);
+        let start = lines.offset();
+        let mut end = start;
+        let mut text = "";
+        let mut terminator = None;
+        for line in lines.by_ref() {
+            let candidate = if marker.strip_tabs {
+                line.text.trim_start_matches('\t')
+            } else {
+                line.text
+            };
+            if candidate == marker.name {
+                terminator = Some(line.span());
+                break;
+            }
+            end = line.end;
+        }
+        if end > start {
+            text = lines.text_since(start).get(..end - start).unwrap_or_default();
+        }
+        if terminator.is_none() && !open {
+            // The others cannot end either: one message is enough.
+            open = true;
+            diagnostics.push(unterminated(&marker, span));
+        }
+        heredocs.push(Heredoc {
+            name: marker.name,
+            fd: marker.fd,
+            expand: marker.expand,
+            strip_tabs: marker.strip_tabs,
+            marker: span,
+            body: Word {
+                text: text.to_owned(),
+                span: Span::new(start, end),
+                exact: true,
+                mode: Mode::RawQuotes,
+                escape: Escape::Backslash,
+            },
+            terminator: terminator.unwrap_or(Span::at(end)),
+        });
+    }
+    heredocs
+}
+
+fn unterminated(marker: &Marker, span: Span) -> Diagnostic {
+    let help = format!("a line with nothing but `{}` ends it", marker.name);
+    let diagnostic = Diagnostic::error(
+        Kind::UnterminatedHeredoc {
+            name: marker.name.clone(),
+        },
+        span,
+    );
+    if marker.name.bytes().all(|b| b.is_ascii_digit()) {
+        return diagnostic.with_help("a shift in shell arithmetic needs spaces: `1 << 4`");
+    }
+    diagnostic.with_help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        markers(text, 0..text.len())
+            .into_iter()
+            .map(|m| {
+                let dash = if m.strip_tabs { "-" } else { "" };
+                let quote = if m.expand { "" } else { "'" };
+                format!("{}{dash}{quote}{}", m.fd, m.name)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn finds_markers() {
+        assert_eq!(names("<<EOF"), ["0EOF"]);
+        assert_eq!(names("cat <<EOF > /x && b"), ["0EOF"]);
+        assert_eq!(names("3<<-'E' cat <<\"F G\" <<H\\I"), ["3-'E", "0'F G", "0'HI"]);
+        assert_eq!(names("cat <<A <<B"), ["0A", "0B"]);
+        assert_eq!(names("cat <<$X"), ["0$X"]);
+        for none in [
+            "cat <<< x",
+            "cat <<<x",
+            "$((1<<4))",
+            "a<<EOF",
+            "'<<EOF'",
+            "\"<<EOF\"",
+            "\\<<EOF",
+            "<<",
+            "<<-",
+            "<<''",
+            "<< EOF",
+            "it's <<EOF",
+            "<<A<B",
+            "99999999999<<EOF",
+        ] {
+            assert_eq!(names(none), Vec::<String>::new(), "{none}");
+        }
+        // BuildKit takes a bare shift for a marker too.
+        assert_eq!(names("echo $(( 1<<4 ))"), ["14"]);
+    }
+
+    #[test]
+    fn reads_bodies() {
+        let source = "RUN <<A <<-B\r\na\nA \nA\r\n\tb\n\t\tc\n\tB\nnext\n";
+        let mut lines = PhysicalLines::new(source, 0);
+        let first = lines.next().unwrap();
+        let logical = Logical::read(first, &mut lines, Escape::Backslash);
+        let mut diagnostics = Vec::new();
+        let found = markers(&logical.text, 4..logical.text.len());
+        let heredocs = read_bodies(found, &logical, &mut lines, &mut diagnostics);
+        assert!(diagnostics.is_empty());
+        assert_eq!(heredocs[0].content(), "a\nA \n");
+        assert_eq!(heredocs[1].body.text, "\tb\n\t\tc\n");
+        assert_eq!(heredocs[1].content(), "b\nc\n");
+        assert_eq!(heredocs[1].terminator.text(source), "\tB");
+        assert_eq!(lines.next().unwrap().text, "next");
+    }
+
+    #[test]
+    fn one_message_when_bodies_do_not_end() {
+        let source = "RUN <<A <<B\na\n";
+        let mut lines = PhysicalLines::new(source, 0);
+        let first = lines.next().unwrap();
+        let logical = Logical::read(first, &mut lines, Escape::Backslash);
+        let mut diagnostics = Vec::new();
+        let found = markers(&logical.text, 4..logical.text.len());
+        assert_eq!(
+            read_bodies(found, &logical, &mut lines, &mut diagnostics).len(),
+            2
+        );
+        assert_eq!(diagnostics.len(), 1);
+        assert_eq!(diagnostics[0].message(), "the heredoc `A` is not terminated");
+        assert_eq!(diagnostics[0].span.text(source), "<<A");
     }
 }

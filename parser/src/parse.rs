@@ -1,8 +1,16 @@
 //! `parse()`: the whole file, with every error in it.
 
+use std::ops::Range;
+
 use crate::diagnostic::Diagnostic;
-use crate::dockerfile::{Dockerfile, Instruction};
-use crate::{Kind, Span};
+use crate::dockerfile::{Comment, Dockerfile, GlobalArg, Instruction, Line, Stage, Trivia, TriviaKind};
+use crate::flag::{self, Flags};
+use crate::heredoc::{self, Heredoc};
+use crate::instruction::{Context, FORBIDDEN, From, InstructionKind, KEYWORDS, OnBuild, is_blank};
+use crate::json::{self, Array};
+use crate::kind::Kind;
+use crate::line::{Logical, PhysicalLine, PhysicalLines};
+use crate::{Span, directive, stage, suggest};
 
 /// The tree, and what is wrong with the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +21,37 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Parsed {
+    /// Whether the build cannot go on.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
 /// Parses a Dockerfile. Never fails: what cannot be parsed is reported, the rest is in the tree.
 pub fn parse(source: &str) -> Parsed {
+    let mut parser = Parser::new(source);
+    parser.file();
+    let Parser {
+        mut dockerfile,
+        mut diagnostics,
+        instructions,
+        ..
+    } = parser;
+    if instructions == 0 {
+        diagnostics.push(Diagnostic::error(Kind::NoInstructions, Span::at(source.len())));
+    } else if dockerfile.stages.is_empty() && !diagnostics.iter().any(Diagnostic::is_error) {
+        let span = dockerfile
+            .global_args
+            .last()
+            .map_or(Span::default(), |arg| arg.line.span);
+        diagnostics.push(Diagnostic::error(Kind::NoStage, span).with_help("a stage begins with `FROM`"));
+    }
+    stage::check(&mut dockerfile, &mut diagnostics);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     Parsed {
-        dockerfile: Dockerfile::default(),
-        diagnostics: vec![Diagnostic::error(Kind::NoInstructions, Span::at(source.len()))],
+        dockerfile,
+        diagnostics,
     }
 }
 
@@ -26,5 +60,386 @@ pub fn parse(source: &str) -> Parsed {
 /// # Errors
 /// What is wrong with the text.
 pub fn parse_onbuild_trigger(text: &str) -> Result<Instruction, Vec<Diagnostic>> {
-    Err(parse(text).diagnostics)
+    let mut parser = Parser::new(text);
+    parser.trigger = Some(Vec::new());
+    parser.file();
+    let Parser {
+        mut diagnostics,
+        trigger,
+        ..
+    } = parser;
+    let mut found = trigger.unwrap_or_default().into_iter();
+    diagnostics.retain(Diagnostic::is_error);
+    match (found.next(), found.next()) {
+        _ if !diagnostics.is_empty() => Err(diagnostics),
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(vec![Diagnostic::error(Kind::NoInstructions, Span::at(0))]),
+        (_, Some(second)) => {
+            let kind = Kind::TooManyArguments {
+                keyword: "ONBUILD",
+                expected: "one instruction",
+            };
+            Err(vec![Diagnostic::error(kind, second.line.keyword)])
+        }
+    }
+}
+
+struct Parser<'a> {
+    source: &'a str,
+    lines: PhysicalLines<'a>,
+    dockerfile: Dockerfile,
+    diagnostics: Vec<Diagnostic>,
+    /// Comments directly above the next instruction.
+    comments: Vec<Comment>,
+    /// How many instructions there were, wrong ones too.
+    instructions: usize,
+    /// The first instruction that stands before FROM was reported.
+    before_from: bool,
+    /// Instead of stages, the instructions of a trigger.
+    trigger: Option<Vec<Instruction>>,
+    /// How the instruction before ended, to explain an unknown one.
+    unfinished: bool,
+}
+
+/// A keyword and where its arguments begin.
+struct Head {
+    range: Range<usize>,
+    name: Option<&'static str>,
+    after: usize,
+}
+
+impl Head {
+    /// Reads the first word of `text[start..]`.
+    fn read(text: &str, start: usize) -> Head {
+        let rest = text.get(start..).unwrap_or_default();
+        let begin = start + (rest.len() - rest.trim_start().len());
+        let rest = text.get(begin..).unwrap_or_default().trim_end();
+        let end = begin + rest.find(is_blank).unwrap_or(rest.len());
+        let word = text.get(begin..end).unwrap_or_default();
+        let name = KEYWORDS
+            .iter()
+            .copied()
+            .find(|keyword| keyword.eq_ignore_ascii_case(word));
+        Head {
+            range: begin..end,
+            name,
+            after: end,
+        }
+    }
+}
+
+impl<'a> Parser<'a> {
+    fn new(source: &'a str) -> Self {
+        let start = if source.starts_with('\u{feff}') {
+            '\u{feff}'.len_utf8()
+        } else {
+            0
+        };
+        let mut dockerfile = Dockerfile::default();
+        if start > 0 {
+            dockerfile.trivia.push(Trivia {
+                kind: TriviaKind::ByteOrderMark,
+                span: Span::new(0, start),
+                text: source.get(..start).unwrap_or_default().to_owned(),
+            });
+        }
+        Self {
+            source,
+            lines: PhysicalLines::new(source, start),
+            dockerfile,
+            diagnostics: Vec::new(),
+            comments: Vec::new(),
+            instructions: 0,
+            before_from: false,
+            trigger: None,
+            unfinished: false,
+        }
+    }
+
+    fn file(&mut self) {
+        let mut directives = true;
+        while let Some(line) = self.lines.next() {
+            let trimmed = line.text.trim_start();
+            if trimmed.is_empty() {
+                directives = false;
+                self.comments.clear();
+                self.trivia(TriviaKind::Blank, line.start);
+            } else if let Some(text) = trimmed.strip_prefix('#') {
+                let is_directive = directives
+                    && directive::read(&line, &mut self.dockerfile.directives, &mut self.diagnostics);
+                // `#!` makes a Dockerfile executable; directives may follow.
+                let is_interpreter = line.number == 1 && text.starts_with('!');
+                if !is_directive && !is_interpreter {
+                    directives = false;
+                    let span = Span::new(line.start + (line.text.len() - trimmed.len()), line.span().end);
+                    self.comments.push(Comment {
+                        span,
+                        text: text.trim().to_owned(),
+                    });
+                }
+                self.trivia(TriviaKind::Comment, line.start);
+            } else {
+                directives = false;
+                self.instruction(line);
+            }
+        }
+    }
+
+    /// Keeps the source from `start` to the next line as trivia.
+    fn trivia(&mut self, kind: TriviaKind, start: usize) {
+        let text = self.lines.text_since(start).to_owned();
+        let span = Span::new(start, start + text.len());
+        self.dockerfile.trivia.push(Trivia { kind, span, text });
+    }
+
+    fn instruction(&mut self, first: PhysicalLine<'a>) {
+        self.instructions += 1;
+        let comments = std::mem::take(&mut self.comments);
+        let escape = self.dockerfile.directives.escape_char;
+        let logical = Logical::read(first, &mut self.lines, escape);
+        let head = Head::read(&logical.text, 0);
+        let unfinished = std::mem::replace(&mut self.unfinished, is_unfinished(&logical.text));
+        if head.range.is_empty() {
+            self.diagnostics
+                .push(Diagnostic::error(Kind::EmptyInstruction, first.span()));
+            return self.trivia(TriviaKind::Invalid, first.start);
+        }
+        let Some(keyword) = head.name else {
+            let diagnostic = self.unknown(&logical, &head, unfinished);
+            self.diagnostics.push(diagnostic);
+            return self.trivia(TriviaKind::Invalid, first.start);
+        };
+        let (flags, args_start) = flag::read(&logical.text, head.after);
+        let args = trim_end(&logical.text, args_start);
+        let inner = (keyword == "ONBUILD").then(|| Head::read(&logical.text, args.start));
+        let (target, target_flags, target_args) = match &inner {
+            Some(inner) => {
+                let (flags, start) = flag::read(&logical.text, inner.after);
+                (inner.name, Some(flags), trim_end(&logical.text, start))
+            }
+            None => (Some(keyword), None, args.clone()),
+        };
+        let heredocs = self.heredocs(target, &logical, &target_args);
+        let line = self.line(first, &logical, &head, comments);
+        let mut cx = Context {
+            source: self.source,
+            logical: &logical,
+            escape,
+            keyword: head.range.clone(),
+            heredocs,
+            diagnostics: &mut self.diagnostics,
+        };
+        let parsed = match (keyword, inner, target_flags) {
+            ("FROM", ..) => {
+                if self.trigger.is_some() {
+                    let kind = Kind::OnBuildForbidden {
+                        keyword: keyword.to_owned(),
+                    };
+                    cx.error(kind, &head.range);
+                    return;
+                }
+                let from = From::parse(&mut cx, &args, flags);
+                return self.stage(from, line, first.start);
+            }
+            (_, Some(inner), Some(inner_flags)) => {
+                Flags::check(&mut cx, keyword, flags, &[]);
+                onbuild(&mut cx, &line, inner, inner_flags, &target_args).map(InstructionKind::OnBuild)
+            }
+            _ => InstructionKind::parse(&mut cx, keyword, &args, flags),
+        };
+        self.place(keyword, parsed, line, first.start);
+    }
+
+    /// Puts an instruction where it belongs.
+    fn place(&mut self, keyword: &'static str, kind: Option<InstructionKind>, line: Line, start: usize) {
+        if let Some(trigger) = &mut self.trigger {
+            if FORBIDDEN.contains(&keyword) {
+                let kind = Kind::OnBuildForbidden {
+                    keyword: keyword.to_owned(),
+                };
+                self.diagnostics.push(Diagnostic::error(kind, line.keyword));
+            } else if let Some(kind) = kind {
+                trigger.push(Instruction { line, kind });
+            }
+            return;
+        }
+        match (self.dockerfile.stages.last_mut(), kind) {
+            (Some(stage), Some(kind)) => stage.instructions.push(Instruction { line, kind }),
+            (None, Some(InstructionKind::Arg(arg))) => {
+                self.dockerfile.global_args.push(GlobalArg { line, arg });
+            }
+            (Some(_), None) => self.trivia(TriviaKind::Invalid, start),
+            (None, kind) => {
+                if !self.before_from && keyword != "ARG" && (kind.is_some() || keyword != "FROM") {
+                    self.before_from = true;
+                    let kind = Kind::BeforeFrom {
+                        keyword: keyword.to_owned(),
+                    };
+                    self.diagnostics.push(
+                        Diagnostic::error(kind, line.keyword).with_help(
+                            "a stage begins with `FROM`; only `ARG` may stand before the first one",
+                        ),
+                    );
+                }
+                self.trivia(TriviaKind::Invalid, start);
+            }
+        }
+    }
+
+    fn stage(&mut self, from: Option<From>, line: Line, start: usize) {
+        match from {
+            Some(from) => {
+                let index = self.dockerfile.stages.len();
+                self.dockerfile.stages.push(Stage {
+                    index,
+                    line,
+                    from,
+                    instructions: Vec::new(),
+                });
+            }
+            None => {
+                // What follows belongs to no stage; one error is enough for that.
+                self.before_from = true;
+                self.trivia(TriviaKind::Invalid, start);
+            }
+        }
+    }
+
+    /// Reads the heredocs that the arguments of `keyword` announce.
+    fn heredocs(
+        &mut self,
+        keyword: Option<&'static str>,
+        logical: &Logical,
+        args: &Range<usize>,
+    ) -> Vec<Heredoc> {
+        if !matches!(keyword, Some("ADD" | "COPY" | "RUN")) {
+            return Vec::new();
+        }
+        let text = logical.text.get(args.clone()).unwrap_or_default();
+        if !text.contains("<<") || json::array(text) != Array::Other {
+            return Vec::new();
+        }
+        let markers = heredoc::markers(&logical.text, args.clone());
+        heredoc::read_bodies(markers, logical, &mut self.lines, &mut self.diagnostics)
+    }
+
+    /// The record of the lines that were read since `first`.
+    fn line(&self, first: PhysicalLine<'_>, logical: &Logical, head: &Head, comments: Vec<Comment>) -> Line {
+        let original = self.lines.text_since(first.start);
+        let content = original
+            .strip_suffix('\n')
+            .unwrap_or(original)
+            .trim_end_matches('\r');
+        Line {
+            span: Span::new(first.start, first.start + content.len()),
+            keyword: logical.span(&head.range),
+            keyword_text: logical
+                .text
+                .get(head.range.clone())
+                .unwrap_or_default()
+                .to_owned(),
+            start_line: first.number,
+            end_line: self.lines.number(),
+            text: logical.text.clone(),
+            original: original.to_owned(),
+            comments,
+            empty_continuations: logical.empty_continuations.clone(),
+        }
+    }
+
+    fn unknown(&mut self, logical: &Logical, head: &Head, unfinished: bool) -> Diagnostic {
+        // Bodies of heredocs would be unknown instructions, line by line.
+        let markers = heredoc::markers(&logical.text, head.after..logical.text.len());
+        let mut ahead = self.lines.clone();
+        let mut ignored = Vec::new();
+        heredoc::read_bodies(markers, logical, &mut ahead, &mut ignored);
+        if ignored.is_empty() {
+            self.lines = ahead;
+        }
+        unknown_instruction(logical, &head.range, unfinished)
+    }
+}
+
+fn unknown_instruction(logical: &Logical, range: &Range<usize>, unfinished: bool) -> Diagnostic {
+    let word = logical.text.get(range.clone()).unwrap_or_default();
+    let kind = Kind::UnknownInstruction {
+        keyword: word.to_owned(),
+    };
+    let diagnostic = Diagnostic::error(kind, logical.span(range));
+    if unfinished {
+        return diagnostic.with_help("if this continues the line above, that line needs a `\\` at its end");
+    }
+    match suggest::nearest(word, KEYWORDS.iter().copied()) {
+        Some(nearest) => diagnostic.with_suggestion(nearest),
+        None if word.starts_with("//") => diagnostic.with_help("a comment begins with `#`"),
+        None => diagnostic,
+    }
+}
+
+/// ONBUILD with the instruction in it.
+fn onbuild(
+    cx: &mut Context<'_>,
+    line: &Line,
+    head: Head,
+    flags: Vec<flag::RawFlag>,
+    args: &Range<usize>,
+) -> Option<OnBuild> {
+    if head.range.is_empty() {
+        cx.missing("ONBUILD", "an instruction");
+        return None;
+    }
+    let Some(keyword) = head.name else {
+        let diagnostic = unknown_instruction(cx.logical, &head.range, false);
+        cx.report(diagnostic);
+        return None;
+    };
+    if FORBIDDEN.contains(&keyword) {
+        let kind = Kind::OnBuildForbidden {
+            keyword: keyword.to_owned(),
+        };
+        cx.error(kind, &head.range);
+        return None;
+    }
+    let inner_text = cx
+        .logical
+        .text
+        .get(head.range.start..)
+        .unwrap_or_default()
+        .to_owned();
+    let mut text = inner_text.clone();
+    for heredoc in &cx.heredocs {
+        text.push('\n');
+        text.push_str(&heredoc.body.text);
+        text.push_str(&heredoc.name);
+    }
+    let keyword_span = cx.span(&head.range);
+    let inner = Line {
+        span: Span::new(keyword_span.start, line.span.end),
+        keyword: keyword_span,
+        keyword_text: cx.text(&head.range).to_owned(),
+        text: inner_text,
+        original: cx
+            .source
+            .get(keyword_span.start..line.span.end)
+            .unwrap_or_default()
+            .to_owned(),
+        comments: Vec::new(),
+        ..line.clone()
+    };
+    cx.keyword = head.range;
+    let kind = InstructionKind::parse(cx, keyword, args, flags)?;
+    Some(OnBuild {
+        text,
+        instruction: Box::new(Instruction { line: inner, kind }),
+    })
+}
+
+/// Whether a shell line clearly goes on.
+fn is_unfinished(text: &str) -> bool {
+    let text = text.trim_end();
+    ["&&", "||", "|", ";", ","].iter().any(|end| text.ends_with(end))
+}
+
+fn trim_end(text: &str, start: usize) -> Range<usize> {
+    start..start + text.get(start..).unwrap_or_default().trim_end().len()
 }

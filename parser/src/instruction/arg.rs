@@ -1,6 +1,10 @@
 //! ARG: build arguments.
 
+use std::ops::Range;
+
 use crate::Word;
+use crate::instruction::{Context, words};
+use crate::kind::Kind;
 
 /// `ARG name[=default]...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,4 +22,28 @@ pub struct ArgDeclaration {
     pub name: Word,
     /// The default, not expanded.
     pub default: Option<Word>,
+}
+
+impl Arg {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>) -> Option<Arg> {
+        let words = words::split(cx.text(args), args.start, cx.escape);
+        if words.is_empty() {
+            cx.missing("ARG", "a name");
+            return None;
+        }
+        let mut declarations = Vec::new();
+        for word in words {
+            let text = cx.text(&word);
+            let equals = text.find('=').map(|at| word.start + at);
+            let name = word.start..equals.unwrap_or(word.end);
+            if name.is_empty() {
+                cx.error(Kind::BlankName { keyword: "ARG" }, &word);
+                return None;
+            }
+            let name = cx.word(name);
+            let default = equals.map(|at| cx.word(at + 1..word.end));
+            declarations.push(ArgDeclaration { name, default });
+        }
+        Some(Arg { declarations })
+    }
 }

@@ -1,6 +1,8 @@
 //! CMD: what a container runs, or the arguments of its entry point.
 
-use crate::instruction::Command;
+use std::ops::Range;
+
+use crate::instruction::{Command, Context};
 
 /// `CMD ["a", "b"]` or `CMD text`. An empty one clears what was inherited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,4 +10,10 @@ use crate::instruction::Command;
 pub struct Cmd {
     /// The command.
     pub command: Command,
+}
+
+impl Cmd {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>) -> Option<Cmd> {
+        Command::parse(cx, args).map(|command| Cmd { command })
+    }
 }

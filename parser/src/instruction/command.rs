@@ -1,5 +1,8 @@
 //! The shell form and the exec form of a command.
 
+use std::ops::Range;
+
+use crate::instruction::Context;
 use crate::{Heredoc, Span};
 
 /// The command of RUN, CMD, ENTRYPOINT or HEALTHCHECK.
@@ -35,5 +38,21 @@ impl Command {
             CommandForm::Shell { text, .. } => text.is_empty(),
             CommandForm::Exec(args) => args.is_empty(),
         }
+    }
+}
+
+impl Command {
+    /// JSON when it is a JSON array of strings, else shell text; it takes the heredocs.
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>) -> Option<Command> {
+        let span = cx.span(args);
+        let form = match cx.json(args) {
+            Err(()) => return None,
+            Ok(Some(elements)) => CommandForm::Exec(elements.into_iter().map(|e| e.text).collect()),
+            Ok(None) => CommandForm::Shell {
+                text: cx.text(args).to_owned(),
+                heredocs: std::mem::take(&mut cx.heredocs),
+            },
+        };
+        Some(Command { span, form })
     }
 }

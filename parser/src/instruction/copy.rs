@@ -1,5 +1,11 @@
 //! COPY: files from the context, from a stage or from an image.
 
+use std::ops::Range;
+
+use crate::diagnostic::Diagnostic;
+use crate::flag::{FlagType, Flags, RawFlag};
+use crate::instruction::{Context, transfer};
+use crate::kind::Kind;
 use crate::{Heredoc, Word};
 
 /// `COPY [flags] SRC... DEST`.
@@ -33,4 +39,55 @@ pub enum Source {
     Path(Word),
     /// A file made of a heredoc.
     Heredoc(Heredoc),
+}
+
+const FLAGS: &[(&str, FlagType)] = &[
+    ("from", FlagType::Value),
+    ("chown", FlagType::Value),
+    ("chmod", FlagType::Value),
+    ("link", FlagType::Bool),
+    ("parents", FlagType::Bool),
+    ("exclude", FlagType::List),
+];
+
+impl Copy {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>, flags: Vec<RawFlag>) -> Option<Copy> {
+        let flags = Flags::check(cx, "COPY", flags, FLAGS);
+        let from = flags.word(cx, "from");
+        if let Some(from) = from
+            .as_ref()
+            .filter(|from| from.text.eq_ignore_ascii_case("scratch"))
+        {
+            let span = from.span;
+            cx.report(
+                Diagnostic::error(Kind::CopyFromScratch, span).with_help("`scratch` has no files in it"),
+            );
+        }
+        let chown = flags.word(cx, "chown");
+        let chmod = transfer::chmod(cx, &flags);
+        let excludes = transfer::excludes(cx, &flags);
+        let (sources, dest) = transfer::sources_and_dest(cx, "COPY", args)?;
+        if let (Some(from), Some(Source::Heredoc(heredoc))) = (
+            &from,
+            sources.iter().find(|source| matches!(source, Source::Heredoc(_))),
+        ) {
+            let kind = Kind::Conflict {
+                what: "--from",
+                with: "a heredoc",
+            };
+            let diagnostic = Diagnostic::error(kind, heredoc.marker)
+                .with_secondary(from.span, "sources are taken from here");
+            cx.report(diagnostic);
+        }
+        Some(Copy {
+            from,
+            chown,
+            chmod,
+            link: flags.bool("link").unwrap_or(false),
+            parents: flags.bool("parents").unwrap_or(false),
+            excludes,
+            sources,
+            dest,
+        })
+    }
 }

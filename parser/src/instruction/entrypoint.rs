@@ -1,6 +1,8 @@
 //! ENTRYPOINT: what a container runs.
 
-use crate::instruction::Command;
+use std::ops::Range;
+
+use crate::instruction::{Command, Context};
 
 /// `ENTRYPOINT ["a", "b"]` or `ENTRYPOINT text`. An empty one clears what was inherited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,4 +10,10 @@ use crate::instruction::Command;
 pub struct Entrypoint {
     /// The command.
     pub command: Command,
+}
+
+impl Entrypoint {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>) -> Option<Entrypoint> {
+        Command::parse(cx, args).map(|command| Entrypoint { command })
+    }
 }

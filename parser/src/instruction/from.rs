@@ -1,5 +1,12 @@
 //! FROM: begins a stage.
 
+use std::ops::Range;
+
+use crate::diagnostic::Diagnostic;
+use crate::flag::{FlagType, Flags, RawFlag};
+use crate::instruction::Context;
+use crate::kind::Kind;
+use crate::platform::Platform;
 use crate::{Span, Word};
 
 /// `FROM [--platform=p] base [AS name]`.
@@ -28,4 +35,84 @@ pub struct StageName {
     pub as_keyword: Span,
     /// `AS` as written.
     pub as_text: String,
+}
+
+impl From {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>, flags: Vec<RawFlag>) -> Option<From> {
+        let flags = Flags::check(cx, "FROM", flags, &[("platform", FlagType::Value)]);
+        let platform = flags.word(cx, "platform");
+        if let Some(word) = &platform
+            && !word.text.contains(['$', '"', '\''])
+            && Platform::parse(&word.text, &Platform::new("linux", "amd64", "")).is_err()
+        {
+            let kind = Kind::InvalidFlagValue {
+                flag: "platform",
+                value: word.text.clone(),
+                expected: "a platform like `linux/arm64`",
+            };
+            cx.report(Diagnostic::error(kind, word.span));
+        }
+        let words = cx.split(args);
+        let (base, name) = match words.as_slice() {
+            [] => {
+                cx.missing("FROM", "an image");
+                return None;
+            }
+            [base] => (base, None),
+            [base, keyword, name] if cx.text(keyword).eq_ignore_ascii_case("as") => {
+                (base, Some((keyword, name)))
+            }
+            [_, rest @ ..] => {
+                let guilty = rest.first().map_or(0, |r| r.start)..rest.last().map_or(0, |r| r.end);
+                let span = cx.span(&guilty);
+                let mut diagnostic = Diagnostic::error(Kind::FromArguments, span);
+                if let [name] = rest
+                    && !cx.text(name).eq_ignore_ascii_case("as")
+                {
+                    let name = cx.text(name).to_owned();
+                    diagnostic = diagnostic.with_suggestion(format!("AS {name}"));
+                } else if cx.text(&guilty).starts_with("--") {
+                    diagnostic = diagnostic.with_help("flags stand before the image");
+                } else if cx.text(&guilty).starts_with('#') {
+                    diagnostic = diagnostic.with_help("a comment needs a line of its own");
+                }
+                cx.report(diagnostic);
+                return None;
+            }
+        };
+        let base = cx.word(base.clone());
+        let name = match name {
+            None => None,
+            Some((keyword, name)) => Some(StageName::parse(cx, keyword, name)?),
+        };
+        Some(From { platform, base, name })
+    }
+}
+
+impl StageName {
+    fn parse(cx: &mut Context<'_>, keyword: &Range<usize>, name: &Range<usize>) -> Option<StageName> {
+        let text = cx.text(name).to_owned();
+        let value = text.to_lowercase();
+        let valid = value.starts_with(|ch: char| ch.is_ascii_lowercase())
+            && value
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b));
+        if !valid {
+            let span = cx.span(name);
+            cx.report(
+                Diagnostic::error(Kind::InvalidStageName { name: text }, span).with_help(
+                    "a name begins with a letter and goes on with letters, digits, `-`, `_` and `.`",
+                ),
+            );
+            return None;
+        }
+        let as_text = cx.text(keyword).to_owned();
+        Some(StageName {
+            value,
+            text,
+            span: cx.span(name),
+            as_keyword: cx.span(keyword),
+            as_text,
+        })
+    }
 }

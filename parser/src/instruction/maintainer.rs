@@ -1,6 +1,9 @@
 //! MAINTAINER: the author, deprecated.
 
+use std::ops::Range;
+
 use crate::Word;
+use crate::instruction::Context;
 
 /// `MAINTAINER text`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,4 +11,16 @@ use crate::Word;
 pub struct Maintainer {
     /// The rest of the line; not expanded.
     pub name: Word,
+}
+
+impl Maintainer {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>) -> Option<Maintainer> {
+        if args.is_empty() {
+            cx.missing("MAINTAINER", "a name");
+            return None;
+        }
+        Some(Maintainer {
+            name: cx.literal(args.clone()),
+        })
+    }
 }

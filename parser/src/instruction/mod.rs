@@ -4,6 +4,7 @@ mod add;
 mod arg;
 mod cmd;
 mod command;
+mod context;
 mod copy;
 mod entrypoint;
 mod env;
@@ -16,14 +17,17 @@ mod onbuild;
 mod run;
 mod shell;
 mod stopsignal;
+mod transfer;
 mod user;
 mod volume;
+mod words;
 mod workdir;
 
 pub use add::Add;
 pub use arg::{Arg, ArgDeclaration};
 pub use cmd::Cmd;
 pub use command::{Command, CommandForm};
+pub(crate) use context::{Context, is_blank};
 pub use copy::{Copy, Source};
 pub use entrypoint::Entrypoint;
 pub use env::{Env, KeyValue};
@@ -32,6 +36,7 @@ pub use from::{From, StageName};
 pub use healthcheck::{HealthCheck, HealthCheckTest};
 pub use label::Label;
 pub use maintainer::Maintainer;
+pub(crate) use onbuild::FORBIDDEN;
 pub use onbuild::OnBuild;
 pub use run::{Device, Network, Run, RunScript, Security};
 pub use shell::Shell;
@@ -39,6 +44,32 @@ pub use stopsignal::StopSignal;
 pub use user::User;
 pub use volume::Volume;
 pub use workdir::Workdir;
+
+use std::ops::Range;
+
+use crate::flag::{Flags, RawFlag};
+
+/// Every keyword, for suggestions and completion.
+pub const KEYWORDS: &[&str] = &[
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
 
 /// What an instruction of a stage says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,5 +118,40 @@ impl InstructionKind {
             InstructionKind::Volume(_) => "VOLUME",
             InstructionKind::Workdir(_) => "WORKDIR",
         }
+    }
+}
+
+impl InstructionKind {
+    /// Parses the arguments of any keyword but FROM and ONBUILD, which are more than arguments. `None` when they
+    /// are wrong; the errors are in the context then.
+    pub(crate) fn parse(
+        cx: &mut Context<'_>,
+        keyword: &'static str,
+        args: &Range<usize>,
+        flags: Vec<RawFlag>,
+    ) -> Option<InstructionKind> {
+        match keyword {
+            "ADD" => return Add::parse(cx, args, flags).map(InstructionKind::Add),
+            "COPY" => return Copy::parse(cx, args, flags).map(InstructionKind::Copy),
+            "HEALTHCHECK" => return HealthCheck::parse(cx, args, flags).map(InstructionKind::HealthCheck),
+            "RUN" => return Run::parse(cx, args, flags).map(InstructionKind::Run),
+            _ => {}
+        }
+        Flags::check(cx, keyword, flags, &[]);
+        Some(match keyword {
+            "ARG" => InstructionKind::Arg(Arg::parse(cx, args)?),
+            "CMD" => InstructionKind::Cmd(Cmd::parse(cx, args)?),
+            "ENTRYPOINT" => InstructionKind::Entrypoint(Entrypoint::parse(cx, args)?),
+            "ENV" => InstructionKind::Env(Env::parse(cx, args)?),
+            "EXPOSE" => InstructionKind::Expose(Expose::parse(cx, args)?),
+            "LABEL" => InstructionKind::Label(Label::parse(cx, args)?),
+            "MAINTAINER" => InstructionKind::Maintainer(Maintainer::parse(cx, args)?),
+            "SHELL" => InstructionKind::Shell(Shell::parse(cx, args)?),
+            "STOPSIGNAL" => InstructionKind::StopSignal(StopSignal::parse(cx, args)?),
+            "USER" => InstructionKind::User(User::parse(cx, args)?),
+            "VOLUME" => InstructionKind::Volume(Volume::parse(cx, args)?),
+            "WORKDIR" => InstructionKind::Workdir(Workdir::parse(cx, args)?),
+            _ => return None,
+        })
     }
 }

@@ -11,3 +11,6 @@ pub struct OnBuild {
     /// The same, parsed.
     pub instruction: Box<Instruction>,
 }
+
+/// Keywords that cannot be a trigger.
+pub(crate) const FORBIDDEN: &[&str] = &["FROM", "MAINTAINER", "ONBUILD"];

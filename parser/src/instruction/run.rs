@@ -1,8 +1,13 @@
 //! RUN: a command in the sandbox.
 
-use crate::instruction::Command;
+use std::ops::Range;
+
+use crate::diagnostic::Diagnostic;
+use crate::flag::{FlagType, Flags, RawFlag};
+use crate::instruction::{Command, CommandForm, Context};
+use crate::kind::Kind;
 use crate::mount::Mount;
-use crate::{Span, Word};
+use crate::{Span, Word, heredoc, suggest};
 
 /// `RUN [flags] command`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,4 +77,156 @@ pub enum RunScript {
         /// Content.
         content: String,
     },
+}
+
+const FLAGS: &[(&str, FlagType)] = &[
+    ("mount", FlagType::List),
+    ("network", FlagType::Value),
+    ("security", FlagType::Value),
+    ("device", FlagType::List),
+];
+
+impl Run {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>, flags: Vec<RawFlag>) -> Option<Run> {
+        let flags = Flags::check(cx, "RUN", flags, FLAGS);
+        let mounts = flags
+            .all("mount")
+            .filter_map(|flag| Mount::parse(cx, flag))
+            .collect();
+        let network = choice(
+            cx,
+            &flags,
+            "network",
+            "`default`, `none` or `host`",
+            &[
+                ("default", Network::Default),
+                ("none", Network::None),
+                ("host", Network::Host),
+            ],
+        );
+        let security = choice(
+            cx,
+            &flags,
+            "security",
+            "`sandbox` or `insecure`",
+            &[("sandbox", Security::Sandbox), ("insecure", Security::Insecure)],
+        );
+        let devices = flags
+            .all("device")
+            .filter_map(|flag| Device::parse(cx, flag))
+            .collect();
+        let command = Command::parse(cx, args)?;
+        Some(Run {
+            mounts,
+            network,
+            security,
+            devices,
+            command,
+        })
+    }
+
+    /// What is given to whom: a heredoc alone is a script, other heredocs are joined to the text again for the
+    /// shell to read.
+    pub fn script(&self) -> RunScript {
+        match &self.command.form {
+            CommandForm::Exec(args) => RunScript::Exec(args.clone()),
+            CommandForm::Shell { text, heredocs } => match heredocs.as_slice() {
+                [] => RunScript::Shell(text.clone()),
+                [only] if heredoc::is_marker(text) => {
+                    let content = only.content();
+                    if content.starts_with("#!") {
+                        RunScript::Script {
+                            name: only.name.clone(),
+                            content,
+                        }
+                    } else {
+                        RunScript::Shell(content)
+                    }
+                }
+                several => {
+                    let mut full = text.clone();
+                    for heredoc in several {
+                        full.push('\n');
+                        full.push_str(&heredoc.body.text);
+                        full.push_str(&heredoc.name);
+                    }
+                    RunScript::Shell(full)
+                }
+            },
+        }
+    }
+}
+
+/// A flag with a few values.
+fn choice<T: Copy + Default>(
+    cx: &mut Context<'_>,
+    flags: &Flags,
+    flag: &'static str,
+    expected: &'static str,
+    values: &[(&'static str, T)],
+) -> T {
+    let Some((value, span)) = flags.value(cx, flag) else {
+        return T::default();
+    };
+    if let Some((_, choice)) = values.iter().find(|(name, _)| *name == value) {
+        return *choice;
+    }
+    let nearest = suggest::nearest(&value, values.iter().map(|(name, _)| *name));
+    let mut diagnostic = Diagnostic::error(
+        Kind::InvalidFlagValue {
+            flag,
+            value,
+            expected,
+        },
+        span,
+    );
+    if let Some(nearest) = nearest {
+        diagnostic = diagnostic.with_suggestion(nearest);
+    }
+    cx.report(diagnostic);
+    T::default()
+}
+
+impl Device {
+    /// `name`, `name=...`, `required`, `required=bool`, separated by commas.
+    fn parse(cx: &mut Context<'_>, flag: &RawFlag) -> Option<Device> {
+        let value = flag.value().unwrap_or_default().to_owned();
+        let range = flag.value_range();
+        let span = cx.span(&range);
+        let mut name = None;
+        let mut required = false;
+        for (index, field) in value.split(',').enumerate() {
+            match field.split_once('=') {
+                _ if field == "required" => required = true,
+                Some(("required", "true" | "1")) => required = true,
+                Some(("required", "false" | "0")) => required = false,
+                Some(("name", rest)) if !rest.is_empty() => name = Some(rest),
+                // A CDI name has a `=` of its own: `vendor.com/class=device`.
+                _ if index == 0 && !field.is_empty() && !field.starts_with("required=") => name = Some(field),
+                _ => {
+                    let kind = Kind::InvalidFlagValue {
+                        flag: "device",
+                        value: field.to_owned(),
+                        expected: "a name, then maybe `,required`",
+                    };
+                    cx.report(Diagnostic::error(kind, span));
+                    return None;
+                }
+            }
+        }
+        let Some(name) = name else {
+            cx.report(Diagnostic::error(
+                Kind::FlagNeedsValue {
+                    flag: "device".to_owned(),
+                },
+                span,
+            ));
+            return None;
+        };
+        Some(Device {
+            name: cx.decoded_word(name, range, value == name && flag.is_exact()),
+            required,
+            span,
+        })
+    }
 }

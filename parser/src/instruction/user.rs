@@ -1,6 +1,9 @@
 //! USER: who runs later steps and the container.
 
+use std::ops::Range;
+
 use crate::Word;
+use crate::instruction::Context;
 
 /// `USER user[:group]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,4 +11,16 @@ use crate::Word;
 pub struct User {
     /// Names or numbers, not expanded.
     pub user: Word,
+}
+
+impl User {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>) -> Option<User> {
+        if args.is_empty() {
+            cx.missing("USER", "a user");
+            return None;
+        }
+        Some(User {
+            user: cx.word(args.clone()),
+        })
+    }
 }

@@ -1,6 +1,9 @@
 //! WORKDIR: the directory of later steps and of the container.
 
+use std::ops::Range;
+
 use crate::Word;
+use crate::instruction::Context;
 
 /// `WORKDIR path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,4 +11,16 @@ use crate::Word;
 pub struct Workdir {
     /// Absolute, or relative to the one before; not expanded.
     pub path: Word,
+}
+
+impl Workdir {
+    pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>) -> Option<Workdir> {
+        if args.is_empty() {
+            cx.missing("WORKDIR", "a path");
+            return None;
+        }
+        Some(Workdir {
+            path: cx.word(args.clone()),
+        })
+    }
 }

@@ -1,11 +1,18 @@
 //! `RUN --mount=`: raw options as written, and the typed mount after expansion.
 
+mod csv;
+mod error;
 mod resolve;
+pub mod size;
 
-pub use resolve::{MountError, MountErrorKind};
+pub use error::{MountError, MountErrorKind};
 
 use std::fmt;
 
+use crate::diagnostic::Diagnostic;
+use crate::flag::RawFlag;
+use crate::instruction::Context;
+use crate::kind::Kind;
 use crate::{Span, Word};
 
 /// One `--mount=`, not yet expanded.
@@ -180,9 +187,90 @@ pub struct SshMount {
 }
 
 impl Mount {
+    /// Reads the value of the flag. Names of options are checked here, values as far as no variable is in them.
+    pub(crate) fn parse(cx: &mut Context<'_>, flag: &RawFlag) -> Option<Mount> {
+        let value = flag.value().unwrap_or_default();
+        let range = flag.value_range();
+        let span = cx.span(&range);
+        let fields = match csv::fields(value) {
+            Some(fields) if !value.is_empty() => fields,
+            _ => {
+                cx.report(Diagnostic::error(Kind::Mount(MountErrorKind::Malformed), span));
+                return None;
+            }
+        };
+        let mut options = Vec::new();
+        for field in fields {
+            let exact = field.exact && flag.is_exact();
+            let place = |start: usize, end: usize| {
+                if exact {
+                    range.start + start..range.start + end
+                } else {
+                    range.clone()
+                }
+            };
+            let (key, value) = match field.text.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (field.text.as_str(), None),
+            };
+            let value = value.map(|value| {
+                let start = field.range.start + key.len() + 1;
+                cx.decoded_word(value, place(start, start + value.len()), exact)
+            });
+            let span = cx.span(&place(field.range.start, field.range.end));
+            options.push(MountOption {
+                key: key.to_ascii_lowercase(),
+                span,
+                value,
+            });
+        }
+        let mount = Mount { span, options };
+        for diagnostic in mount.check() {
+            cx.report(diagnostic);
+        }
+        Some(mount)
+    }
+
+    /// What is wrong whatever the variables are.
+    fn check(&self) -> Vec<Diagnostic> {
+        let unset = |_: &str| None;
+        let variables = self
+            .options
+            .iter()
+            .any(|o| o.value.as_ref().is_some_and(Word::has_variables));
+        if variables {
+            return self
+                .check_names()
+                .err()
+                .map(MountError::into_diagnostic)
+                .into_iter()
+                .collect();
+        }
+        match self.resolve(&unset, &unset) {
+            Err(MountError {
+                kind: MountErrorKind::Expand(_),
+                ..
+            }) => Vec::new(),
+            Err(error) => vec![error.into_diagnostic()],
+            Ok(resolved) => resolved.warnings(),
+        }
+    }
+
     /// The type as far as it is known without expansion.
     pub fn mount_type(&self) -> Option<MountType> {
-        resolve::static_type(self)
+        let Some(option) = self.options.iter().rev().find(|o| o.key == "type") else {
+            return Some(MountType::Bind);
+        };
+        let word = option.value.as_ref()?;
+        [
+            MountType::Bind,
+            MountType::Cache,
+            MountType::Tmpfs,
+            MountType::Secret,
+            MountType::Ssh,
+        ]
+        .into_iter()
+        .find(|mount_type| word.text.eq_ignore_ascii_case(&mount_type.to_string()))
     }
 
     /// The raw `from=`: the lowering needs it, with global ARGs, to find what depends on what.
@@ -192,5 +280,22 @@ impl Mount {
             .rev()
             .find(|o| o.key == "from")
             .and_then(|o| o.value.as_ref())
+    }
+}
+
+impl ResolvedMount {
+    /// A warning for each option without effect.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        self.ignored
+            .iter()
+            .map(|(span, option)| {
+                Diagnostic::warning(
+                    Kind::IgnoredMountOption {
+                        option: option.clone(),
+                    },
+                    *span,
+                )
+            })
+            .collect()
     }
 }

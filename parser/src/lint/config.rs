@@ -1,0 +1,130 @@
+//! `# check=skip=A,B;error=true`: which rules are asked, and whether they fail the build.
+
+use crate::diagnostic::Diagnostic;
+use crate::kind::Kind;
+use crate::lint::Rule;
+use crate::{Span, suggest};
+
+/// Options of the checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Rules that are not asked.
+    pub skip: Vec<Rule>,
+    /// No rule is asked.
+    pub skip_all: bool,
+    /// Rules that are asked though they are off by default.
+    pub experimental: Vec<Rule>,
+    /// All rules that are off by default are asked.
+    pub experimental_all: bool,
+    /// A warning fails the build.
+    pub error: bool,
+}
+
+impl CheckOptions {
+    /// Parses the value of the directive, which stands at `span`. Wrong parts are reported and left out.
+    pub fn parse(text: &str, span: Span) -> (CheckOptions, Vec<Diagnostic>) {
+        let mut options = CheckOptions::default();
+        let mut diagnostics = Vec::new();
+        let mut offset = 0;
+        for part in text.split(';') {
+            let start = offset;
+            offset += part.len() + 1;
+            let place = |from: usize, text: &str| {
+                let trimmed = text.trim_start();
+                let begin = span.start + from + (text.len() - trimmed.len());
+                Span::new(begin, begin + trimmed.trim_end().len())
+            };
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let value_start = start + key.len() + 1;
+            match key.trim() {
+                "" if value.is_empty() => {}
+                "skip" | "experimental" => {
+                    let is_skip = key.trim() == "skip";
+                    let mut at = value_start;
+                    for name in value.split(',') {
+                        let here = place(at, name);
+                        at += name.len() + 1;
+                        match name.trim() {
+                            "" => {}
+                            name if name.eq_ignore_ascii_case("all") && is_skip => options.skip_all = true,
+                            name if name.eq_ignore_ascii_case("all") => options.experimental_all = true,
+                            name => match Rule::from_name(name) {
+                                Some(rule) if is_skip => options.skip.push(rule),
+                                Some(rule) => options.experimental.push(rule),
+                                None => diagnostics.push(unknown_rule(name, here)),
+                            },
+                        }
+                    }
+                }
+                "error" if value.trim().eq_ignore_ascii_case("true") => options.error = true,
+                "error" if value.trim().eq_ignore_ascii_case("false") => options.error = false,
+                key => {
+                    let option = if key == "error" { part.trim() } else { key };
+                    let kind = Kind::InvalidCheckDirective {
+                        option: option.to_owned(),
+                    };
+                    diagnostics.push(
+                        Diagnostic::error(kind, place(start, part))
+                            .with_help("write `skip=Rule,...`, `skip=all`, `experimental=Rule,...` or `error=true`, separated by `;`"),
+                    );
+                }
+            }
+        }
+        (options, diagnostics)
+    }
+
+    /// Whether the rule is asked.
+    pub fn allows(&self, rule: Rule) -> bool {
+        !self.skip_all && !self.skip.contains(&rule)
+    }
+}
+
+fn unknown_rule(name: &str, span: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::warning(
+        Kind::UnknownRule {
+            name: name.to_owned(),
+        },
+        span,
+    );
+    match suggest::nearest(name, Rule::all().map(Rule::name)) {
+        Some(nearest) => diagnostic.with_suggestion(nearest),
+        None => diagnostic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_and_complaints() {
+        let parse = |text: &str| {
+            let (options, diagnostics) = CheckOptions::parse(text, Span::new(8, 8 + text.len()));
+            (
+                options,
+                diagnostics
+                    .iter()
+                    .map(|d| (d.message(), d.span.start))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let (options, complaints) = parse("skip=StageNameCasing, ;error=true");
+        assert_eq!(
+            (options.skip, options.error, complaints),
+            (vec![Rule::StageNameCasing], true, vec![])
+        );
+        assert!(parse("skip=all").0.skip_all);
+        assert_eq!(
+            parse("skip=Nope").1,
+            [("no check is named `Nope`".to_owned(), 13)]
+        );
+        assert_eq!(
+            parse("error=maybe").1,
+            [("unknown option `error=maybe` of `# check=`".to_owned(), 8)]
+        );
+        assert_eq!(
+            parse("error=true; foo=1").1,
+            [("unknown option `foo` of `# check=`".to_owned(), 20)]
+        );
+    }
+}

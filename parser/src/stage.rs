@@ -1,0 +1,222 @@
+//! Which stage a reference means, and whether stages need each other.
+
+use crate::diagnostic::Diagnostic;
+use crate::dockerfile::{Dockerfile, Instruction};
+use crate::instruction::InstructionKind;
+use crate::kind::Kind;
+use crate::{Stage, Word};
+
+impl Dockerfile {
+    /// The stage that a name (in any case) or an index means, among those before the stage `before`, or among
+    /// all. Of several with the same name the last one is meant.
+    pub fn stage_by_ref(&self, reference: &str, before: Option<usize>) -> Option<usize> {
+        let stages = self
+            .stages
+            .get(..before.unwrap_or(self.stages.len()))
+            .unwrap_or(&self.stages);
+        if let Some(index) = index(reference) {
+            return stages.get(index).map(|stage| stage.index);
+        }
+        let name = reference.to_lowercase();
+        stages
+            .iter()
+            .rev()
+            .find(|stage| stage.name() == Some(&name))
+            .map(|stage| stage.index)
+    }
+
+    /// The stage that `--from=` or a mount's `from=` in the stage `stage` means: an earlier one, else a later one
+    /// (BuildKit allows that too, as long as there is no cycle). `None`: an image or a named context.
+    pub fn stage_for_copy(&self, reference: &str, stage: usize) -> Option<usize> {
+        self.stage_by_ref(reference, Some(stage)).or_else(|| {
+            if index(reference).is_some() {
+                return self.stage_by_ref(reference, None);
+            }
+            let name = reference.to_lowercase();
+            self.stages
+                .iter()
+                .find(|stage| stage.name() == Some(&name))
+                .map(|stage| stage.index)
+        })
+    }
+
+    /// The names of all stages, for suggestions.
+    pub fn stage_names(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().filter_map(Stage::name)
+    }
+}
+
+impl Stage {
+    /// The words by which this stage takes files from elsewhere: `COPY --from=` and `from=` of mounts. Triggers
+    /// of ONBUILD are not among them: they belong to the child.
+    pub fn sources(&self) -> impl Iterator<Item = (&Instruction, &Word)> {
+        self.instructions.iter().flat_map(|instruction| {
+            let words: Vec<&Word> = match &instruction.kind {
+                InstructionKind::Copy(copy) => copy.from.iter().collect(),
+                InstructionKind::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
+                _ => Vec::new(),
+            };
+            words.into_iter().map(move |word| (instruction, word))
+        })
+    }
+}
+
+/// A reference of digits is an index.
+fn index(reference: &str) -> Option<usize> {
+    if reference.is_empty() || !reference.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // Too long for a number is too high for an index.
+    Some(reference.parse().unwrap_or(usize::MAX))
+}
+
+/// Finds stages that need each other: `needs[i]` are the stages that stage `i` needs. The cycle begins with its
+/// lowest stage; each needs the next one, the last one the first.
+pub fn find_cycle(needs: &[Vec<usize>]) -> Option<Vec<usize>> {
+    // 0: not seen, 1: on the path, 2: done.
+    let mut state = vec![0u8; needs.len()];
+    for root in 0..needs.len() {
+        if state[root] != 0 {
+            continue;
+        }
+        let mut path: Vec<(usize, usize)> = vec![(root, 0)];
+        state[root] = 1;
+        while let Some((stage, next)) = path.last_mut() {
+            let (here, edge) = (*stage, *next);
+            *next += 1;
+            match needs[here].get(edge).filter(|need| **need < needs.len()) {
+                None if edge >= needs[here].len() => {
+                    state[here] = 2;
+                    path.pop();
+                }
+                None => {}
+                Some(&need) if state[need] == 1 => {
+                    let mut cycle: Vec<usize> = path
+                        .iter()
+                        .map(|(stage, _)| *stage)
+                        .skip_while(|stage| *stage != need)
+                        .collect();
+                    let lowest = cycle
+                        .iter()
+                        .enumerate()
+                        .min_by_key(|(_, stage)| **stage)
+                        .map_or(0, |(at, _)| at);
+                    cycle.rotate_left(lowest);
+                    return Some(cycle);
+                }
+                Some(&need) if state[need] == 0 => {
+                    state[need] = 1;
+                    path.push((need, 0));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    None
+}
+
+/// What can be said about stages without variables.
+pub(crate) fn check(dockerfile: &mut Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
+    let dockerfile = &*dockerfile;
+    let mut needs = vec![Vec::new(); dockerfile.stages.len()];
+    for stage in &dockerfile.stages {
+        if !stage.from.base.has_variables() {
+            needs[stage.index].extend(dockerfile.stage_by_ref(&stage.from.base.text, Some(stage.index)));
+        }
+        for (_, word) in stage.sources() {
+            if word.has_variables() {
+                continue;
+            }
+            match dockerfile.stage_for_copy(&word.text, stage.index) {
+                Some(source) => needs[stage.index].push(source),
+                None if index(&word.text).is_some() => {
+                    let kind = Kind::NoSuchStage {
+                        index: word.text.clone(),
+                        stages: dockerfile.stages.len(),
+                    };
+                    diagnostics.push(
+                        Diagnostic::error(kind, word.span)
+                            .with_help("stages are counted from 0, and have names"),
+                    );
+                }
+                None => {}
+            }
+        }
+    }
+    if let Some(cycle) = find_cycle(&needs) {
+        diagnostics.push(cycle_diagnostic(dockerfile, &cycle));
+    }
+}
+
+/// Words for a cycle of stages, as [`find_cycle`] gives it; the lowering may find one that variables close.
+pub fn cycle_diagnostic(dockerfile: &Dockerfile, cycle: &[usize]) -> Diagnostic {
+    let stages: Vec<&Stage> = cycle
+        .iter()
+        .filter_map(|index| dockerfile.stages.get(*index))
+        .collect();
+    let names = stages
+        .iter()
+        .map(|stage| {
+            stage
+                .name()
+                .map_or_else(|| stage.index.to_string(), |name| format!("`{name}`"))
+        })
+        .collect();
+    let edge = |from: &Stage, to: usize| {
+        from.sources()
+            .find(|(_, word)| dockerfile.stage_for_copy(&word.text, from.index) == Some(to))
+            .map_or(from.from.base.span, |(_, word)| word.span)
+    };
+    let place = |at: usize| {
+        let next = cycle
+            .get((at + 1) % cycle.len().max(1))
+            .copied()
+            .unwrap_or_default();
+        stages
+            .get(at)
+            .map_or_else(Default::default, |stage| edge(stage, next))
+    };
+    let mut diagnostic = Diagnostic::error(Kind::Cycle { stages: names }, place(0));
+    if let [only] = stages.as_slice() {
+        let span = only
+            .from
+            .name
+            .as_ref()
+            .map_or(only.line.keyword, |name| name.span);
+        return diagnostic.with_secondary(span, "in this stage");
+    }
+    for at in 1..stages.len() {
+        diagnostic = diagnostic.with_secondary(place(at), "and here");
+    }
+    diagnostic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references() {
+        let source = "FROM a AS One\nFROM one AS two\nFROM b AS one\nFROM x\n";
+        let dockerfile = crate::parse(source).dockerfile;
+        assert_eq!(dockerfile.stage_by_ref("ONE", Some(2)), Some(0));
+        assert_eq!(dockerfile.stage_by_ref("one", Some(3)), Some(2));
+        assert_eq!(dockerfile.stage_by_ref("two", Some(1)), None);
+        assert_eq!(dockerfile.stage_by_ref("1", Some(1)), None);
+        assert_eq!(dockerfile.stage_by_ref("1", None), Some(1));
+        assert_eq!(dockerfile.stage_by_ref("99999999999999999999999", None), None);
+        assert_eq!(dockerfile.stage_for_copy("two", 0), Some(1));
+        assert_eq!(dockerfile.stage_for_copy("alpine", 0), None);
+    }
+
+    #[test]
+    fn cycles() {
+        assert_eq!(find_cycle(&[vec![], vec![0], vec![0, 1]]), None);
+        assert_eq!(find_cycle(&[vec![0]]), Some(vec![0]));
+        assert_eq!(
+            find_cycle(&[vec![], vec![3], vec![1], vec![2]]),
+            Some(vec![1, 3, 2])
+        );
+        assert_eq!(find_cycle(&[vec![7]]), None);
+    }
+}
