@@ -157,13 +157,11 @@ impl IgnorePattern {
             cleaned.remove(0);
         }
         if glob::check(&cleaned).is_err() {
-            return Err(Diagnostic::error(
-                Kind::InvalidPattern {
-                    pattern: text.to_owned(),
-                },
-                span,
-            )
-            .with_help("a `[` needs a `]`, and a `\\` a character after it"));
+            let kind = Kind::InvalidPattern {
+                pattern: text.to_owned(),
+            };
+            let help = "a `[` needs a `]`, and a `\\` a character after it";
+            return Err(Box::new(Diagnostic::error(kind, span).with_help(help)));
         }
         let form = compile(&cleaned);
         Ok(IgnorePattern {
