@@ -93,30 +93,27 @@ impl Session<'_> {
     /// Sends a call; the answer may have any status but 401-that-could-be-mended and redirects of reads.
     pub(crate) fn call(&self, call: &Call<'_>) -> Result<Answer, Error> {
         let attempt = call.attempt;
-        let known = lock(&self.schemes.0).get(&attempt.host).copied();
-        let first = known.unwrap_or(Scheme::Https);
-        let result = self.call_with(call, first);
-        let scheme = match &result {
-            Err(error) if known.is_none() && first == Scheme::Https && self.may_fall_back(error) => {
-                Scheme::Http
-            }
-            Err(_) => return result,
-            Ok(_) => first,
-        };
-        let result = if scheme == first {
-            result
-        } else {
-            self.call_with(call, scheme)
-        };
-        if result.is_ok() && known.is_none() {
-            lock(&self.schemes.0).insert(attempt.host.clone(), scheme);
-            if scheme == Scheme::Http {
-                (self.http.options().events)(Event::PlainHttp {
-                    host: attempt.host.clone(),
-                });
-            }
+        let known = || lock(&self.schemes.0).get(&attempt.host).copied();
+        if let Some(scheme) = known() {
+            return self.call_with(call, scheme);
         }
-        result
+        match self.call_with(call, Scheme::Https) {
+            // What failed after the registry had answered is no reason to doubt that it speaks TLS.
+            Err(error) if known().is_none() && self.may_fall_back(&error) => {
+                self.call_with(call, Scheme::Http)
+            }
+            result => result,
+        }
+    }
+
+    /// An answer of any kind shows that the registry speaks this scheme.
+    fn learn(&self, host: &str, scheme: Scheme) {
+        let new = lock(&self.schemes.0).insert(host.to_owned(), scheme).is_none();
+        if new && scheme == Scheme::Http {
+            (self.http.options().events)(Event::PlainHttp {
+                host: host.to_owned(),
+            });
+        }
     }
 
     /// Plain HTTP is tried where it is allowed and the server does not speak TLS. A certificate that is not
@@ -166,6 +163,9 @@ impl Session<'_> {
                 .http
                 .send(&call.method, &url, &headers, call.payload)
                 .map_err(|kind| kind.at(attempt))?;
+            if url.same_origin(&base) {
+                self.learn(&attempt.host, scheme);
+            }
             match answer.status {
                 401 if !asked_again && url.same_origin(&base) => {
                     asked_again = true;
