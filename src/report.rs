@@ -93,7 +93,9 @@ pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
         .took
         .map(|took| format!(" after {}", amount::duration(took)))
         .unwrap_or_default();
-    let mut text = headline(
+    // Output comes first, so that what failed is still on the screen when a long log has passed.
+    let mut text = output(&title, failure.output, look);
+    text += &headline(
         Severity::Error,
         &format!("step `{title}` failed{took}: {ended}"),
         look,
@@ -109,29 +111,6 @@ pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
             look,
         );
     }
-    let rule = look.paint(Paint::Faint, "  | ");
-    match failure.output {
-        Output::Shown => {}
-        Output::Tail([]) => text += "it printed nothing\n",
-        Output::Tail(lines) => {
-            let _ = match lines.len() {
-                1 => writeln!(text, "its last line of output:"),
-                count => writeln!(text, "its last {count} lines of output:"),
-            };
-            for line in lines {
-                let _ = writeln!(text, "{}", format!("{rule}{line}").trim_end());
-            }
-        }
-        Output::Whole(log) => {
-            // In front, so that what failed is still on the screen when a long log has passed.
-            let mut before = format!("output of step `{title}`:\n");
-            let log = log.strip_suffix(b"\n").unwrap_or(log);
-            for line in log.split(|byte| *byte == b'\n') {
-                let _ = writeln!(before, "{}", format!("{rule}{}", clean(line)).trim_end());
-            }
-            text.insert_str(0, &before);
-        }
-    }
     if let Some(log) = failure.log {
         let _ = writeln!(text, "full log: {}", log.display());
     }
@@ -144,6 +123,31 @@ pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
         look,
     );
     text
+}
+
+fn output(title: &str, output: Output<'_>, look: &Look) -> String {
+    let rule = look.paint(Paint::Faint, "  | ");
+    let quote = |line: &str| format!("{}\n", format!("{rule}{line}").trim_end());
+    match output {
+        Output::Shown => String::new(),
+        Output::Tail([]) => format!("step `{title}` printed nothing\n"),
+        Output::Tail(lines) => {
+            let count = match lines.len() {
+                1 => "last line".to_owned(),
+                count => format!("last {count} lines"),
+            };
+            let lines: String = lines.iter().map(|line| quote(line)).collect();
+            format!("{count} of step `{title}`:\n{lines}")
+        }
+        Output::Whole(log) => {
+            let log = log.strip_suffix(b"\n").unwrap_or(log);
+            let lines: String = log
+                .split(|byte| *byte == b'\n')
+                .map(|line| quote(&clean(line)))
+                .collect();
+            format!("output of step `{title}`:\n{lines}")
+        }
+    }
 }
 
 fn headline(severity: Severity, message: &str, look: &Look) -> String {

@@ -69,7 +69,7 @@ help: did you mean `build`?
 }
 
 #[test]
-fn a_failed_step_shows_its_lines_its_output_and_its_log() {
+fn a_failed_step_shows_its_output_its_lines_and_its_log() {
     let tail = [
         "cc -O2 -c main.c".to_owned(),
         String::new(),
@@ -90,6 +90,10 @@ fn a_failed_step_shows_its_lines_its_output_and_its_log() {
     assert_eq!(
         drawn,
         "\
+last 3 lines of step `[build 3/3] RUN make     CFLAGS=-O2     all`:
+  | cc -O2 -c main.c
+  |
+  | make: *** [all] Error 1
 error: step `[build 3/3] RUN make     CFLAGS=-O2     all` failed after 1.2s: exit code: 2
  --> Dockerfile:4:1
   |
@@ -98,10 +102,6 @@ error: step `[build 3/3] RUN make     CFLAGS=-O2     all` failed after 1.2s: exi
 5 |     CFLAGS=-O2 \\
 6 |     all
   |
-its last 3 lines of output:
-  | cc -O2 -c main.c
-  |
-  | make: *** [all] Error 1
 full log: /var/lib/rbuild/builds/7/logs/3
 "
     );

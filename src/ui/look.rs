@@ -94,18 +94,18 @@ impl Look {
         self.paint(paint, if self.unicode { unicode } else { ascii })
     }
 
-    /// What turns while a step runs; the last one is shown when it stands.
-    pub fn spinner(&self) -> &'static str {
+    /// What turns while a step runs.
+    pub fn spinner(&self) -> &'static [&'static str] {
         if self.unicode {
-            "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "
+            &["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
         } else {
-            "|/-\\ "
+            &["|", "/", "-", "\\"]
         }
     }
 
-    /// Filled, current and empty cells of a bar.
-    pub fn bar(&self) -> &'static str {
-        if self.unicode { "━╸ " } else { "=> " }
+    /// A full cell of a bar and its head.
+    pub fn bar(&self) -> (&'static str, &'static str) {
+        if self.unicode { ("━", "╸") } else { ("=", ">") }
     }
 }
 

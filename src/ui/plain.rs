@@ -19,8 +19,10 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
 
-/// How often a transfer of a step is told about.
+/// How often a transfer of a step is told about while it goes on, and how often the end of one: there may be
+/// thousands of small ones.
 const BETWEEN_TRANSFERS: Duration = Duration::from_secs(2);
+const BETWEEN_ENDS: Duration = Duration::from_millis(100);
 
 pub(super) struct Plain {
     output: Box<dyn Write + Send>,
@@ -28,9 +30,11 @@ pub(super) struct Plain {
     /// Lines that are not written yet. Only whole lines are put here, and they are written at once, so that other
     /// writers to the same place never cut one.
     pending: String,
+    /// Something runs: from now on nothing is held back. The warm phase is written in one piece.
+    cold: bool,
     announced: BTreeSet<usize>,
-    /// When each step's transfer was last told about, and of what.
-    transfers: BTreeMap<usize, (Duration, String)>,
+    /// When each step's transfers were last told about.
+    transfers: BTreeMap<usize, Duration>,
 }
 
 impl Plain {
@@ -40,6 +44,7 @@ impl Plain {
             output,
             look,
             pending: String::new(),
+            cold: false,
             announced,
             transfers,
         }
@@ -58,14 +63,19 @@ impl Plain {
     }
 
     fn transfer(&mut self, step: &Step, at: Duration, done: u64, total: Option<u64>, label: &str) {
-        let finished = total == Some(done);
-        if let Some((last, of)) = self.transfers.get(&step.number) {
-            let early = at.saturating_sub(*last) < BETWEEN_TRANSFERS;
-            if early && (of == label) && !finished {
-                return;
-            }
+        let pause = if total == Some(done) {
+            BETWEEN_ENDS
+        } else {
+            BETWEEN_TRANSFERS
+        };
+        if self
+            .transfers
+            .get(&step.number)
+            .is_some_and(|last| at.saturating_sub(*last) < pause)
+        {
+            return;
         }
-        self.transfers.insert(step.number, (at, label.to_owned()));
+        self.transfers.insert(step.number, at);
         let total = total
             .map(|total| format!(" / {}", bytes(total)))
             .unwrap_or_default();
@@ -111,8 +121,8 @@ impl Display for Plain {
             }
             EventKind::Cancelled => self.put(step, "CANCELED"),
         }
-        // The warm phase is written in one piece.
-        if !matches!(event.kind, EventKind::Cached { .. } | EventKind::Resolved) {
+        self.cold |= !matches!(event.kind, EventKind::Cached { .. } | EventKind::Resolved);
+        if self.cold {
             self.flush();
         }
     }
@@ -120,6 +130,9 @@ impl Display for Plain {
     fn line(&mut self, step: &Step, at: Duration, _: Stream, line: &[u8]) {
         let text = format!("{} {}", since(step, at), clean(line));
         let _ = writeln!(self.pending, "#{} {}", step.number, text.trim_end());
+    }
+
+    fn rest(&mut self, _: &Step, _: &[u8]) {
         self.flush();
     }
 

@@ -43,8 +43,8 @@ pub(super) trait Display: Send {
     fn event(&mut self, step: &Step, event: &Event);
     /// A whole line that a step printed; raw.
     fn line(&mut self, step: &Step, at: Duration, stream: Stream, line: &[u8]);
-    /// The beginning of a line that a step is printing; raw.
-    fn partial(&mut self, _step: &Step, _text: &[u8]) {}
+    /// A piece of output was told in whole lines; this of it has no end yet, raw and perhaps empty.
+    fn rest(&mut self, step: &Step, text: &[u8]);
     /// Something that belongs to no step.
     fn message(&mut self, text: &str);
     /// The build has succeeded.
@@ -234,10 +234,8 @@ impl Step {
         lines.push(bytes, &mut |line| {
             self.line(stream, at, line, display.as_deref_mut())
         });
-        if let Some(display) = display
-            && !lines.partial().is_empty()
-        {
-            display.partial(self, lines.partial());
+        if let Some(display) = display {
+            display.rest(self, lines.partial());
         }
         *self.splitter(stream) = lines;
     }

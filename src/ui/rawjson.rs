@@ -89,6 +89,8 @@ impl Display for RawJson {
         );
     }
 
+    fn rest(&mut self, _: &Step, _: &[u8]) {}
+
     fn message(&mut self, text: &str) {
         self.put(&json!({ "event": "message", "text": text }));
     }

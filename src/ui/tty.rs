@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const WORTH_A_LINE: Duration = Duration::from_millis(50);
 /// Between two drawings.
 const TICK: Duration = Duration::from_millis(80);
+/// Drawings per second that are let through when many steps change.
+const HERTZ: u8 = 12;
 /// Width of a bar of bytes.
 const BAR: usize = 20;
 /// As much of an unfinished line is looked at.
@@ -70,7 +72,10 @@ impl Tty {
             width: Box::new(move || usize::from(sized.width())),
             bars: None,
             make_bars: Box::new(move || {
-                MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(drawn.clone())))
+                MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(
+                    Box::new(drawn.clone()),
+                    HERTZ,
+                ))
             }),
             held: Vec::new(),
             running: BTreeMap::new(),
@@ -116,6 +121,7 @@ impl Shared {
                     .0
             };
         }
+        screen.clear();
     }
 }
 
@@ -153,10 +159,13 @@ impl Screen {
         // A terminal that went away must not end the build.
         let _ = match &self.bars {
             Some(bars) => bars.println(text),
-            None => text
-                .lines()
-                .try_for_each(|line| self.term.write_line(line))
-                .and_then(|()| self.term.flush()),
+            // The terminal is buffered: all lines are one write.
+            None => {
+                let mut lines = text.lines();
+                lines
+                    .try_for_each(|line| self.term.write_line(line))
+                    .and_then(|()| self.term.flush())
+            }
         };
     }
 
@@ -192,54 +201,62 @@ impl Screen {
 }
 
 impl Running {
+    /// All that changes is in one message, so that a step is drawn once a tick and never by halves.
     fn draw(&mut self, bars: &MultiProgress, took: Duration, look: &Look, width: usize) {
-        let bar = self
-            .bar
-            .get_or_insert_with(|| bars.add(ProgressBar::no_length().with_style(line_style(look))));
-        match &self.transfer {
-            Some((done, Some(total), label)) => {
-                if bar.length() != Some(*total) {
-                    bar.set_style(transfer_style(look));
-                    bar.set_length(*total);
-                }
-                bar.set_position(*done);
-                let amounts = format!("{} / {}", bytes(*done), bytes(*total));
-                let room = width.saturating_sub(2 + 1 + BAR + 1 + measure_text_width(&amounts));
-                // What is moved is shown where the whole title leaves room for it.
-                let fits = 7 + measure_text_width(&self.title) + 3 + measure_text_width(label) <= room;
-                bar.set_prefix(running_line(
-                    look,
-                    took,
-                    &self.title,
-                    if fits { label } else { "" },
-                    room,
-                ));
-                bar.set_message(amounts);
-            }
-            Some((done, None, label)) => {
-                let text = format!("{label} {}", bytes(*done));
-                bar.set_message(running_line(look, took, &self.title, &text, width - 2));
-            }
+        let frames = look.spinner();
+        let frame = frames[(took.as_millis() / TICK.as_millis()) as usize % frames.len()];
+        let line = format!("{frame} {}", self.line(took, look, width - 2));
+        match &self.bar {
+            Some(bar) => bar.set_message(line),
             None => {
-                let last = clean(&self.last[self.last.len().saturating_sub(LAST_LINE)..]).replace('\t', " ");
-                bar.set_message(running_line(look, took, &self.title, last.trim(), width - 2));
+                self.bar = Some(bars.add(ProgressBar::no_length().with_style(style()).with_message(line)))
             }
         }
-        bar.tick();
+    }
+
+    fn line(&self, took: Duration, look: &Look, width: usize) -> String {
+        match &self.transfer {
+            Some((done, Some(total), label)) => {
+                let amounts = format!(
+                    " {} {} / {}",
+                    transfer_bar(look, *done, *total),
+                    bytes(*done),
+                    bytes(*total)
+                );
+                let room = width.saturating_sub(measure_text_width(&amounts));
+                // What is moved is shown where the whole title leaves room for it.
+                let fits = 7 + measure_text_width(&self.title) + 3 + measure_text_width(label) <= room;
+                running_line(look, took, &self.title, if fits { label } else { "" }, room) + &amounts
+            }
+            Some((done, None, label)) => running_line(
+                look,
+                took,
+                &self.title,
+                &format!("{label} {}", bytes(*done)),
+                width,
+            ),
+            None => {
+                let last = clean(&self.last).replace('\t', " ");
+                running_line(look, took, &self.title, last.trim(), width)
+            }
+        }
     }
 }
 
-fn line_style(look: &Look) -> ProgressStyle {
-    let style = ProgressStyle::with_template("{spinner} {msg}");
-    style
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
-        .tick_chars(look.spinner())
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-fn transfer_style(look: &Look) -> ProgressStyle {
-    let style = ProgressStyle::with_template(&format!("{{spinner}} {{prefix}} {{bar:{BAR}}} {{msg}}"));
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.tick_chars(look.spinner()).progress_chars(look.bar())
+/// `━━━━━━╸             `
+fn transfer_bar(look: &Look, done: u64, total: u64) -> String {
+    let (full, head) = look.bar();
+    let cells = (u128::from(done.min(total)) * BAR as u128 / u128::from(total.max(1))) as usize;
+    let head = if cells < BAR { head } else { "" };
+    let rest = " ".repeat(BAR - cells - head.chars().count());
+    format!(
+        "{}{rest}",
+        look.paint(Paint::Good, &format!("{}{head}", full.repeat(cells)))
+    )
 }
 
 /// `  3.2s [build 2/5] RUN make | gcc -c main.c`, in so many columns. The title gets what it needs up to half of the
@@ -322,10 +339,10 @@ impl Display for Tty {
     }
 
     fn line(&mut self, step: &Step, _: Duration, _: Stream, line: &[u8]) {
-        self.partial(step, line);
+        self.rest(step, line);
     }
 
-    fn partial(&mut self, step: &Step, text: &[u8]) {
+    fn rest(&mut self, step: &Step, text: &[u8]) {
         if text.iter().all(u8::is_ascii_whitespace) {
             return;
         }
@@ -345,9 +362,7 @@ impl Display for Tty {
     fn finish(&mut self, summary: &Summary, counts: Counts) {
         let mut screen = self.shared.screen();
         screen.clear();
-        for line in summary.lines(counts, &screen.look) {
-            screen.print(&line);
-        }
+        screen.print(&summary.lines(counts, &screen.look).join("\n"));
     }
 
     fn close(&mut self) {
@@ -359,14 +374,12 @@ impl Display for Tty {
             // It panicked while it was drawing, and holds the screen.
             return;
         }
-        {
-            let mut screen = self.shared.screen();
-            screen.closed = true;
-            screen.clear();
-        }
+        self.shared.screen().closed = true;
         self.shared.changed.notify_all();
-        if let Some(ticker) = self.ticker.take() {
-            let _ = ticker.join();
+        // The ticker clears the screen when it ends: on a thread that panics, indicatif draws nothing.
+        match self.ticker.take() {
+            Some(ticker) => drop(ticker.join()),
+            None => self.shared.screen().clear(),
         }
     }
 }

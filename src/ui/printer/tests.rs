@@ -202,7 +202,7 @@ fn plain_tells_of_transfers_now_and_then_and_of_their_end() {
             moved(500, 500_000),
             moved(2500, 1_000_000),
             moved(2600, 1_500_000),
-            moved(2700, 2_000_000),
+            moved(2650, 2_000_000),
         ],
     );
     assert_eq!(
@@ -211,7 +211,7 @@ fn plain_tells_of_transfers_now_and_then_and_of_their_end() {
 #1 [base 1/1] FROM alpine
 #1 0.010 sha256:ab 0 B / 2.0 MB
 #1 2.500 sha256:ab 1.0 MB / 2.0 MB
-#1 2.700 sha256:ab 2.0 MB / 2.0 MB
+#1 2.650 sha256:ab 2.0 MB / 2.0 MB
 "
     );
 }

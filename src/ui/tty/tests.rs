@@ -172,3 +172,49 @@ fn lines_fit_the_width() {
         "  3.2s [build 12/40] RUN apt-get update && apt-g… │ Get:1 http://deb.debian.org"
     );
 }
+
+#[test]
+fn a_bar_is_always_as_wide() {
+    for (done, total, filled) in [
+        (0, 100, 0),
+        (50, 100, 10),
+        (99, 100, 19),
+        (100, 100, 20),
+        (7, 5, 20),
+        (0, 0, 0),
+    ] {
+        let bar = transfer_bar(&LOOK, done, total);
+        assert_eq!(measure_text_width(&bar), BAR, "{done}/{total}");
+        assert_eq!(bar.matches('━').count(), filled, "{done}/{total}");
+    }
+    assert_eq!(
+        transfer_bar(
+            &Look {
+                unicode: false,
+                ..LOOK
+            },
+            u64::MAX / 2,
+            u64::MAX
+        ),
+        "=========>          "
+    );
+}
+
+#[test]
+fn output_after_a_transfer_is_shown_in_its_place() {
+    let term = InMemoryTerm::new(24, 70);
+    let printer = printer(&term, LOOK);
+    printer.event(&event(1, EventKind::Started));
+    printer.event(&event(
+        1,
+        EventKind::Progress {
+            done: 1,
+            total: Some(2),
+            label: "layer".to_owned(),
+        },
+    ));
+    until(&term, |contents| contents.contains("1 B / 2 B"));
+    printer.event(&log(1, "unpacking"));
+    let contents = until(&term, |contents| contents.contains("unpacking"));
+    assert!(contents.ends_with("s [2/3] RUN make │ unpacking"), "{contents}");
+}
