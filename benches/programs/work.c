@@ -1,7 +1,7 @@
 /* The work that steps do in the benchmarks; linked statically, so that it runs in any image and on the host alike.
  *
- *   work fill PATH MIB     writes a file of that many MiB: lines of base64-like text, no two blocks the same; it
- *                          compresses to about three quarters, as programs and packages do
+ *   work fill PATH MIB     writes a file of that many MiB, no two blocks the same; gzip makes about half of it, as of
+ *                          programs and packages
  *   work tree DIR FILES    writes that many small files, 100 to a directory
  */
 #include <fcntl.h>
@@ -20,18 +20,39 @@ static uint64_t next(void) {
     return state ^= state << 17;
 }
 
+/* Words of a made-up language in random order, and of every four chunks of 64 KiB one of noise. */
+static void compose(char *block, size_t size) {
+    static char words[4096][12];
+    static uint8_t lengths[4096];
+    if (!lengths[0])
+        for (int i = 0; i < 4096; i++) {
+            lengths[i] = 3 + next() % 8;
+            for (int letter = 0; letter < lengths[i]; letter++)
+                words[i][letter] = 'a' + next() % 26;
+            words[i][lengths[i]++] = ' ';
+        }
+    for (size_t at = 0; at < size;) {
+        uint64_t random = next();
+        if (at >> 16 & 3) {
+            for (int five = 0; five < 5 && at < size; five++, random >>= 12) {
+                int word = random & 4095;
+                for (int letter = 0; letter < lengths[word] && at < size; letter++)
+                    block[at++] = words[word][letter];
+            }
+        } else {
+            for (int byte = 0; byte < 8 && at < size; byte++, random >>= 8)
+                block[at++] = random & 255;
+        }
+    }
+}
+
 static int fill(const char *path, int mib) {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+\n";
     static char block[1 << 20];
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (fd < 0)
         return 1;
     for (int i = 0; i < mib; i++) {
-        for (size_t at = 0; at < sizeof block; at += 8) {
-            uint64_t word = next();
-            for (int byte = 0; byte < 8; byte++)
-                block[at + byte] = letters[word >> (8 * byte) & 63];
-        }
+        compose(block, sizeof block);
         if (write(fd, block, sizeof block) != (ssize_t)sizeof block)
             return 1;
     }
