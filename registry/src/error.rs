@@ -215,8 +215,7 @@ pub enum ErrorKind {
 }
 
 /// Anything that went wrong between us and a registry.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {attempt}: {kind}")]
+#[derive(Debug)]
 pub struct Error {
     /// What was being done.
     pub attempt: Box<Attempt>,
@@ -224,11 +223,23 @@ pub struct Error {
     pub kind: ErrorKind,
 }
 
-impl std::ops::Deref for Error {
-    type Target = ErrorKind;
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.attempt, self.kind)
+    }
+}
 
-    fn deref(&self) -> &ErrorKind {
-        &self.kind
+impl std::error::Error for Error {
+    /// What lies below the kind; the kind itself is part of the message.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.kind)
+    }
+}
+
+impl Error {
+    /// The HTTP status, when there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.kind.status()
     }
 }
 

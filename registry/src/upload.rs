@@ -49,14 +49,27 @@ impl Upload<'_> {
             let result = self.once(mode, mount_from);
             match result {
                 Ok(pushed) => return Ok(pushed),
-                // Too much for one request, or not the registry's way.
-                Err(error)
-                    if mode == UploadMode::Monolithic
-                        && matches!(error.status(), Some(404 | 405 | 411 | 413 | 501)) =>
-                {
-                    mode = UploadMode::Chunked(DEFAULT_CHUNK);
+                Err(error) => {
+                    let whole = mode == UploadMode::Monolithic;
+                    match &error.kind {
+                        // Too much for one request, or not the registry's way.
+                        ErrorKind::Status {
+                            status: 404 | 405 | 411 | 413 | 501,
+                            ..
+                        } if whole => {
+                            mode = UploadMode::Chunked(DEFAULT_CHUNK);
+                            mount_from = None;
+                            continue;
+                        }
+                        // Chunks lose less to a bad line. It may also be that the server said 413 and hung up
+                        // while we were still sending.
+                        ErrorKind::Transport { .. } if whole && self.descriptor.size > DEFAULT_CHUNK => {
+                            mode = UploadMode::Chunked(DEFAULT_CHUNK);
+                        }
+                        _ => {}
+                    }
+                    self.client.wait_after(self.attempt, &mut tries, error)?;
                 }
-                Err(error) => self.client.wait_after(self.attempt, &mut tries, error)?,
             }
             // A mount that was possible would have been made.
             mount_from = None;

@@ -1,7 +1,7 @@
 //! `Fake`: an HTTP/1.1 server on loopback that answers as a closure says and remembers what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -85,6 +85,7 @@ type Handler = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 pub(crate) struct Fake {
     pub(crate) port: u16,
+    address: SocketAddr,
     log: Arc<Mutex<Vec<Asked>>>,
     stop: Arc<AtomicBool>,
 }
@@ -92,7 +93,15 @@ pub(crate) struct Fake {
 impl Fake {
     /// Plain HTTP.
     pub(crate) fn start(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(None, handler)
+        Self::listen(bind("127.0.0.1:0").unwrap(), None, handler)
+    }
+
+    /// Plain HTTP at another address; `None` where this machine has no such address.
+    pub(crate) fn start_at(
+        address: &str,
+        handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Option<Self> {
+        Some(Self::listen(bind(address).ok()?, None, handler))
     }
 
     /// With TLS; `dir` holds `server.crt` and `server.key`.
@@ -110,15 +119,16 @@ impl Fake {
             .with_no_client_auth()
             .with_single_cert(certs, key)
             .unwrap();
-        Self::listen(Some(Arc::new(config)), handler)
+        Self::listen(bind("127.0.0.1:0").unwrap(), Some(Arc::new(config)), handler)
     }
 
     fn listen(
+        listener: TcpListener,
         tls: Option<Arc<rustls::ServerConfig>>,
         handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let address = listener.local_addr().unwrap();
+        let port = address.port();
         let log = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let handler: Arc<Handler> = Arc::new(handler);
@@ -143,7 +153,12 @@ impl Fake {
                 });
             }
         });
-        Self { port, log, stop }
+        Self {
+            port,
+            address,
+            log,
+            stop,
+        }
     }
 
     pub(crate) fn host(&self) -> String {
@@ -159,10 +174,14 @@ impl Fake {
     }
 }
 
+fn bind(address: &str) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address)
+}
+
 impl Drop for Fake {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = TcpStream::connect(self.address);
     }
 }
 
@@ -188,7 +207,7 @@ fn serve<S: Read + Write>(stream: S, handler: &Handler, log: &Mutex<Vec<Asked>>)
         }
         let mut head = format!("HTTP/1.1 {} Scripted\r\n", reply.status);
         let given = |name: &str| reply.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-        if !given("content-length") && reply.status != 204 {
+        if !given("transfer-encoding") && reply.status != 204 {
             head.push_str(&format!("Content-Length: {}\r\n", reply.body.len()));
         }
         for (name, value) in &reply.headers {

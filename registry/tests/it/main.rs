@@ -4,7 +4,10 @@
 mod auth;
 mod debian;
 mod fake;
+mod fetch;
 mod fixture;
+mod proxy;
 mod pull;
 mod push;
+mod retry;
 mod tls;

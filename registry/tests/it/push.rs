@@ -259,6 +259,19 @@ fn a_broken_upload_starts_again() {
     assert_eq!(setup.clock.slept(), [500, 1000]);
 }
 
+#[test]
+fn a_large_upload_that_is_cut_goes_on_in_chunks() {
+    let blob = noise(20 << 20);
+    let fake = Registry::start(relative, |asked, _| {
+        (asked.method == "PUT" && !asked.body.is_empty()).then(Reply::hang_up)
+    });
+    let setup = setup();
+    assert_eq!(push(&setup, &fake, &blob, None).unwrap(), Pushed::Uploaded);
+    let methods: Vec<_> = fake.asked().iter().map(|a| a.method.clone()).collect();
+    assert_eq!(methods, ["HEAD", "POST", "PUT", "POST", "PATCH", "PATCH", "PUT"]);
+    assert_eq!(setup.retries(), 1);
+}
+
 /// A token that ends between the opening and the sending.
 #[test]
 fn a_token_is_renewed_in_the_middle() {
