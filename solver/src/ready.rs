@@ -133,6 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn what_becomes_ready_is_sorted_in() {
+        // 0 → 1; 0 → 2 → 3
+        let mut ready = Ready::new([
+            (id(0), &[][..]),
+            (id(1), &[id(0)]),
+            (id(2), &[id(0)]),
+            (id(3), &[id(2)]),
+        ]);
+        assert_eq!(drain(&mut ready), [0]);
+        ready.done(id(0));
+        assert_eq!(drain(&mut ready), [2, 1]);
+    }
+
+    #[test]
     fn inputs_that_are_done_already_are_not_waited_for() {
         let mut ready = Ready::new([(id(7), &[id(1), id(2)][..])]);
         assert_eq!(drain(&mut ready), [7]);

@@ -26,6 +26,7 @@ pub(crate) struct Add {
     pub(crate) quick: bool,
     pub(crate) keyed: bool,
     pub(crate) body: Option<Body>,
+    pub(crate) on_full: Option<Box<dyn Fn() -> Result<(), Broken> + Send + Sync>>,
     pub(crate) runs: Arc<AtomicUsize>,
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn add(name: &str, number: i64) -> Add {
         quick: false,
         keyed: true,
         body: None,
+        on_full: None,
         runs: Arc::default(),
     }
 }
@@ -98,6 +100,9 @@ impl Op for Add {
     fn preimage(&self, inputs: &[i64], effort: Effort) -> Result<Option<Preimage>, Broken> {
         if !self.keyed || (self.deferred && effort == Effort::Cheap) {
             return Ok(None);
+        }
+        if let (Effort::Full, Some(hook)) = (effort, &self.on_full) {
+            hook()?;
         }
         let preimage = Preimage::new("add", 1)
             .text("name", &self.name)

@@ -127,6 +127,22 @@ fn cancellation_while_waiting_for_another_ends_the_solve() {
 }
 
 #[test]
+fn a_key_that_fails_because_of_the_cancellation_is_no_failure() {
+    let cancel = CancelToken::new();
+    let mut op = add("step", 1).deferred();
+    let from_outside = cancel.clone();
+    op.on_full = Some(Box::new(move || {
+        from_outside.cancel();
+        Err(Broken("hashing was stopped".to_owned()))
+    }));
+    let mut graph = Graph::new();
+    let step = graph.add(op, &[]);
+    let seen = run_with(&graph, &[step], &Memory::default(), 1, &cancel, |_| {});
+    assert!(matches!(seen.error().failure, Failure::Interrupted));
+    assert_eq!(seen.kinds(step), ["started", "cancelled"]);
+}
+
+#[test]
 fn cancelled_before_it_began_does_nothing() {
     let cancel = CancelToken::new();
     cancel.cancel();
