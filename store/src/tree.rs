@@ -13,6 +13,7 @@ use crate::digest::FileHash;
 use crate::manifest::{ManifestError, Metadata, join, parent};
 
 pub use beneath::LastLink;
+pub(crate) use view::default_root;
 pub use view::{TreeLayer, TreeView};
 
 /// What is at a path of a tree.
@@ -121,58 +122,70 @@ pub trait Tree: Send + Sync {
     /// Follows a path as a process in the tree would: links, `.` and `..` stay inside the root. Names that do not
     /// exist (yet) are kept.
     fn resolve(&self, path: &[u8], last: LastLink) -> Result<Resolved, TreeError> {
-        const MAX_LINKS: usize = 40;
-        let mut links = 0;
-        let mut at: Vec<u8> = Vec::new();
-        // False as soon as a name does not exist: then there is nothing more to follow.
-        let mut node = self.lookup(b"")?;
-        let mut rest: Vec<Vec<u8>> = beneath::components(path).rev().map(<[u8]>::to_vec).collect();
-        let mut wants_dir = path.ends_with(b"/") || path.ends_with(b"/.");
-        while let Some(name) = rest.pop() {
-            if name == b".." {
-                at = parent(&at).unwrap_or_default().to_vec();
-                node = self.lookup(&at)?;
-                continue;
-            }
-            match &node {
-                Some(node) if !node.is_dir() => return Err(TreeError::NotADirectory(node.path.clone())),
-                None => {
-                    at = join(&at, &name);
-                    continue;
-                }
-                Some(_) => {}
-            }
-            let here = join(&at, &name);
-            let found = self.lookup(&here)?;
-            if let Some(Node {
-                kind: NodeKind::Symlink(target),
-                ..
-            }) = &found
-                && (!rest.is_empty() || last == LastLink::Follow || wants_dir)
-            {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(TreeError::TooManyLinks(path.to_vec()));
-                }
-                if target.first() == Some(&b'/') {
-                    at.clear();
-                    node = self.lookup(b"")?;
-                }
-                wants_dir |= rest.is_empty() && (target.ends_with(b"/") || target.ends_with(b"/."));
-                rest.extend(beneath::components(target).rev().map(<[u8]>::to_vec));
-                continue;
-            }
-            at = here;
-            node = found;
-        }
-        if let Some(node) = &node
-            && wants_dir
-            && !node.is_dir()
-        {
-            return Err(TreeError::NotADirectory(node.path.clone()));
-        }
-        Ok(Resolved { path: at, node })
+        resolve_by(&mut |path| self.lookup(path), path, last)
     }
+}
+
+/// Answers what is at a path.
+type Lookup<'a> = dyn FnMut(&[u8]) -> Result<Option<Node>, TreeError> + 'a;
+
+/// [`Tree::resolve`] for whatever can look up a path.
+pub(crate) fn resolve_by(
+    lookup: &mut Lookup<'_>,
+    path: &[u8],
+    last: LastLink,
+) -> Result<Resolved, TreeError> {
+    const MAX_LINKS: usize = 40;
+    let mut links = 0;
+    let mut at: Vec<u8> = Vec::new();
+    // False as soon as a name does not exist: then there is nothing more to follow.
+    let mut node = lookup(b"")?;
+    let mut rest: Vec<Vec<u8>> = beneath::components(path).rev().map(<[u8]>::to_vec).collect();
+    let mut wants_dir = path.ends_with(b"/") || path.ends_with(b"/.");
+    while let Some(name) = rest.pop() {
+        if name == b".." {
+            at = parent(&at).unwrap_or_default().to_vec();
+            node = lookup(&at)?;
+            continue;
+        }
+        match &node {
+            Some(node) if !node.is_dir() => return Err(TreeError::NotADirectory(node.path.clone())),
+            None => {
+                at = join(&at, &name);
+                continue;
+            }
+            Some(_) => {}
+        }
+        let here = join(&at, &name);
+        let found = lookup(&here)?;
+        if let Some(Node {
+            kind: NodeKind::Symlink(target),
+            ..
+        }) = &found
+            && (!rest.is_empty() || last == LastLink::Follow || wants_dir)
+        {
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(TreeError::TooManyLinks(path.to_vec()));
+            }
+            if target.first() == Some(&b'/') {
+                at.clear();
+                node = lookup(b"")?;
+            }
+            wants_dir |= rest.is_empty() && (target.ends_with(b"/") || target.ends_with(b"/."));
+            rest.extend(beneath::components(target).rev().map(<[u8]>::to_vec));
+            continue;
+        }
+        at = here;
+        node = found;
+    }
+    if let Some(node) = &node
+        && wants_dir
+        && !node.is_dir()
+    {
+        return Err(TreeError::NotADirectory(node.path.clone()));
+    }
+    Ok(Resolved { path: at, node })
 }
 
 /// The plain way to walk: list, visit, go deeper. `false` when a visitor ended it.

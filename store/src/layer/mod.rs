@@ -1,0 +1,28 @@
+//! Layers: from a directory to a manifest, from a manifest to a tar, from a tar to a directory.
+//!
+//! `diff` reads what a command left in an overlay's upper directory; `pack` writes a layer's tar; `unpack` applies
+//! tars. Where snapshots are kept and what they are called is not known here.
+
+mod archive;
+mod caps;
+mod compression;
+pub(crate) mod diff;
+mod error;
+pub(crate) mod fill;
+pub(crate) mod flow;
+mod gzip;
+mod header;
+pub(crate) mod inode;
+mod pack;
+mod pax;
+pub(crate) mod stage;
+pub(crate) mod unpack;
+pub(crate) mod xattr;
+
+pub use archive::{TarEntry, TarKind, TarReader};
+pub use compression::{Compression, decompress};
+pub use error::LayerError;
+pub use fill::FileSource;
+pub use gzip::{DEFAULT_LEVEL, GzipWriter};
+pub use pack::{PackedLayer, diff_id, pack};
+pub use unpack::Limits;

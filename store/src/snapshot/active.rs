@@ -1,0 +1,199 @@
+//! A snapshot that a command is writing: the upper directory of its overlay.
+
+use std::path::PathBuf;
+
+use beneath::{Errno, Kind, Root, Timestamp};
+
+use super::seal::{CommitOptions, Committed, Nest};
+use super::{Snapshot, SnapshotError, SnapshotStore, StubKind};
+use crate::layer::diff;
+use crate::layer::inode::Creator;
+use crate::layer::stage::{Finished, fill};
+use crate::manifest::{Manifest, ancestors, parent};
+use crate::tree::{Tree, TreeView, default_root};
+
+/// A snapshot being written. Dropping it without [`ActiveSnapshot::commit`] removes it.
+#[derive(Debug)]
+pub struct ActiveSnapshot<'s> {
+    store: &'s SnapshotStore,
+    nest: Nest,
+    parent: Option<Snapshot>,
+    stubs: Vec<Stub>,
+}
+
+/// A mount point made in the upper directory.
+#[derive(Debug)]
+struct Stub {
+    path: Vec<u8>,
+    dev: u64,
+    ino: u64,
+    /// The time of the directory it is in, before and after it was made.
+    before: Timestamp,
+    after: Timestamp,
+}
+
+impl SnapshotStore {
+    /// Starts a snapshot on top of another, for a command to write to.
+    pub fn begin(&self, parent: Option<&Snapshot>) -> Result<ActiveSnapshot<'_>, SnapshotError> {
+        let nest = Nest::new(self)?;
+        nest.work()?;
+        let active = ActiveSnapshot {
+            store: self,
+            nest,
+            parent: parent.cloned(),
+            stubs: Vec::new(),
+        };
+        // The root of the mount is the upper directory's: it must look as it did.
+        let meta = active
+            .below()?
+            .lookup(b"")?
+            .map_or_else(|| default_root().meta, |root| root.meta);
+        let root = Root::open(active.upper())?;
+        Creator::current().finish_dir(root.dir(), b"", &meta, false)?;
+        Ok(active)
+    }
+}
+
+impl ActiveSnapshot<'_> {
+    /// Overlay's upper directory.
+    pub fn upper(&self) -> PathBuf {
+        self.nest.fs()
+    }
+
+    /// Overlay's work directory.
+    pub fn work(&self) -> PathBuf {
+        // Made by begin(); the path is the same.
+        self.nest.work().unwrap_or_default()
+    }
+
+    /// The lower directories of the overlay, topmost first; empty for a snapshot on nothing.
+    pub fn lowers(&self) -> Vec<PathBuf> {
+        self.parent.as_ref().map(Snapshot::lowers).unwrap_or_default()
+    }
+
+    /// What it is made on top of.
+    pub fn parent(&self) -> Option<&Snapshot> {
+        self.parent.as_ref()
+    }
+
+    fn below(&self) -> Result<TreeView, SnapshotError> {
+        self.parent
+            .as_ref()
+            .map_or_else(|| Ok(TreeView::default()), Snapshot::tree)
+    }
+
+    /// Makes an empty mount point in the upper directory, with all directories above it that are missing there. At
+    /// commit it is taken away again, if it is still the same and still empty. `path` holds no links.
+    pub fn add_stub(&mut self, path: &[u8], kind: StubKind) -> Result<(), SnapshotError> {
+        let below = self.below()?;
+        let root = Root::open(self.upper())?;
+        let creator = Creator::current();
+        for dir in ancestors(path) {
+            self.stub_dir(&root, &below, &creator, dir)?;
+        }
+        if root.lstat(path).is_ok() {
+            return Ok(());
+        }
+        match kind {
+            StubKind::Dir => self.stub_dir(&root, &below, &creator, path),
+            StubKind::File => {
+                let before = self.time_of_parent(&root, path)?;
+                let file = root.create_file(path)?;
+                beneath::fchmod(&file, 0o644)?;
+                self.remember(&root, path, before)
+            }
+        }
+    }
+
+    fn stub_dir(
+        &mut self,
+        root: &Root,
+        below: &TreeView,
+        creator: &Creator,
+        path: &[u8],
+    ) -> Result<(), SnapshotError> {
+        if root.lstat(path).is_ok_and(|stat| stat.kind == Kind::Dir) {
+            return Ok(());
+        }
+        let old = below.lookup(path)?.filter(|node| node.is_dir());
+        let before = self.time_of_parent(root, path)?;
+        root.mkdir(path)?;
+        let dir = root.open_dir(path)?;
+        let meta = old
+            .as_ref()
+            .map_or_else(|| default_root().meta, |old| old.meta.clone());
+        creator.finish_dir(&dir, path, &meta, false)?;
+        self.remember(root, path, before)
+    }
+
+    fn time_of_parent(&self, root: &Root, path: &[u8]) -> Result<Timestamp, SnapshotError> {
+        Ok(root.lstat(parent(path).unwrap_or_default())?.mtime)
+    }
+
+    fn remember(&mut self, root: &Root, path: &[u8], before: Timestamp) -> Result<(), SnapshotError> {
+        let stat = root.lstat(path)?;
+        let after = self.time_of_parent(root, path)?;
+        // As if nothing had been made: a command may look at the time.
+        self.set_time_of_parent(root, path, before)?;
+        let stub = Stub {
+            path: path.to_vec(),
+            dev: stat.dev,
+            ino: stat.ino,
+            before,
+            after,
+        };
+        self.stubs.push(stub);
+        Ok(())
+    }
+
+    fn set_time_of_parent(&self, root: &Root, path: &[u8], time: Timestamp) -> Result<(), SnapshotError> {
+        let dir = root.open_dir(parent(path).unwrap_or_default())?;
+        Ok(beneath::fset_mtime(&dir, time)?)
+    }
+
+    /// Takes the mount points away that are still the same empty inodes. No link is followed.
+    fn remove_stubs(&self, root: &Root) -> Result<(), SnapshotError> {
+        for stub in self.stubs.iter().rev() {
+            let Ok((dir, name)) = root.parent(&stub.path) else {
+                continue;
+            };
+            let Ok(stat) = dir.lstat(name) else { continue };
+            if (stat.dev, stat.ino) != (stub.dev, stub.ino) {
+                continue;
+            }
+            let time = dir.stat()?.mtime;
+            let removed = match stat.kind {
+                Kind::Dir => dir.rmdir(name),
+                Kind::File if stat.size == 0 => dir.unlink(name),
+                _ => continue,
+            };
+            match removed {
+                Ok(()) => {
+                    let time = if time == stub.after { stub.before } else { time };
+                    beneath::fset_mtime(&dir, time)?;
+                }
+                Err(e) if matches!(e.errno, Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(e) => return Err(e.at(&stub.path).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits what was written. The command must have ended and its mount be gone.
+    ///
+    /// What differs in nothing from the tree below is dropped. When a snapshot with the same content on the same
+    /// parent content exists, that one is returned and this one goes away.
+    pub fn commit(self, options: &CommitOptions) -> Result<Committed, SnapshotError> {
+        let root = Root::open(self.upper())?;
+        self.remove_stubs(&root)?;
+        let below = self.below()?;
+        let diff::Changes { mut entries, files } = diff::changes(&root, &below)?;
+        let packed = fill(&root, Creator::current(), &files, &mut entries, options.tar.tar())?;
+        let finished = Finished {
+            manifest: Manifest::new(entries)?,
+            packed,
+        };
+        self.store
+            .seal_layer(self.nest, self.parent.as_ref(), finished, options)
+    }
+}

@@ -1,0 +1,99 @@
+//! What can go wrong with snapshots.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::SnapshotId;
+use crate::error::StoreError;
+use crate::layer::LayerError;
+use crate::manifest::ManifestError;
+use crate::tree::TreeError;
+
+/// A snapshot could not be made, found or verified.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The layer could not be read, made or applied.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// A part of the store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A manifest failed.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A tree failed.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A file below a root failed.
+    #[error(transparent)]
+    Access(#[from] beneath::Error),
+    /// An operation on a path of the store failed.
+    #[error("cannot {operation} {}: {source}", .path.display())]
+    Io {
+        /// What was attempted.
+        operation: &'static str,
+        /// The host path.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A snapshot's record cannot be understood.
+    #[error("the snapshot record {} is damaged: {what}", .path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A snapshot's files are not what its manifest says.
+    #[error("snapshot {id} is damaged: `{}` {what}", String::from_utf8_lossy(.path))]
+    Damaged {
+        /// The snapshot.
+        id: SnapshotId,
+        /// The first path that differs.
+        path: Vec<u8>,
+        /// How.
+        what: &'static str,
+    },
+}
+
+impl SnapshotError {
+    pub(crate) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        SnapshotError::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// True when a file may not be read or written by this process: outside of the user namespace that owns it.
+    pub fn is_permission_denied(&self) -> bool {
+        let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        match self {
+            SnapshotError::Io { source, .. } => denied(source),
+            SnapshotError::Access(error) | SnapshotError::Layer(LayerError::Access(error)) => {
+                denied(&io::Error::from(error.errno))
+            }
+            SnapshotError::Tree(TreeError::Access(error)) => denied(&io::Error::from(error.errno)),
+            SnapshotError::Layer(LayerError::Content { source, .. }) => denied(source),
+            _ => false,
+        }
+    }
+
+    /// True when the file system is full.
+    pub fn is_no_space(&self) -> bool {
+        let full = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            )
+        };
+        match self {
+            SnapshotError::Layer(error) => error.is_no_space(),
+            SnapshotError::Store(error) => error.is_no_space(),
+            SnapshotError::Access(error) => full(&io::Error::from(error.errno)),
+            SnapshotError::Io { source, .. } => full(source),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Snapshots: committed layers on disk, each on top of its parent.
+//!
+//! A snapshot is born under `tmp/`, gets its manifest, its name from the manifest, and is renamed into place: it is there
+//! whole or not at all. Mounting is the sandbox's work, deciding when to run or reuse a step the solver's.
+
+mod active;
+mod builder;
+mod error;
+mod import;
+mod meta;
+mod packed;
+mod seal;
+mod stubs;
+mod usage;
+mod verify;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::digest::{ContentId, DiffId, SnapshotId};
+use crate::manifest::ManifestFile;
+use crate::store::{Store, list_dir};
+use crate::tree::{TreeLayer, TreeView};
+use meta::Meta;
+
+pub use active::ActiveSnapshot;
+pub use builder::LayerBuilder;
+pub use error::SnapshotError;
+pub use import::{ImportLayer, ImportOptions};
+pub use seal::{CommitOptions, Committed, HashTar};
+pub use stubs::StubKind;
+pub use usage::Usage;
+
+/// A committed snapshot. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Snapshot(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: SnapshotId,
+    meta: Meta,
+    dir: PathBuf,
+    parent: Option<Snapshot>,
+    /// Opened when it is first asked: a build in which everything is cached needs no manifest.
+    layer: OnceLock<TreeLayer>,
+}
+
+impl Snapshot {
+    /// Its name.
+    pub fn id(&self) -> &SnapshotId {
+        &self.0.id
+    }
+
+    /// What it contains, without times.
+    pub fn content_id(&self) -> &ContentId {
+        &self.0.meta.content_id
+    }
+
+    /// What it was made on top of; `None` for the lowest.
+    pub fn parent(&self) -> Option<&Snapshot> {
+        self.0.parent.as_ref()
+    }
+
+    /// The layers of the image that it was imported from, bottom first; `None` for one that a step made.
+    pub fn imported_layers(&self) -> Option<&[DiffId]> {
+        self.0.meta.imported.as_deref()
+    }
+
+    /// Sum of the sizes of its own layer's files, in bytes.
+    pub fn content_bytes(&self) -> u64 {
+        self.0.meta.bytes
+    }
+
+    /// The number of entries of its own layer.
+    pub fn entries(&self) -> u64 {
+        self.0.meta.entries
+    }
+
+    /// When it was committed, in seconds since 1970.
+    pub fn created(&self) -> i64 {
+        self.0.meta.created
+    }
+
+    /// The directory with its own layer's files, in overlay form.
+    pub fn fs(&self) -> PathBuf {
+        self.0.dir.join(FS)
+    }
+
+    /// This and all below it, topmost first.
+    pub fn chain(&self) -> impl Iterator<Item = &Snapshot> {
+        std::iter::successors(Some(self), |snapshot| snapshot.parent())
+    }
+
+    /// The lower directories of an overlay mount on top of it, topmost first.
+    pub fn lowers(&self) -> Vec<PathBuf> {
+        self.chain().map(Snapshot::fs).collect()
+    }
+
+    /// Its own layer.
+    pub fn layer(&self) -> Result<&TreeLayer, SnapshotError> {
+        if let Some(layer) = self.0.layer.get() {
+            return Ok(layer);
+        }
+        let manifest = ManifestFile::open(self.0.dir.join(MANIFEST))?;
+        Ok(self
+            .0
+            .layer
+            .get_or_init(|| TreeLayer::new(Arc::new(manifest), self.fs())))
+    }
+
+    /// Its own layer's manifest, as a whole.
+    pub fn manifest(&self) -> Result<crate::manifest::Manifest, SnapshotError> {
+        Ok(ManifestFile::open(self.0.dir.join(MANIFEST))?.load()?)
+    }
+
+    /// All its files as a container sees them.
+    pub fn tree(&self) -> Result<TreeView, SnapshotError> {
+        let layers: Result<Vec<_>, _> = self.chain().map(|snapshot| snapshot.layer().cloned()).collect();
+        Ok(TreeView::new(layers?))
+    }
+}
+
+const FS: &str = "fs";
+const MANIFEST: &str = "manifest";
+const META: &str = "meta.json";
+
+/// Whether snapshots that a power loss may have hurt are verified before they are given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Verify those of an earlier boot that were not verified yet; drop the ones that differ. May read much, and needs
+    /// to read every file: do it where the ids of the files are mapped.
+    Now,
+    /// Give them out as they are. For looking only.
+    Skip,
+}
+
+/// The snapshots of a store. Shared between threads.
+#[derive(Debug)]
+pub struct SnapshotStore {
+    store: Store,
+    known: Mutex<HashMap<SnapshotId, Snapshot>>,
+}
+
+impl SnapshotStore {
+    /// The snapshots of this store.
+    pub fn new(store: Store) -> Self {
+        SnapshotStore {
+            store,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The store it is part of.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn dir(&self, id: &SnapshotId) -> PathBuf {
+        self.store.snapshots_dir().join(id.to_hex())
+    }
+
+    /// Finds a snapshot with all below it; `None` when one of them is not there.
+    pub fn get(&self, id: &SnapshotId, check: Check) -> Result<Option<Snapshot>, SnapshotError> {
+        let Some(snapshot) = self.load(id)? else {
+            return Ok(None);
+        };
+        if check == Check::Now && !self.confirm(&snapshot)? {
+            return Ok(None);
+        }
+        Ok(Some(snapshot))
+    }
+
+    fn load(&self, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotError> {
+        if let Some(known) = self.lock().get(id) {
+            return Ok(Some(known.clone()));
+        }
+        // Down to one that is known or has no parent; then up again.
+        let mut metas = Vec::new();
+        let mut next = Some(*id);
+        let mut parent = None;
+        while let Some(id) = next {
+            if let Some(known) = self.lock().get(&id) {
+                parent = Some(known.clone());
+                break;
+            }
+            let Some(meta) = Meta::read(&self.dir(&id).join(META))? else {
+                return Ok(None);
+            };
+            next = meta.parent;
+            metas.push((id, meta));
+        }
+        let mut snapshot = parent;
+        for (id, meta) in metas.into_iter().rev() {
+            let parent = snapshot.take();
+            let inner = Inner {
+                id,
+                meta,
+                dir: self.dir(&id),
+                parent,
+                layer: OnceLock::new(),
+            };
+            let made = Snapshot(Arc::new(inner));
+            self.lock().insert(id, made.clone());
+            snapshot = Some(made);
+        }
+        Ok(snapshot)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SnapshotId, Snapshot>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of all snapshots, sorted.
+    pub fn list(&self) -> Result<Vec<SnapshotId>, SnapshotError> {
+        let names = list_dir(&self.store.snapshots_dir())?;
+        Ok(names
+            .iter()
+            .filter_map(|name| SnapshotId::from_hex(name).ok())
+            .collect())
+    }
+
+    /// The parent that a snapshot's record names, without loading anything else. For garbage collection.
+    pub fn parent_of(&self, id: &SnapshotId) -> Result<Option<SnapshotId>, SnapshotError> {
+        Ok(Meta::read(&self.dir(id).join(META))?.and_then(|meta| meta.parent))
+    }
+
+    /// Removes a snapshot. That nothing is on top of it and nobody holds it is the caller's business.
+    ///
+    /// It is gone at once, and its files after that: a crash in between leaves them to the sweep of `tmp/`.
+    pub fn remove(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
+        self.lock().remove(id);
+        let dir = self.dir(id);
+        let meta = Meta::read(&dir.join(META)).ok().flatten();
+        let tmp = self.store.tmp_dir()?;
+        match std::fs::rename(&dir, tmp.path().join("removed")) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(|e| SnapshotError::io("remove", &dir, e))?,
+        }
+        if let Some(meta) = meta {
+            self.forget_content(id, &meta)?;
+        }
+        self.forget_packed(id)?;
+        drop(tmp);
+        Ok(())
+    }
+
+    fn path_exists(path: &Path) -> bool {
+        path.symlink_metadata().is_ok()
+    }
+}

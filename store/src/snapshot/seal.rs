@@ -1,0 +1,273 @@
+//! From a filled directory to a committed snapshot.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use super::meta::{Meta, VERSION};
+use super::{FS, MANIFEST, META, Snapshot, SnapshotError, SnapshotStore};
+use crate::digest::{ContentId, DiffId, SnapshotId};
+use crate::layer::stage::{Finished, Tar};
+use crate::lock::Lease;
+use crate::tmp::TmpDir;
+
+/// How a snapshot is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitOptions {
+    /// Seconds since 1970, for its record.
+    pub now: i64,
+    /// Whether its tar is hashed while its files are read anyway.
+    pub tar: HashTar,
+}
+
+/// Whether the layer's `DiffId` is computed at commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashTar {
+    /// With the files, which are read once for both.
+    Now {
+        /// Later times in the tar become this one (`SOURCE_DATE_EPOCH`).
+        epoch: Option<i64>,
+    },
+    /// When it is asked for ([`SnapshotStore::diff_id`]).
+    Later,
+}
+
+impl HashTar {
+    pub(super) fn tar(self) -> Tar {
+        match self {
+            HashTar::Now { epoch } => Tar::Hashed { epoch },
+            HashTar::Later => Tar::NotNow,
+        }
+    }
+}
+
+/// A committed snapshot, held against garbage collection.
+#[derive(Debug)]
+pub struct Committed {
+    /// The snapshot: the one just made, or one with the same content that was there before.
+    pub snapshot: Snapshot,
+    /// It was there before.
+    pub adopted: bool,
+    /// Holds it.
+    pub lease: Lease,
+}
+
+/// A directory under `tmp/` in which a snapshot is made.
+#[derive(Debug)]
+pub(super) struct Nest {
+    tmp: TmpDir,
+}
+
+impl Nest {
+    pub(super) fn new(store: &SnapshotStore) -> Result<Nest, SnapshotError> {
+        let nest = Nest {
+            tmp: store.store.tmp_dir()?,
+        };
+        for dir in [nest.snapshot(), nest.fs()] {
+            make_dir(&dir)?;
+        }
+        Ok(nest)
+    }
+
+    pub(super) fn snapshot(&self) -> PathBuf {
+        self.tmp.path().join("snapshot")
+    }
+
+    pub(super) fn fs(&self) -> PathBuf {
+        self.snapshot().join(FS)
+    }
+
+    /// Overlay's work directory, beside the snapshot. Made here.
+    pub(super) fn work(&self) -> Result<PathBuf, SnapshotError> {
+        let work = self.tmp.path().join("work");
+        if !SnapshotStore::path_exists(&work) {
+            make_dir(&work)?;
+        }
+        Ok(work)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.tmp.path().join(name)
+    }
+}
+
+/// Makes a directory with mode 0700 whatever the umask, and without a setgid bit whatever its parent has: a bit that
+/// is inherited would change the group of everything made in it.
+pub(super) fn make_dir(path: &std::path::Path) -> Result<(), SnapshotError> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir(path).map_err(|e| SnapshotError::io("create", path, e))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+        .map_err(|e| SnapshotError::io("change mode of", path, e))
+}
+
+/// The names of a snapshot about to be committed.
+pub(super) struct Identity {
+    pub(super) id: SnapshotId,
+    pub(super) content_id: ContentId,
+    /// Set for an imported image.
+    pub(super) imported: Option<Vec<DiffId>>,
+}
+
+impl SnapshotStore {
+    /// Commits what a step made.
+    pub(super) fn seal_layer(
+        &self,
+        nest: Nest,
+        parent: Option<&Snapshot>,
+        finished: Finished,
+        options: &CommitOptions,
+    ) -> Result<Committed, SnapshotError> {
+        let content_id = finished.manifest.content_id(parent.map(Snapshot::content_id));
+        let id = finished.manifest.snapshot_id(parent.map(Snapshot::id));
+        let identity = Identity {
+            id,
+            content_id,
+            imported: None,
+        };
+        self.seal(nest, parent, finished, identity, options)
+    }
+
+    pub(super) fn seal(
+        &self,
+        nest: Nest,
+        parent: Option<&Snapshot>,
+        finished: Finished,
+        identity: Identity,
+        options: &CommitOptions,
+    ) -> Result<Committed, SnapshotError> {
+        let index = self.content_path(parent.map(Snapshot::content_id), &identity.content_id);
+        if let Some(adopted) = self.adopt(&index)? {
+            return Ok(adopted);
+        }
+        let Identity {
+            id,
+            content_id,
+            imported,
+        } = identity;
+        let meta = Meta {
+            version: VERSION,
+            parent: parent.map(|parent| *parent.id()),
+            content_id,
+            imported,
+            bytes: finished.manifest.content_bytes(),
+            entries: finished.manifest.len() as u64,
+            created: options.now,
+            boot_id: self.store.boot_id().to_owned(),
+            confirmed: false,
+        };
+        let path = nest.snapshot().join(MANIFEST);
+        write_new(&path, |file| {
+            finished
+                .manifest
+                .write_to(std::io::BufWriter::with_capacity(64 * 1024, file))
+        })?;
+        let path = nest.snapshot().join(META);
+        let bytes = meta.to_bytes(&path)?;
+        write_new(&path, |mut file| std::io::Write::write_all(&mut file, &bytes))?;
+
+        let lease = self.store.locks().lease_new(&id)?;
+        let home = self.dir(&id);
+        match std::fs::rename(nest.snapshot(), &home) {
+            // Another process committed the very same.
+            Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {}
+            other => other.map_err(|e| SnapshotError::io("rename to", &home, e))?,
+        }
+        if let (Some(packed), HashTar::Now { epoch }) = (finished.packed, options.tar) {
+            self.remember_packed(&id, epoch, &packed)?;
+        }
+        // The index comes last. Whoever is first there wins; the others take what it names.
+        let born = nest.file("content");
+        write_new(&born, |mut file| {
+            std::io::Write::write_all(&mut file, id.to_hex().as_bytes())
+        })?;
+        for _ in 0..8 {
+            match std::fs::hard_link(&born, &index) {
+                Ok(()) => break,
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                    if let Some(adopted) = self.adopt(&index)? {
+                        if *adopted.snapshot.id() != id {
+                            drop(lease);
+                            self.remove_files(&id)?;
+                        }
+                        return Ok(adopted);
+                    }
+                    // It names a snapshot that is gone: adopt() took it away.
+                }
+                Err(e) => return Err(SnapshotError::io("create", &index, e)),
+            }
+        }
+        let Some(snapshot) = self.load(&id)? else {
+            return Err(SnapshotError::io("find", &home, ErrorKind::NotFound.into()));
+        };
+        Ok(Committed {
+            snapshot,
+            adopted: false,
+            lease,
+        })
+    }
+
+    /// The snapshot that the index names, held. An entry that names nothing is taken away.
+    fn adopt(&self, index: &std::path::Path) -> Result<Option<Committed>, SnapshotError> {
+        let text = match std::fs::read_to_string(index) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(SnapshotError::io("read", index, e)),
+        };
+        if let Ok(id) = SnapshotId::from_hex(text.trim())
+            && let Some(lease) = self.store.locks().lease(&id)?
+            && let Some(snapshot) = self.get(&id, super::Check::Now)?
+        {
+            return Ok(Some(Committed {
+                snapshot,
+                adopted: true,
+                lease,
+            }));
+        }
+        match std::fs::remove_file(index) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(SnapshotError::io("remove", index, e)),
+            _ => Ok(None),
+        }
+    }
+
+    /// `content/<parent>-<ContentId>`.
+    fn content_path(&self, parent: Option<&ContentId>, content: &ContentId) -> PathBuf {
+        let parent = parent.map_or_else(|| "scratch".to_owned(), ContentId::to_hex);
+        self.store
+            .content_dir()
+            .join(format!("{parent}-{}", content.to_hex()))
+    }
+
+    /// Takes the index entry of a removed snapshot away, if it is that snapshot's.
+    pub(super) fn forget_content(&self, id: &SnapshotId, meta: &Meta) -> Result<(), SnapshotError> {
+        let parent = match &meta.parent {
+            Some(parent) => Meta::read(&self.dir(parent).join(META))?.map(|meta| meta.content_id),
+            None => None,
+        };
+        // When the parent went first its name is not known any more: adopt() clears the entry when it meets it.
+        let index = self.content_path(parent.as_ref(), &meta.content_id);
+        match std::fs::read_to_string(&index) {
+            Ok(text) if text.trim() == id.to_hex() => {
+                std::fs::remove_file(&index).map_err(|e| SnapshotError::io("remove", &index, e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a snapshot that was committed in vain, without touching the index.
+    fn remove_files(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
+        self.lock().remove(id);
+        let tmp = self.store.tmp_dir()?;
+        let dir = self.dir(id);
+        match std::fs::rename(&dir, tmp.path().join("removed")) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(SnapshotError::io("remove", &dir, e)),
+            _ => self.forget_packed(id),
+        }
+    }
+}
+
+fn write_new(
+    path: &std::path::Path,
+    write: impl FnOnce(&std::fs::File) -> std::io::Result<()>,
+) -> Result<(), SnapshotError> {
+    let file = std::fs::File::create_new(path).map_err(|e| SnapshotError::io("create", path, e))?;
+    write(&file).map_err(|e| SnapshotError::io("write", path, e))
+}

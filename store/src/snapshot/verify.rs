@@ -1,0 +1,202 @@
+//! Comparing a snapshot's files with its manifest.
+//!
+//! Nothing is synced when a snapshot is committed, so after a power loss files may be empty or missing. That is found
+//! here: once per snapshot, in the first boot after the one it was committed in.
+
+use std::collections::HashSet;
+
+use beneath::{Errno, Kind, Stat};
+
+use super::{META, Snapshot, SnapshotError, SnapshotStore};
+use crate::digest::FileHash;
+use crate::layer::LayerError;
+use crate::layer::fill::{Content, FileJob, Fill};
+use crate::layer::flow;
+use crate::layer::inode::Creator;
+use crate::manifest::{Entry, EntryKind, Manifest, file_name, join, parent};
+
+impl SnapshotStore {
+    /// Verifies a snapshot and all below it that have not been since the last boot, and notes that. A damaged one is
+    /// removed, and the answer is `false`.
+    pub(super) fn confirm(&self, snapshot: &Snapshot) -> Result<bool, SnapshotError> {
+        let chain: Vec<&Snapshot> = snapshot.chain().collect();
+        for snapshot in chain.into_iter().rev() {
+            let meta = &snapshot.0.meta;
+            if meta.confirmed || meta.boot_id == self.store.boot_id() || self.was_confirmed(snapshot)? {
+                continue;
+            }
+            match snapshot.verify() {
+                Ok(()) => {
+                    let path = snapshot.0.dir.join(META);
+                    let meta = super::Meta {
+                        confirmed: true,
+                        ..meta.clone()
+                    };
+                    self.store.write_file(&path, &meta.to_bytes(&path)?)?;
+                }
+                Err(SnapshotError::Damaged { .. } | SnapshotError::Manifest(_)) => {
+                    self.remove(snapshot.id())?;
+                    self.lock().clear();
+                    return Ok(false);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Another thread or process may have done it since the record was read.
+    fn was_confirmed(&self, snapshot: &Snapshot) -> Result<bool, SnapshotError> {
+        let meta = super::Meta::read(&snapshot.0.dir.join(META))?;
+        Ok(meta.is_some_and(|meta| meta.confirmed))
+    }
+}
+
+impl Snapshot {
+    /// True when a power loss since its commit may have hurt it and nobody has looked yet.
+    pub fn needs_check(&self, boot_id: &str) -> bool {
+        self.chain().any(|snapshot| {
+            let meta = &snapshot.0.meta;
+            !meta.confirmed && meta.boot_id != boot_id
+        })
+    }
+
+    /// Compares the files of its own layer with its manifest: nothing missing, nothing besides, types, sizes, hashes.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Damaged`] names the first path that differs.
+    pub fn verify(&self) -> Result<(), SnapshotError> {
+        let manifest = self.manifest()?;
+        if self.imported_layers().is_none() {
+            let parent = self.parent();
+            let same = manifest.snapshot_id(parent.map(Snapshot::id)) == *self.id()
+                && manifest.content_id(parent.map(Snapshot::content_id)) == *self.content_id();
+            if !same {
+                return Err(self.damaged(b"", "has a manifest that makes another name"));
+            }
+        }
+        self.verify_entries(&manifest)?;
+        self.verify_names(&manifest)?;
+        self.verify_contents(&manifest)
+    }
+
+    fn damaged(&self, path: &[u8], what: &'static str) -> SnapshotError {
+        SnapshotError::Damaged {
+            id: *self.id(),
+            path: path.to_vec(),
+            what,
+        }
+    }
+
+    fn verify_entries(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+        let root = self.layer()?.root()?;
+        let mut last: Option<(&[u8], beneath::Dir)> = None;
+        for entry in manifest.entries().iter().filter(|entry| !entry.path.is_empty()) {
+            let above = parent(&entry.path).unwrap_or_default();
+            if last.as_ref().is_none_or(|(have, _)| *have != above) {
+                let dir = match root.open_dir(above) {
+                    Err(e) if e.is_not_found() => return Err(self.damaged(above, "is missing")),
+                    other => other?,
+                };
+                last = Some((above, dir));
+            }
+            let Some((_, dir)) = &last else { continue };
+            let stat = match dir.lstat(file_name(&entry.path)) {
+                Ok(stat) => Some(stat),
+                Err(e) if e.errno == Errno::NOENT => None,
+                Err(e) => return Err(e.at(&entry.path).into()),
+            };
+            if let Some(what) = differs(entry, stat.as_ref()) {
+                return Err(self.damaged(&entry.path, what));
+            }
+            if let EntryKind::Symlink { target } = &entry.kind
+                && dir.readlink(file_name(&entry.path))? != *target
+            {
+                return Err(self.damaged(&entry.path, "has another target"));
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_names(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+        let root = self.layer()?.root()?;
+        let known: HashSet<&[u8]> = manifest
+            .entries()
+            .iter()
+            .map(|entry| entry.path.as_slice())
+            .collect();
+        let dirs = manifest
+            .entries()
+            .iter()
+            .filter(|entry| entry.is_dir() && !entry.path.is_empty());
+        for dir in std::iter::once(&b""[..]).chain(dirs.map(|entry| entry.path.as_slice())) {
+            for item in root.read_dir(dir)? {
+                let path = join(dir, &item.name);
+                if !known.contains(path.as_slice()) {
+                    return Err(self.damaged(&path, "is not in the manifest"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_contents(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+        let mut expected: Vec<FileHash> = Vec::new();
+        let mut jobs = Vec::new();
+        for entry in manifest.entries() {
+            if let EntryKind::File { size, hash } = entry.kind {
+                let (path, meta) = (entry.path.clone(), entry.meta.clone());
+                jobs.push(FileJob {
+                    path,
+                    size,
+                    hash: None,
+                    meta,
+                    content: Content::InPlace,
+                });
+                expected.push(hash);
+            }
+        }
+        let work = Fill {
+            root: self.layer()?.root()?,
+            jobs: &jobs,
+            creator: Creator::current(),
+        };
+        let hashes = match flow::run(&work, jobs.len(), None) {
+            Err(LayerError::Changed { path }) => return Err(self.damaged(&path, "is too short")),
+            other => other?,
+        };
+        for (job, (hash, expected)) in jobs.iter().zip(hashes.iter().zip(&expected)) {
+            if hash != expected {
+                return Err(self.damaged(&job.path, "has another content"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How an inode differs from its entry.
+fn differs(entry: &Entry, stat: Option<&Stat>) -> Option<&'static str> {
+    let is = |kind: Kind| stat.is_some_and(|stat| stat.kind == kind);
+    let is_whiteout = is(Kind::CharDevice) && stat.is_some_and(|stat| stat.rdev == 0);
+    let same = match &entry.kind {
+        EntryKind::File { size, .. } => {
+            if is(Kind::File) && stat.is_some_and(|stat| stat.size != *size) {
+                return Some("has another size");
+            }
+            is(Kind::File)
+        }
+        EntryKind::Hardlink { .. } => is(Kind::File),
+        EntryKind::Dir { .. } => is(Kind::Dir),
+        EntryKind::Symlink { .. } => is(Kind::Symlink),
+        EntryKind::Fifo => is(Kind::Fifo),
+        // A device that could not be made has a whiteout in its place.
+        EntryKind::CharDevice { .. } => is(Kind::CharDevice),
+        EntryKind::BlockDevice { .. } => is(Kind::BlockDevice) || is_whiteout,
+        EntryKind::Whiteout => is_whiteout,
+    };
+    match (same, stat) {
+        (true, _) => None,
+        (false, None) => Some("is missing"),
+        (false, Some(_)) => Some("has another type"),
+    }
+}
