@@ -111,8 +111,8 @@ class Podman(Buildah):
     name = "podman"
 
     def prefix(self):
-        # crun refuses hosts with both kinds of cgroups; there a mount namespace shows it the new kind alone.
-        return [*unified_view(), self.name, *self.storage(), "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "crun"]
+        runtime = "runc" if crun_refuses() else "crun"
+        return [*unified_view(), self.name, *self.storage(), "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", runtime]
 
     def load(self):
         return ["load", "-q", "-i", self.base]
@@ -122,8 +122,10 @@ class Podman(Buildah):
         return [*self.prefix(), "build", "-q", "--isolation", "chroot", "--layers", *jobs, "-t", tag, context]
 
     def run(self, image, *command):
-        limits = ULIMITS if os.geteuid() == 0 else []
-        return [*self.prefix(), "run", "--rm", *limits, "--cgroups", "disabled", "--network", "none", image, *command]
+        options = ULIMITS if os.geteuid() == 0 else []
+        if not crun_refuses():
+            options = [*options, "--cgroups", "disabled"]
+        return [*self.prefix(), "run", "--rm", *options, "--network", "none", image, *command]
 
 
 class Crun(Tool):
@@ -135,7 +137,7 @@ class Crun(Tool):
         for program in ("crun", "skopeo", "umoci"):
             if not shutil.which(program, path=self.env["PATH"]):
                 return f"{program} is not installed"
-        return None
+        return "it refuses this host's mixture of cgroup versions" if crun_refuses() else None
 
     def reset(self):
         self.remove()
@@ -157,10 +159,19 @@ class Crun(Tool):
         return [*unified_view(), "crun", "--cgroup-manager=disabled", "--root", str(self.home / "state"), "run", "-b", str(self.home / "bundle"), "x"]
 
 
+def is_hybrid():
+    """Whether the host has cgroups of both versions at once, which crun refuses."""
+    return pathlib.Path("/sys/fs/cgroup/unified").is_dir()
+
+
+def crun_refuses():
+    """Root can show crun the new kind alone, in a mount namespace; an ordinary user cannot."""
+    return is_hybrid() and os.geteuid() != 0
+
+
 def unified_view():
-    """A prefix under which /sys/fs/cgroup is cgroup v2 alone, where the host has both kinds and we are root."""
-    hybrid = pathlib.Path("/sys/fs/cgroup/unified").is_dir()
-    if not hybrid or os.geteuid() != 0:
+    """A prefix under which /sys/fs/cgroup is cgroup v2 alone, where the host is hybrid and we are root."""
+    if not is_hybrid() or os.geteuid() != 0:
         return []
     script = 'umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, "sh"]
