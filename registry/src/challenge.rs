@@ -190,4 +190,12 @@ mod tests {
             assert_eq!(others, unknown, "{values:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_ends(text in "[a-z=\"\\\\, \t]{0,60}") {
+            let (known, unknown) = parse([text.as_str()]);
+            assert!(known.len() + unknown.len() <= text.len());
+        }
+    }
 }

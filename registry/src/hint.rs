@@ -65,7 +65,7 @@ impl Error {
 fn transport_hint(kind: TransportKind, host: &str) -> Option<String> {
     match kind {
         TransportKind::NameNotFound => Some(format!(
-            "no such host `{host}`: check the spelling and the DNS; a name without registry needs no dot in its first part"
+            "no such host `{host}`: check the spelling, and whether DNS works here"
         )),
         TransportKind::Refused => Some(format!(
             "nothing listens at {host}; is the registry running, is the port right?"

@@ -167,3 +167,22 @@ fn agrees_with_oci_spec() {
         assert_eq!(ours.tag(), theirs.tag(), "{input}");
     }
 }
+
+proptest::proptest! {
+    /// Nothing panics; what parses reads back the same in both forms; a fault lies within the input.
+    #[test]
+    fn any_text(input in "[a-zA-Z0-9:/@._é\\[\\]-]{0,40}") {
+        match Reference::parse(&input) {
+            Ok(r) => {
+                assert_eq!(Reference::parse(&r.to_string()).as_ref(), Ok(&r));
+                assert_eq!(Reference::parse(&r.familiar()).as_ref(), Ok(&r));
+                assert!(!r.repository().contains("..") && !r.repository().starts_with('/'));
+            }
+            Err(e) => {
+                assert!(e.input.is_char_boundary(e.offset), "{e:?}");
+                let end = e.offset + e.len;
+                assert!(e.offset == input.len() || e.input.is_char_boundary(end), "{e:?}");
+            }
+        }
+    }
+}

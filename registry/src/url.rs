@@ -245,4 +245,16 @@ mod tests {
         assert!(!plain.same_origin(&Url::parse("http://h:443/").unwrap()));
         assert!(!plain.same_origin(&Url::parse("https://h:444/").unwrap()));
     }
+
+    proptest::proptest! {
+        /// Whatever a server sends, what is joined is a URL that reads back as itself.
+        #[test]
+        fn any_location(text in "(http|https|ftp)?[:/?#a-z0-9@%. \\[\\]é]{0,30}") {
+            let base = Url::parse("https://reg.example:5000/v2/a/").unwrap();
+            if let Ok(url) = base.join(&text) {
+                assert_eq!(Url::parse(&url.wire()).as_ref(), Ok(&url));
+                assert!(url.wire().parse::<ureq::http::Uri>().is_ok(), "{text}");
+            }
+        }
+    }
 }
