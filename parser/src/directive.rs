@@ -64,7 +64,7 @@ pub(crate) fn read(
 }
 
 /// `#` at the first column, a key of letters and digits, `=`, a value: with its place.
-fn key_value<'a>(line: &PhysicalLine<'a>) -> Option<(&'a str, &'a str, Span)> {
+pub(crate) fn key_value<'a>(line: &PhysicalLine<'a>) -> Option<(&'a str, &'a str, Span)> {
     let body = line.text.strip_prefix('#')?;
     let (key, value) = body.split_once('=')?;
     let (key, value) = (key.trim(), value.trim());

@@ -1,6 +1,7 @@
 //! `--name=value` between the keyword and the arguments: reading them, and checking them against what a keyword
 //! knows.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::instruction::Context;
@@ -125,6 +126,7 @@ impl Flags {
         known: &[(&'static str, FlagType)],
     ) -> Flags {
         let mut good: Vec<RawFlag> = Vec::new();
+        let mut first: BTreeMap<String, Range<usize>> = BTreeMap::new();
         for flag in flags {
             let span = cx.span(&flag.range);
             let name = flag.name().to_owned();
@@ -133,13 +135,14 @@ impl Flags {
                 cx.report(diagnostic);
                 continue;
             };
-            if *flag_type != FlagType::List
-                && let Some(first) = good.iter().find(|other| other.name() == name)
-            {
-                let first = cx.span(&first.range);
-                let kind = Kind::RepeatedFlag { flag: name };
-                cx.report(Diagnostic::error(kind, span).with_secondary(first, "first given here"));
-                continue;
+            if *flag_type != FlagType::List {
+                if let Some(first) = first.get(&name) {
+                    let first = cx.span(first);
+                    let kind = Kind::RepeatedFlag { flag: name };
+                    cx.report(Diagnostic::error(kind, span).with_secondary(first, "first given here"));
+                    continue;
+                }
+                first.insert(name.clone(), flag.range.clone());
             }
             let bad = match (flag_type, flag.value()) {
                 (FlagType::Bool, None) => None,

@@ -28,6 +28,7 @@ mod parse;
 mod pattern;
 pub mod platform;
 pub mod port;
+pub mod render;
 pub mod signal;
 pub mod source;
 mod span;

@@ -68,7 +68,7 @@ pub(crate) fn message(kind: &Kind) -> String {
         Kind::NoSuchStage { index, stages } => {
             format!("there is no stage {index}: the file has {stages} stages")
         }
-        Kind::Cycle { stages } if stages.len() == 1 => format!("the stage {} copies from itself", stages[0]),
+        Kind::Cycle { stages } if stages.len() == 1 => format!("{} copies from itself", stages.join("")),
         Kind::Cycle { stages } => format!("stages need each other: {}", stages.join(" needs ")),
         Kind::EmptyReinclude => "`!` needs a pattern".into(),
         Kind::Check { message, .. } => message.clone(),

@@ -33,7 +33,7 @@ pub fn parse(source: &str) -> Parsed {
     let mut parser = Parser::new(source);
     parser.file();
     let Parser {
-        mut dockerfile,
+        dockerfile,
         mut diagnostics,
         instructions,
         ..
@@ -47,7 +47,7 @@ pub fn parse(source: &str) -> Parsed {
             .map_or(Span::default(), |arg| arg.line.span);
         diagnostics.push(Diagnostic::error(Kind::NoStage, span).with_help("a stage begins with `FROM`"));
     }
-    stage::check(&mut dockerfile, &mut diagnostics);
+    stage::check(&dockerfile, &mut diagnostics);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     Parsed {
         dockerfile,
@@ -99,6 +99,8 @@ struct Parser<'a> {
     trigger: Option<Vec<Instruction>>,
     /// How the instruction before ended, to explain an unknown one.
     unfinished: bool,
+    /// How often the bodies of an unknown instruction are still looked for.
+    lookaheads: usize,
 }
 
 /// A keyword and where its arguments begin.
@@ -153,6 +155,7 @@ impl<'a> Parser<'a> {
             before_from: false,
             trigger: None,
             unfinished: false,
+            lookaheads: 16,
         }
     }
 
@@ -348,13 +351,17 @@ impl<'a> Parser<'a> {
     }
 
     fn unknown(&mut self, logical: &Logical, head: &Head, unfinished: bool) -> Diagnostic {
-        // Bodies of heredocs would be unknown instructions, line by line.
-        let markers = heredoc::markers(&logical.text, head.after..logical.text.len());
-        let mut ahead = self.lines.clone();
-        let mut ignored = Vec::new();
-        heredoc::read_bodies(markers, logical, &mut ahead, &mut ignored);
-        if ignored.is_empty() {
-            self.lines = ahead;
+        // Bodies of heredocs would be unknown instructions, line by line. Looking ahead costs the rest of the
+        // file, so it is not done for ever.
+        if self.lookaheads > 0 && logical.text.contains("<<") {
+            self.lookaheads -= 1;
+            let markers = heredoc::markers(&logical.text, head.after..logical.text.len());
+            let mut ahead = self.lines.clone();
+            let mut ignored = Vec::new();
+            heredoc::read_bodies(markers, logical, &mut ahead, &mut ignored);
+            if ignored.is_empty() {
+                self.lines = ahead;
+            }
         }
         unknown_instruction(logical, &head.range, unfinished)
     }

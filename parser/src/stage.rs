@@ -1,43 +1,73 @@
 //! Which stage a reference means, and whether stages need each other.
 
+use std::collections::HashMap;
+
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{Dockerfile, Instruction};
 use crate::instruction::InstructionKind;
 use crate::kind::Kind;
 use crate::{Stage, Word};
 
-impl Dockerfile {
+/// The stages of a file by name, for many references.
+pub struct StageIndex<'a> {
+    count: usize,
+    by_name: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> StageIndex<'a> {
+    /// Reads the names once.
+    pub fn new(dockerfile: &'a Dockerfile) -> Self {
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for stage in &dockerfile.stages {
+            if let Some(name) = stage.name() {
+                by_name.entry(name).or_default().push(stage.index);
+            }
+        }
+        Self {
+            count: dockerfile.stages.len(),
+            by_name,
+        }
+    }
+
     /// The stage that a name (in any case) or an index means, among those before the stage `before`, or among
     /// all. Of several with the same name the last one is meant.
     pub fn stage_by_ref(&self, reference: &str, before: Option<usize>) -> Option<usize> {
-        let stages = self
-            .stages
-            .get(..before.unwrap_or(self.stages.len()))
-            .unwrap_or(&self.stages);
+        let before = before.unwrap_or(self.count).min(self.count);
         if let Some(index) = index(reference) {
-            return stages.get(index).map(|stage| stage.index);
+            return (index < before).then_some(index);
         }
-        let name = reference.to_lowercase();
+        let stages = self.by_name.get(reference.to_lowercase().as_str())?;
         stages
-            .iter()
-            .rev()
-            .find(|stage| stage.name() == Some(&name))
-            .map(|stage| stage.index)
+            .partition_point(|stage| *stage < before)
+            .checked_sub(1)
+            .and_then(|at| stages.get(at))
+            .copied()
     }
 
     /// The stage that `--from=` or a mount's `from=` in the stage `stage` means: an earlier one, else a later one
     /// (BuildKit allows that too, as long as there is no cycle). `None`: an image or a named context.
     pub fn stage_for_copy(&self, reference: &str, stage: usize) -> Option<usize> {
-        self.stage_by_ref(reference, Some(stage)).or_else(|| {
-            if index(reference).is_some() {
-                return self.stage_by_ref(reference, None);
-            }
-            let name = reference.to_lowercase();
-            self.stages
-                .iter()
-                .find(|stage| stage.name() == Some(&name))
-                .map(|stage| stage.index)
-        })
+        self.stage_by_ref(reference, Some(stage))
+            .or_else(|| match index(reference) {
+                Some(_) => self.stage_by_ref(reference, None),
+                None => self
+                    .by_name
+                    .get(reference.to_lowercase().as_str())?
+                    .first()
+                    .copied(),
+            })
+    }
+}
+
+impl Dockerfile {
+    /// [`StageIndex::stage_by_ref`] for a single reference.
+    pub fn stage_by_ref(&self, reference: &str, before: Option<usize>) -> Option<usize> {
+        StageIndex::new(self).stage_by_ref(reference, before)
+    }
+
+    /// [`StageIndex::stage_for_copy`] for a single reference.
+    pub fn stage_for_copy(&self, reference: &str, stage: usize) -> Option<usize> {
+        StageIndex::new(self).stage_for_copy(reference, stage)
     }
 
     /// The names of all stages, for suggestions.
@@ -116,18 +146,18 @@ pub fn find_cycle(needs: &[Vec<usize>]) -> Option<Vec<usize>> {
 }
 
 /// What can be said about stages without variables.
-pub(crate) fn check(dockerfile: &mut Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
-    let dockerfile = &*dockerfile;
+pub(crate) fn check(dockerfile: &Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
+    let index_of = StageIndex::new(dockerfile);
     let mut needs = vec![Vec::new(); dockerfile.stages.len()];
     for stage in &dockerfile.stages {
         if !stage.from.base.has_variables() {
-            needs[stage.index].extend(dockerfile.stage_by_ref(&stage.from.base.text, Some(stage.index)));
+            needs[stage.index].extend(index_of.stage_by_ref(&stage.from.base.text, Some(stage.index)));
         }
         for (_, word) in stage.sources() {
             if word.has_variables() {
                 continue;
             }
-            match dockerfile.stage_for_copy(&word.text, stage.index) {
+            match index_of.stage_for_copy(&word.text, stage.index) {
                 Some(source) => needs[stage.index].push(source),
                 None if index(&word.text).is_some() => {
                     let kind = Kind::NoSuchStage {
@@ -150,33 +180,37 @@ pub(crate) fn check(dockerfile: &mut Dockerfile, diagnostics: &mut Vec<Diagnosti
 
 /// Words for a cycle of stages, as [`find_cycle`] gives it; the lowering may find one that variables close.
 pub fn cycle_diagnostic(dockerfile: &Dockerfile, cycle: &[usize]) -> Diagnostic {
+    /// A longer cycle is told by its beginning.
+    const SHOWN: usize = 8;
+    let index_of = StageIndex::new(dockerfile);
     let stages: Vec<&Stage> = cycle
         .iter()
         .filter_map(|index| dockerfile.stages.get(*index))
         .collect();
-    let names = stages
+    let mut names: Vec<String> = stages
         .iter()
+        .take(SHOWN)
         .map(|stage| {
             stage
                 .name()
-                .map_or_else(|| stage.index.to_string(), |name| format!("`{name}`"))
+                .map_or_else(|| format!("stage {}", stage.index), |name| format!("`{name}`"))
         })
         .collect();
-    let edge = |from: &Stage, to: usize| {
-        from.sources()
-            .find(|(_, word)| dockerfile.stage_for_copy(&word.text, from.index) == Some(to))
-            .map_or(from.from.base.span, |(_, word)| word.span)
-    };
-    let place = |at: usize| {
-        let next = cycle
-            .get((at + 1) % cycle.len().max(1))
-            .copied()
-            .unwrap_or_default();
-        stages
-            .get(at)
-            .map_or_else(Default::default, |stage| edge(stage, next))
-    };
-    let mut diagnostic = Diagnostic::error(Kind::Cycle { stages: names }, place(0));
+    if stages.len() > SHOWN {
+        names.push(format!("{} more", stages.len() - SHOWN));
+    } else if names.len() > 1 {
+        names.extend(names.first().cloned());
+    }
+    let mut places = stages
+        .iter()
+        .zip(cycle.iter().cycle().skip(1))
+        .map(|(stage, next)| {
+            stage
+                .sources()
+                .find(|(_, word)| index_of.stage_for_copy(&word.text, stage.index) == Some(*next))
+                .map_or(stage.from.base.span, |(_, word)| word.span)
+        });
+    let mut diagnostic = Diagnostic::error(Kind::Cycle { stages: names }, places.next().unwrap_or_default());
     if let [only] = stages.as_slice() {
         let span = only
             .from
@@ -185,8 +219,8 @@ pub fn cycle_diagnostic(dockerfile: &Dockerfile, cycle: &[usize]) -> Diagnostic 
             .map_or(only.line.keyword, |name| name.span);
         return diagnostic.with_secondary(span, "in this stage");
     }
-    for at in 1..stages.len() {
-        diagnostic = diagnostic.with_secondary(place(at), "and here");
+    for place in places.take(SHOWN - 1) {
+        diagnostic = diagnostic.with_secondary(place, "and here");
     }
     diagnostic
 }

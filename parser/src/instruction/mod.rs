@@ -47,6 +47,7 @@ pub use workdir::Workdir;
 
 use std::ops::Range;
 
+use crate::Word;
 use crate::flag::{Flags, RawFlag};
 
 /// Every keyword, for suggestions and completion.
@@ -122,6 +123,61 @@ impl InstructionKind {
 }
 
 impl InstructionKind {
+    /// The words that are expanded with the variables of the stage, in order. `--from=` and the `from=` of mounts,
+    /// which see global ARGs only, are [`crate::Stage::sources`].
+    pub fn words(&self) -> Vec<&Word> {
+        fn sources(sources: &[Source]) -> impl Iterator<Item = &Word> {
+            sources.iter().filter_map(|source| match source {
+                Source::Path(word) => Some(word),
+                Source::Heredoc(heredoc) => heredoc.expand.then_some(&heredoc.body),
+            })
+        }
+        fn pairs(pairs: &[KeyValue]) -> Vec<&Word> {
+            pairs.iter().flat_map(|pair| [&pair.key, &pair.value]).collect()
+        }
+        match self {
+            InstructionKind::Add(add) => [&add.chown, &add.chmod, &add.checksum]
+                .into_iter()
+                .flatten()
+                .chain(sources(&add.sources))
+                .chain([&add.dest])
+                .collect(),
+            InstructionKind::Copy(copy) => [&copy.chown, &copy.chmod]
+                .into_iter()
+                .flatten()
+                .chain(sources(&copy.sources))
+                .chain([&copy.dest])
+                .collect(),
+            InstructionKind::Arg(arg) => arg
+                .declarations
+                .iter()
+                .flat_map(|declaration| std::iter::once(&declaration.name).chain(&declaration.default))
+                .collect(),
+            InstructionKind::Env(env) => pairs(&env.pairs),
+            InstructionKind::Label(label) => pairs(&label.pairs),
+            InstructionKind::Expose(expose) => expose.ports.iter().collect(),
+            InstructionKind::Run(run) => {
+                let options = run.mounts.iter().flat_map(|mount| &mount.options);
+                let values = options
+                    .filter(|option| option.key != "from")
+                    .filter_map(|o| o.value.as_ref());
+                values
+                    .chain(run.devices.iter().map(|device| &device.name))
+                    .collect()
+            }
+            InstructionKind::StopSignal(stop) => vec![&stop.signal],
+            InstructionKind::User(user) => vec![&user.user],
+            InstructionKind::Volume(volume) => volume.paths.iter().collect(),
+            InstructionKind::Workdir(workdir) => vec![&workdir.path],
+            InstructionKind::Cmd(_)
+            | InstructionKind::Entrypoint(_)
+            | InstructionKind::HealthCheck(_)
+            | InstructionKind::Maintainer(_)
+            | InstructionKind::OnBuild(_)
+            | InstructionKind::Shell(_) => Vec::new(),
+        }
+    }
+
     /// Parses the arguments of any keyword but FROM and ONBUILD, which are more than arguments. `None` when they
     /// are wrong; the errors are in the context then.
     pub(crate) fn parse(

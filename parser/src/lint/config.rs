@@ -75,7 +75,17 @@ impl CheckOptions {
 
     /// Whether the rule is asked.
     pub fn allows(&self, rule: Rule) -> bool {
-        !self.skip_all && !self.skip.contains(&rule)
+        let wanted = rule.definition().default || self.experimental_all || self.experimental.contains(&rule);
+        wanted && !self.skip_all && !self.skip.contains(&rule)
+    }
+
+    /// Takes the other's options too.
+    pub(super) fn merge(&mut self, other: &CheckOptions) {
+        self.skip.extend(&other.skip);
+        self.experimental.extend(&other.experimental);
+        self.skip_all |= other.skip_all;
+        self.experimental_all |= other.experimental_all;
+        self.error |= other.error;
     }
 }
 
@@ -86,7 +96,7 @@ fn unknown_rule(name: &str, span: Span) -> Diagnostic {
         },
         span,
     );
-    match suggest::nearest(name, Rule::all().map(Rule::name)) {
+    match suggest::nearest(name, Rule::ALL.iter().map(|rule| rule.name())) {
         Some(nearest) => diagnostic.with_suggestion(nearest),
         None => diagnostic,
     }

@@ -1,0 +1,63 @@
+//! The whole context is copied before dependencies are installed.
+
+use crate::InstructionKind;
+use crate::instruction::{RunScript, Source};
+use crate::lint::Definition;
+use crate::lint::checker::Checker;
+
+pub(super) const DEFINITION: Definition = Definition {
+    docs: "`COPY . .` changes with every file, so the step that installs dependencies runs again each time. Copy the lists of dependencies first, install, then copy the rest.",
+    bad: "FROM node\nCOPY . .\nRUN npm ci\n",
+    good: "FROM node\nCOPY package.json package-lock.json ./\nRUN npm ci\nCOPY . .\n",
+    default: true,
+    buildkit: false,
+    check: Some(check),
+};
+
+/// Commands that install what a list in the context names, and that list.
+const INSTALLERS: &[(&str, &str)] = &[
+    ("npm ci", "package.json package-lock.json"),
+    ("npm install", "package.json package-lock.json"),
+    ("yarn install", "package.json yarn.lock"),
+    ("pnpm install", "package.json pnpm-lock.yaml"),
+    ("pip install -r", "requirements.txt"),
+    ("pip3 install -r", "requirements.txt"),
+    ("pip install --no-cache-dir -r", "requirements.txt"),
+    ("poetry install", "pyproject.toml poetry.lock"),
+    ("uv sync", "pyproject.toml uv.lock"),
+    ("bundle install", "Gemfile Gemfile.lock"),
+    ("composer install", "composer.json composer.lock"),
+    ("go mod download", "go.mod go.sum"),
+    ("cargo fetch", "Cargo.toml Cargo.lock"),
+    ("mvn dependency:", "pom.xml"),
+];
+
+fn check(cx: &mut Checker<'_>) {
+    for stage in &cx.dockerfile.stages {
+        let mut dot = None;
+        for instruction in &stage.instructions {
+            match &instruction.kind {
+                InstructionKind::Copy(copy) if copy.from.is_none() => {
+                    let whole = copy.sources.iter().find_map(|source| match source {
+                        Source::Path(word) if matches!(word.text.as_str(), "." | "./" | "/") => Some(word.span),
+                        _ => None,
+                    });
+                    dot = dot.or(whole);
+                }
+                InstructionKind::Run(run) => {
+                    let RunScript::Shell(text) = run.script() else { continue };
+                    let found = INSTALLERS.iter().find(|(command, _)| text.contains(command));
+                    let (Some((command, list)), Some(span)) = (found, dot) else { continue };
+                    let message = format!("every change of the context runs `{command}` again");
+                    let diagnostic = cx.report(span, message);
+                    *diagnostic = diagnostic
+                        .clone()
+                        .with_secondary(instruction.line.keyword, "installs again")
+                        .with_help(format!("copy `{list}` first, install, then copy the rest"));
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `ENV key value` and `LABEL key value`.
+
+use crate::InstructionKind;
+use crate::lint::Definition;
+use crate::lint::checker::Checker;
+
+pub(super) const DEFINITION: Definition = Definition {
+    docs: "`ENV key value` takes the rest of the line as the value, so `ENV a=1 b` and `ENV a 1 b=2` surprise. The form with `=` is clear.",
+    bad: "FROM scratch\nENV KEY a value\n",
+    good: r##"FROM scratch
+ENV KEY="a value"
+"##,
+    default: true,
+    buildkit: true,
+    check: Some(check),
+};
+
+fn check(cx: &mut Checker<'_>) {
+    for instruction in cx.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
+        let pairs = match &instruction.kind {
+            InstructionKind::Env(env) => &env.pairs,
+            InstructionKind::Label(label) => &label.pairs,
+            _ => continue,
+        };
+        if let Some(pair) = pairs.iter().find(|pair| pair.legacy) {
+            let (key, value) = (&pair.key.text, &pair.value.text);
+            let span = pair.key.span.to(pair.value.span);
+            let quote = if value.contains(|ch: char| ch.is_whitespace()) && !value.contains(['"', '\'']) { "\"" } else { "" };
+            let message = format!("`{} key value` without `=` is the old form", instruction.keyword());
+            let diagnostic = cx.report(span, message);
+            *diagnostic = diagnostic.clone().with_suggestion(format!("{key}={quote}{value}{quote}"));
+        }
+    }
+}

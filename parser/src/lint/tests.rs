@@ -1,0 +1,178 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{Diagnostic, IgnoreFile, Kind, Platform, Severity};
+
+/// Checks a file with everything known, and all rules asked.
+fn found(source: &str) -> Vec<Diagnostic> {
+    let parsed = crate::parse(source);
+    assert!(!parsed.has_errors(), "{source}: {:?}", parsed.diagnostics);
+    let target = Platform::new("linux", "arm64", "");
+    let ignore = IgnoreFile::parse("ignored.txt\n").unwrap();
+    let stages = &parsed.dockerfile.stages;
+    let base_platform = |stage: usize| {
+        let amd64 = stages[stage].from.base.text.contains("amd64-only");
+        Some(if amd64 {
+            Platform::new("linux", "amd64", "")
+        } else {
+            target.clone()
+        })
+    };
+    let base_env = |_: usize| Some(BTreeSet::from(["PATH".to_owned(), "FROM_BASE".to_owned()]));
+    let options = CheckOptions {
+        experimental_all: true,
+        ..CheckOptions::default()
+    };
+    let input = LintInput {
+        target_platform: Some(&target),
+        ignore: Some(&ignore),
+        base_platform: Some(&base_platform),
+        base_env: Some(&base_env),
+        base_shell: None,
+        options: Some(&options),
+    };
+    check(&parsed.dockerfile, &input)
+}
+
+fn rules(source: &str) -> Vec<&'static str> {
+    found(source).iter().map(Diagnostic::code).collect()
+}
+
+#[test]
+fn every_rule_finds_its_bad_example_and_not_the_good_one() {
+    for rule in Rule::ALL.iter().copied() {
+        let Definition {
+            bad,
+            good,
+            check,
+            docs,
+            ..
+        } = rule.definition();
+        assert!(docs.ends_with('.'), "{rule:?}");
+        if check.is_some() {
+            assert!(
+                rules(bad).contains(&rule.name()),
+                "{rule:?} finds nothing in {bad}"
+            );
+        }
+        assert!(
+            !rules(good).contains(&rule.name()),
+            "{rule:?} finds something in {good}"
+        );
+    }
+}
+
+#[test]
+fn names_and_pages() {
+    let mut names: Vec<String> = Rule::ALL.iter().map(|rule| rule.name().to_lowercase()).collect();
+    names.sort();
+    let unsorted: Vec<String> = Rule::ALL.iter().map(|rule| rule.name().to_lowercase()).collect();
+    assert_eq!(unsorted, names);
+    assert_eq!(Rule::from_name("undefinedvar"), Some(Rule::UndefinedVar));
+    let url = |rule: Rule| {
+        rule.url()
+            .unwrap_or_default()
+            .rsplit_once("rule/")
+            .unwrap_or_default()
+            .1
+            .to_owned()
+    };
+    assert_eq!(url(Rule::JSONArgsRecommended), "json-args-recommended/");
+    assert_eq!(url(Rule::StageNameCasing), "stage-name-casing/");
+    assert_eq!(Rule::SecretInLayer.url(), None);
+}
+
+#[test]
+fn the_file_can_skip_rules_and_make_them_errors() {
+    let body = "FROM scratch AS Base\nMAINTAINER me\n";
+    assert_eq!(rules(body), ["StageNameCasing", "MaintainerDeprecated"]);
+    assert_eq!(
+        rules(&format!("# check=skip=StageNameCasing\n{body}")),
+        ["MaintainerDeprecated"]
+    );
+    assert_eq!(rules(&format!("# check=skip=all\n{body}")), Vec::<&str>::new());
+    let errors = found(&format!("# check=error=true\n{body}"));
+    assert!(errors.iter().all(|d| d.severity == Severity::Error) && errors.len() == 2);
+}
+
+#[test]
+fn a_comment_skips_rules_for_its_instruction_only() {
+    let source = "FROM scratch\n# check=skip=JSONArgsRecommended\nCMD a\nFROM scratch\nCMD b\n";
+    assert_eq!(rules(source), ["JSONArgsRecommended"]);
+    assert_eq!(found(source)[0].span.text(source), "CMD");
+    assert!(found(source)[0].span.start > source.find("CMD b").unwrap() - 1);
+}
+
+#[test]
+fn undefined_variables() {
+    let undefined = |source: &str| -> Vec<(String, Option<String>)> {
+        found(source)
+            .into_iter()
+            .filter(|d| {
+                matches!(
+                    &d.kind,
+                    Kind::Check {
+                        rule: Rule::UndefinedVar,
+                        ..
+                    }
+                )
+            })
+            .map(|d| (d.message(), d.help))
+            .collect()
+    };
+    let one = |name: &str, help: Option<&str>| {
+        vec![(format!("the variable `{name}` is not set"), help.map(Into::into))]
+    };
+    assert_eq!(
+        undefined("ARG V=1\nFROM a\nCOPY x $V\n"),
+        one("V", Some("declare it in this stage: `ARG V`"))
+    );
+    assert_eq!(
+        undefined("FROM a\nENV DIRECTORY=/ X=$DIRECTRY\n"),
+        one("DIRECTRY", None)
+    );
+    assert_eq!(
+        undefined("FROM a\nENV DIRECTORY=/\nENV X=$DIRECTRY\n"),
+        one("DIRECTRY", Some("did you mean `DIRECTORY`?"))
+    );
+    for fine in [
+        "FROM a\nENV X=$PATH:$FROM_BASE:$http_proxy\n",
+        "FROM a\nENV X=${NOPE:-d} Y=${NOPE+x}\n",
+        "FROM a AS b\nARG X\nFROM b\nCOPY x $X\n",
+        "FROM a\nRUN echo $NOPE\n",
+        "FROM a\nCOPY <<\"E\" /x\n$NOPE\nE\n",
+        "FROM a\nLABEL x='$NOPE' y=\\$NOPE z=$1\n",
+    ] {
+        assert_eq!(undefined(fine), vec![], "{fine}");
+    }
+    let unknown_base = crate::parse("FROM a\nENV X=$NOPE\n").dockerfile;
+    assert_eq!(check(&unknown_base, &LintInput::default()), vec![]);
+    let scratch = crate::parse("FROM scratch\nENV X=$NOPE\n").dockerfile;
+    assert_eq!(check(&scratch, &LintInput::default()).len(), 1);
+}
+
+#[test]
+fn secrets_are_named_but_never_shown() {
+    let drawn = found("FROM scratch\nENV API_TOKEN=hunter2\n");
+    assert_eq!(drawn[0].message(), "`ENV API_TOKEN` puts a secret into the image");
+    assert!(
+        drawn
+            .iter()
+            .all(|d| !format!("{} {:?} {:?}", d.message(), d.help, d.label).contains("hunter2"))
+    );
+}
+
+#[test]
+fn shell_tests_are_no_malformed_json() {
+    for fine in [
+        "RUN [ \"$a\" = b ] && c",
+        "RUN [ -f x ]",
+        "RUN [[ $a ]]",
+        "RUN [ \"$x\" ] || true",
+    ] {
+        assert!(
+            !rules(&format!("FROM scratch\n{fine}\n")).contains(&"ExecFormMalformed"),
+            "{fine}"
+        );
+    }
+}
