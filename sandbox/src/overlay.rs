@@ -85,6 +85,7 @@ impl Opened {
     /// Through `fsopen(2)`, one `lowerdir+` per layer; `None` on kernels that do not know it (before 6.5).
     fn mount_new(&self, volatile: bool, attributes: MountAttrFlags) -> Result<Option<OwnedFd>, Errno> {
         let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&fs, "source", "overlay")?;
         fsconfig_set_flag(&fs, "userxattr")?;
         for (index, lower) in self.lowers.iter().enumerate() {
             match fsconfig_set_string(&fs, "lowerdir+", name(lower)) {

@@ -1,12 +1,20 @@
-//! What this host allows.
+//! What this host allows: a cheap guess for every run, and a thorough look for `rbuild doctor`.
+//!
+//! The thorough look tries things in child processes, so that the caller keeps its namespaces and ids.
 
-use serde::{Deserialize, Serialize};
+mod attempt;
+
+use std::fs;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
+use crate::idmap::{IdMapping, find_program};
+
 /// The ways to isolate a step, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Tier {
-    /// Root: identity map, every id.
+    /// Root: a user namespace with every id.
     Root,
     /// A user namespace with a subordinate range: every id that images use.
     A,
@@ -18,6 +26,13 @@ pub enum Tier {
     D,
 }
 
+impl Tier {
+    /// Whether [`enter`](crate::enter) and [`Zygote`](crate::Zygote) work here. The other tiers are only recognised.
+    pub fn is_supported(self) -> bool {
+        matches!(self, Tier::Root | Tier::A)
+    }
+}
+
 /// One thing that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -25,6 +40,8 @@ pub struct Check {
     pub name: String,
     /// Whether it works.
     pub ok: bool,
+    /// Whether a build cannot do without it.
+    pub required: bool,
     /// What was found.
     pub detail: String,
     /// The one line that mends it, where there is one.
@@ -40,20 +57,185 @@ pub struct HostReport {
     pub checks: Vec<Check>,
 }
 
-/// The likely tier, without trying anything: some microseconds.
+impl HostReport {
+    /// The first thing that a build cannot do without and that does not work.
+    pub fn obstacle(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| check.required && !check.ok)
+    }
+}
+
+/// The tier as far as files tell, without trying anything: well below a millisecond. What this overlooks, for instance
+/// a system call filter, shows when [`enter`](crate::enter) or the first step fails; then [`probe`] explains.
 pub fn tier() -> Tier {
-    match crate::IdMapping::for_host() {
+    if fs::read_to_string("/proc/sys/user/max_user_namespaces").is_ok_and(|text| text.trim() == "0") {
+        return Tier::D;
+    }
+    match IdMapping::for_host() {
         Ok(mapping) if mapping.direct => Tier::Root,
         Ok(_) => Tier::A,
         Err(_) => Tier::B,
     }
 }
 
-/// Tries everything, in a child process, some milliseconds. `store` is where layers will live.
+/// Tries everything a build needs, in child processes; some ten milliseconds. `store` is an existing directory on the
+/// file system where layers will live; without it the overlay is tried in memory.
 pub fn probe(store: Option<&Path>) -> HostReport {
-    let _ = store;
-    HostReport {
-        tier: tier(),
-        checks: Vec::new(),
+    let mut checks = vec![kernel(), ids()];
+    let full = checks[1].ok;
+    let attempted = attempt::attempt(full, store);
+    let user_namespace = attempted
+        .iter()
+        .any(|check| check.name == attempt::USER_NAMESPACE && check.ok);
+    let mounts = attempted.iter().all(|check| check.ok || !check.required);
+    checks.extend(attempted);
+    checks.extend([cgroups(), tun()]);
+    let tier = match (user_namespace, mounts, full) {
+        (false, ..) => Tier::D,
+        (true, false, _) => Tier::C,
+        (true, true, false) => Tier::B,
+        (true, true, true) if rustix::process::geteuid().is_root() => Tier::Root,
+        (true, true, true) => Tier::A,
+    };
+    HostReport { tier, checks }
+}
+
+fn check(name: &str, required: bool, outcome: Result<String, (String, Option<String>)>) -> Check {
+    let name = name.to_owned();
+    match outcome {
+        Ok(detail) => Check {
+            name,
+            ok: true,
+            required,
+            detail,
+            fix: None,
+        },
+        Err((detail, fix)) => Check {
+            name,
+            ok: false,
+            required,
+            detail,
+            fix,
+        },
+    }
+}
+
+/// `mount_setattr`, `close_range` and overlays in user namespaces are in 5.12; `lowerdir+` (many layers) in 6.5.
+fn kernel() -> Check {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let outcome = match version(&release) {
+        Some(version) if version >= (6, 5) => Ok(release),
+        Some(version) if version >= (5, 12) => Ok(format!(
+            "{release}; images of more than about 200 layers need 6.5"
+        )),
+        _ => Err((
+            format!("{release} is older than 5.12"),
+            Some("use a host with Linux 5.12 or newer".to_owned()),
+        )),
+    };
+    check("kernel", true, outcome)
+}
+
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|byte: char| !byte.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn ids() -> Check {
+    let outcome = match IdMapping::for_host() {
+        Ok(mapping) => {
+            let count: u64 = mapping.uids.iter().map(|range| u64::from(range.count)).sum();
+            Ok(if mapping.direct {
+                format!("root, {count} ids")
+            } else {
+                format!("{count} ids through newuidmap and newgidmap")
+            })
+        }
+        Err(error) => Err((error.to_string(), Some(error.fix()))),
+    };
+    check("user and group ids", true, outcome)
+}
+
+/// Only limits on memory and processor need it.
+fn cgroups() -> Check {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let unified = own.lines().find_map(|line| line.strip_prefix("0::"));
+    let directory = unified.map(|path| format!("/sys/fs/cgroup{path}"));
+    let writable = directory.as_ref().filter(|directory| {
+        Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+            && rustix::fs::access(directory.as_str(), rustix::fs::Access::WRITE_OK).is_ok()
+    });
+    let outcome = match writable {
+        Some(directory) => Ok(format!("{directory} can be written")),
+        None => Err((
+            "no cgroup v2 directory that can be written: limits of memory and processor are not available"
+                .to_owned(),
+            Some("start rbuild with: systemd-run --user --scope -p Delegate=yes rbuild …".to_owned()),
+        )),
+    };
+    check("cgroup", false, outcome)
+}
+
+/// Only a network of its own with a way out (`pasta`, `slirp4netns`) needs it.
+fn tun() -> Check {
+    let helper = ["pasta", "slirp4netns"]
+        .into_iter()
+        .find(|name| find_program(name).is_some());
+    let device = rustix::fs::access(
+        "/dev/net/tun",
+        rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK,
+    );
+    let outcome = match (helper, device) {
+        (Some(helper), Ok(())) => Ok(format!("{helper} and /dev/net/tun")),
+        (None, _) => Err((
+            "neither pasta nor slirp4netns is installed".to_owned(),
+            Some("sudo apt-get install passt".to_owned()),
+        )),
+        (Some(_), Err(errno)) => Err((
+            format!("/dev/net/tun: {}", std::io::Error::from(errno)),
+            Some("sudo chmod 666 /dev/net/tun".to_owned()),
+        )),
+    };
+    check("own network", false, outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_releases() {
+        assert_eq!(version("6.18.44-fc-v595"), Some((6, 18)));
+        assert_eq!(version("5.4.0-1-amd64"), Some((5, 4)));
+        assert_eq!(version("6.1"), Some((6, 1)));
+        assert_eq!(version("linux"), None);
+    }
+
+    #[test]
+    fn the_report_agrees_with_the_guess() {
+        let store = tempfile::tempdir().unwrap();
+        let report = probe(Some(store.path()));
+        assert_eq!(report.tier, tier(), "{report:#?}");
+        assert_eq!(
+            store.path().read_dir().unwrap().count(),
+            0,
+            "the probe left something behind"
+        );
+        if report.tier.is_supported() {
+            assert_eq!(report.obstacle(), None);
+        }
+        for check in &report.checks {
+            assert!(check.ok || check.fix.is_some(), "no way out of {check:?}");
+        }
+    }
+
+    #[test]
+    fn the_caller_stays_where_it_is() {
+        let namespaces = || {
+            ["user", "mnt", "pid", "net", "uts"]
+                .map(|name| fs::read_link(format!("/proc/self/ns/{name}")).unwrap())
+        };
+        let before = namespaces();
+        probe(None);
+        assert_eq!(namespaces(), before);
     }
 }

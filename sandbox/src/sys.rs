@@ -91,6 +91,22 @@ pub(crate) fn clone_process(flags: i32) -> Result<Cloned, Errno> {
     }))
 }
 
+/// As `fork_single_threaded` in a process that may have threads. The child must not rely on anything that another
+/// thread may have locked; the C library takes care of its own locks.
+pub(crate) fn fork_with_threads() -> Result<Cloned, Errno> {
+    // SAFETY: the C library holds its locks across the fork, so that the child may allocate. Callers only use code
+    // that takes no other lock, and end the child by exit_now.
+    let pid = check(unsafe { libc::fork() }.into())? as i32;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    let no_such = Errno::SRCH;
+    let pidfd = rustix::process::Pid::from_raw(pid)
+        .ok_or(no_such)
+        .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()))?;
+    Ok(Cloned::Parent(Process { pid, pidfd }))
+}
+
 /// Waits until a child has ended and reaps it.
 pub(crate) fn wait(pid: i32) -> Result<Ended, Errno> {
     let mut status = 0;
@@ -170,18 +186,30 @@ pub(crate) fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Gives every signal its default action and unblocks all: `exec` keeps ignored and blocked ones.
+/// Gives every signal its default action and unblocks all: `exec` keeps ignored and blocked ones. Asks the kernel
+/// itself, since the C library hides the two real-time signals that it uses.
 pub(crate) fn reset_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL installs no handler. Failure (SIGKILL, SIGSTOP, the C library's own) changes nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    const SIGNALS: libc::c_int = 64;
+    const SET_SIZE: usize = 8;
+    // `struct sigaction` of the kernel: handler, flags, restorer, mask. All zeros are SIG_DFL with nothing else.
+    let default = [0u64; 4];
+    let none = std::ptr::null_mut::<c_void>();
+    for signal in 1..=SIGNALS {
+        // SAFETY: the kernel reads at most 32 bytes of `default`, which installs no handler, and stores nothing.
+        // Failure (SIGKILL, SIGSTOP) changes nothing.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SET_SIZE) };
     }
-    // SAFETY: `sigset_t` is plain bits; sigemptyset fills it before it is read; the old mask is not asked for.
+    let empty = 0u64;
+    // SAFETY: the kernel reads eight bytes of `empty` and stores nothing.
     unsafe {
-        let mut empty: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut empty);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut());
-    }
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const empty,
+            none,
+            SET_SIZE,
+        )
+    };
 }
 
 /// Sends a signal by number, which `rustix` cannot name for real-time signals.

@@ -30,6 +30,7 @@ type InitStep = fn(&mut Init) -> Outcome;
 /// Everything that turns a spec into a running command, in order. A failure names its [`Step`]. What must come
 /// before what:
 ///
+/// - mounts of the host are copied before the staging area lies on its root, so that none brings that along;
 /// - sources of mounts belong to the host's tree, so every mount is made before `Pivot`;
 /// - masks of `/proc` and `/sys` are made before any mount that the user asked for (CVE-2025-52565);
 /// - the working directory is entered after `Pivot` (CVE-2024-21626);
@@ -43,6 +44,8 @@ const STEPS: &[InitStep] = &[
     hostname,
     loopback,
     root::propagation,
+    root::root_of_host,
+    mounts::sources,
     root::staging,
     root::root,
     proc::proc,
@@ -97,6 +100,8 @@ struct Init<'a> {
     /// A memory file system on top of the old root, gone after `Pivot`.
     staging: Option<OwnedFd>,
     root: Option<OwnedFd>,
+    /// One per mount: the copy of a mount of the host, where it is one.
+    sources: Vec<Option<OwnedFd>>,
     dev: Option<OwnedFd>,
     devpts: Option<OwnedFd>,
     /// Existing files that `argv[0]` may mean.
@@ -122,6 +127,7 @@ pub(crate) fn run(request: Request, host: &Host) -> ! {
             streams: Some(streams),
             staging: None,
             root: None,
+            sources: Vec::new(),
             dev: None,
             devpts: None,
             candidates: Vec::new(),

@@ -15,14 +15,35 @@ use crate::overlay::Layers;
 use crate::spec::{Mount, MountFlags, MountKind};
 use crate::step::{SpawnError, Step};
 
+/// Copies the mounts of the host that are to be bound. That comes before the staging area exists: a bind of the whole
+/// host would bring it along, with the secrets in it.
+pub(super) fn sources(init: &mut Init) -> Outcome {
+    for mount in &init.spec.mounts {
+        let copy = match &mount.kind {
+            MountKind::Bind {
+                source,
+                source_root,
+                recursive,
+                flags,
+            } => Some(copy_of_host(source, source_root.as_deref(), *recursive, *flags)?),
+            _ => None,
+        };
+        init.sources.push(copy);
+    }
+    Ok(())
+}
+
 /// Makes all mounts in order.
 pub(super) fn mounts(init: &mut Init) -> Outcome {
     let (Some(root), Some(staging)) = (&init.root, &init.staging) else {
         return Err(SpawnError::words(Step::Mounts, "no root"));
     };
-    for (index, mount) in init.spec.mounts.iter().enumerate() {
+    for (index, (mount, copy)) in init.spec.mounts.iter().zip(init.sources.drain(..)).enumerate() {
         let target = open_target(root, &mount.target)?;
-        let source = make(mount, index, staging)?;
+        let source = match copy {
+            Some(copy) => copy,
+            None => make(mount, index, staging)?,
+        };
         check_same_kind(mount, &source, &target)?;
         tree::attach(&source, target.as_fd())
             .map_err(|errno| SpawnError::new(Step::Mounts, errno).at(&mount.target))?;
@@ -43,26 +64,11 @@ fn open_target(root: &OwnedFd, path: &Path) -> Result<OwnedFd, SpawnError> {
     Ok(target)
 }
 
-/// Makes the mount, detached.
+/// Makes a mount of something new, detached.
 fn make(mount: &Mount, index: usize, staging: &OwnedFd) -> Result<OwnedFd, SpawnError> {
     let fail = |errno| SpawnError::new(Step::Mounts, errno).at(&mount.target);
     match &mount.kind {
-        MountKind::Bind {
-            source,
-            source_root,
-            recursive,
-            flags,
-        } => {
-            let from = |errno| SpawnError::new(Step::Mounts, errno).at(source);
-            let file = open_source(source, source_root.as_deref())?;
-            let copy = tree::clone_mount(file.as_fd(), *recursive).map_err(|errno| match errno {
-                Errno::INVAL if !recursive => from(errno)
-                    .because("it has mounts beneath it that an unprivileged namespace cannot leave out"),
-                _ => from(errno),
-            })?;
-            tree::restrict(&copy, *recursive, (*flags).into()).map_err(from)?;
-            Ok(copy)
-        }
+        MountKind::Bind { .. } => Err(fail(Errno::INVAL)),
         MountKind::OverlayBind {
             lowers,
             upper,
@@ -98,6 +104,24 @@ fn make(mount: &Mount, index: usize, staging: &OwnedFd) -> Result<OwnedFd, Spawn
             memory_file(staging, index, content.bytes(), 0o644, (0, 0)).map_err(fail)
         }
     }
+}
+
+fn copy_of_host(
+    source: &Path,
+    source_root: Option<&Path>,
+    recursive: bool,
+    flags: MountFlags,
+) -> Result<OwnedFd, SpawnError> {
+    let from = |errno| SpawnError::new(Step::Mounts, errno).at(source);
+    let file = open_source(source, source_root)?;
+    let copy = tree::clone_mount(file.as_fd(), recursive).map_err(|errno| match errno {
+        Errno::INVAL if !recursive => {
+            from(errno).because("it has mounts beneath it that an unprivileged namespace cannot leave out")
+        }
+        _ => from(errno),
+    })?;
+    tree::restrict(&copy, recursive, flags.into()).map_err(from)?;
+    Ok(copy)
 }
 
 fn open_source(source: &Path, source_root: Option<&Path>) -> Result<OwnedFd, SpawnError> {

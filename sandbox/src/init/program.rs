@@ -45,7 +45,9 @@ pub(super) fn find(init: &mut Init) -> Outcome {
         Some((errno, candidate)) => {
             let error = SpawnError::new(Step::Program, errno).at(candidate);
             Err(match errno {
-                Errno::LOOP => error.because("it leads through a magic link of /proc"),
+                Errno::LOOP => {
+                    error.because("it leads through a magic link of /proc, or symlinks in a circle")
+                }
                 Errno::ACCESS => error.because("it is not a regular file"),
                 _ => error,
             })

@@ -1,8 +1,8 @@
 //! The root file system: from the host's tree to the container's.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, statx};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 
 use super::{Init, Outcome, tree};
@@ -33,6 +33,25 @@ pub(super) fn staging(init: &mut Init) -> Outcome {
     Ok(())
 }
 
+/// Copies the mount of the host that becomes the root, if one does; before the staging area lies on the host's root.
+pub(super) fn root_of_host(init: &mut Init) -> Outcome {
+    let (path, attributes) = match &init.spec.root {
+        Root::Directory(path) => (path, MountAttrFlags::empty()),
+        // An overlay without an upper directory needs two layers; one is its own overlay.
+        Root::ReadOnlyOverlay { lowers } if lowers.len() == 1 => {
+            (&lowers[0], MountAttrFlags::MOUNT_ATTR_RDONLY)
+        }
+        Root::Overlay { .. } | Root::ReadOnlyOverlay { .. } => return Ok(()),
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let copy = rustix::fs::openat(CWD, path, flags, Mode::empty())
+        .and_then(|directory| tree::clone_mount(directory.as_fd(), true))
+        .and_then(|copy| tree::restrict(&copy, true, attributes).map(|()| copy))
+        .map_err(|errno| SpawnError::new(Step::Root, errno).at(path))?;
+    init.root = Some(copy);
+    Ok(())
+}
+
 /// Mounts the root and attaches it in the staging area.
 pub(super) fn root(init: &mut Init) -> Outcome {
     let fail = |errno| SpawnError::new(Step::Root, errno);
@@ -40,13 +59,6 @@ pub(super) fn root(init: &mut Init) -> Outcome {
         .staging
         .as_ref()
         .ok_or_else(|| SpawnError::words(Step::Root, "no staging area"))?;
-    let none = MountAttrFlags::empty();
-    let bind = |path: &std::path::Path| {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::openat(CWD, path, flags, Mode::empty())
-            .and_then(|directory| tree::clone_mount(directory.as_fd(), true))
-            .map_err(|errno| fail(errno).at(path))
-    };
     let overlay = |layers: Layers, attributes| {
         layers
             .mount(attributes, staging.as_fd())
@@ -55,27 +67,25 @@ pub(super) fn root(init: &mut Init) -> Outcome {
                 None => fail(errno),
             })
     };
-    let root = match &init.spec.root {
-        Root::Overlay {
-            lowers,
-            upper,
-            work,
-            volatile,
-        } => overlay(
-            Layers {
+    let root = match (init.root.take(), &init.spec.root) {
+        (Some(copy), _) => copy,
+        (
+            None,
+            Root::Overlay {
+                lowers,
+                upper,
+                work,
+                volatile,
+            },
+        ) => {
+            let layers = Layers {
                 lowers,
                 upper: Some((upper, work)),
                 volatile: *volatile,
-            },
-            none,
-        )?,
-        // An overlay without an upper directory needs two layers; one is its own overlay.
-        Root::ReadOnlyOverlay { lowers } if lowers.len() == 1 => {
-            let root = bind(&lowers[0])?;
-            tree::restrict(&root, true, MountAttrFlags::MOUNT_ATTR_RDONLY).map_err(fail)?;
-            root
+            };
+            overlay(layers, MountAttrFlags::empty())?
         }
-        Root::ReadOnlyOverlay { lowers } => overlay(
+        (None, Root::ReadOnlyOverlay { lowers }) => overlay(
             Layers {
                 lowers,
                 upper: None,
@@ -83,7 +93,7 @@ pub(super) fn root(init: &mut Init) -> Outcome {
             },
             MountAttrFlags::MOUNT_ATTR_RDONLY,
         )?,
-        Root::Directory(path) => bind(path)?,
+        (None, Root::Directory(path)) => return Err(fail(rustix::io::Errno::NOENT).at(path)),
     };
     let place = tree::place(staging, "root", OFlags::DIRECTORY).map_err(fail)?;
     tree::attach(&root, place.as_fd()).map_err(fail)?;
@@ -102,12 +112,31 @@ pub(super) fn pivot(init: &mut Init) -> Outcome {
         tree::restrict(&root, false, MountAttrFlags::MOUNT_ATTR_RDONLY).map_err(fail)?;
     }
     rustix::process::fchdir(&root).map_err(fail)?;
-    // pivot_root(2), notes: with both names "." the old root comes to lie on top of the new one.
+    // pivot_root(2), notes: with both names "." the old root comes to lie on top of the new one; on top of that still
+    // lies the staging area. `unmount` takes the topmost.
     rustix::process::pivot_root(".", ".").map_err(fail)?;
-    rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(fail)?;
+    for _covering in ["staging area", "old root"] {
+        rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(fail)?;
+    }
     rustix::process::chdir("/").map_err(fail)?;
+    check_nothing_covers(&root)?;
     init.staging = None;
     init.dev = None;
     init.devpts = None;
+    Ok(())
+}
+
+/// Makes sure that the new root is the topmost mount at the root: `..` of the root crosses into what covers it.
+fn check_nothing_covers(root: &OwnedFd) -> Outcome {
+    let fail = |errno| SpawnError::new(Step::Pivot, errno);
+    let mount_of = |directory: BorrowedFd<'_>, path: &str| {
+        statx(directory, path, AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
+            .map(|stat| stat.stx_mnt_id)
+            .map_err(fail)
+    };
+    let ours = mount_of(root.as_fd(), "")?;
+    if mount_of(CWD, "/..")? != ours || mount_of(CWD, "/")? != ours {
+        return Err(SpawnError::words(Step::Pivot, "the old root is still there"));
+    }
     Ok(())
 }

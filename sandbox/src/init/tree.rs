@@ -31,6 +31,8 @@ pub(super) fn new_fs(
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Errno> {
     let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // What the first column of /proc/mounts says; "none" confuses some programs.
+    fsconfig_set_string(&fs, "source", kind)?;
     for (key, value) in options {
         fsconfig_set_string(&fs, *key, *value)?;
     }

@@ -1,0 +1,314 @@
+//! Tries namespaces and mounts in a child process and reports through a pipe.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, fsconfig_create,
+    fsmount, fsopen, move_mount,
+};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::{Check, check};
+use crate::idmap::IdMapping;
+use crate::overlay::Layers;
+use crate::sys::{self, Cloned};
+use crate::userns::{EnterError, enter};
+
+/// Name of the check on which the lowest tier hangs.
+pub(super) const USER_NAMESPACE: &str = "user namespace";
+const STORE: &str = "store";
+
+/// Tries all; `full` says whether a full id map is to be had.
+pub(super) fn attempt(full: bool, store: Option<&Path>) -> Vec<Check> {
+    let failed = |what: &str| vec![check(USER_NAMESPACE, true, Err((what.to_owned(), None)))];
+    let store = store.map(Path::to_owned);
+    let Ok((results, results_there)) = pipe_with(PipeFlags::CLOEXEC) else {
+        return failed("cannot make a pipe");
+    };
+    // The caller may have threads (tests): the C library's fork is made for that, the raw one is not.
+    match sys::fork_with_threads() {
+        Err(errno) => failed(&format!("cannot fork: {errno}")),
+        Ok(Cloned::Child) => {
+            drop(results);
+            let _ = std::panic::catch_unwind(|| {
+                let checks = in_child(full, store);
+                let text = serde_json::to_vec(&checks).unwrap_or_default();
+                let _ = File::from(results_there).write_all(&text);
+            });
+            sys::exit_now(0)
+        }
+        Ok(Cloned::Parent(child)) => {
+            drop(results_there);
+            let mut text = Vec::new();
+            let read = File::from(results).read_to_end(&mut text);
+            let _ = sys::wait(child.pid);
+            match read {
+                Ok(_) => serde_json::from_slice(&text).unwrap_or_else(|_| failed("the attempt was killed")),
+                Err(error) => failed(&error.to_string()),
+            }
+        }
+    }
+}
+
+fn in_child(full: bool, store: Option<PathBuf>) -> Vec<Check> {
+    // A directory for the overlay is made by the caller's own id, before it changes.
+    let place = store.as_deref().map(|store| (store, make_place(store)));
+    let mut checks = Vec::new();
+    if let Some((store, place)) = &place {
+        checks.push(check(STORE, true, judge_store(store, place)));
+    }
+    let mapping = if full { IdMapping::for_host().ok() } else { None }.unwrap_or_else(IdMapping::single);
+    let entered = enter(&mapping);
+    let usable = entered.is_ok();
+    checks.push(check(
+        USER_NAMESPACE,
+        true,
+        match &entered {
+            Ok(_) => Ok("can be entered".to_owned()),
+            Err(error) => Err((error.to_string(), Some(fix_of(error)))),
+        },
+    ));
+    if usable {
+        checks.extend(mounts(
+            place.as_ref().and_then(|(_, place)| place.as_deref().ok()),
+        ));
+    }
+    if let Some((_, Ok(place))) = &place {
+        remove_place(place);
+    }
+    checks
+}
+
+fn fix_of(error: &EnterError) -> String {
+    error
+        .fix()
+        .unwrap_or_else(|| "build as root, or on a host that allows user namespaces".to_owned())
+}
+
+/// A directory in the store with room for an overlay.
+fn make_place(store: &Path) -> Result<PathBuf, Errno> {
+    let place = store.join(format!(".probe-{}", rustix::process::getpid().as_raw_nonzero()));
+    for path in [
+        &place,
+        &place.join("lower"),
+        &place.join("upper"),
+        &place.join("work"),
+    ] {
+        rustix::fs::mkdir(path, Mode::RWXU)?;
+    }
+    Ok(place)
+}
+
+/// What an overlay leaves: `work/work`, made by the kernel.
+fn remove_place(place: &Path) {
+    for name in ["work/work", "work/index", "work", "upper", "lower", ""] {
+        // Absent ones and, at the worst, an empty directory with a telling name.
+        let _ = rustix::fs::unlinkat(CWD, place.join(name), AtFlags::REMOVEDIR);
+    }
+}
+
+/// Whether the file system of the store can hold the upper directory of an overlay.
+fn judge_store(store: &Path, place: &Result<PathBuf, Errno>) -> Result<String, (String, Option<String>)> {
+    const OVERLAYFS: u64 = 0x794c_7630;
+    let elsewhere = || Some("keep the store on a local disk: RBUILD_ROOT=/path/on/ext4/or/xfs".to_owned());
+    let shown = store.display();
+    let place = match place {
+        Ok(place) => place,
+        Err(errno) => return Err((format!("{shown}: {}", std::io::Error::from(*errno)), elsewhere())),
+    };
+    let kind = rustix::fs::statfs(store).map(|stat| stat.f_type as u64);
+    if kind == Ok(OVERLAYFS) {
+        let fix = "put the store on a volume or tmpfs of this container: RBUILD_ROOT=/path/of/volume";
+        return Err((
+            format!("{shown} is itself on an overlay, which cannot hold layers"),
+            Some(fix.to_owned()),
+        ));
+    }
+    match rustix::fs::setxattr(
+        place.join("upper"),
+        "user.rbuild",
+        b"1",
+        rustix::fs::XattrFlags::empty(),
+    ) {
+        Ok(()) => Ok(format!("{shown} can hold layers")),
+        Err(errno) => Err((
+            format!(
+                "{shown} has no extended attributes: {}",
+                std::io::Error::from(errno)
+            ),
+            elsewhere(),
+        )),
+    }
+}
+
+fn mounts(place: Option<&Path>) -> Vec<Check> {
+    let namespaces = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWCGROUP;
+    if let Err(errno) = unshare(namespaces) {
+        let fix = "allow user namespaces their privileges: sudo sysctl -w \
+                   kernel.apparmor_restrict_unprivileged_userns=0";
+        let detail = format!("no privileges in the namespace: {errno}");
+        return vec![check("namespaces", true, Err((detail, Some(fix.to_owned()))))];
+    }
+    let mut checks = vec![check(
+        "namespaces",
+        true,
+        Ok("mount, pid, ipc, uts, cgroup".to_owned()),
+    )];
+    let private =
+        rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC);
+    checks.push(check(
+        "overlay",
+        true,
+        private.and_then(|()| overlay(place)).map_err(overlay_words),
+    ));
+    checks.push(check(
+        "own /proc",
+        true,
+        in_new_pid_namespace(|| try_fs("proc")).map_err(proc_words),
+    ));
+    let network = unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| Errno::from_raw_os_error(errno as i32));
+    let without_network = |errno: Errno| {
+        let fix = "build with `--network host`, or allow network namespaces on the host";
+        (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
+    };
+    checks.push(check(
+        "network namespace",
+        true,
+        network.map(|()| String::new()).map_err(without_network),
+    ));
+    // Where this fails the host's is bound read-only.
+    checks.push(check(
+        "own /sys",
+        false,
+        try_fs("sysfs").map_err(|errno| {
+            let fix = "not needed: the host's /sys is shown read-only instead";
+            (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
+        }),
+    ));
+    checks
+}
+
+fn try_fs(kind: &str) -> Result<String, Errno> {
+    let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&fs)?;
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    Ok("can be mounted".to_owned())
+}
+
+/// The pid namespace of `unshare` begins with the next child.
+fn in_new_pid_namespace(attempt: fn() -> Result<String, Errno>) -> Result<String, Errno> {
+    match sys::clone_process(0)? {
+        Cloned::Child => sys::exit_now(attempt().err().map_or(0, Errno::raw_os_error)),
+        Cloned::Parent(child) => match libc::WEXITSTATUS(sys::wait(child.pid)?.status) {
+            0 => Ok("can be mounted".to_owned()),
+            errno => Err(Errno::from_raw_os_error(errno)),
+        },
+    }
+}
+
+fn overlay(place: Option<&Path>) -> Result<String, Errno> {
+    let scratch = tmpfs()?;
+    let memory;
+    let place = match place {
+        Some(place) => place,
+        None => {
+            for name in ["lower", "upper", "work"] {
+                rustix::fs::mkdirat(&scratch, name, Mode::RWXU)?;
+            }
+            memory = PathBuf::from(format!(
+                "/proc/self/fd/{}",
+                std::os::fd::AsRawFd::as_raw_fd(&scratch)
+            ));
+            &memory
+        }
+    };
+    let (lower, upper, work) = (place.join("lower"), place.join("upper"), place.join("work"));
+    let layers = Layers {
+        lowers: &[lower],
+        upper: Some((&upper, &work)),
+        volatile: false,
+    };
+    let mounted = layers
+        .mount(MountAttrFlags::empty(), scratch.as_fd())
+        .map_err(|(errno, _)| errno)?;
+    // Mounting can succeed where writing cannot.
+    rustix::fs::openat(
+        &mounted,
+        "file",
+        OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::RWXU,
+    )?;
+    rustix::fs::unlinkat(&mounted, "file", AtFlags::empty())?;
+    Ok("can be mounted and written".to_owned())
+}
+
+/// A memory file system on top of this namespace's root, where nobody sees it.
+fn tmpfs() -> Result<OwnedFd, Errno> {
+    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&fs)?;
+    let mount = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    move_mount(&mount, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    Ok(mount)
+}
+
+fn overlay_words(errno: Errno) -> (String, Option<String>) {
+    let fix = match errno {
+        Errno::NODEV => "sudo modprobe overlay",
+        _ => "keep the store on a local disk (ext4, xfs, btrfs, tmpfs): RBUILD_ROOT=/path",
+    };
+    (
+        format!("cannot be mounted: {}", std::io::Error::from(errno)),
+        Some(fix.to_owned()),
+    )
+}
+
+fn proc_words(errno: Errno) -> (String, Option<String>) {
+    let fix = match errno {
+        Errno::PERM => {
+            "the container that this runs in covers parts of /proc: start it with \
+             `--security-opt systempaths=unconfined` (docker), `--security-opt unmask=ALL` (podman) or \
+             `procMount: Unmasked` (Kubernetes)"
+        }
+        _ => "build on a host that allows a /proc in a user namespace",
+    };
+    (
+        format!("cannot be mounted: {}", std::io::Error::from(errno)),
+        Some(fix.to_owned()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_without_a_place_says_where_to_go() {
+        let absent = Path::new("/absent/store");
+        let place = make_place(absent);
+        let (detail, fix) = judge_store(absent, &place).unwrap_err();
+        assert!(detail.contains("/absent/store: No such file"), "{detail}");
+        assert!(fix.unwrap().contains("RBUILD_ROOT"));
+    }
+
+    #[test]
+    fn a_store_without_user_attributes_is_told() {
+        // procfs-like file systems refuse directories altogether; what matters is that the path is named.
+        let (detail, _) = judge_store(Path::new("/proc"), &make_place(Path::new("/proc"))).unwrap_err();
+        assert!(detail.contains("/proc"), "{detail}");
+    }
+
+    #[test]
+    fn words_for_proc_name_the_mask() {
+        assert!(proc_words(Errno::PERM).1.unwrap().contains("unmask"));
+    }
+}

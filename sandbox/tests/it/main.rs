@@ -1,0 +1,16 @@
+//! The sandbox as a whole, as root and as an ordinary user.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod filter;
+mod hostile;
+mod lifecycle;
+mod mounts;
+mod program;
+mod support;
+mod view;
