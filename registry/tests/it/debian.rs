@@ -2,7 +2,6 @@
 
 use std::io::{Cursor, Read};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,24 +25,9 @@ impl Drop for Registry {
     }
 }
 
-/// Where the program is missing the test fails, unless the caller knows: RBUILD_TEST_SKIP_HOST=1.
-fn available(programs: &[&str]) -> bool {
-    for program in programs {
-        if !Path::new(program).exists() {
-            let reason = format!("{program} is not installed (packages docker-registry, apache2-utils)");
-            if std::env::var_os("RBUILD_TEST_SKIP_HOST").is_some_and(|v| v == "1") {
-                println!("skipped: {reason}");
-                return false;
-            }
-            panic!("{reason}; RBUILD_TEST_SKIP_HOST=1 skips this test");
-        }
-    }
-    true
-}
-
 fn start(secure: bool) -> Option<Registry> {
     let programs: &[&str] = if secure {
-        &[PROGRAM, "/usr/bin/htpasswd", "/usr/bin/openssl"]
+        &[PROGRAM, "/usr/bin/htpasswd", OPENSSL]
     } else {
         &[PROGRAM]
     };

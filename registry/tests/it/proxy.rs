@@ -46,6 +46,9 @@ fn environment(port: u16, no_proxy: &'static str) -> ProxySettings {
 
 #[test]
 fn connects_through_the_proxy() {
+    if !available(&[OPENSSL]) {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     certificates(dir.path());
     let good = image("x");

@@ -22,6 +22,9 @@ fn kind(error: &Error) -> TransportKind {
 
 #[test]
 fn trust() {
+    if !available(&[OPENSSL]) {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let good = image("x");
     let fake = https(
@@ -86,6 +89,9 @@ fn trust() {
 
 #[test]
 fn a_client_certificate_must_go_with_its_key() {
+    if !available(&[OPENSSL]) {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let fake = https(dir.path(), serve(vec![]));
     let certs = tempfile::tempdir().unwrap();
@@ -176,6 +182,9 @@ fn outward_address() -> Option<std::net::IpAddr> {
 /// Nothing that came over TLS may lead to clear text: redirects, token servers, upload locations.
 #[test]
 fn no_downgrade() {
+    if !available(&[OPENSSL]) {
+        return;
+    }
     let home = tempfile::tempdir().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let trusting = |setup: Setup| {
