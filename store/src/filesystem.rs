@@ -109,38 +109,4 @@ pub(crate) fn check_owner(root: &Path) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn network_and_overlay_and_read_only_are_refused() {
-        assert_eq!(judge(0x6969, false, Need::Copy), Err(Unsuitable::Network("nfs")));
-        assert_eq!(
-            judge(0xFF53_4D42, false, Need::Overlay),
-            Err(Unsuitable::Network("cifs"))
-        );
-        assert_eq!(judge(0x794C_7630, false, Need::Overlay), Err(Unsuitable::Overlay));
-        assert_eq!(judge(0x794C_7630, false, Need::Copy), Ok(()));
-        assert_eq!(judge(0xEF53, true, Need::Overlay), Err(Unsuitable::ReadOnly));
-        assert_eq!(judge(0xEF53, false, Need::Overlay), Ok(()));
-        assert_eq!(judge(0x1234_5678, false, Need::Overlay), Ok(()));
-    }
-
-    #[test]
-    fn a_file_system_without_user_xattrs_is_refused() {
-        // proc has no user xattrs, exists everywhere and needs no privilege to look at.
-        let error = check(Path::new("/proc/self"), Need::Overlay).unwrap_err();
-        let text = error.to_string();
-        assert!(
-            matches!(
-                error,
-                StoreError::Unsuitable {
-                    problem: Unsuitable::NoUserXattr(_) | Unsuitable::ReadOnly,
-                    ..
-                }
-            ),
-            "{text}"
-        );
-        assert!(text.contains("`/proc/self` cannot hold the store"), "{text}");
-    }
-}
+mod tests;

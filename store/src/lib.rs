@@ -2,9 +2,11 @@
 
 pub mod blob;
 pub mod buildlog;
+pub mod cache_mount;
 pub mod digest;
 mod error;
 mod filesystem;
+pub mod gc;
 pub mod image;
 pub mod layer;
 pub mod lock;
@@ -14,6 +16,8 @@ pub mod records;
 mod remove;
 pub mod snapshot;
 mod store;
+#[cfg(test)]
+mod testing;
 mod tmp;
 pub mod tree;
 

@@ -8,7 +8,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
@@ -56,6 +56,38 @@ impl Lock {
         }
     }
 
+    /// As [`try_take`](Self::try_take) with [`Mode::Exclusive`]; also says whether the file is new, which means
+    /// that nobody ever held the lock.
+    pub(crate) fn try_take_noting(path: &Path) -> Result<Option<(Lock, bool)>, StoreError> {
+        loop {
+            let made = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path);
+            let (file, new) = match made {
+                Ok(file) => (file, true),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => (open(path)?, false),
+                Err(error) => return Err(StoreError::from_io("create", path, error)),
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(StoreError::from_io("lock", path, error)),
+            }
+            if still_there(&file, path)? {
+                return Ok(Some((
+                    Lock {
+                        file,
+                        path: path.to_owned(),
+                    },
+                    new,
+                )));
+            }
+        }
+    }
+
     /// Waits for the lock, as long as it takes.
     pub(crate) fn wait(path: &Path, mode: Mode) -> Result<Lock, StoreError> {
         loop {
@@ -77,6 +109,20 @@ impl Lock {
                 });
             }
         }
+    }
+
+    /// When it was last stamped, in nanoseconds since 1970.
+    pub(crate) fn stamped(&self) -> Result<i64, StoreError> {
+        let metadata = self.file.metadata().at("examine", &self.path)?;
+        Ok(metadata
+            .mtime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(metadata.mtime_nsec()))
+    }
+
+    /// Whether nobody holds the lock in any mode. True only for the moment; for display.
+    pub(crate) fn is_free(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| file.try_lock().is_ok()) || !path.exists()
     }
 
     /// Removes the lock file. Only for exclusive holders: a waiter then makes a new one.
@@ -153,11 +199,21 @@ pub enum Claim {
     },
 }
 
-/// While it lives the garbage collector leaves the snapshot alone.
+/// While it lives the garbage collector leaves the snapshot and its parents alone.
+///
+/// A step holds leases on its inputs until it holds one on its result.
 #[derive(Debug)]
 pub struct Lease {
-    _lock: Lock,
+    lock: Lock,
     snapshot: SnapshotId,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // A collector that listed the snapshots before our result was there must still see that its parent was
+        // in use until now.
+        let _ = self.lock.stamp();
+    }
 }
 
 impl Lease {
@@ -239,7 +295,7 @@ impl<'a> Locks<'a> {
         let lock = Lock::wait(&self.lease_path(snapshot), Mode::Shared)?;
         lock.stamp()?;
         Ok(Lease {
-            _lock: lock,
+            lock,
             snapshot: *snapshot,
         })
     }
@@ -263,3 +319,6 @@ impl<'a> Locks<'a> {
 fn exists(path: &Path) -> Result<bool, StoreError> {
     path.try_exists().at("examine", path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,8 @@
 //! Not here: the content of layers (`layer`), registries, and what a reference means.
 
 mod config;
-mod decompress;
 mod error;
-// pub mod export;
+pub mod export;
 mod json;
 pub mod manifest;
 pub mod media_type;
@@ -21,7 +20,6 @@ use crate::error::StoreError;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
 
 pub use config::{CONFIG_LIMIT, ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
-pub use decompress::{decompress, decompress_sniffed, sniff};
 pub use error::ImageError;
 pub use manifest::{Descriptor, Document, Index, Manifest};
 pub use media_type::{LayerCompression, MediaTypes};
@@ -254,6 +252,15 @@ impl<'a> Images<'a> {
                 .then(one.0.id.cmp(&other.0.id))
         });
         Ok(images)
+    }
+
+    /// The files of all names that can be read, with the image each points to.
+    pub(crate) fn tag_files(&self) -> Result<Vec<(PathBuf, Digest)>, StoreError> {
+        let mut files = Vec::new();
+        for tag in self.tags()? {
+            files.push((self.tag_path(&tag.name)?, tag.id));
+        }
+        Ok(files)
     }
 
     /// `None` for a file that is not there or that a power loss tore: the name is then free.

@@ -13,8 +13,7 @@ use tar::EntryType;
 
 use crate::error::StoreError;
 use crate::image::ImageError;
-use crate::image::decompress::{decompress, sniff};
-use crate::image::media_type::LayerCompression;
+use crate::layer::{Compression, decompress};
 
 /// More entries than any honest image archive has.
 const MAX_ENTRIES: usize = 100_000;
@@ -65,9 +64,9 @@ impl TarArchive {
             return Self::from_reader(path, file, spool);
         }
         let mut head = Vec::new();
-        (&file).take(4).read_to_end(&mut head).map_err(read)?;
+        (&file).take(6).read_to_end(&mut head).map_err(read)?;
         file.rewind().map_err(read)?;
-        if sniff(&head) == LayerCompression::None {
+        if Compression::of(&head) == Compression::None {
             return Self::index(path, file);
         }
         Self::from_reader(path, file, spool)
@@ -76,16 +75,15 @@ impl TarArchive {
     /// Reads an archive from a pipe. `path` names it in messages.
     pub(crate) fn from_reader(
         path: &Path,
-        mut from: impl Read,
+        from: impl Read + Send,
         spool: &dyn Fn() -> Result<File, StoreError>,
     ) -> Result<Self, ImageError> {
-        let mut head = Vec::new();
-        from.by_ref()
-            .take(4)
-            .read_to_end(&mut head)
-            .map_err(|error| ImageError::from_read(path, error))?;
+        let (_, mut plain) =
+            decompress(from, &path.display().to_string()).map_err(|error| ImageError::Damaged {
+                path: path.to_owned(),
+                detail: error.to_string(),
+            })?;
         let mut file = spool()?;
-        let mut plain = decompress(sniff(&head), io::Cursor::new(head).chain(from));
         let mut buffer = vec![0; 256 * 1024];
         loop {
             let count = match plain.read(&mut buffer) {

@@ -79,7 +79,7 @@ impl Container {
     }
 
     /// Opens a file that must be there.
-    pub(crate) fn reader(&self, name: &str) -> Result<Box<dyn Read + '_>, ImageError> {
+    pub(crate) fn reader(&self, name: &str) -> Result<Box<dyn Read + Send + '_>, ImageError> {
         let missing = || ImageError::MissingEntry {
             path: self.path().to_owned(),
             name: name.to_owned(),

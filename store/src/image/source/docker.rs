@@ -11,12 +11,12 @@ use serde::Deserialize;
 use crate::blob::{VerifyingReader, expect_digest};
 use crate::digest::Digest;
 use crate::image::config::CONFIG_LIMIT;
-use crate::image::decompress::sniff;
 use crate::image::manifest::MANIFEST_LIMIT;
 use crate::image::media_type::{LayerCompression, MediaTypes};
 use crate::image::source::container::Container;
 use crate::image::source::{ImageSource, SourceEntry, SourceImage, SourceLayer};
 use crate::image::{ImageConfig, ImageError, json};
+use crate::layer::Compression;
 
 /// An element of `manifest.json`.
 #[derive(Deserialize)]
@@ -113,10 +113,21 @@ impl ImageSource for DockerSource {
             let mut head = Vec::new();
             self.container
                 .reader(name)?
-                .take(4)
+                .take(6)
                 .read_to_end(&mut head)
                 .map_err(|error| ImageError::from_read(self.path(), error))?;
-            let compression = sniff(&head);
+            let compression = match Compression::of(&head) {
+                Compression::None => LayerCompression::None,
+                Compression::Gzip => LayerCompression::Gzip,
+                Compression::Zstd => LayerCompression::Zstd,
+                other => {
+                    let what = format!("layer `{}`", name.escape_debug());
+                    return Err(ImageError::MediaType {
+                        what,
+                        media_type: format!("{other:?} compressed tar"),
+                    });
+                }
+            };
             layers.push(SourceLayer {
                 diff_id: *diff_id,
                 media_type: MediaTypes::Docker.layer(compression).to_owned(),
@@ -135,7 +146,7 @@ impl ImageSource for DockerSource {
         })
     }
 
-    fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + 'a>, ImageError> {
+    fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
         let reader = self.container.reader(&layer.name)?;
         match layer.digest {
             Some(digest) => {

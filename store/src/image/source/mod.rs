@@ -85,7 +85,7 @@ pub trait ImageSource {
 
     /// The bytes of a layer as they are in the source. They are verified as far as the source names their digest:
     /// the last `read` fails if they differ.
-    fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + 'a>, ImageError>;
+    fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + Send + 'a>, ImageError>;
 }
 
 /// Opens the OCI layout or archive at `path` (a directory, a file, or a named pipe).
@@ -94,7 +94,11 @@ pub fn open(store: &Store, path: &Path) -> Result<Box<dyn ImageSource>, ImageErr
 }
 
 /// Reads an archive from a stream, standard input for example. `name` stands for it in messages.
-pub fn open_stream(store: &Store, name: &Path, from: impl Read) -> Result<Box<dyn ImageSource>, ImageError> {
+pub fn open_stream(
+    store: &Store,
+    name: &Path,
+    from: impl Read + Send,
+) -> Result<Box<dyn ImageSource>, ImageError> {
     from_container(Container::Tar(TarArchive::from_reader(name, from, &|| {
         spool(store)
     })?))

@@ -209,7 +209,7 @@ impl ImageSource for OciSource {
         })
     }
 
-    fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + 'a>, ImageError> {
+    fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
         let reader = self.container.reader(&layer.name)?;
         match layer.digest {
             Some(digest) => {

@@ -1,0 +1,279 @@
+//! The directories behind `RUN --mount=type=cache`: which copy a step gets, and who else may have it meanwhile.
+//!
+//! A cache mount has numbered copies, `cache-mounts/<hash of id>/<n>/`. The id is hashed, so it names no path
+//! (CVE-2024-9675). Copy 0 is the usual one; more come into being only when it is taken.
+//!
+//! Not here: mounting, and what `mode`, `uid`, `gid` and `from` ask for: the caller does that to a new copy before
+//! anybody else can see it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
+use crate::digest::Digest;
+use crate::error::{IoContext, StoreError};
+use crate::lock::{Lock, Mode};
+use crate::store::{Store, list_dir, make_dirs, read_if_there};
+
+/// `sharing=` of a cache mount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Any number of steps at once.
+    #[default]
+    Shared,
+    /// One step at a time; the others get copies of their own.
+    Private,
+    /// One step at a time; the others wait.
+    Locked,
+}
+
+/// A copy of a cache mount, held for a step.
+#[derive(Debug)]
+pub struct CacheMount {
+    path: PathBuf,
+    fresh: bool,
+    _lock: Lock,
+}
+
+impl CacheMount {
+    /// The directory to mount.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it was made just now.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+}
+
+/// The answer to [`Store::try_cache_mount`].
+#[derive(Debug)]
+pub enum CacheMountClaim {
+    /// It can be mounted.
+    Held(CacheMount),
+    /// Only for [`Sharing::Locked`]: another step has it. Tell the user, then [`Store::wait_cache_mount`].
+    Busy,
+}
+
+/// A cache mount in the store, for `df` and `prune`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CacheMountInfo {
+    /// Hash of the id: the directory's name.
+    pub(crate) hash: String,
+    /// The id, as long as it is known.
+    pub(crate) id: Option<String>,
+    /// Numbers of its copies.
+    pub(crate) copies: Vec<u32>,
+}
+
+impl Store {
+    /// Takes a copy of the cache mount `id` as `sharing` says, making it when there is none: then `init` gets the
+    /// new empty directory, to set its owner and mode or to fill it, before it appears under its name.
+    pub fn try_cache_mount(
+        &self,
+        id: &str,
+        sharing: Sharing,
+        init: &dyn Fn(&Path) -> io::Result<()>,
+    ) -> Result<CacheMountClaim, StoreError> {
+        let hash = hash_of(id);
+        let mode = match sharing {
+            Sharing::Shared => Mode::Shared,
+            Sharing::Private | Sharing::Locked => Mode::Exclusive,
+        };
+        let mut copy = 0;
+        loop {
+            if let Some(lock) = Lock::try_take(&self.cache_mount_lock(&hash, copy), mode)? {
+                return self.held(id, copy, lock, init).map(CacheMountClaim::Held);
+            }
+            if sharing == Sharing::Locked {
+                return Ok(CacheMountClaim::Busy);
+            }
+            copy += 1;
+        }
+    }
+
+    /// Waits for copy 0 of the cache mount `id`, as long as it takes, and holds it alone.
+    pub fn wait_cache_mount(
+        &self,
+        id: &str,
+        init: &dyn Fn(&Path) -> io::Result<()>,
+    ) -> Result<CacheMount, StoreError> {
+        let lock = Lock::wait(&self.cache_mount_lock(&hash_of(id), 0), Mode::Exclusive)?;
+        self.held(id, 0, lock, init)
+    }
+
+    fn held(
+        &self,
+        id: &str,
+        copy: u32,
+        lock: Lock,
+        init: &dyn Fn(&Path) -> io::Result<()>,
+    ) -> Result<CacheMount, StoreError> {
+        lock.stamp()?;
+        let hash = hash_of(id);
+        let path = self.cache_mount_dir(&hash, copy);
+        let fresh = !path.try_exists().at("examine", &path)?;
+        if fresh {
+            self.write_file(&self.path("cache-mounts").join(&hash).join("id"), id.as_bytes())?;
+            let tmp = self.tmp_dir()?;
+            let born = tmp.path().join("mount");
+            make_dirs(&born)?;
+            init(&born).at("prepare the cache mount", &path)?;
+            match rustix::fs::renameat_with(CWD, &born, CWD, &path, RenameFlags::NOREPLACE) {
+                // Another step that shares it was faster; its copy may be in use.
+                Err(Errno::EXIST) => {}
+                // File systems without that flag (some FUSE): rename(2) refuses a directory that is not empty.
+                Err(Errno::INVAL) => std::fs::rename(&born, &path).at("rename to", &path)?,
+                other => other.at("rename to", &path)?,
+            }
+        }
+        Ok(CacheMount {
+            path,
+            fresh,
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn cache_mount_lock(&self, hash: &str, copy: u32) -> PathBuf {
+        self.path("locks/cache-mounts").join(format!("{hash}.{copy}"))
+    }
+
+    pub(crate) fn cache_mount_dir(&self, hash: &str, copy: u32) -> PathBuf {
+        self.path("cache-mounts").join(hash).join(copy.to_string())
+    }
+
+    /// All cache mounts, sorted by the hash of their id.
+    pub(crate) fn cache_mounts(&self) -> Result<Vec<CacheMountInfo>, StoreError> {
+        let root = self.path("cache-mounts");
+        let mut all = Vec::new();
+        for hash in list_dir(&root)? {
+            let dir = root.join(&hash);
+            let id = read_if_there(&dir.join("id"))?.and_then(|bytes| String::from_utf8(bytes).ok());
+            let mut copies: Vec<u32> = list_dir(&dir)?
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .collect();
+            copies.sort_unstable();
+            all.push(CacheMountInfo { hash, id, copies });
+        }
+        Ok(all)
+    }
+}
+
+fn hash_of(id: &str) -> String {
+    Digest::of(id.as_bytes()).to_hex()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::Need;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "boot", Need::Overlay).unwrap();
+        (dir, store)
+    }
+
+    fn held(store: &Store, sharing: Sharing) -> CacheMount {
+        match store
+            .try_cache_mount("/root/.cache", sharing, &|_| Ok(()))
+            .unwrap()
+        {
+            CacheMountClaim::Held(mount) => mount,
+            CacheMountClaim::Busy => panic!("busy"),
+        }
+    }
+
+    fn busy(store: &Store) -> bool {
+        let claim = store
+            .try_cache_mount("/root/.cache", Sharing::Locked, &|_| Ok(()))
+            .unwrap();
+        matches!(claim, CacheMountClaim::Busy)
+    }
+
+    #[test]
+    fn shared_is_shared() {
+        let (_dir, store) = store();
+        let one = held(&store, Sharing::Shared);
+        let two = held(&store, Sharing::Shared);
+        assert_eq!(one.path(), two.path());
+        assert!(one.is_fresh() && !two.is_fresh());
+        assert!(busy(&store), "locked waits for shared");
+    }
+
+    #[test]
+    fn private_gets_a_copy_and_reuses_the_first_free_one() {
+        let (_dir, store) = store();
+        let one = held(&store, Sharing::Private);
+        let two = held(&store, Sharing::Private);
+        let three = held(&store, Sharing::Shared);
+        assert!(one.path().ends_with("0") && two.path().ends_with("1") && three.path().ends_with("2"));
+        std::fs::write(one.path().join("kept"), "x").unwrap();
+        drop(one);
+        let again = held(&store, Sharing::Private);
+        assert!(again.path().join("kept").exists() && !again.is_fresh());
+    }
+
+    #[test]
+    fn locked_waits() {
+        let (_dir, store) = store();
+        let one = held(&store, Sharing::Locked);
+        assert!(busy(&store));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| store.wait_cache_mount("/root/.cache", &|_| Ok(())).unwrap());
+            std::fs::write(one.path().join("kept"), "x").unwrap();
+            drop(one);
+            let two = waiting.join().unwrap();
+            assert!(two.path().ends_with("0") && two.path().join("kept").exists());
+        });
+    }
+
+    #[test]
+    fn nobody_sees_a_copy_before_it_is_prepared() {
+        let (_dir, store) = store();
+        let seed = |path: &Path| std::fs::write(path.join("seed"), "x");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let claim = store.try_cache_mount("id", Sharing::Shared, &seed).unwrap();
+                    let CacheMountClaim::Held(mount) = claim else {
+                        panic!("busy")
+                    };
+                    assert!(mount.path().ends_with("0") && mount.path().join("seed").exists());
+                });
+            }
+        });
+        let fail = |_: &Path| Err(io::Error::other("no room for the seed"));
+        assert!(store.try_cache_mount("other", Sharing::Shared, &fail).is_err());
+        let CacheMountClaim::Held(mount) = store.try_cache_mount("other", Sharing::Shared, &seed).unwrap()
+        else {
+            panic!("busy");
+        };
+        assert!(mount.is_fresh());
+    }
+
+    #[test]
+    fn an_id_leads_nowhere() {
+        let (dir, store) = store();
+        for id in ["../../escape", "/etc", "", ".", "a\0b"] {
+            let CacheMountClaim::Held(mount) =
+                store.try_cache_mount(id, Sharing::Shared, &|_| Ok(())).unwrap()
+            else {
+                panic!("busy");
+            };
+            assert!(mount.path().starts_with(dir.path().join("cache-mounts")), "{id}");
+        }
+        let ids: Vec<_> = store
+            .cache_mounts()
+            .unwrap()
+            .into_iter()
+            .filter_map(|mount| mount.id)
+            .collect();
+        assert_eq!(ids.len(), 5);
+        assert!(!dir.path().join("escape").exists());
+    }
+}

@@ -1,0 +1,281 @@
+//! `store check`: everything is read and compared with what it should be.
+
+use std::path::{Path, PathBuf};
+
+use crate::digest::{Digest, SnapshotId};
+use crate::error::StoreError;
+use crate::gc::mark::Graph;
+use crate::image::export::parse_index;
+use crate::lock::{Lock, Mode};
+use crate::records::TreeRef;
+use crate::snapshot::{self, SnapshotStore};
+use crate::store::{Store, list_dir, read_if_there, remove_if_there};
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What is wrong with it, in words.
+    pub what: String,
+    /// Whether it was mended: removed, so that it is a miss from now on.
+    pub repaired: bool,
+}
+
+struct Check<'a> {
+    store: &'a Store,
+    repair: bool,
+    problems: Vec<Problem>,
+}
+
+pub(super) fn check(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreError> {
+    // Nobody may bring in blobs between finding one damaged and removing it.
+    let _pin = match repair {
+        true => Some(Lock::wait(&store.locks().blob_pin_path(), Mode::Exclusive)?),
+        false => None,
+    };
+    let mut check = Check {
+        store,
+        repair,
+        problems: Vec::new(),
+    };
+    check.snapshots()?;
+    check.blobs()?;
+    check.images()?;
+    check.tags()?;
+    check.records()?;
+    check.trees()?;
+    check.indexes()?;
+    check.builds()?;
+    Ok(check.problems)
+}
+
+impl Check<'_> {
+    fn report(&mut self, path: &Path, what: String, repaired: bool) {
+        self.problems.push(Problem {
+            path: path.to_owned(),
+            what,
+            repaired,
+        });
+    }
+
+    /// Reports a file, and removes it if asked to.
+    fn drop_file(&mut self, path: &Path, what: String) -> Result<(), StoreError> {
+        if self.repair {
+            remove_if_there(path)?;
+        }
+        self.report(path, what, self.repair);
+        Ok(())
+    }
+
+    /// Compares every file of every snapshot with its manifest.
+    fn snapshots(&mut self) -> Result<(), StoreError> {
+        let snapshots = SnapshotStore::new(self.store.clone());
+        for name in list_dir(&self.store.snapshots_dir())? {
+            let path = self.store.snapshots_dir().join(&name);
+            let Ok(id) = SnapshotId::from_hex(&name) else {
+                self.report(&path, "it is not named by a snapshot id".to_owned(), false);
+                continue;
+            };
+            let verified = match snapshots.get(&id, snapshot::Check::Skip) {
+                Ok(Some(snapshot)) => snapshot.verify(),
+                Ok(None) => {
+                    // Either it was removed meanwhile, or a parent is missing.
+                    if path.exists() {
+                        self.drop_snapshot(&snapshots, &id, &path, "its parent is missing".to_owned())?;
+                    }
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match verified {
+                Ok(()) => {}
+                Err(error) if error.is_permission_denied() => {
+                    self.report(&path, format!("it cannot be checked: {error}"), false);
+                }
+                Err(error) => self.drop_snapshot(&snapshots, &id, &path, error.to_string())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_snapshot(
+        &mut self,
+        snapshots: &SnapshotStore,
+        id: &SnapshotId,
+        path: &Path,
+        what: String,
+    ) -> Result<(), StoreError> {
+        let mut repaired = false;
+        if self.repair
+            && let Some(lease) = Lock::try_take(&self.store.locks().lease_path(id), Mode::Exclusive)?
+        {
+            repaired = snapshots.remove(id).is_ok();
+            lease.remove_file();
+        }
+        self.report(path, what, repaired);
+        Ok(())
+    }
+
+    fn blobs(&mut self) -> Result<(), StoreError> {
+        let dir = self.store.path("blobs/sha256");
+        for name in list_dir(&dir)? {
+            let path = dir.join(&name);
+            let Ok(digest) = Digest::from_hex(&name) else {
+                self.drop_file(&path, "it is not named by a digest".to_owned())?;
+                continue;
+            };
+            match self.store.blobs().verify(&digest) {
+                Ok(()) | Err(StoreError::MissingBlob { .. }) => {}
+                Err(error) if error.is_corruption() => self.drop_file(&path, error.to_string())?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn images(&mut self) -> Result<(), StoreError> {
+        for id in self.store.images().ids()? {
+            let path = self.store.path("images").join(format!("{}.json", id.to_hex()));
+            let record = match self.store.images().get(&id) {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(error) if error.is_corruption() => {
+                    self.drop_file(&path, error.to_string())?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if let Err(error) = record.parse_config() {
+                self.drop_file(&path, error.to_string())?;
+                continue;
+            }
+            // An image with a missing part can still be pulled or built again under its name; dropping it would
+            // lose the name for nothing.
+            for descriptor in record.blobs() {
+                match self.store.blobs().size(&descriptor.digest)? {
+                    Some(size) if size == descriptor.size => {}
+                    Some(size) => self.report(
+                        &path,
+                        format!(
+                            "blob {} has {size} bytes, expected {}",
+                            descriptor.digest, descriptor.size
+                        ),
+                        false,
+                    ),
+                    None => self.report(&path, format!("blob {} is missing", descriptor.digest), false),
+                }
+            }
+            for snapshot in record.snapshots() {
+                if !self.has_snapshot(snapshot) {
+                    self.report(&path, format!("snapshot {snapshot} is missing"), false);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn has_snapshot(&self, id: &SnapshotId) -> bool {
+        self.store.snapshots_dir().join(id.to_string()).is_dir()
+    }
+
+    fn tags(&mut self) -> Result<(), StoreError> {
+        let dir = self.store.path("tags");
+        let good: Vec<(PathBuf, Digest)> = self.store.images().tag_files()?;
+        for name in list_dir(&dir)? {
+            let path = dir.join(name);
+            match good.iter().find(|(file, _)| *file == path) {
+                None => self.drop_file(&path, "it names no image".to_owned())?,
+                Some((_, id)) => {
+                    let image = self.store.path("images").join(format!("{}.json", id.to_hex()));
+                    if !image.exists() {
+                        self.drop_file(&path, format!("it names the image {id}, which is missing"))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&mut self) -> Result<(), StoreError> {
+        let graph = Graph::read(self.store)?;
+        for key in &graph.bad_records {
+            self.drop_file(&self.store.records().path(key), "it is damaged".to_owned())?;
+        }
+        for record in &graph.records {
+            if let Some(id) = record.snapshot
+                && !self.has_snapshot(&id)
+            {
+                let path = self.store.records().path(&record.key);
+                self.drop_file(&path, format!("its snapshot {id} is missing"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn trees(&mut self) -> Result<(), StoreError> {
+        let dir = self.store.path("records/trees");
+        for name in list_dir(&dir)? {
+            let path = dir.join(&name);
+            let Some(bytes) = read_if_there(&path)? else {
+                continue;
+            };
+            let actual = Digest::of(&bytes);
+            if actual.to_hex() != name {
+                self.drop_file(&path, format!("it has digest {actual}"))?;
+                continue;
+            }
+            let reference = TreeRef {
+                digest: actual,
+                entries: 0,
+            };
+            if self.store.records().tree(&reference)?.is_none() {
+                self.drop_file(&path, "it is not a file list".to_owned())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `compressed/` and `content/`: what they point to must be there.
+    fn indexes(&mut self) -> Result<(), StoreError> {
+        let dir = self.store.compressed_dir();
+        for name in list_dir(&dir)? {
+            let path = dir.join(name);
+            let Some(bytes) = read_if_there(&path)? else {
+                continue;
+            };
+            let blob = parse_index(&bytes);
+            let size = match &blob {
+                Some(blob) => self.store.blobs().size(&blob.digest)?,
+                None => None,
+            };
+            if blob.is_none() || size != blob.map(|blob| blob.size) {
+                self.drop_file(&path, "its blob is missing or has another size".to_owned())?;
+            }
+        }
+        let dir = self.store.content_dir();
+        for name in list_dir(&dir)? {
+            let path = dir.join(name);
+            let Some(bytes) = read_if_there(&path)? else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            if !SnapshotId::from_hex(text.trim()).is_ok_and(|id| self.has_snapshot(&id)) {
+                self.drop_file(&path, "its snapshot is missing".to_owned())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn builds(&mut self) -> Result<(), StoreError> {
+        for number in self.store.builds().numbers()? {
+            if self.store.builds().get(number)?.is_none() {
+                let path = self.store.path("builds").join(format!("{number}.json"));
+                if path.exists() {
+                    self.drop_file(&path, "it is damaged".to_owned())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Reading what leads to what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::digest::{DiffId, Digest, SnapshotId};
+use crate::error::StoreError;
+use crate::image::{ImageRecord, LayerSource};
+use crate::records::{FieldValue, Key};
+use crate::store::{Store, list_dir, read_if_there};
+
+/// A snapshot on disk.
+#[derive(Clone, Debug)]
+pub(super) struct SnapshotNode {
+    pub(super) parent: Option<SnapshotId>,
+    pub(super) bytes: u64,
+}
+
+/// A cache record on disk.
+#[derive(Clone, Debug)]
+pub(super) struct RecordNode {
+    pub(super) key: Key,
+    pub(super) op: String,
+    pub(super) snapshot: Option<SnapshotId>,
+    pub(super) trees: Vec<Digest>,
+    /// When it last was a hit, or was written, in nanoseconds since 1970.
+    pub(super) used: i64,
+    pub(super) bytes: u64,
+}
+
+/// Everything that leads somewhere.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    pub(super) snapshots: BTreeMap<SnapshotId, SnapshotNode>,
+    pub(super) records: Vec<RecordNode>,
+    /// Damaged records: misses already.
+    pub(super) bad_records: Vec<Key>,
+    pub(super) images: Vec<(ImageRecord, i64)>,
+    /// Images that have a name.
+    pub(super) tagged: BTreeSet<Digest>,
+}
+
+impl Graph {
+    pub(super) fn read(store: &Store) -> Result<Graph, StoreError> {
+        let mut graph = Graph::default();
+        // Records before snapshots: a record that is written meanwhile may then lead to a snapshot that is not
+        // listed, but no listed record to one that is missed.
+        for key in store.records().keys()? {
+            let path = store.records().path(&key);
+            match store.records().read(&key, false)? {
+                None => {}
+                Some(Err(_)) => graph.bad_records.push(key),
+                Some(Ok(record)) => {
+                    let trees = record
+                        .preimage
+                        .fields
+                        .iter()
+                        .filter_map(|field| match &field.value {
+                            FieldValue::Tree(tree) => Some(tree.digest),
+                            FieldValue::Text(_) => None,
+                        });
+                    graph.records.push(RecordNode {
+                        snapshot: record.output.snapshot,
+                        trees: trees.collect(),
+                        used: modified(&path).unwrap_or(i64::MAX),
+                        bytes: size(&path),
+                        op: record.op,
+                        key,
+                    });
+                }
+            }
+        }
+        for id in store.images().ids()? {
+            // A damaged record leads nowhere; `check` reports it.
+            if let Ok(Some(record)) = store.images().get(&id) {
+                let path = store.path("images").join(format!("{}.json", id.to_hex()));
+                graph.images.push((record, modified(&path).unwrap_or(i64::MAX)));
+            }
+        }
+        graph.tagged = store.images().tags()?.into_iter().map(|tag| tag.id).collect();
+        let root = store.snapshots_dir();
+        for name in list_dir(&root)? {
+            if let Ok(id) = SnapshotId::from_hex(&name) {
+                let meta = read_meta(&root.join(&name).join("meta.json"))?;
+                let node = SnapshotNode {
+                    parent: meta.parent,
+                    bytes: meta.bytes,
+                };
+                graph.snapshots.insert(id, node);
+            }
+        }
+        Ok(graph)
+    }
+
+    /// Adds a snapshot and its parents to `into`; returns the bytes of those that were not in it.
+    pub(super) fn follow(&self, from: SnapshotId, into: &mut BTreeSet<SnapshotId>) -> u64 {
+        let mut bytes = 0;
+        let mut at = Some(from);
+        while let Some(id) = at {
+            let Some(node) = self.snapshots.get(&id) else {
+                break;
+            };
+            if !into.insert(id) {
+                break;
+            }
+            bytes += node.bytes;
+            at = node.parent;
+        }
+        bytes
+    }
+
+    /// The snapshots that these images need.
+    pub(super) fn image_snapshots<'i>(
+        &self,
+        images: impl IntoIterator<Item = &'i ImageRecord>,
+    ) -> BTreeSet<SnapshotId> {
+        let mut needed = BTreeSet::new();
+        for image in images {
+            for id in image.snapshots() {
+                self.follow(*id, &mut needed);
+            }
+        }
+        needed
+    }
+}
+
+/// What of a snapshot's `meta.json` matters here.
+#[derive(Default, serde::Deserialize)]
+struct Meta {
+    parent: Option<SnapshotId>,
+    /// Sum of its files' sizes. Files that it shares with other snapshots count in each.
+    bytes: u64,
+}
+
+/// A damaged file names no parent; then the snapshot is of no use, and neither are its parents through it.
+fn read_meta(path: &Path) -> Result<Meta, StoreError> {
+    let bytes = read_if_there(path)?.unwrap_or_default();
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// The blobs that an image needs: config, manifest, layers that cannot be made again.
+pub(super) fn image_blobs(image: &ImageRecord) -> impl Iterator<Item = Digest> {
+    std::iter::once(image.id).chain(image.blobs().map(|descriptor| descriptor.digest))
+}
+
+/// The layers of an image that were made here, whose compressed form is worth keeping.
+pub(super) fn made_layers(image: &ImageRecord) -> impl Iterator<Item = DiffId> {
+    image.layers.iter().filter_map(|layer| match layer.source {
+        LayerSource::Snapshot { .. } => Some(layer.diff_id),
+        LayerSource::Blob(_) => None,
+    })
+}
+
+/// A file's time of last modification in nanoseconds since 1970.
+pub(super) fn modified(path: &Path) -> Option<i64> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some(
+        metadata
+            .mtime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(metadata.mtime_nsec()),
+    )
+}
+
+/// When a file or its name last changed in any way, in nanoseconds since 1970.
+pub(super) fn changed(path: &Path) -> Option<i64> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some(
+        metadata
+            .ctime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(metadata.ctime_nsec()),
+    )
+}
+
+pub(super) fn size(path: &Path) -> u64 {
+    std::fs::symlink_metadata(path).map_or(0, |metadata| metadata.len())
+}

@@ -1,0 +1,451 @@
+//! Removing. The order is: references first, then what they led to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::digest::{DiffId, Digest, SnapshotId};
+use crate::error::StoreError;
+use crate::gc::mark::{Graph, RecordNode, changed, image_blobs, made_layers, modified, size};
+use crate::gc::usage::{disk_usage, measure};
+use crate::gc::{Kind, PruneOptions, Pruned, Removed};
+use crate::image::ImageRecord;
+use crate::image::export::parse_index;
+use crate::lock::{Lock, Mode};
+use crate::remove::remove_tree;
+use crate::store::{Store, list_dir, read_if_there, remove_if_there};
+use crate::tmp::TmpDir;
+
+/// A snapshot that was never leased may just have been committed by somebody about to lease it, in nanoseconds.
+const GRACE: i64 = 60_000_000_000;
+/// Memos of contexts that were not built for this long go with any prune, in nanoseconds (60 days).
+const MEMO_AGE: i64 = 60 * 24 * 3600 * 1_000_000_000;
+
+pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<Pruned, StoreError> {
+    let mut sweep = Sweep {
+        store,
+        options,
+        now,
+        trash: None,
+        serial: 0,
+        pruned: Pruned::default(),
+    };
+    // Held from before anything is looked at until the last blob is gone.
+    let pin = Lock::try_take(&store.locks().blob_pin_path(), Mode::Exclusive)?;
+    let mut graph = Graph::read(store)?;
+    if options.keep_bytes.is_some() {
+        measure(store, &mut graph);
+    }
+
+    let images = sweep.images(&graph, pin.is_some())?;
+    let records = sweep.records(&graph, &images)?;
+    let mut needed = graph.image_snapshots(images.iter().copied());
+    for record in &records {
+        if let Some(id) = record.snapshot {
+            graph.follow(id, &mut needed);
+        }
+    }
+    sweep.snapshots(&graph, needed)?;
+    sweep.trees(&records)?;
+    if pin.is_some() {
+        sweep.blobs(&images)?;
+    } else {
+        sweep
+            .pruned
+            .in_use
+            .push("blobs (an image is being loaded, pulled or exported)".to_owned());
+    }
+    drop(pin);
+    if options.cache_mounts {
+        sweep.cache_mounts()?;
+    }
+    sweep.memos()?;
+    sweep.lock_files()?;
+    if !options.dry_run {
+        store
+            .builds()
+            .retain(crate::buildlog::KEEP_BUILDS, crate::buildlog::KEEP_LOG_BYTES)?;
+        sweep.empty_trash();
+        let swept = store.sweep_tmp()?;
+        sweep.pruned.failed.extend(swept.failed);
+    }
+    Ok(sweep.pruned)
+}
+
+struct Sweep<'a> {
+    store: &'a Store,
+    options: &'a PruneOptions,
+    now: i64,
+    trash: Option<TmpDir>,
+    serial: u64,
+    pruned: Pruned,
+}
+
+impl<'a> Sweep<'a> {
+    /// Whether something last used at `used` may go.
+    fn is_old(&self, used: i64) -> bool {
+        used < self.now && self.options.unused_since.is_none_or(|since| used < since)
+    }
+
+    fn note(&mut self, kind: Kind, name: String, bytes: u64) {
+        self.pruned.removed.push(Removed { kind, name, bytes });
+    }
+
+    fn remove_file(&mut self, path: &Path) -> Result<(), StoreError> {
+        if !self.options.dry_run {
+            remove_if_there(path)?;
+        }
+        Ok(())
+    }
+
+    /// Moves a directory out of sight; it is emptied at the end.
+    fn discard(&mut self, path: &Path) -> Result<(), StoreError> {
+        let trash = match &self.trash {
+            Some(trash) => trash,
+            None => self.trash.insert(self.store.tmp_dir()?),
+        };
+        self.serial += 1;
+        let to = trash.path().join(self.serial.to_string());
+        std::fs::rename(path, &to).map_err(|error| StoreError::from_io("move away", path, error))
+    }
+
+    fn empty_trash(&mut self) {
+        if let Some(trash) = self.trash.take()
+            && let Err(error) = remove_tree(trash.path())
+        {
+            self.pruned
+                .failed
+                .push((trash.path().to_owned(), error.to_string()));
+        }
+    }
+
+    /// Removes images without a name. Returns those that stay.
+    fn images<'g>(&mut self, graph: &'g Graph, alone: bool) -> Result<Vec<&'g ImageRecord>, StoreError> {
+        let _lock = self.store.locks().images()?;
+        // Under the lock nobody adds a name, so what is listed now is what counts.
+        let tagged: BTreeSet<Digest> = self
+            .store
+            .images()
+            .tags()?
+            .into_iter()
+            .map(|tag| tag.id)
+            .collect();
+        let mut kept = Vec::new();
+        for (image, written) in &graph.images {
+            let path = self
+                .store
+                .path("images")
+                .join(format!("{}.json", image.id.to_hex()));
+            if !alone || tagged.contains(&image.id) || !self.is_old(*written) {
+                kept.push(image);
+                continue;
+            }
+            let bytes = size(&path);
+            self.remove_file(&path)?;
+            self.note(Kind::Image, image.id.to_string(), bytes);
+        }
+        Ok(kept)
+    }
+
+    /// Removes cache records. Returns those that stay.
+    fn records<'g>(
+        &mut self,
+        graph: &'g Graph,
+        images: &[&ImageRecord],
+    ) -> Result<Vec<&'g RecordNode>, StoreError> {
+        for key in &graph.bad_records {
+            self.remove_file(&self.store.records().path(key))?;
+        }
+        let mut newest_first: Vec<&RecordNode> = graph.records.iter().collect();
+        newest_first.sort_by_key(|record| std::cmp::Reverse(record.used));
+        let mut budget = match self.options.keep_bytes {
+            None => u64::MAX,
+            Some(keep) => keep.saturating_sub(self.fixed_bytes(graph, images)?),
+        };
+        let mut counted = graph.image_snapshots(images.iter().copied());
+        let mut kept = Vec::new();
+        for record in newest_first {
+            let dangling = record
+                .snapshot
+                .is_some_and(|id| !graph.snapshots.contains_key(&id));
+            let mut with = counted.clone();
+            let cost = record.bytes + record.snapshot.map_or(0, |id| graph.follow(id, &mut with));
+            let evict = (self.options.all || dangling) && self.is_old(record.used);
+            let over = cost > budget && self.is_old(record.used);
+            if !evict && !over {
+                counted = with;
+                budget = budget.saturating_sub(cost);
+                kept.push(record);
+                continue;
+            }
+            let path = self.store.records().path(&record.key);
+            // Written or used again since it was listed: then it stays.
+            if modified(&path).is_some_and(|used| used != record.used) {
+                kept.push(record);
+                continue;
+            }
+            self.remove_file(&path)?;
+            self.note(Kind::BuildCache, record.op.clone(), record.bytes);
+        }
+        Ok(kept)
+    }
+
+    /// Bytes that no eviction of cache records frees.
+    fn fixed_bytes(&self, graph: &Graph, images: &[&ImageRecord]) -> Result<u64, StoreError> {
+        let snapshots = graph.image_snapshots(images.iter().copied());
+        let snapshots: u64 = snapshots
+            .iter()
+            .filter_map(|id| graph.snapshots.get(id))
+            .map(|node| node.bytes)
+            .sum();
+        let blobs: BTreeSet<Digest> = images.iter().flat_map(|image| image_blobs(image)).collect();
+        let mut bytes = snapshots;
+        for digest in blobs {
+            bytes += self.store.blobs().size(&digest)?.unwrap_or(0);
+        }
+        Ok(bytes)
+    }
+
+    /// Removes snapshots that are not needed, children before parents.
+    fn snapshots(&mut self, graph: &Graph, mut needed: BTreeSet<SnapshotId>) -> Result<(), StoreError> {
+        let mut index = None;
+        for id in children_first(graph) {
+            if needed.contains(&id) {
+                continue;
+            }
+            let path = self.store.snapshots_dir().join(id.to_string());
+            let lease_path = self.store.locks().lease_path(&id);
+            let Some((lease, never_leased)) = Lock::try_take_noting(&lease_path)? else {
+                self.pruned.in_use.push(format!("snapshot {id}"));
+                graph.follow(id, &mut needed);
+                continue;
+            };
+            let recent = if never_leased {
+                changed(&path).is_some_and(|changed| changed >= self.now.saturating_sub(GRACE))
+            } else {
+                lease.stamped()? >= self.now
+            };
+            if recent {
+                if never_leased {
+                    lease.remove_file();
+                }
+                graph.follow(id, &mut needed);
+                continue;
+            }
+            let bytes = graph.snapshots.get(&id).map_or(0, |node| node.bytes);
+            self.note(Kind::BuildCache, format!("snapshot {id}"), bytes);
+            if self.options.dry_run {
+                if never_leased {
+                    lease.remove_file();
+                }
+                continue;
+            }
+            if let Err(error) = self.discard(&path) {
+                self.pruned.removed.pop();
+                self.pruned.failed.push((path, error.to_string()));
+                graph.follow(id, &mut needed);
+                continue;
+            }
+            // Still under the lock, so nobody commits the same snapshot meanwhile.
+            let index = match &index {
+                Some(index) => index,
+                None => index.insert(index_entries(self.store)?),
+            };
+            for path in index.get(&id).into_iter().flatten() {
+                remove_if_there(path)?;
+            }
+            lease.remove_file();
+        }
+        self.indexes()
+    }
+
+    /// Entries of `content/` and `diffids/` whose snapshot is gone, except new ones: somebody may be about to commit
+    /// that snapshot again.
+    fn indexes(&mut self) -> Result<(), StoreError> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        for (id, paths) in index_entries(self.store)? {
+            if self.store.snapshots_dir().join(id.to_hex()).exists() {
+                continue;
+            }
+            for path in paths {
+                if changed(&path).is_some_and(|changed| changed < self.now.saturating_sub(GRACE)) {
+                    remove_if_there(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stored lists that no record refers to.
+    fn trees(&mut self, records: &[&RecordNode]) -> Result<(), StoreError> {
+        let needed: BTreeSet<Digest> = records
+            .iter()
+            .flat_map(|record| record.trees.iter().copied())
+            .collect();
+        for name in list_dir(&self.store.path("records/trees"))? {
+            let Ok(digest) = Digest::from_hex(&name) else {
+                continue;
+            };
+            let path = self.store.records().tree_path(&digest);
+            // The tree is written before its record.
+            let recent = modified(&path).is_none_or(|at| at >= self.now.saturating_sub(GRACE));
+            if !needed.contains(&digest) && !recent {
+                let bytes = size(&path);
+                self.remove_file(&path)?;
+                self.note(Kind::BuildCache, format!("file list {digest}"), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Blobs that no image needs. The caller holds the blob lock alone.
+    fn blobs(&mut self, images: &[&ImageRecord]) -> Result<(), StoreError> {
+        let mut needed: BTreeSet<Digest> = images.iter().flat_map(|image| image_blobs(image)).collect();
+        let made: BTreeSet<DiffId> = images.iter().flat_map(|image| made_layers(image)).collect();
+        let dir = self.store.compressed_dir();
+        let mut compressed = BTreeSet::new();
+        for name in list_dir(&dir)? {
+            let path = dir.join(&name);
+            let blob = read_if_there(&path)?.and_then(|bytes| parse_index(&bytes));
+            let Some(blob) = blob else {
+                self.remove_file(&path)?;
+                continue;
+            };
+            compressed.insert(blob.digest);
+            let diff_id = name.split('-').next().and_then(|hex| DiffId::from_hex(hex).ok());
+            let wanted = diff_id.is_some_and(|id| made.contains(&id)) && !self.options.all;
+            let recent = modified(&path).is_none_or(|used| !self.is_old(used));
+            if wanted || recent {
+                needed.insert(blob.digest);
+            } else {
+                self.remove_file(&path)?;
+            }
+        }
+        for digest in self.store.blobs().list()? {
+            if needed.contains(&digest) {
+                continue;
+            }
+            let path = self.store.blobs().path(&digest);
+            let bytes = size(&path);
+            self.remove_file(&path)?;
+            let kind = if compressed.contains(&digest) {
+                Kind::CompressedLayer
+            } else {
+                Kind::Leftover
+            };
+            self.note(kind, digest.to_string(), bytes);
+        }
+        Ok(())
+    }
+
+    fn cache_mounts(&mut self) -> Result<(), StoreError> {
+        for mount in self.store.cache_mounts()? {
+            let name = mount.id.clone().unwrap_or_else(|| mount.hash.clone());
+            let mut left = mount.copies.len();
+            for &copy in &mount.copies {
+                let lock_path = self.store.cache_mount_lock(&mount.hash, copy);
+                let Some((lock, new)) = Lock::try_take_noting(&lock_path)? else {
+                    self.pruned.in_use.push(format!("cache mount {name}"));
+                    continue;
+                };
+                if !new && !self.is_old(lock.stamped()?) {
+                    continue;
+                }
+                let path = self.store.cache_mount_dir(&mount.hash, copy);
+                let bytes = disk_usage(&path);
+                if !self.options.dry_run {
+                    if let Err(error) = self.discard(&path) {
+                        self.pruned.failed.push((path, error.to_string()));
+                        continue;
+                    }
+                    lock.remove_file();
+                }
+                left -= 1;
+                self.note(Kind::CacheMount, name.clone(), bytes);
+            }
+            if left == 0 && !self.options.dry_run {
+                // Fails, as it should, if a step has just made a new copy.
+                let dir = self.store.path("cache-mounts").join(&mount.hash);
+                if list_dir(&dir)?.iter().all(|name| name == "id") {
+                    remove_if_there(&dir.join("id"))?;
+                    let _ = std::fs::remove_dir(&dir);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn memos(&mut self) -> Result<(), StoreError> {
+        let dir = self.store.memo_dir();
+        for name in list_dir(&dir)? {
+            let path = dir.join(name);
+            let used = modified(&path).unwrap_or(i64::MAX);
+            let forgotten = used < self.now.saturating_sub(MEMO_AGE);
+            if forgotten || (self.options.all && self.is_old(used)) {
+                let bytes = size(&path);
+                self.remove_file(&path)?;
+                self.note(Kind::BuildCache, "stat memo".to_owned(), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Key locks of killed holders, and leases of snapshots that are gone.
+    fn lock_files(&mut self) -> Result<(), StoreError> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let keys = self.store.path("locks/keys");
+        for name in list_dir(&keys)? {
+            if let Some(lock) = Lock::try_take(&keys.join(name), Mode::Exclusive)? {
+                lock.remove_file();
+            }
+        }
+        let leases = self.store.path("locks/snapshots");
+        for name in list_dir(&leases)? {
+            if self.store.snapshots_dir().join(&name).exists() {
+                continue;
+            }
+            if let Some(lock) = Lock::try_take(&leases.join(name), Mode::Exclusive)?
+                && lock.stamped()? < self.now.saturating_sub(GRACE)
+            {
+                lock.remove_file();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The entries of `content/` and `diffids/` by the snapshot that they are about.
+fn index_entries(store: &Store) -> Result<BTreeMap<SnapshotId, Vec<PathBuf>>, StoreError> {
+    let mut entries: BTreeMap<SnapshotId, Vec<PathBuf>> = BTreeMap::new();
+    let content = store.content_dir();
+    for name in list_dir(&content)? {
+        let path = content.join(name);
+        let text = read_if_there(&path)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some(id) = text.and_then(|text| SnapshotId::from_hex(text.trim()).ok()) {
+            entries.entry(id).or_default().push(path);
+        }
+    }
+    let diffids = store.diffids_dir();
+    for name in list_dir(&diffids)? {
+        let hex = name.split('@').next().unwrap_or_default();
+        if let Ok(id) = SnapshotId::from_hex(hex) {
+            entries.entry(id).or_default().push(diffids.join(name));
+        }
+    }
+    Ok(entries)
+}
+
+/// All snapshots, each before its parent.
+fn children_first(graph: &Graph) -> Vec<SnapshotId> {
+    let depth = |id: &SnapshotId| {
+        let mut seen = BTreeSet::new();
+        graph.follow(*id, &mut seen);
+        seen.len()
+    };
+    let mut all: Vec<(usize, SnapshotId)> = graph.snapshots.keys().map(|id| (depth(id), *id)).collect();
+    all.sort_by(|one, other| other.cmp(one));
+    all.into_iter().map(|(_, id)| id).collect()
+}

@@ -1,0 +1,213 @@
+use std::fs::read_to_string;
+use std::process::Child;
+use std::time::Duration;
+
+use super::*;
+use crate::digest::{ContentId, Digest};
+use crate::records::{Output, Preimage, RECORD_VERSION, Record};
+use crate::testing::{await_ready, command, role, say_ready, store};
+
+fn key(number: u8) -> Key {
+    Key::parse(&Digest::of(&[number]).to_hex()).unwrap()
+}
+
+fn snapshot(number: u8) -> SnapshotId {
+    SnapshotId::from_bytes([number; 32])
+}
+
+fn spawn(role: &str, store: &Store) -> Child {
+    command("lock::tests::other_process", role, store.root())
+        .spawn()
+        .unwrap()
+}
+
+/// What the child processes of the tests below do.
+#[test]
+fn other_process() {
+    let Some((role, store)) = role() else { return };
+    match role.as_str() {
+        "build" => build_once(&store),
+        "hold" => {
+            let _lock = store.locks().wait_key(&key(1)).unwrap();
+            let _tmp = store.tmp_dir().unwrap();
+            std::fs::write(_tmp.path().join("half-written"), "x").unwrap();
+            say_ready();
+            std::thread::sleep(Duration::from_secs(600));
+        }
+        "lease" => {
+            let _lease = store.locks().lease(&snapshot(1)).unwrap().unwrap();
+            say_ready();
+            std::thread::sleep(Duration::from_secs(600));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// What a build does with a step: look up, claim or wait, look up again, run, record.
+fn build_once(store: &Store) {
+    let records = store.records();
+    if records.lookup(&key(1)).unwrap().is_some() {
+        return;
+    }
+    let _claim = match store.locks().try_key(&key(1)).unwrap() {
+        Claim::Held(lock) => lock,
+        Claim::Busy { .. } => store.locks().wait_key(&key(1)).unwrap(),
+    };
+    if records.lookup(&key(1)).unwrap().is_some() {
+        return;
+    }
+    let mut ran = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(store.root().join("locks/ran"))
+        .unwrap();
+    writeln!(ran, "{}", std::process::id()).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let output = Output {
+        snapshot: None,
+        content: ContentId::from_bytes([0; 32]),
+        extra: serde_json::Value::Null,
+    };
+    let preimage = Preimage::default();
+    records
+        .put(&Record {
+            version: RECORD_VERSION,
+            key: key(1),
+            op: "RUN".into(),
+            output,
+            created: 0,
+            cost: 0,
+            preimage,
+        })
+        .unwrap();
+}
+
+#[test]
+fn of_many_processes_one_runs_the_step() {
+    let (_dir, store) = store();
+    let children: Vec<Child> = (0..12).map(|_| spawn("build", &store)).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let ran = read_to_string(store.path("locks/ran")).unwrap();
+    assert_eq!(ran.lines().count(), 1, "{ran}");
+    assert!(store.records().lookup(&key(1)).unwrap().is_some());
+    assert!(
+        crate::store::list_dir(&store.path("locks/keys"))
+            .unwrap()
+            .is_empty(),
+        "no lock file is left"
+    );
+}
+
+#[test]
+fn of_many_threads_one_runs_the_step() {
+    let (_dir, store) = store();
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| build_once(&store));
+        }
+    });
+    assert_eq!(
+        read_to_string(store.path("locks/ran")).unwrap().lines().count(),
+        1
+    );
+}
+
+#[test]
+fn a_killed_holder_frees_everything() {
+    let (_dir, store) = store();
+    let mut child = spawn("hold", &store);
+    await_ready(&mut child);
+    match store.locks().try_key(&key(1)).unwrap() {
+        Claim::Busy { pid } => assert_eq!(pid, Some(child.id())),
+        Claim::Held(_) => panic!("the child holds it"),
+    }
+    assert!(
+        matches!(store.locks().try_key(&key(2)).unwrap(), Claim::Held(_)),
+        "another key is free"
+    );
+    let swept = store.sweep_tmp().unwrap();
+    assert_eq!((swept.removed, swept.in_use), (0, 1));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| store.locks().wait_key(&key(1)).unwrap());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!waiting.is_finished());
+        // SIGKILL.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        waiting.join().unwrap();
+    });
+    let swept = store.sweep_tmp().unwrap();
+    assert_eq!((swept.removed, swept.in_use), (1, 0));
+    assert!(crate::store::list_dir(&store.path("tmp")).unwrap().is_empty());
+}
+
+#[test]
+fn a_lease_is_of_a_snapshot_that_is_there() {
+    let (_dir, store) = store();
+    assert!(store.locks().lease(&snapshot(1)).unwrap().is_none());
+    assert!(
+        crate::store::list_dir(&store.path("locks/snapshots"))
+            .unwrap()
+            .is_empty()
+    );
+    std::fs::create_dir(store.snapshots_dir().join(snapshot(1).to_string())).unwrap();
+    let one = store.locks().lease(&snapshot(1)).unwrap().unwrap();
+    let two = store.locks().lease(&snapshot(1)).unwrap().unwrap();
+    assert_eq!(one.snapshot(), two.snapshot());
+    let path = store.locks().lease_path(&snapshot(1));
+    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_none());
+    drop(one);
+    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_none());
+    drop(two);
+    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_some());
+}
+
+#[test]
+fn the_lease_of_another_process_counts() {
+    let (_dir, store) = store();
+    std::fs::create_dir(store.snapshots_dir().join(snapshot(1).to_string())).unwrap();
+    let mut child = spawn("lease", &store);
+    await_ready(&mut child);
+    let path = store.locks().lease_path(&snapshot(1));
+    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_some());
+}
+
+#[test]
+fn a_removed_lock_file_is_not_two_locks() {
+    let (_dir, store) = store();
+    let path = store.path("locks/x");
+    let counter = std::sync::atomic::AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let lock = Lock::wait(&path, Mode::Exclusive).unwrap();
+                    let before = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    assert_eq!(before, 0, "two holders");
+                    counter.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    lock.remove_file();
+                }
+            });
+        }
+    });
+    let (lock, new) = Lock::try_take_noting(&path).unwrap().unwrap();
+    assert!(new);
+    drop(lock);
+    assert!(!Lock::try_take_noting(&path).unwrap().unwrap().1);
+}
+
+#[test]
+fn dropping_frees_the_lock_although_a_copy_of_the_descriptor_lives() {
+    let (_dir, store) = store();
+    let path = store.path("locks/x");
+    let lock = Lock::wait(&path, Mode::Exclusive).unwrap();
+    // As after a fork: the copy shares the open file description, and so the lock.
+    let _copy = lock.file.try_clone().unwrap();
+    drop(lock);
+    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_some());
+}
