@@ -339,7 +339,7 @@ impl<R: Read> TarReader<R> {
     }
 
     /// Reads the next piece of the current entry's content into `buffer`; `false` when it was read whole.
-    pub(crate) fn piece(&mut self, buffer: &mut Vec<u8>, max: usize) -> Result<bool, LayerError> {
+    pub fn piece(&mut self, buffer: &mut Vec<u8>, max: usize) -> Result<bool, LayerError> {
         let want = self.left.min(max as u64);
         if want == 0 {
             return Ok(false);

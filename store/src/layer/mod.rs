@@ -13,7 +13,9 @@ pub(crate) mod flow;
 mod gzip;
 mod header;
 pub(crate) mod inode;
+mod magic;
 mod pack;
+mod pack_tree;
 mod pax;
 pub(crate) mod stage;
 pub(crate) mod unpack;
@@ -24,5 +26,10 @@ pub use compression::{Compression, decompress};
 pub use error::LayerError;
 pub use fill::FileSource;
 pub use gzip::{DEFAULT_LEVEL, GzipWriter};
+pub use magic::is_tar;
 pub use pack::{PackedLayer, diff_id, pack};
+pub use pack_tree::pack_tree;
 pub use unpack::Limits;
+
+#[cfg(test)]
+pub(crate) use pax::put_record as pax_record;

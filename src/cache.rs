@@ -1,0 +1,208 @@
+//! The solver's cache on the store's records: an adapter, because neither crate knows the other.
+
+use crate::ops::{OpError, StepOutput};
+use rbuild_solver::{CacheIndex, CacheKey, Claim, MissReason, Preimage, Tree, Value, compare};
+use rbuild_store::lock;
+use rbuild_store::records::{
+    Field, FieldValue, Key, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree, TreeEntry,
+};
+use rbuild_store::snapshot::{Check, SnapshotStore};
+use rbuild_store::{Store, StoreError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Results of steps in the store.
+pub struct RecordIndex {
+    store: Store,
+    snapshots: Arc<SnapshotStore>,
+    /// Whether ids of files are mapped yet: before that nothing can be verified.
+    entered: Arc<AtomicBool>,
+    /// Keys of the steps of the last build of the same thing, by title.
+    previous: HashMap<String, String>,
+    /// Seconds since 1970.
+    now: u64,
+    /// Key of every step that was asked for in this build, by title.
+    asked: Mutex<BTreeMap<String, String>>,
+}
+
+struct HeldClaim(#[expect(dead_code, reason = "held for its drop")] lock::KeyLock);
+impl Claim for HeldClaim {}
+
+impl RecordIndex {
+    /// An index that explains misses by comparing with `previous` (title to key).
+    #[must_use]
+    pub fn new(
+        snapshots: Arc<SnapshotStore>,
+        entered: Arc<AtomicBool>,
+        previous: HashMap<String, String>,
+        now: u64,
+    ) -> Self {
+        let store = snapshots.store().clone();
+        Self { store, snapshots, entered, previous, now, asked: Mutex::default() }
+    }
+
+    /// Title to key of the steps that had to be explained.
+    #[must_use]
+    pub fn asked(&self) -> BTreeMap<String, String> {
+        self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// The previous key of the step with this title, or of the step in the same place.
+    fn previous_key(&self, title: &str) -> Option<&String> {
+        self.previous.get(title).or_else(|| {
+            let place = place(title)?;
+            self.previous.iter().find(|(other, _)| self::place(other) == Some(place)).map(|(_, key)| key)
+        })
+    }
+
+    /// What the step with this title made in the last build of the same thing.
+    #[must_use]
+    pub fn previous_output(&self, title: &str) -> Option<StepOutput> {
+        let key = Key::parse(self.previous_key(title)?).ok()?;
+        let record = self.store.records().lookup(&key).ok()??;
+        self.output(&record).ok()?
+    }
+
+    fn output(&self, record: &Record) -> Result<Option<StepOutput>, OpError> {
+        let Some(id) = &record.output.snapshot else {
+            return Ok(Some(StepOutput::nothing(record.output.content)));
+        };
+        let Some(lease) = self.store.locks().lease(id)? else { return Ok(None) };
+        let Some(snapshot) = self.snapshots.get(id, Check::Skip)? else { return Ok(None) };
+        if snapshot.chain().any(|below| below.needs_check(self.store.boot_id())) {
+            // A miss in the warm phase is asked for again in the cold one.
+            if !self.entered.load(Ordering::Acquire) || self.snapshots.get(id, Check::Now)?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(StepOutput::new(snapshot, Some(lease), record.created)))
+    }
+}
+
+/// `build 2` of `[build 2/5] RUN make`: where a step stands, whatever it says.
+fn place(title: &str) -> Option<&str> {
+    title.strip_prefix('[')?.split_once('/').map(|(place, _)| place)
+}
+
+fn key(key: &CacheKey) -> Result<Key, StoreError> {
+    Key::parse(&key.to_string())
+}
+
+impl CacheIndex<StepOutput> for RecordIndex {
+    type Error = OpError;
+
+    fn lookup(&self, wanted: &CacheKey) -> Result<Option<StepOutput>, OpError> {
+        match self.store.records().lookup(&key(wanted)?)? {
+            Some(record) => self.output(&record),
+            None => Ok(None),
+        }
+    }
+
+    fn try_claim(&self, wanted: &CacheKey) -> Result<Option<Box<dyn Claim + '_>>, OpError> {
+        Ok(match self.store.locks().try_key(&key(wanted)?)? {
+            lock::Claim::Held(held) => Some(Box::new(HeldClaim(held))),
+            lock::Claim::Busy { .. } => None,
+        })
+    }
+
+    fn record(
+        &self,
+        wanted: &CacheKey,
+        preimage: &Preimage,
+        output: StepOutput,
+        cost: Duration,
+    ) -> Result<StepOutput, OpError> {
+        let record = Record {
+            version: RECORD_VERSION,
+            key: key(wanted)?,
+            op: preimage.kind().to_owned(),
+            output: Output {
+                snapshot: output.snapshot().map(|snapshot| *snapshot.id()),
+                content: *output.content(),
+                extra: serde_json::Value::Null,
+            },
+            created: self.now,
+            cost: u64::try_from(cost.as_millis()).unwrap_or(u64::MAX),
+            preimage: self.stored(preimage)?,
+        };
+        self.store.records().put(&record)?;
+        Ok(output.made_at(self.now))
+    }
+
+    fn explain(&self, name: &str, preimage: &Preimage) -> Option<MissReason> {
+        self.asked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(name.to_owned(), preimage.key().to_string());
+        let old = Key::parse(self.previous_key(name)?).ok()?;
+        let record = self.store.records().lookup(&old).ok()??;
+        Some(compare(&self.loaded(&record.preimage)?, preimage))
+    }
+}
+
+/// The first field of a stored pre-image: kind and revision of the work.
+const KIND: &str = "kind";
+
+impl RecordIndex {
+    fn stored(&self, preimage: &Preimage) -> Result<StoredPreimage, StoreError> {
+        let text = |name: String, value: String| Field { name, value: FieldValue::Text(value) };
+        let mut fields = vec![text(KIND.to_owned(), format!("{} {}", preimage.kind(), preimage.revision()))];
+        for (name, value) in preimage.fields() {
+            fields.push(match value {
+                Value::Text(value) => text(format!("text:{name}"), value.clone()),
+                Value::Input(value) => text(format!("input:{name}"), value.clone()),
+                Value::Tree(tree) => {
+                    let entries = tree
+                        .iter()
+                        .map(|(path, fingerprint)| TreeEntry {
+                            path: path.to_vec(),
+                            fingerprint: String::from_utf8_lossy(fingerprint).into_owned(),
+                        })
+                        .collect();
+                    let tree = self.store.records().put_tree(&StoredTree::new(entries))?;
+                    Field { name: format!("tree:{name}"), value: FieldValue::Tree(tree) }
+                }
+            });
+        }
+        Ok(StoredPreimage { fields })
+    }
+
+    fn loaded(&self, stored: &StoredPreimage) -> Option<Preimage> {
+        let (first, rest) = stored.fields.split_first()?;
+        let FieldValue::Text(kind) = &first.value else { return None };
+        let (kind, revision) = kind.rsplit_once(' ')?;
+        let mut preimage = Preimage::new(kind, revision.parse().ok()?);
+        for field in rest {
+            let (what, name) = field.name.split_once(':')?;
+            let value = match (&field.value, what) {
+                (FieldValue::Text(text), "text") => Value::Text(text.clone()),
+                (FieldValue::Text(text), "input") => Value::Input(text.clone()),
+                (FieldValue::Tree(reference), "tree") => {
+                    let stored = self.store.records().tree(reference).ok()??;
+                    let mut tree = Tree::with_capacity(stored.len());
+                    for entry in stored.entries() {
+                        tree.push(&entry.path, entry.fingerprint.as_bytes());
+                    }
+                    Value::Tree(tree)
+                }
+                _ => return None,
+            };
+            preimage = preimage.with(name, value);
+        }
+        Some(preimage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        assert_eq!(place("[build 2/5] RUN make"), Some("build 2"));
+        assert_eq!(place("[2/5] RUN make"), Some("2"));
+        assert_eq!(place("RUN make"), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! `rbuild [build] [OPTIONS] CONTEXT`.
+
+use crate::error::Failure;
+use crate::options::BuildOptions;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// What was typed for a build.
+#[derive(Debug, Args)]
+#[command(next_line_help = false)]
+pub struct BuildArgs {
+    /// Build context: a directory, or `-` for a tar archive or a Dockerfile on standard input
+    #[arg(value_name = "CONTEXT", required = true)]
+    pub context: Option<String>,
+
+    /// Dockerfile, relative to the current directory; `-` reads it from standard input [default: CONTEXT/Dockerfile]
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Name the result `NAME[:TAG]` (repeatable)
+    #[arg(short, long = "tag", value_name = "NAME")]
+    pub tags: Vec<String>,
+
+    /// Set a build argument; without a value it is taken from the environment (repeatable)
+    #[arg(long = "build-arg", value_name = "KEY[=VALUE]")]
+    pub build_args: Vec<String>,
+
+    /// Read build arguments from a file of KEY=VALUE lines (repeatable)
+    #[arg(long = "build-arg-file", value_name = "FILE")]
+    pub build_arg_files: Vec<PathBuf>,
+
+    /// Build up to this stage [default: the last one]
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+
+    /// Platform to build for, such as linux/amd64
+    #[arg(long, env = "DOCKER_DEFAULT_PLATFORM", value_name = "PLATFORM")]
+    pub platform: Option<String>,
+
+    /// Where the result goes (repeatable): type=oci|docker|local|tar|image with dest=FILE|DIR; a bare path is type=local
+    #[arg(short, long = "output", value_name = "SPEC")]
+    pub outputs: Vec<String>,
+
+    /// Push the result to the registry of its names
+    #[arg(long)]
+    pub push: bool,
+
+    /// Keep the result in the local store (the default without -o)
+    #[arg(long)]
+    pub load: bool,
+
+    /// Run every step, whatever the cache holds
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// Run the steps of these stages, whatever the cache holds
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub no_cache_filter: Vec<String>,
+
+    /// When to ask the registry for base images: always, missing, never, newer
+    #[arg(long, value_name = "POLICY", num_args = 0..=1, require_equals = true, default_value = "missing", default_missing_value = "always")]
+    pub pull: String,
+
+    /// Another context for FROM, COPY --from and mounts: NAME=DIR, oci-layout://PATH[:TAG][@DIGEST], docker-image://REF,
+    /// target:STAGE (repeatable)
+    #[arg(long = "build-context", value_name = "NAME=SOURCE")]
+    pub build_contexts: Vec<String>,
+
+    /// Secret for RUN --mount=type=secret: id=ID[,src=FILE|,env=VAR] (repeatable)
+    #[arg(long = "secret", value_name = "SPEC")]
+    pub secrets: Vec<String>,
+
+    /// Add a label to the image (repeatable)
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<String>,
+
+    /// Network of RUN steps: default, none, host
+    #[arg(long, value_name = "MODE", default_value = "default")]
+    pub network: String,
+
+    /// Add a line to /etc/hosts of RUN steps: HOST:IP or HOST=IP (repeatable)
+    #[arg(long = "add-host", value_name = "HOST:IP")]
+    pub add_hosts: Vec<String>,
+
+    /// Entitlement that steps may use: network.host (repeatable)
+    #[arg(long = "allow", value_name = "ENTITLEMENT")]
+    pub allow: Vec<String>,
+
+    /// Steps that may run at once [default: the number of CPUs]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+
+    /// Forbid gaining privileges through set-id programs: no-new-privileges (repeatable)
+    #[arg(long = "security-opt", value_name = "OPTION")]
+    pub security_opts: Vec<String>,
+
+    /// Size of /dev/shm in RUN steps, such as 64m
+    #[arg(long, value_name = "SIZE")]
+    pub shm_size: Option<String>,
+
+    /// Media types of the image: oci or docker
+    #[arg(long, value_name = "FORMAT", default_value = "oci")]
+    pub format: String,
+
+    /// Write the image id (config digest) to a file
+    #[arg(long, value_name = "FILE")]
+    pub iidfile: Option<PathBuf>,
+
+    /// Write a description of the result as JSON to a file
+    #[arg(long, value_name = "FILE")]
+    pub metadata_file: Option<PathBuf>,
+
+    /// How to show progress: auto, tty, plain, quiet, rawjson
+    #[arg(long, env = "RBUILD_PROGRESS", value_name = "MODE", default_value = "auto")]
+    pub progress: String,
+
+    /// Print only the image id; a failing step is still shown
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Return the exit code of the failing command instead of 1
+    #[arg(long)]
+    pub propagate_exit: bool,
+
+    /// Check the Dockerfile and build nothing
+    #[arg(long)]
+    pub check: bool,
+
+    /// What to do: build, check, outline, targets
+    #[arg(long, value_name = "METHOD", default_value = "build")]
+    pub call: String,
+
+    /// Clamp times in the image to this Unix time [env: SOURCE_DATE_EPOCH]
+    #[arg(long, value_name = "SECONDS")]
+    pub source_date_epoch: Option<String>,
+
+    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
+    #[arg(long = "insecure-registry", value_name = "HOST")]
+    pub insecure_registries: Vec<String>,
+
+    /// File with registry credentials
+    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+
+    /// Accepted for compatibility with docker build; has no effect
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub rm: Option<String>,
+
+    /// Accepted for compatibility with docker build; has no effect
+    #[arg(long, hide = true)]
+    pub force_rm: bool,
+
+    /// Accepted for compatibility with docker build; has no effect
+    #[arg(long, hide = true)]
+    pub compress: bool,
+}
+
+/// Builds.
+///
+/// # Errors
+/// Whatever stops the build, worded and with its exit code.
+pub fn run(args: &BuildArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let options = BuildOptions::from_args(args, root)?;
+    crate::pipeline::build(&options)
+}

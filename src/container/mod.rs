@@ -1,0 +1,204 @@
+//! `rbuild run`: an image's command in a container of its own.
+
+pub mod env_file;
+mod options;
+mod process;
+
+use crate::cli::run::RunArgs;
+use crate::engine;
+use crate::error::{Failure, Kind};
+use crate::ops::mounts::{Targets, etc_files, host_form};
+use crate::ops::owner;
+use crate::options::PullPolicy;
+use crate::pipeline::open_store;
+use crate::pull::{Puller, RegistrySettings};
+use crate::sources::{Origin, Resolver};
+use crate::{clock, import};
+use options::{RunOptions, Volume};
+use rbuild_sandbox::{Mount, MountFlags, MountKind, Network, Root, SandboxSpec};
+use rbuild_store::Store;
+use rbuild_store::image::{ImageConfig, ImageRecord};
+use rbuild_store::snapshot::{ActiveSnapshot, Check, Snapshot, SnapshotStore};
+use rbuild_store::tree::{LastLink, Tree};
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Runs a container; the exit code of its command.
+///
+/// # Errors
+/// Whatever keeps the command from running: 125, 126 or 127 as docker has it.
+pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let options = RunOptions::from_args(args)?;
+    let store = open_store(&crate::store_root::locate(root)?)?;
+    let puller = Puller::new(
+        RegistrySettings { insecure: args.insecure_registries.clone(), authfile: None },
+        rbuild_registry::Cancel::new(),
+        Arc::new(crate::pipeline::registry_notice),
+    );
+    let platform = crate::options::build_platform();
+    let resolver = Resolver::new(&store, &puller, options.pull);
+    let image = crate::lower::ResolveImage::image(&resolver, &args.image, &platform)?;
+    let zygote = engine::enter_sandbox()?;
+    let record = match &image.origin {
+        Origin::Stored(record) => record.as_ref().clone(),
+        Origin::Registry { reference, resolved, config } => {
+            eprintln!("pulling {}", reference.familiar());
+            puller.fetch(&store, reference, resolved, config, clock::now(), &|_, _| {})?
+        }
+        Origin::Layout { .. } => return Err(Failure::host("internal error: run found a layout")),
+    };
+    let snapshots = SnapshotStore::new(store.clone());
+    let (snapshot, _lease) = files(&store, &snapshots, &record)?;
+    let config = record.parse_config().map_err(Failure::from_host)?;
+    let mut active = snapshots.begin(snapshot.as_ref()).map_err(Failure::from_host)?;
+    let spec = sandbox(&options, &config, &snapshots, &mut active)?;
+    let result = process::run(&zygote, &spec, &options);
+    // The writable layer goes with the container: `--rm` is how rbuild runs, there is nothing to restart.
+    drop(active);
+    result
+}
+
+/// The image's snapshot, held against the garbage collector.
+fn files(
+    store: &Store,
+    snapshots: &SnapshotStore,
+    record: &ImageRecord,
+) -> Result<(Option<Snapshot>, Option<rbuild_store::lock::Lease>), Failure> {
+    let Some(id) = &record.snapshot else { return Ok((None, None)) };
+    let lease = store.locks().lease(id).map_err(Failure::from_host)?;
+    match snapshots.get(id, Check::Now).map_err(Failure::from_host)? {
+        Some(snapshot) if lease.is_some() => Ok((Some(snapshot), lease)),
+        _ => {
+            import::restore(store, record, clock::now())?;
+            let lease = store.locks().lease(id).map_err(Failure::from_host)?;
+            Ok((snapshots.get(id, Check::Now).map_err(Failure::from_host)?, lease))
+        }
+    }
+}
+
+/// What runs and what it sees.
+fn sandbox(
+    options: &RunOptions,
+    config: &ImageConfig,
+    snapshots: &SnapshotStore,
+    active: &mut ActiveSnapshot<'_>,
+) -> Result<SandboxSpec, Failure> {
+    let op = |error: crate::ops::OpError| match error {
+        crate::ops::OpError::Failure(failure) => failure,
+        other => Failure::from_host(other),
+    };
+    let tree = active.parent().map(Snapshot::tree).transpose().map_err(Failure::from_host)?.unwrap_or_default();
+    let container = &config.config;
+    let user_spec = options.user.clone().unwrap_or_else(|| container.user.clone());
+    let user = owner::user(&tree, &user_spec).map_err(op)?;
+    let cwd = options.workdir.clone().unwrap_or_else(|| container.working_dir.clone());
+    let cwd = if cwd.is_empty() { "/".to_owned() } else { crate::lower::path::clean(&cwd) };
+    let hostname = options.hostname.clone().or_else(|| options.name.clone()).unwrap_or_else(|| "rbuild".to_owned());
+
+    let mut targets = Targets::new(&tree);
+    let mut mounts = etc_files(&mut targets, &options.add_hosts, &hostname).map_err(op)?;
+    if options.read_only {
+        for path in ["/run", "/tmp"] {
+            mounts.push(Mount { target: targets.place(path, true).map_err(op)?, kind: scratch_tmpfs(0o1777) });
+        }
+    }
+    for tmpfs in &options.tmpfs {
+        mounts.push(Mount {
+            target: targets.place(&tmpfs.target, true).map_err(op)?,
+            kind: MountKind::Tmpfs { size: tmpfs.size, mode: tmpfs.mode, flags: tmpfs.flags },
+        });
+    }
+    for volume in &options.volumes {
+        mounts.push(bind(volume, &mut targets).map_err(op)?);
+    }
+    let resolved = tree.resolve(cwd.as_bytes(), LastLink::Follow).map_err(Failure::from_host)?;
+    if let Some(node) = &resolved.node
+        && !node.is_dir()
+    {
+        return Err(Failure::host(format!("the working directory `{cwd}` is not a directory in the image")));
+    }
+    if resolved.node.is_none() {
+        targets.keep_directory(&resolved.path);
+    }
+    let lower = targets.finish(snapshots, active).map_err(op)?;
+
+    let mut lowers = active.lowers();
+    lowers.extend(lower);
+    let root = Root::Overlay { lowers, upper: active.upper(), work: active.work(), volatile: true };
+    let argv = argv(options, container)?;
+    let mut spec = SandboxSpec::new(root, argv.into_iter().map(OsString::from).collect());
+    spec.read_only = options.read_only;
+    spec.mounts = mounts;
+    spec.env = environment(options, config, user.home.as_deref().and_then(Path::to_str));
+    spec.cwd = host_form(&resolved.path);
+    spec.user = user.credentials();
+    spec.hostname = hostname;
+    spec.network = if options.network_none { Network::None } else { Network::Host };
+    spec.no_new_privs = options.no_new_privs;
+    Ok(spec)
+}
+
+fn scratch_tmpfs(mode: u32) -> MountKind {
+    let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
+    MountKind::Tmpfs { size: None, mode, flags }
+}
+
+fn bind(volume: &Volume, targets: &mut Targets<'_>) -> Result<Mount, crate::ops::OpError> {
+    Ok(Mount {
+        target: targets.place(&volume.target, volume.is_dir)?,
+        kind: MountKind::Bind {
+            source: volume.source.clone(),
+            source_root: None,
+            recursive: true,
+            flags: MountFlags { read_only: volume.read_only, ..MountFlags::default() },
+        },
+    })
+}
+
+/// Entry point and command: arguments replace CMD, `--entrypoint` replaces both.
+fn argv(options: &RunOptions, container: &rbuild_store::image::ContainerConfig) -> Result<Vec<String>, Failure> {
+    let mut argv = Vec::new();
+    match &options.entrypoint {
+        Some(entrypoint) => argv.extend(Some(entrypoint.clone()).filter(|program| !program.is_empty())),
+        None => argv.extend(container.entrypoint.iter().flatten().cloned()),
+    }
+    if options.command.is_empty() {
+        if options.entrypoint.is_none() {
+            argv.extend(container.cmd.iter().flatten().cloned());
+        }
+    } else {
+        argv.extend(options.command.iter().cloned());
+    }
+    if argv.is_empty() {
+        return Err(Failure::new(Kind::Host, "the image names no command, and none was given")
+            .hint("`rbuild run IMAGE COMMAND…` runs a command"));
+    }
+    Ok(argv)
+}
+
+fn environment(options: &RunOptions, config: &ImageConfig, home: Option<&str>) -> Vec<OsString> {
+    let mut variables: Vec<(String, String)> = Vec::new();
+    let mut set = |name: &str, value: &str| match variables.iter_mut().find(|(other, _)| other == name) {
+        Some((_, old)) => value.clone_into(old),
+        None => variables.push((name.to_owned(), value.to_owned())),
+    };
+    set("PATH", crate::lower::DEFAULT_PATH);
+    if options.tty {
+        set("TERM", "xterm");
+    }
+    set("HOME", home.unwrap_or("/"));
+    for variable in &config.config.env {
+        let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+        set(name, value);
+    }
+    for (name, value) in &options.env {
+        set(name, value);
+    }
+    variables.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}"))).collect()
+}
+
+/// The policies of `--pull` that make sense for a run.
+fn pull_policy(text: &str) -> Result<PullPolicy, Failure> {
+    PullPolicy::parse(text)
+}

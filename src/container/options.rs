@@ -1,0 +1,223 @@
+//! What the flags of `rbuild run` mean.
+
+use super::{env_file, pull_policy};
+use crate::cli::run::RunArgs;
+use crate::error::Failure;
+use crate::options::{PullPolicy, add_host, choice, no_new_privs, size};
+use rbuild_sandbox::MountFlags;
+use std::path::{Path, PathBuf};
+
+/// Everything that shapes a run.
+pub struct RunOptions {
+    pub interactive: bool,
+    pub tty: bool,
+    pub env: Vec<(String, String)>,
+    pub workdir: Option<String>,
+    pub user: Option<String>,
+    pub entrypoint: Option<String>,
+    pub volumes: Vec<Volume>,
+    pub tmpfs: Vec<Tmpfs>,
+    pub read_only: bool,
+    pub hostname: Option<String>,
+    pub name: Option<String>,
+    pub network_none: bool,
+    pub add_hosts: Vec<(String, String)>,
+    pub pull: PullPolicy,
+    pub no_new_privs: bool,
+    pub command: Vec<String>,
+}
+
+/// `-v HOST:CONTAINER[:OPTIONS]`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Absolute host path.
+    pub source: PathBuf,
+    /// Absolute container path.
+    pub target: String,
+    /// `ro`.
+    pub read_only: bool,
+    /// What the source is.
+    pub is_dir: bool,
+}
+
+/// `--tmpfs CONTAINER[:OPTIONS]`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tmpfs {
+    /// Absolute container path.
+    pub target: String,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// Permissions.
+    pub mode: u32,
+    /// nosuid, nodev, noexec unless said otherwise.
+    pub flags: MountFlags,
+}
+
+impl RunOptions {
+    /// Gives the flags their meaning.
+    pub fn from_args(args: &RunArgs) -> Result<Self, Failure> {
+        let caller = |name: &str| std::env::var(name).ok();
+        let mut env = Vec::new();
+        for file in &args.env_files {
+            env.extend(env_file::read(file, caller)?);
+        }
+        for text in &args.env {
+            match text.split_once('=') {
+                Some(("", _)) => return Err(Failure::usage(format!("-e `{text}` has no variable name"))),
+                Some((name, value)) => env.push((name.to_owned(), value.to_owned())),
+                None => env.extend(caller(text).map(|value| (text.clone(), value))),
+            }
+        }
+        if let Some(workdir) = &args.workdir
+            && !workdir.starts_with('/')
+        {
+            return Err(Failure::usage(format!("-w `{workdir}` is not an absolute path")));
+        }
+        if let Some(name) = args.hostname.as_deref().or(args.name.as_deref()) {
+            check_name(name)?;
+        }
+        Ok(Self {
+            interactive: args.interactive,
+            tty: args.tty,
+            env,
+            workdir: args.workdir.clone(),
+            user: args.user.clone(),
+            entrypoint: args.entrypoint.clone(),
+            volumes: args.volumes.iter().map(|text| volume(text)).collect::<Result<_, _>>()?,
+            tmpfs: args.tmpfs.iter().map(|text| tmpfs(text)).collect::<Result<_, _>>()?,
+            read_only: args.read_only,
+            hostname: args.hostname.clone(),
+            name: args.name.clone(),
+            network_none: match args.network.as_str() {
+                "none" => true,
+                "host" => false,
+                "bridge" | "pasta" | "slirp4netns" => {
+                    return Err(Failure::usage(format!("--network {} is not supported yet", args.network))
+                        .hint("use none, or host (the caller's own network)"));
+                }
+                other => return Err(choice("--network", other, &["none", "host"])),
+            },
+            add_hosts: args.add_hosts.iter().map(|text| add_host(text)).collect::<Result<_, _>>()?,
+            pull: pull_policy(&args.pull)?,
+            no_new_privs: no_new_privs(&args.security_opts)?,
+            command: args.command.clone(),
+        })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let good = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        && name.as_bytes()[0].is_ascii_alphanumeric();
+    if good {
+        Ok(())
+    } else {
+        Err(Failure::usage(format!("`{name}` is no container or host name"))
+            .hint("letters, digits, `_`, `.` and `-`, at most 64, starting with a letter or digit"))
+    }
+}
+
+fn volume(text: &str) -> Result<Volume, Failure> {
+    let wrong = |why: String| Failure::usage(format!("-v `{text}`: {why}"));
+    let mut parts = text.split(':');
+    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
+        return Err(wrong("is not of the form HOST:CONTAINER[:ro]".to_owned()));
+    };
+    if !target.starts_with('/') || crate::lower::path::clean(target) == "/" {
+        return Err(wrong(format!("`{target}` is not an absolute path below `/`")));
+    }
+    if !(source.starts_with('/') || source.starts_with('.') || source.starts_with('~')) {
+        return Err(wrong(format!("named volumes are not supported yet; write `./{source}` for a directory here")));
+    }
+    let mut read_only = false;
+    for option in parts.next().unwrap_or_default().split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "ro" => read_only = true,
+            "rw" | "z" | "Z" => {}
+            other => return Err(choice(&format!("-v `{text}`"), other, &["ro", "rw", "z", "Z"])),
+        }
+    }
+    if parts.next().is_some() {
+        return Err(wrong("has too many colons".to_owned()));
+    }
+    let source = match source.strip_prefix("~/") {
+        Some(rest) => std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(rest),
+        None => PathBuf::from(source),
+    };
+    let source = Path::new(&source)
+        .canonicalize()
+        .map_err(|error| wrong(format!("the host path cannot be opened: {error}")))?;
+    Ok(Volume {
+        is_dir: source.is_dir(),
+        source,
+        target: crate::lower::path::clean(target),
+        read_only,
+    })
+}
+
+fn tmpfs(text: &str) -> Result<Tmpfs, Failure> {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    if !target.starts_with('/') || crate::lower::path::clean(target) == "/" {
+        return Err(Failure::usage(format!("--tmpfs `{text}`: `{target}` is not an absolute path below `/`")));
+    }
+    let mut flags = MountFlags { nosuid: true, nodev: true, noexec: true, read_only: false };
+    let (mut bytes, mut mode) = (None, 0o1777);
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some(("size", value)) => bytes = Some(size("--tmpfs size", value)?),
+            Some(("mode", value)) => {
+                mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| {
+                    Failure::usage(format!("--tmpfs `{text}`: `{value}` is not an octal mode"))
+                })?;
+            }
+            None if option == "ro" => flags.read_only = true,
+            None if option == "rw" => flags.read_only = false,
+            None if option == "exec" => flags.noexec = false,
+            None if option == "noexec" => flags.noexec = true,
+            None if option == "suid" => flags.nosuid = false,
+            None if option == "nosuid" => flags.nosuid = true,
+            None if option == "dev" => flags.nodev = false,
+            None if option == "nodev" => flags.nodev = true,
+            _ => {
+                return Err(choice(
+                    &format!("--tmpfs `{text}`"),
+                    option,
+                    &["size=", "mode=", "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev"],
+                ));
+            }
+        }
+    }
+    Ok(Tmpfs { target: crate::lower::path::clean(target), size: bytes, mode, flags })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes() {
+        let ours = volume("/tmp:/data:ro").unwrap();
+        assert_eq!((ours.target.as_str(), ours.read_only, ours.is_dir), ("/data", true, true));
+        for (wrong, why) in [
+            ("/tmp", "HOST:CONTAINER"),
+            ("/tmp:data", "absolute"),
+            ("/tmp:/", "absolute"),
+            ("name:/data", "named volumes"),
+            ("/nowhere-at-all:/data", "cannot be opened"),
+            ("/tmp:/data:rq", "did you mean"),
+            ("/tmp:/a:ro:x", "too many colons"),
+        ] {
+            let text = volume(wrong).unwrap_err().text();
+            assert!(text.contains(why), "{wrong}: {text}");
+        }
+    }
+
+    #[test]
+    fn tmpfs_options() {
+        let ours = tmpfs("/t:size=1m,mode=700,exec").unwrap();
+        assert_eq!((ours.size, ours.mode, ours.flags.noexec, ours.flags.nosuid), (Some(1 << 20), 0o700, false, true));
+        assert!(tmpfs("t").is_err());
+        assert!(tmpfs("/t:sise=1").is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! Hashing the files of a context that the memo does not know.
+
+use super::{BuildContext, file_stat, lock};
+use beneath::fstat;
+use rayon::prelude::*;
+use rbuild_store::digest::FileHash;
+use rbuild_store::memo::{FileStat, file_system_now};
+use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+
+/// A file that is to be read.
+struct Task<'a> {
+    path: &'a [u8],
+    hash: &'a mut Option<FileHash>,
+    size: &'a mut u64,
+}
+
+/// How much may be read on the calling thread in the warm phase.
+const CHEAP_BYTES: u64 = 1 << 20;
+const CHEAP_FILES: usize = 64;
+
+impl BuildContext {
+    /// Fills in the missing hashes. With `cheap`, gives up (`false`) when much would have to be read, or something
+    /// cannot be read yet.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn hash_missing(&self, nodes: &mut [Node], cheap: bool) -> Result<bool, TreeError> {
+        let mut tasks: Vec<Task<'_>> = nodes
+            .iter_mut()
+            .filter_map(|node| match &mut node.kind {
+                NodeKind::File { size, hash, .. } if hash.is_none() => Some(Task { path: &node.path, hash, size }),
+                _ => None,
+            })
+            .collect();
+        if tasks.is_empty() {
+            return Ok(true);
+        }
+        let bytes: u64 = tasks.iter().map(|task| *task.size).sum();
+        if cheap && (tasks.len() > CHEAP_FILES || bytes > CHEAP_BYTES) {
+            return Ok(false);
+        }
+        let now = file_system_now();
+        let learned: Result<Vec<(Vec<u8>, FileStat, FileHash)>, TreeError> =
+            if cheap || (tasks.len() < 16 && bytes < CHEAP_BYTES) {
+                tasks.iter_mut().map(|task| self.hash_one(task)).collect()
+            } else {
+                tasks.par_iter_mut().map(|task| self.hash_one(task)).collect()
+            };
+        let learned = match learned {
+            // Inside the user namespace more can be read; if not, the error comes then.
+            Err(_) if cheap => return Ok(false),
+            other => other?,
+        };
+        if let Some(memo) = lock(&self.memo).as_mut() {
+            for (path, stat, hash) in learned {
+                memo.record(&path, &stat, *hash.as_bytes(), now);
+            }
+        }
+        Ok(true)
+    }
+
+    fn hash_one(&self, task: &mut Task<'_>) -> Result<(Vec<u8>, FileStat, FileHash), TreeError> {
+        let at = |error: std::io::Error| {
+            let errno = error.raw_os_error().map_or(beneath::Errno::IO, beneath::Errno::from_raw_os_error);
+            TreeError::from(beneath::Error::new("read", task.path, errno))
+        };
+        let mut file = self.open(task.path)?;
+        let before = file_stat(&fstat(&file).map_err(|error| error.at(task.path))?);
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 64 * 1024];
+        let mut size = 0;
+        loop {
+            let read = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(at(error)),
+            };
+            hasher.update(&buffer[..read]);
+            size += read as u64;
+        }
+        let hash = FileHash::from_bytes(hasher.finalize().into());
+        *task.hash = Some(hash);
+        *task.size = size;
+        Ok((task.path.to_vec(), before, hash))
+    }
+}

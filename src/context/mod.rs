@@ -1,0 +1,213 @@
+//! A local build context: a directory seen through its ignore file, as a [`Tree`].
+//!
+//! Owners are 0:0 whatever the host says, so that a checkout by anybody gives the same keys. Content hashes come from
+//! the stat memo where the file is unchanged; [`BuildContext::hash_missing`] reads the others.
+
+mod hash;
+pub mod stdin;
+mod unpack;
+
+use beneath::{Dir, Kind, LastLink, Root, Stat};
+use dockerfile_parser::ignore::IgnoreFile;
+use rbuild_store::Store;
+use rbuild_store::digest::FileHash;
+use rbuild_store::manifest::{Metadata, Timestamp, join};
+use rbuild_store::memo::{FileStat, Memo};
+use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// A context directory.
+pub struct BuildContext {
+    path: PathBuf,
+    root: Root,
+    ignore: Option<Ignore>,
+    memo: Mutex<Option<Memo>>,
+    /// First name of each inode that has several.
+    inodes: Mutex<HashMap<(u64, u64), Vec<u8>>>,
+}
+
+/// The ignore file in force.
+pub struct Ignore {
+    /// Its patterns.
+    pub patterns: IgnoreFile,
+    /// What the user calls it.
+    pub name: String,
+}
+
+impl fmt::Debug for BuildContext {
+    // Two contexts of the same directory are the same context: vertices are merged by this text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildContext({:?})", self.path)
+    }
+}
+
+impl BuildContext {
+    /// Opens a context directory.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(path: &Path, ignore: Option<Ignore>) -> Result<Self, beneath::Error> {
+        Ok(Self {
+            path: path.to_owned(),
+            root: Root::open(path)?,
+            ignore,
+            memo: Mutex::new(None),
+            inodes: Mutex::default(),
+        })
+    }
+
+    /// Loads the stat memo; without it every file is read.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn load_memo(&self, store: &Store) -> Result<(), rbuild_store::StoreError> {
+        let memo = Memo::load(store, &self.path)?;
+        *lock(&self.memo) = Some(memo);
+        Ok(())
+    }
+
+    /// Saves what was learned.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn save_memo(&self, store: &Store) -> Result<(), rbuild_store::StoreError> {
+        match lock(&self.memo).take() {
+            Some(memo) => memo.save(store).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The pattern that hides `path`, and the ignore file's name.
+    #[must_use]
+    pub fn hidden_by(&self, path: &[u8]) -> Option<(String, &str)> {
+        let ignore = self.ignore.as_ref()?;
+        let decision = ignore.patterns.decide(path);
+        let pattern = ignore.patterns.patterns().get(decision.pattern?)?;
+        decision.excluded.then(|| (pattern.text.clone(), ignore.name.as_str()))
+    }
+
+    fn excluded(&self, path: &[u8]) -> bool {
+        self.ignore.as_ref().is_some_and(|ignore| ignore.patterns.decide(path).excluded)
+    }
+
+    fn may_reinclude_below(&self, path: &[u8]) -> bool {
+        self.ignore
+            .as_ref()
+            .is_some_and(|ignore| ignore.patterns.may_reinclude_below(path))
+    }
+
+    /// Whether something below an excluded directory is included after all.
+    fn has_included_below(&self, path: &[u8]) -> bool {
+        self.may_reinclude_below(path) && self.list(path).is_ok_and(|nodes| !nodes.is_empty())
+    }
+
+    fn visible(&self, path: &[u8], is_dir: bool) -> bool {
+        path.is_empty() || !self.excluded(path) || (is_dir && self.has_included_below(path))
+    }
+
+    fn node(&self, dir: &Dir, path: Vec<u8>, name: &[u8], stat: &Stat) -> Result<Option<Node>, beneath::Error> {
+        let mode = if stat.kind == Kind::Symlink { 0o777 } else { stat.mode };
+        let mut meta = Metadata::new(mode, 0, 0);
+        meta.mtime = stat.mtime;
+        let kind = match stat.kind {
+            Kind::File => {
+                let first_name = if stat.nlink > 1 { self.first_name(&path, stat) } else { None };
+                let file_stat = file_stat(stat);
+                let hash = lock(&self.memo)
+                    .as_mut()
+                    .and_then(|memo| memo.lookup(&path, &file_stat))
+                    .map(FileHash::from_bytes);
+                NodeKind::File { size: stat.size, hash, first_name }
+            }
+            Kind::Dir => NodeKind::Dir,
+            Kind::Symlink => NodeKind::Symlink(dir.readlink(name).map_err(|error| error.at(&path))?),
+            Kind::Fifo => NodeKind::Fifo,
+            Kind::CharDevice => NodeKind::CharDevice(stat.rdev),
+            Kind::BlockDevice => NodeKind::BlockDevice(stat.rdev),
+            // A socket is somebody's open end: there is nothing to copy.
+            Kind::Socket => return Ok(None),
+        };
+        Ok(Some(Node { path, kind, meta }))
+    }
+
+    fn first_name(&self, path: &[u8], stat: &Stat) -> Option<Vec<u8>> {
+        let mut inodes = lock(&self.inodes);
+        let first = inodes.entry((stat.dev, stat.ino)).or_insert_with(|| path.to_vec());
+        (first.as_slice() != path).then(|| first.clone())
+    }
+}
+
+impl Tree for BuildContext {
+    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, TreeError> {
+        if path.is_empty() {
+            // The mode of the context directory itself is an accident of the checkout.
+            let mut meta = Metadata::new(0o755, 0, 0);
+            meta.mtime = Timestamp::default();
+            return Ok(Some(Node { path: Vec::new(), kind: NodeKind::Dir, meta }));
+        }
+        let found = self.root.parent(path).and_then(|(dir, name)| Ok((dir.lstat(name)?, dir, name)));
+        let (stat, dir, name) = match found {
+            Ok(found) => found,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if !self.visible(path, stat.kind == Kind::Dir) {
+            return Ok(None);
+        }
+        Ok(self.node(&dir, path.to_vec(), name, &stat)?)
+    }
+
+    fn list(&self, path: &[u8]) -> Result<Vec<Node>, TreeError> {
+        let dir = match self.root.open_dir(path) {
+            Ok(dir) => dir,
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut entries = dir.read_dir()?;
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let mut nodes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let child = join(path, &entry.name);
+            // An excluded file needs no stat, an excluded directory no permission to be read.
+            if self.excluded(&child) && !(entry.kind.is_none_or(|kind| kind == Kind::Dir) && self.has_included_below(&child))
+            {
+                continue;
+            }
+            let stat = match dir.lstat(&entry.name) {
+                Ok(stat) => stat,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.at(&child).into()),
+            };
+            if let Some(node) = self.node(&dir, child, &entry.name, &stat)? {
+                nodes.push(node);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn open(&self, path: &[u8]) -> Result<File, TreeError> {
+        // Links on the way were resolved when the path was selected; one that appeared since is refused.
+        let _ = LastLink::Follow;
+        Ok(self.root.open_file(path)?)
+    }
+}
+
+fn file_stat(stat: &Stat) -> FileStat {
+    let nanos = |time: beneath::Timestamp| time.secs.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos));
+    FileStat { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: nanos(stat.mtime), ctime: nanos(stat.ctime) }
+}
+
+/// A poisoned lock means that a thread panicked; the data under these locks is only a cache.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

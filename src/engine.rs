@@ -1,0 +1,193 @@
+//! What all steps of a build share: the store, the sandbox, secrets, logs. Made once per build.
+
+use crate::error::{Failure, Kind};
+use crate::ops::OpError;
+use crate::options::secret::{self, SecretSource};
+use crate::pull::Puller;
+use rbuild_sandbox::probe::{self, Tier};
+use rbuild_sandbox::{IdMapping, Zygote, enter};
+use rbuild_store::Store;
+use rbuild_store::buildlog::BuildLog;
+use rbuild_store::snapshot::{CommitOptions, HashTar, SnapshotStore};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Shared by the ops of one build.
+pub struct Engine {
+    /// The store.
+    pub store: Store,
+    /// Its snapshots.
+    pub snapshots: Arc<SnapshotStore>,
+    /// Fetches images.
+    pub puller: Puller,
+    /// `--secret`.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+    /// Seconds since 1970, taken once.
+    pub now: u64,
+    /// What earlier builds made of the step with a title; files are linked from there.
+    pub previous: PreviousOutput,
+    sandbox: OnceLock<Zygote>,
+    log: Mutex<Option<BuildLog>>,
+    next_log: AtomicUsize,
+    logs: Mutex<BTreeMap<String, String>>,
+}
+
+/// Finds the snapshot that a step with this title made last time.
+pub type PreviousOutput = Box<dyn Fn(&str) -> Option<crate::ops::StepOutput> + Send + Sync>;
+
+impl Engine {
+    /// An engine that has not entered the user namespace yet.
+    #[must_use]
+    pub fn new(
+        snapshots: Arc<SnapshotStore>,
+        puller: Puller,
+        secrets: BTreeMap<String, SecretSource>,
+        epoch: Option<i64>,
+        now: u64,
+        previous: PreviousOutput,
+    ) -> Self {
+        Self {
+            store: snapshots.store().clone(),
+            snapshots,
+            puller,
+            secrets,
+            epoch,
+            now,
+            previous,
+            sandbox: OnceLock::new(),
+            log: Mutex::new(None),
+            next_log: AtomicUsize::new(0),
+            logs: Mutex::default(),
+        }
+    }
+
+    /// Enters the user namespace and starts the zygote: once, while the process has one thread.
+    ///
+    /// # Errors
+    /// What the host does not allow, and the line that mends it.
+    pub fn prepare(&self) -> Result<(), Failure> {
+        if self.sandbox.get().is_some() {
+            return Ok(());
+        }
+        let zygote = enter_sandbox()?;
+        // Set once: `prepare` is called by one thread.
+        let _ = self.sandbox.set(zygote);
+        Ok(())
+    }
+
+    /// Whether the user namespace was entered: ids of files are real.
+    #[must_use]
+    pub fn is_entered(&self) -> bool {
+        self.sandbox.get().is_some()
+    }
+
+    /// The zygote.
+    ///
+    /// # Errors
+    /// [`Engine::prepare`] was not called: a bug.
+    pub fn zygote(&self) -> Result<&Zygote, OpError> {
+        self.sandbox
+            .get()
+            .ok_or_else(|| OpError::Failure(Failure::host("internal error: a step ran before the sandbox was entered")))
+    }
+
+    /// The value of a secret; `None` when it was not given.
+    ///
+    /// # Errors
+    /// It cannot be read or is too large.
+    pub fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, OpError> {
+        let wrong = |why: String| OpError::Secret { id: id.to_owned(), why };
+        let Some(source) = self.secrets.get(id) else { return Ok(None) };
+        let bytes = match source {
+            SecretSource::Env(name) => match std::env::var_os(name) {
+                Some(value) => value.into_encoded_bytes(),
+                None => return Err(wrong(format!("the environment has no variable {name}"))),
+            },
+            SecretSource::File(path) => std::fs::read(path)
+                .map_err(|error| wrong(format!("reading `{}`: {error}", path.display())))?,
+        };
+        if bytes.len() > secret::MAX_BYTES {
+            return Err(wrong(format!("{} bytes are more than the {} allowed", bytes.len(), secret::MAX_BYTES)));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// How snapshots are committed: with the identity of their tar, since their files are read anyway.
+    #[must_use]
+    pub fn commit_options(&self) -> CommitOptions {
+        CommitOptions {
+            now: i64::try_from(self.now).unwrap_or(i64::MAX),
+            tar: HashTar::Now { epoch: self.epoch },
+        }
+    }
+
+    /// A new log file for a step.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn step_log(&self, title: &str) -> Result<(File, Option<PathBuf>), OpError> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.is_none() {
+            *log = Some(self.store.builds().start()?);
+        }
+        let Some(build) = log.as_ref() else {
+            return Err(OpError::Failure(Failure::host("internal error: no build log")));
+        };
+        let (name, file) = build.step_log(self.next_log.fetch_add(1, Ordering::Relaxed))?;
+        let path = build.log_path(&name);
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).insert(title.to_owned(), name);
+        Ok((file, path))
+    }
+
+    /// The build's log and the names of the steps' logs by title, to be finished by the caller.
+    pub fn take_log(&self) -> (Option<BuildLog>, BTreeMap<String, String>) {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let logs = std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
+        (log, logs)
+    }
+}
+
+/// Enters the user namespace, then starts the zygote.
+///
+/// # Errors
+/// What the host does not allow, and the line that mends it.
+pub fn enter_sandbox() -> Result<Zygote, Failure> {
+    enter_namespace()?;
+    Zygote::start().map_err(Failure::from_host)
+}
+
+/// Enters the user namespace in which the store's ids are real.
+///
+/// # Errors
+/// What the host does not allow, and the line that mends it.
+pub fn enter_namespace() -> Result<(), Failure> {
+    let mapping = IdMapping::for_host().map_err(|error| {
+        Failure::from_error(Kind::Host, &error)
+            .context("this host does not let rbuild build yet")
+            .hint(error.fix())
+            .hint("`rbuild doctor` says what this host allows")
+    })?;
+    match probe::tier() {
+        Tier::Root | Tier::A => {}
+        other => {
+            return Err(Failure::host(format!("builds are not supported on a host of tier {other:?} yet"))
+                .hint("`rbuild doctor` says what is missing and how to mend it"));
+        }
+    }
+    enter(&mapping).map_err(|error| {
+        let fix = error.fix();
+        let failure =
+            Failure::from_error(Kind::Host, &error).context("this host does not let rbuild make a user namespace");
+        match fix {
+            Some(fix) => failure.hint(fix),
+            None => failure,
+        }
+        .hint("`rbuild doctor` says what this host allows")
+    })?;
+    Ok(())
+}

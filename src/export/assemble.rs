@@ -1,0 +1,96 @@
+//! From a solved target to an image: config, history and layers (FEATURES 1.10).
+
+use crate::clock;
+use crate::error::Failure;
+use crate::lower::{COMMENT, StageState};
+use crate::ops::StepOutput;
+use rbuild_solver::VertexId;
+use rbuild_store::image::{History, ImageConfig, ImageLayer, ImageRecord, LayerSource};
+use rbuild_store::snapshot::{Snapshot, SnapshotStore};
+use std::collections::BTreeMap;
+
+/// What shapes an image besides its stage.
+pub struct Assembly<'a> {
+    /// The snapshots of the store.
+    pub snapshots: &'a SnapshotStore,
+    /// Outputs of all vertices.
+    pub outputs: &'a BTreeMap<VertexId, StepOutput>,
+    /// The base image's record, if there is one.
+    pub base: Option<&'a ImageRecord>,
+    /// `--label`.
+    pub labels: &'a [(String, String)],
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+impl Assembly<'_> {
+    /// The image of a stage. Makes the tar identities of layers that have none yet.
+    ///
+    /// # Errors
+    /// A layer cannot be read, or the store is not what it was.
+    pub fn image(&self, stage: &StageState) -> Result<ImageRecord, Failure> {
+        let mut config = stage.config.clone();
+        let mut layers: Vec<ImageLayer> = self.base.map(|base| base.layers.clone()).unwrap_or_default();
+        let built = self.built_layers(stage)?;
+        for (snapshot, _) in &built {
+            let packed = self.snapshots.diff_id(snapshot, self.epoch).map_err(Failure::from_host)?;
+            layers.push(ImageLayer {
+                diff_id: packed.diff_id,
+                source: LayerSource::Snapshot { id: *snapshot.id(), size: packed.size, epoch: self.epoch },
+            });
+        }
+        self.date(&mut config, stage);
+        for (key, value) in self.labels {
+            config.config.labels.insert(key.clone(), value.clone());
+        }
+        config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
+        let bytes = config.to_bytes().map_err(Failure::from_host)?;
+        let snapshot = self.outputs.get(&stage.vertex).and_then(StepOutput::snapshot).map(|snapshot| *snapshot.id());
+        ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)
+    }
+
+    /// The snapshots of the layers that the base does not have, lowest first.
+    fn built_layers(&self, stage: &StageState) -> Result<Vec<(Snapshot, VertexId)>, Failure> {
+        let vertices: Vec<VertexId> = stage.history.iter().filter_map(|item| item.layer).collect();
+        let mut layers = Vec::with_capacity(vertices.len());
+        // From the top down: a snapshot that was adopted or came from the cache has its own parents, equal in content
+        // to those that were made in this build, and the image must be made of one chain.
+        let mut at = self.outputs.get(&stage.vertex).and_then(StepOutput::snapshot).cloned();
+        for vertex in vertices.iter().rev() {
+            let Some(snapshot) = at else {
+                return Err(Failure::host("internal error: the image has fewer layers than steps"));
+            };
+            at = snapshot.parent().cloned();
+            layers.push((snapshot, *vertex));
+        }
+        layers.reverse();
+        Ok(layers)
+    }
+
+    /// Dates: a layer's entry has the time at which the layer was made, other entries that of the one before. So an
+    /// image that comes from the cache as a whole is the same image.
+    fn date(&self, config: &mut ImageConfig, stage: &StageState) {
+        let base = config.created.as_deref().and_then(clock::parse_rfc3339);
+        let first_layer = stage.history.iter().find_map(|item| self.made(item.layer?));
+        let mut last = base.or(first_layer).unwrap_or(0);
+        for item in &stage.history {
+            if let Some(made) = item.layer.and_then(|vertex| self.made(vertex)) {
+                last = last.max(made);
+            }
+            config.history.push(History {
+                created: Some(clock::rfc3339(self.epoch.unwrap_or(last))),
+                created_by: Some(item.created_by.clone()),
+                comment: Some(COMMENT.to_owned()),
+                empty_layer: item.layer.is_none(),
+                ..History::default()
+            });
+        }
+        config.created = Some(clock::rfc3339(self.epoch.unwrap_or(last)));
+    }
+
+    fn made(&self, vertex: VertexId) -> Option<i64> {
+        self.outputs.get(&vertex).map(|output| i64::try_from(output.created()).unwrap_or(i64::MAX))
+    }
+}

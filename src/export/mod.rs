@@ -1,0 +1,9 @@
+//! Where results go: the image itself, archives, directories (FEATURES 2.2).
+
+mod assemble;
+mod archive;
+mod local;
+
+pub use archive::{docker_archive, oci, options, with_export};
+pub use assemble::Assembly;
+pub use local::{local, tar};

@@ -1,0 +1,98 @@
+//! Images into the store: layers unpacked to one snapshot, and the record that names them.
+
+use crate::error::{Failure, Kind};
+use rbuild_store::Store;
+use rbuild_store::image::source::{self, ImageSource};
+use rbuild_store::image::{Descriptor, ImageError, ImageLayer, ImageRecord, LayerSource};
+use rbuild_store::layer::Limits;
+use rbuild_store::snapshot::{Check, ImportLayer, ImportOptions, SnapshotStore};
+
+/// Unpacks the layers, whose blobs are in the store, and records the image. Must run inside the user namespace, with
+/// the blobs pinned.
+///
+/// # Errors
+/// A layer is truncated, hostile, or not what the config says.
+pub fn import(
+    store: &Store,
+    config: &[u8],
+    manifest: Option<Descriptor>,
+    layers: Vec<ImageLayer>,
+    now: u64,
+) -> Result<ImageRecord, Failure> {
+    let snapshots = SnapshotStore::new(store.clone());
+    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
+    let mut lease = None;
+    let snapshot = if diff_ids.is_empty() {
+        None
+    } else if let Some(found) = snapshots.imported(&diff_ids, Check::Now).map_err(Failure::from_host)? {
+        lease = store.locks().lease(found.id()).map_err(Failure::from_host)?;
+        Some(*found.id())
+    } else {
+        let committed = unpack(store, &snapshots, &layers, now)?;
+        let id = *committed.snapshot.id();
+        lease = Some(committed.lease);
+        Some(id)
+    };
+    let record = ImageRecord::new(config, manifest, snapshot, layers, now).map_err(Failure::from_host)?;
+    store.images().put(&record).map_err(Failure::from_host)?;
+    drop(lease);
+    Ok(record)
+}
+
+fn unpack(
+    store: &Store,
+    snapshots: &SnapshotStore,
+    layers: &[ImageLayer],
+    now: u64,
+) -> Result<rbuild_store::snapshot::Committed, Failure> {
+    let blobs = store.blobs();
+    let count = layers.len();
+    let mut inputs = Vec::with_capacity(count);
+    for (at, layer) in layers.iter().enumerate() {
+        let LayerSource::Blob(descriptor) = &layer.source else {
+            return Err(Failure::host("internal error: a layer to import has no blob"));
+        };
+        let file = blobs.open(&descriptor.digest).map_err(Failure::from_host)?;
+        inputs.push(ImportLayer {
+            reader: Box::new(file),
+            diff_id: layer.diff_id,
+            name: format!("layer {} of {count} ({})", at + 1, descriptor.digest),
+        });
+    }
+    let options =
+        ImportOptions { now: i64::try_from(now).unwrap_or(i64::MAX), limits: Limits::default() };
+    snapshots.import_layers(inputs, &options).map_err(Failure::from_host)
+}
+
+/// Brings one image of an OCI layout or archive into the store. Must run inside the user namespace.
+///
+/// # Errors
+/// A blob is missing or wrong, a layer cannot be unpacked.
+pub fn from_source(
+    store: &Store,
+    from: &dyn ImageSource,
+    entry: usize,
+    now: u64,
+) -> Result<ImageRecord, Failure> {
+    let at = |error: ImageError| {
+        Failure::from_error(Kind::Host, &error).context(format!("loading `{}`", from.path().display()))
+    };
+    let image = from.image(entry).map_err(at)?;
+    let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
+    let ingested = source::ingest(store, from, &image, &pin).map_err(at)?;
+    import(store, &image.config, ingested.manifest, ingested.layers, now)
+        .map_err(|failure| failure.context(format!("loading `{}`", from.path().display())))
+}
+
+/// Makes an image's snapshot again from its blobs.
+///
+/// # Errors
+/// It was built here, so there are no blobs to make it from.
+pub fn restore(store: &Store, record: &ImageRecord, now: u64) -> Result<ImageRecord, Failure> {
+    if !record.layers.iter().all(|layer| matches!(layer.source, LayerSource::Blob(_))) {
+        return Err(Failure::host(format!("the files of image {} are gone from the store", record.id))
+            .hint("build it again"));
+    }
+    let _pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
+    import(store, record.config.as_bytes(), record.manifest.clone(), record.layers.clone(), now)
+}

@@ -1,0 +1,65 @@
+//! What the lowering reports: something wrong at one place of the Dockerfile, as data. Drawing is [`crate::report`]'s.
+
+use dockerfile_parser::Span;
+
+/// One finding.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// False: a warning.
+    pub is_error: bool,
+    /// One line, lower case.
+    pub message: String,
+    /// The guilty words.
+    pub span: Span,
+    /// What stands beside the carets.
+    pub label: Option<String>,
+    /// Other places that help.
+    pub secondary: Vec<(Span, String)>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    /// An error.
+    pub fn error(message: impl Into<String>, span: Span) -> Self {
+        Self { is_error: true, message: message.into(), span, label: None, secondary: Vec::new(), help: None }
+    }
+
+    /// A warning.
+    pub fn warning(message: impl Into<String>, span: Span) -> Self {
+        Self { is_error: false, ..Self::error(message, span) }
+    }
+
+    /// Sets the words beside the carets.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn secondary(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.secondary.push((span, label.into()));
+        self
+    }
+
+    /// Sets what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Sets "did you mean" when a candidate is near.
+    #[must_use]
+    pub fn suggest<'a>(self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        match dockerfile_parser::suggest::nearest(word, candidates) {
+            Some(near) => {
+                let help = format!("did you mean `{near}`?");
+                self.help(help)
+            }
+            None => self,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Dockerfile to graph: expands words, folds metadata into the image config, and makes a vertex of everything that
+//! touches files. No file is read and nothing runs here; base images are asked for through [`ResolveImage`].
+
+mod copy;
+mod finding;
+mod history;
+mod metadata;
+mod mounts;
+pub mod path;
+mod run;
+mod scope;
+pub mod signal;
+mod stage;
+
+pub use finding::Finding;
+pub use history::{COMMENT, HistoryItem};
+pub use scope::{BuildArgs, PREDEFINED};
+pub use stage::{DEFAULT_PATH, StageState};
+
+use crate::context::BuildContext;
+use crate::error::Failure;
+use crate::options::named_context::NamedContext;
+use crate::ops::spec::{ExecNetwork, Step};
+use crate::sources::BaseImage;
+use dockerfile_parser::{Dockerfile, Platform, Span, Word};
+use rbuild_solver::{Graph, VertexId};
+use scope::GlobalScope;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Finds base images: by name, or in an OCI layout.
+pub trait ResolveImage {
+    /// The image of a reference for a platform.
+    ///
+    /// # Errors
+    /// It is nowhere, or cannot be asked for.
+    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure>;
+
+    /// The image of a named context that is not a directory.
+    ///
+    /// # Errors
+    /// As [`ResolveImage::image`].
+    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Failure>;
+}
+
+/// What shapes a lowering besides the Dockerfile.
+pub struct LowerInput<'a> {
+    /// The file.
+    pub dockerfile: &'a Dockerfile,
+    /// The build context.
+    pub context: Arc<BuildContext>,
+    /// Named contexts, by lower-case name; directories are opened already.
+    pub named: BTreeMap<String, NamedSource>,
+    /// `--build-arg`.
+    pub build_args: BuildArgs,
+    /// `--target`.
+    pub target: Option<&'a str>,
+    /// The machine's platform.
+    pub build_platform: Platform,
+    /// `--platform`.
+    pub platform: Platform,
+    /// Finds base images.
+    pub images: &'a dyn ResolveImage,
+    /// `--network`.
+    pub network: ExecNetwork,
+    /// `--allow network.host`.
+    pub allow_network_host: bool,
+    /// `--add-host`.
+    pub add_hosts: Vec<(String, String)>,
+    /// `--security-opt no-new-privileges`.
+    pub no_new_privs: bool,
+    /// `--shm-size`.
+    pub shm_size: Option<u64>,
+    /// `--no-cache` for a stage of this name and index.
+    pub no_cache: &'a dyn Fn(Option<&str>, usize) -> bool,
+    /// `SOURCE_DATE_EPOCH`, else 0.
+    pub default_mtime: i64,
+}
+
+/// A named context.
+#[derive(Debug, Clone)]
+pub enum NamedSource {
+    /// A directory.
+    Directory(Arc<BuildContext>),
+    /// Anything else.
+    Other(NamedContext),
+}
+
+/// What a Dockerfile became.
+pub struct Lowered<O> {
+    /// The vertices.
+    pub graph: Graph<O>,
+    /// The target stage: its last vertex, config and history.
+    pub target: Rc<StageState>,
+    /// What the user should know, no errors among it.
+    pub warnings: Vec<Finding>,
+    /// `--build-arg`s that nothing asked for.
+    pub unconsumed: Vec<String>,
+}
+
+/// Why a lowering failed.
+#[derive(Debug)]
+pub struct LowerFailure {
+    /// All that is wrong; at least one error.
+    pub findings: Vec<Finding>,
+}
+
+/// Lowers the target stage and what it needs. `wrap` makes the graph's op of a step.
+///
+/// # Errors
+/// All that is wrong with the stages that are needed.
+pub fn lower<O>(
+    input: &LowerInput<'_>,
+    wrap: &dyn Fn(Step) -> O,
+) -> Result<Lowered<O>, LowerFailure>
+where
+    O: rbuild_solver::Op,
+{
+    let mut lowering = Lowering {
+        input,
+        graph: Graph::new(),
+        wrap,
+        done: BTreeMap::new(),
+        visiting: Vec::new(),
+        global: GlobalScope::default(),
+        findings: Vec::new(),
+        titles: BTreeMap::new(),
+    };
+    let result = lowering.target();
+    if lowering.findings.iter().any(|finding| finding.is_error) {
+        return Err(LowerFailure { findings: lowering.findings });
+    }
+    match result {
+        Ok(target) => Ok(Lowered {
+            graph: lowering.graph,
+            target,
+            warnings: lowering.findings,
+            unconsumed: input.build_args.unconsumed().into_iter().map(str::to_owned).collect(),
+        }),
+        Err(Reported) => Err(LowerFailure { findings: lowering.findings }),
+    }
+}
+
+/// The error is among the findings already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reported;
+
+/// Where something is copied or mounted from.
+pub(crate) enum From {
+    /// A vertex.
+    Vertex(VertexId),
+    /// A directory context.
+    Context(Arc<BuildContext>),
+}
+
+pub(crate) struct Lowering<'a, O> {
+    input: &'a LowerInput<'a>,
+    graph: Graph<O>,
+    wrap: &'a dyn Fn(Step) -> O,
+    done: BTreeMap<usize, Option<Rc<StageState>>>,
+    visiting: Vec<usize>,
+    global: GlobalScope,
+    findings: Vec<Finding>,
+    titles: BTreeMap<String, usize>,
+}
+
+/// The part of [`Lowering`] that stages use; hides what the graph's op is.
+pub(crate) trait Stages {
+    fn input(&self) -> &LowerInput<'_>;
+    fn global(&self) -> &GlobalScope;
+    fn report(&mut self, finding: Finding);
+    fn add(&mut self, step: Step, inputs: &[VertexId]) -> VertexId;
+    /// The stage, lowered; `Err` when its errors are reported.
+    fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported>;
+    /// What `--from=NAME` in stage `current` means.
+    fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding>;
+}
+
+impl<O: rbuild_solver::Op> Lowering<'_, O> {
+    fn target(&mut self) -> Result<Rc<StageState>, Reported> {
+        let file = self.input.dockerfile;
+        let stage_names = || file.stages.iter().filter_map(|stage| stage.name());
+        let index = match self.input.target {
+            None => file.stages.len().checked_sub(1),
+            Some(name) => find_stage(file, name, file.stages.len()),
+        };
+        self.declare_globals();
+        let Some(index) = index else {
+            let name = self.input.target.unwrap_or_default();
+            let finding = Finding::error(format!("there is no stage `{name}` to build (--target)"), Span::default())
+                .suggest(name, stage_names());
+            self.findings.push(finding);
+            return Err(Reported);
+        };
+        self.stage(index)
+    }
+
+    fn declare_globals(&mut self) {
+        let input = self.input;
+        let target = input.target.unwrap_or("default");
+        self.global =
+            GlobalScope::new(scope::platform_args(&input.build_platform, &input.platform, target));
+        for global in &input.dockerfile.global_args {
+            for declaration in &global.arg.declarations {
+                let name = declaration.name.text.clone();
+                let default = match &declaration.default {
+                    None => None,
+                    Some(word) => match word.expand(&self.global) {
+                        Ok(expanded) => Some(expanded.value),
+                        Err(error) => {
+                            self.findings.push(Finding::error(error.to_string(), error.span));
+                            continue;
+                        }
+                    },
+                };
+                self.global.declare(&name, default, &input.build_args);
+            }
+        }
+    }
+
+    fn stage_of_context(&mut self, name: &str) -> Option<usize> {
+        find_stage(self.input.dockerfile, name, self.input.dockerfile.stages.len())
+    }
+
+    fn scratch_from(&mut self, context: Arc<BuildContext>, span: Span) -> VertexId {
+        stage::context_as_base(self, context, span)
+    }
+}
+
+impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
+    fn input(&self) -> &LowerInput<'_> {
+        self.input
+    }
+
+    fn global(&self) -> &GlobalScope {
+        &self.global
+    }
+
+    fn report(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    fn add(&mut self, mut step: Step, inputs: &[VertexId]) -> VertexId {
+        // Titles name steps in earlier builds too, so they must be unique.
+        let seen = self.titles.entry(step.title.clone()).or_insert(0);
+        *seen += 1;
+        if *seen > 1 {
+            step.title = format!("{} ({seen})", step.title);
+        }
+        self.graph.add((self.wrap)(step), inputs)
+    }
+
+    fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported> {
+        if let Some(done) = self.done.get(&index) {
+            return done.clone().ok_or(Reported);
+        }
+        if self.visiting.contains(&index) {
+            let stage = &self.input.dockerfile.stages[index];
+            let name = stage.name().map_or_else(|| index.to_string(), str::to_owned);
+            self.findings.push(
+                Finding::error(format!("stage `{name}` needs itself: circular dependency"), stage.from.base.span)
+                    .label("this stage"),
+            );
+            return Err(Reported);
+        }
+        self.visiting.push(index);
+        let result = stage::lower_stage(self, index).map(Rc::new);
+        self.visiting.pop();
+        self.done.insert(index, result.as_ref().ok().cloned());
+        result
+    }
+
+    fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding> {
+        let unmade = |_: Reported| Finding::error(format!("`{name}` could not be made"), span).label("needed here");
+        if let Some(source) = self.input.named.get(&name.to_ascii_lowercase()).cloned() {
+            return match source {
+                NamedSource::Directory(context) => Ok(From::Context(context)),
+                NamedSource::Other(NamedContext::Stage(target)) => {
+                    let index = self.stage_of_context(&target).ok_or_else(|| {
+                        Finding::error(format!("the named context `{name}` is stage `{target}`, which is not there"), span)
+                    })?;
+                    Ok(From::Vertex(self.stage(index).map_err(unmade)?.vertex))
+                }
+                NamedSource::Other(other) => {
+                    let image = self
+                        .input
+                        .images
+                        .named(name, &other, platform)
+                        .map_err(|failure| stage::unresolved(&failure, name, span))?;
+                    Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
+                }
+            };
+        }
+        if let Some(index) = find_stage(self.input.dockerfile, name, current) {
+            return Ok(From::Vertex(self.stage(index).map_err(unmade)?.vertex));
+        }
+        let stages = &self.input.dockerfile.stages;
+        if stages[current].name() == Some(name.to_ascii_lowercase().as_str()) || name == current.to_string() {
+            return Err(Finding::error(format!("stage `{name}` cannot take files from itself"), span)
+                .label("this is the stage's own name"));
+        }
+        if let Some(later) = find_stage(self.input.dockerfile, name, stages.len()) {
+            return Err(Finding::error(format!("stage `{name}` is not made yet"), span)
+                .label("only stages above can be used")
+                .secondary(stages[later].from.base.span, "the stage begins here")
+                .help("move that stage above this one"));
+        }
+        if name.is_empty() {
+            return Err(Finding::error("`from` is empty after expansion", span));
+        }
+        if name == "scratch" {
+            return Err(Finding::error("`scratch` has no files to take", span));
+        }
+        if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Finding::error(format!("there is no stage number {name} above this one"), span));
+        }
+        let near: Vec<String> =
+            stages[..current].iter().filter_map(|stage| stage.name()).map(str::to_owned).collect();
+        let image = self.input.images.image(name, platform).map_err(|failure| {
+            let finding = stage::unresolved(&failure, name, span);
+            match dockerfile_parser::suggest::nearest(name, near.iter().map(String::as_str)) {
+                Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
+                None => finding,
+            }
+        })?;
+        Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
+    }
+}
+
+/// The last stage before `before` that is called `name` (without case) or has this index.
+pub(crate) fn find_stage(file: &Dockerfile, name: &str, before: usize) -> Option<usize> {
+    let lower = name.to_ascii_lowercase();
+    let stages = &file.stages[..before.min(file.stages.len())];
+    stages
+        .iter()
+        .rposition(|stage| stage.name() == Some(lower.as_str()))
+        .or_else(|| name.parse::<usize>().ok().filter(|index| *index < stages.len()))
+}
+
+/// Expands a word of FROM, `--from` or `from=` with global ARGs.
+pub(crate) fn expand_global(stages: &dyn Stages, word: &Word) -> Result<String, Finding> {
+    word.expand(stages.global())
+        .map(|expanded| expanded.value)
+        .map_err(|error| Finding::error(error.to_string(), error.span))
+}

@@ -1,0 +1,118 @@
+//! `RUN --mount` to mounts of a step and the vertices that they need.
+
+use super::copy::input;
+use super::finding::Finding;
+use super::path;
+use super::stage::{self, StageLowering};
+use super::From;
+use crate::ops::spec::ExecMount;
+use dockerfile_parser::mount::{Mount, ResolvedMountKind};
+use dockerfile_parser::Span;
+use rbuild_solver::VertexId;
+
+impl StageLowering<'_, '_> {
+    pub(super) fn mounts(&mut self, mounts: &[Mount], more: &mut Vec<VertexId>) -> Result<Vec<ExecMount>, Finding> {
+        let mut made = Vec::new();
+        let mut agents = 0;
+        for mount in mounts {
+            let resolved = mount
+                .resolve(&self.state.scope, self.stages.global())
+                .map_err(|error| Finding::error(error.to_string(), error.span))?;
+            for (span, option) in resolved.ignored {
+                self.stages
+                    .report(Finding::warning(format!("`{option}` has no effect in rbuild"), span).label("ignored"));
+            }
+            made.push(self.mount(resolved.kind, mount.span, more, &mut agents)?);
+        }
+        Ok(made)
+    }
+
+    fn mount(
+        &mut self,
+        kind: ResolvedMountKind,
+        span: Span,
+        more: &mut Vec<VertexId>,
+        agents: &mut usize,
+    ) -> Result<ExecMount, Finding> {
+        let cwd = self.cwd();
+        let target = |text: &str| -> Result<String, Finding> {
+            let target = path::join(&cwd, text);
+            if target == "/" {
+                return Err(Finding::error("nothing can be mounted on `/`", span));
+            }
+            Ok(target)
+        };
+        Ok(match kind {
+            ResolvedMountKind::Bind(bind) => {
+                let source = path::clean(&bind.source);
+                let vertex = self.mount_source(bind.from.as_deref(), &source, span)?;
+                ExecMount::Bind {
+                    target: target(&bind.target)?,
+                    input: input(more, vertex),
+                    source,
+                    writable: bind.writable,
+                }
+            }
+            ResolvedMountKind::Cache(cache) => {
+                let target = target(&cache.target)?;
+                let seed = match cache.from.as_deref() {
+                    None => None,
+                    Some(from) => {
+                        let source = path::clean(&cache.source);
+                        let vertex = self.mount_source(Some(from), &source, span)?;
+                        Some((input(more, vertex), source))
+                    }
+                };
+                ExecMount::Cache {
+                    id: cache.id.unwrap_or_else(|| target.clone()),
+                    target,
+                    sharing: cache.sharing,
+                    read_only: cache.read_only,
+                    mode: cache.mode,
+                    uid: cache.uid,
+                    gid: cache.gid,
+                    seed,
+                }
+            }
+            ResolvedMountKind::Tmpfs(tmpfs) => {
+                ExecMount::Tmpfs { target: target(&tmpfs.target)?, size: tmpfs.size, read_only: tmpfs.read_only }
+            }
+            ResolvedMountKind::Secret(secret) => ExecMount::Secret {
+                target: secret.target.as_deref().map(target).transpose()?,
+                id: secret.id,
+                env: secret.env,
+                required: secret.required,
+                mode: secret.mode,
+                uid: secret.uid,
+                gid: secret.gid,
+            },
+            ResolvedMountKind::Ssh(ssh) => {
+                let default = format!("/run/buildkit/ssh_agent.{agents}");
+                *agents += 1;
+                ExecMount::Ssh {
+                    target: target(ssh.target.as_deref().unwrap_or(&default))?,
+                    id: ssh.id,
+                    required: ssh.required,
+                    mode: ssh.mode,
+                    uid: ssh.uid,
+                    gid: ssh.gid,
+                }
+            }
+        })
+    }
+
+    /// The snapshot in which the source of a mount is found.
+    fn mount_source(&mut self, from: Option<&str>, source: &str, span: Span) -> Result<VertexId, Finding> {
+        let from = match from {
+            None => From::Context(self.stages.input().context.clone()),
+            Some(name) => {
+                let platform = self.state.platform.clone();
+                self.stages.from(name, span, self.index, &platform)?
+            }
+        };
+        Ok(match from {
+            From::Vertex(vertex) => vertex,
+            From::Context(context) => stage::context_files(self.stages, context, source, span),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! `RUN` to a vertex (FEATURES 1.7).
+
+use super::finding::Finding;
+use super::history;
+use super::stage::StageLowering;
+use crate::ops::spec::{ExecNetwork, ExecSpec, StepSpec};
+use dockerfile_parser::instruction::{CommandForm, Network, Run, RunScript, Security};
+use dockerfile_parser::{Instruction, Span};
+
+impl StageLowering<'_, '_> {
+    pub(super) fn run(&mut self, run: &Run, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
+        if run.security == Security::Insecure {
+            return Err(Finding::error("`--security=insecure` is not supported", instruction.line.span)
+                .help("rbuild gives no step the host's privileges"));
+        }
+        if let Some(device) = run.devices.first() {
+            return Err(Finding::error("`--device` is not supported yet", device.span));
+        }
+        let network = self.network(run, instruction)?;
+        let mut more = Vec::new();
+        let mounts = self.mounts(&run.mounts, &mut more)?;
+        let script = run.script();
+        let is_shell_form = matches!(run.command.form, CommandForm::Shell { .. });
+        let (argv, script) = match script {
+            RunScript::Exec(args) => (args, None),
+            RunScript::Shell(text) => {
+                let mut argv = self.shell();
+                argv.push(text);
+                (argv, None)
+            }
+            RunScript::Script { name, content } => {
+                (vec![format!("/dev/pipes/{name}")], Some((name, content)))
+            }
+        };
+        let args = self.state.scope.visible_args();
+        let created_by = history::run(&args, &argv);
+        let mut env = self.state.scope.env.clone();
+        env.extend(args);
+        let input = self.stages.input();
+        let spec = ExecSpec {
+            argv,
+            env,
+            hidden_env: self.state.scope.undeclared_predefined(),
+            cwd: self.cwd(),
+            user: self.state.config.config.user.clone(),
+            network,
+            mounts,
+            add_hosts: input.add_hosts.clone(),
+            no_new_privs: input.no_new_privs,
+            shm_size: input.shm_size,
+            platform: self.state.platform.clone(),
+            script,
+            is_shell_form,
+            base_name: self.state.base_name.clone(),
+        };
+        self.step(StepSpec::Exec(Box::new(spec)), &more, instruction, at, created_by);
+        Ok(())
+    }
+
+    fn network(&self, run: &Run, instruction: &Instruction) -> Result<ExecNetwork, Finding> {
+        match run.network {
+            Network::Default => Ok(self.stages.input().network),
+            Network::None => Ok(ExecNetwork::None),
+            Network::Host if self.stages.input().allow_network_host => Ok(ExecNetwork::Host),
+            Network::Host => {
+                Err(Finding::error("`--network=host` must be allowed for this build", instruction.line.span)
+                    .help("add `--allow network.host` to the command line"))
+            }
+        }
+    }
+}

@@ -1,0 +1,455 @@
+//! One stage: its base, then its instructions in order.
+
+use super::finding::Finding;
+use super::history::HistoryItem;
+use super::path;
+use super::scope::StageScope;
+use super::{From, NamedSource, Reported, Stages, expand_global, find_stage};
+use crate::context::BuildContext;
+use crate::error::Failure;
+use crate::options::named_context::NamedContext;
+use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
+use crate::sources::BaseImage;
+use dockerfile_parser::instruction::{Arg, Workdir};
+use dockerfile_parser::{Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger};
+use rbuild_solver::VertexId;
+use rbuild_store::image::ImageConfig;
+use std::sync::Arc;
+
+/// `PATH` where the base image sets none (FEATURES 1.5).
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A stage after an instruction; after the last one, what the stage makes.
+#[derive(Debug, Clone)]
+pub struct StageState {
+    /// The image config so far; its `history` and `rootfs` are still the base's.
+    pub config: ImageConfig,
+    /// Variables.
+    pub scope: StageScope,
+    /// The snapshot so far.
+    pub vertex: VertexId,
+    /// History that the base does not have, in order.
+    pub history: Vec<HistoryItem>,
+    /// Platform of the stage.
+    pub platform: Platform,
+    /// The base as the user calls it, for messages.
+    pub base_name: String,
+    /// The image at the bottom; `None` for scratch and directories.
+    pub base: Option<Arc<BaseImage>>,
+    pub(super) cmd_set_here: bool,
+}
+
+pub(super) struct StageLowering<'a, 'b> {
+    pub(super) stages: &'a mut (dyn Stages + 'b),
+    pub(super) index: usize,
+    pub(super) stage_name: String,
+    pub(super) state: StageState,
+    ordinal: usize,
+    total: usize,
+    no_cache: bool,
+}
+
+pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<StageState, Reported> {
+    let stage = stages.input().dockerfile.stages[index].clone();
+    let count = stages.input().dockerfile.stages.len();
+    let stage_name = match stage.name() {
+        Some(name) => name.to_owned(),
+        None if count > 1 => format!("stage-{index}"),
+        None => String::new(),
+    };
+    let base = match base(stages, &stage, index, &stage_name) {
+        Ok(base) => base,
+        Err(finding) => {
+            stages.report(finding);
+            return Err(Reported);
+        }
+    };
+    let triggers = triggers(stages, &base, &stage)?;
+    let total = 1 + triggers.iter().chain(&stage.instructions).filter(|i| makes_step(&i.kind)).count();
+    let no_cache = (stages.input().no_cache)(stage.name(), index);
+    let mut lowering =
+        StageLowering { stages, index, stage_name, state: base, ordinal: 1, total, no_cache };
+    lowering.state.config.config.on_build.clear();
+    let mut failed = false;
+    for (instruction, at) in triggers
+        .iter()
+        .map(|trigger| (trigger, Some(stage.from.base.span)))
+        .chain(stage.instructions.iter().map(|instruction| (instruction, None)))
+    {
+        if let Err(mut finding) = lowering.instruction(instruction, at) {
+            if let Some(span) = at {
+                // A trigger has no place in this file but the FROM that pulled it in.
+                finding = Finding::error(format!("ONBUILD trigger `{}`: {}", instruction.line.text, finding.message), span)
+                    .label("the base image runs this trigger");
+            }
+            lowering.stages.report(finding);
+            failed = true;
+        }
+    }
+    if failed { Err(Reported) } else { Ok(lowering.state) }
+}
+
+/// Whether an instruction becomes a vertex: counts in "[build 2/5]".
+fn makes_step(kind: &InstructionKind) -> bool {
+    matches!(
+        kind,
+        InstructionKind::Run(_) | InstructionKind::Copy(_) | InstructionKind::Add(_) | InstructionKind::Workdir(_)
+    )
+}
+
+fn triggers(stages: &mut dyn Stages, base: &StageState, stage: &Stage) -> Result<Vec<Instruction>, Reported> {
+    let mut triggers = Vec::new();
+    for text in &base.config.config.on_build {
+        match parse_onbuild_trigger(text) {
+            Ok(instruction) => triggers.push(instruction),
+            Err(diagnostics) => {
+                let why = diagnostics.first().map(dockerfile_parser::Diagnostic::message).unwrap_or_default();
+                stages.report(
+                    Finding::error(format!("ONBUILD trigger `{text}` of the base image: {why}"), stage.from.base.span)
+                        .label("this base image"),
+                );
+                return Err(Reported);
+            }
+        }
+    }
+    Ok(triggers)
+}
+
+/// The state at the FROM line.
+fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) -> Result<StageState, Finding> {
+    let word = &stage.from.base;
+    let platform = match &stage.from.platform {
+        None => stages.input().platform.clone(),
+        Some(platform) => {
+            let text = expand_global(stages, platform)?;
+            Platform::parse(&text, &stages.input().platform)
+                .map_err(|error| Finding::error(error.to_string(), platform.span))?
+        }
+    };
+    let name = expand_global(stages, word)?;
+    if name.is_empty() {
+        return Err(Finding::error(format!("the base `{}` is empty after expansion", word.text), word.span)
+            .help("give the ARG a default, or set it with --build-arg"));
+    }
+    let named = stages.input().named.get(&name.to_ascii_lowercase()).cloned();
+    let step = |spec| Step {
+        title: title(stage_name, 1, None, &format!("FROM {name}")),
+        stage: display_stage(stage_name, index),
+        instruction: stage.line.text.clone(),
+        line: stage.line.start_line,
+        span: word.span,
+        no_cache: false,
+        spec,
+    };
+    match named {
+        Some(NamedSource::Directory(context)) => {
+            let vertex = context_as_base(stages, context, word.span);
+            let mut state = fresh(stages, vertex, platform, &name);
+            state.history.push(HistoryItem { created_by: format!("FROM {name}"), layer: Some(vertex) });
+            return Ok(state);
+        }
+        Some(NamedSource::Other(NamedContext::Stage(target))) => {
+            let index = find_stage(stages.input().dockerfile, &target, usize::MAX)
+                .ok_or_else(|| Finding::error(format!("named context `{name}`: there is no stage `{target}`"), word.span))?;
+            return from_stage(stages, index, word);
+        }
+        Some(NamedSource::Other(other)) => {
+            let image = stages
+                .input()
+                .images
+                .named(&name, &other, &platform)
+                .map_err(|failure| unresolved(&failure, &name, word.span))?;
+            return Ok(from_image(stages, image, platform, &name, step));
+        }
+        None => {}
+    }
+    if name == "scratch" {
+        let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch)), &[]);
+        return Ok(fresh(stages, vertex, platform, &name));
+    }
+    if let Some(earlier) = find_stage(stages.input().dockerfile, &name, index)
+        && !name.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return from_stage(stages, earlier, word);
+    }
+    let later = stages.input().dockerfile.stages[index..]
+        .iter()
+        .find(|later| later.name() == Some(name.to_ascii_lowercase().as_str()))
+        .map(|later| (later.index, later.from.name.as_ref().map_or(later.from.base.span, |name| name.span)));
+    let image = stages.input().images.image(&name, &platform).map_err(|failure| {
+        let finding = unresolved(&failure, &name, word.span);
+        match later {
+            Some((at, span)) if at == index => finding.secondary(span, "the stage itself has this name"),
+            Some((_, span)) => finding.secondary(span, "a stage of this name begins later: it cannot be used above"),
+            None => {
+                let near: Vec<String> = stages.input().dockerfile.stages[..index]
+                    .iter()
+                    .filter_map(|stage| stage.name().map(str::to_owned))
+                    .collect();
+                match dockerfile_parser::suggest::nearest(&name, near.iter().map(String::as_str)) {
+                    Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
+                    None => finding,
+                }
+            }
+        }
+    })?;
+    if !image.matches(&platform) {
+        stages.report(
+            Finding::warning(
+                format!("InvalidBaseImagePlatform: `{name}` is for {}, not for {platform}", image.platform()),
+                word.span,
+            )
+            .label("used as it is"),
+        );
+    }
+    Ok(from_image(stages, image, platform, &name, step))
+}
+
+fn from_stage(stages: &mut dyn Stages, index: usize, word: &Word) -> Result<StageState, Finding> {
+    let parent = stages
+        .stage(index)
+        .map_err(|Reported| Finding::error(format!("`{}` could not be made", word.text), word.span))?;
+    let mut state = (*parent).clone();
+    state.cmd_set_here = false;
+    Ok(state)
+}
+
+fn from_image(
+    stages: &mut dyn Stages,
+    image: Arc<BaseImage>,
+    platform: Platform,
+    name: &str,
+    step: impl Fn(StepSpec) -> Step,
+) -> StageState {
+    let config = image.config().clone();
+    let vertex = stages.add(step(StepSpec::Source(SourceSpec::Image(Arc::clone(&image)))), &[]);
+    StageState { base: Some(image), ..state(stages, vertex, config, platform, name) }
+}
+
+/// A stage without a base image.
+fn fresh(stages: &dyn Stages, vertex: VertexId, platform: Platform, name: &str) -> StageState {
+    let config = ImageConfig {
+        os: platform.os.clone(),
+        architecture: platform.architecture.clone(),
+        variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
+        ..ImageConfig::default()
+    };
+    state(stages, vertex, config, platform, name)
+}
+
+fn state(stages: &dyn Stages, vertex: VertexId, mut config: ImageConfig, platform: Platform, name: &str) -> StageState {
+    if !config.config.env.iter().any(|variable| variable.starts_with("PATH=")) {
+        config.config.env.push(format!("PATH={DEFAULT_PATH}"));
+    }
+    let scope = StageScope::new(&config.config.env, &stages.input().build_args);
+    StageState {
+        config,
+        scope,
+        vertex,
+        history: Vec::new(),
+        platform,
+        base_name: name.to_owned(),
+        base: None,
+        cmd_set_here: false,
+    }
+}
+
+/// A vertex for an image that is copied or mounted from.
+pub(super) fn image_vertex(stages: &mut dyn Stages, image: Arc<BaseImage>, name: &str, span: Span) -> VertexId {
+    let step = Step {
+        title: format!("[internal] image {name}"),
+        stage: String::new(),
+        instruction: format!("FROM {name}"),
+        line: 0,
+        span,
+        no_cache: false,
+        spec: StepSpec::Source(SourceSpec::Image(image)),
+    };
+    stages.add(step, &[])
+}
+
+/// A directory context as the base of a stage: its files on nothing.
+pub(super) fn context_as_base(stages: &mut dyn Stages, context: Arc<BuildContext>, span: Span) -> VertexId {
+    context_files(stages, context, "/", span)
+}
+
+/// The files of a context below `source` as a snapshot, at the same paths: for mounts and bases.
+pub(super) fn context_files(
+    stages: &mut dyn Stages,
+    context: Arc<BuildContext>,
+    source: &str,
+    span: Span,
+) -> VertexId {
+    let internal = |title: String, spec| Step {
+        title,
+        stage: String::new(),
+        instruction: String::new(),
+        line: 0,
+        span,
+        no_cache: false,
+        spec,
+    };
+    let scratch = stages.add(internal("[internal] nothing".to_owned(), StepSpec::Source(SourceSpec::Scratch)), &[]);
+    let default_mtime = stages.input().default_mtime;
+    let spec = CopySpec {
+        keyword: "--mount",
+        sources: vec![CopySource::Context { context, pattern: source.to_owned(), literal: true }],
+        dest: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        parents: true,
+        excludes: Vec::new(),
+        unpack: false,
+        default_mtime,
+    };
+    stages.add(internal(format!("[internal] context {source}"), StepSpec::Copy(spec)), &[scratch])
+}
+
+/// A base image that cannot be had, at the word that names it.
+pub(super) fn unresolved(failure: &Failure, name: &str, span: Span) -> Finding {
+    let _ = name;
+    let mut finding = Finding::error(failure.one_line(), span);
+    if let Some(hint) = failure.first_hint() {
+        finding = finding.help(hint);
+    }
+    finding
+}
+
+fn display_stage(name: &str, index: usize) -> String {
+    if name.is_empty() { index.to_string() } else { name.to_owned() }
+}
+
+/// `[build 2/5] RUN make`.
+fn title(stage: &str, ordinal: usize, total: Option<usize>, text: &str) -> String {
+    let place = match total {
+        Some(total) => format!("{ordinal}/{total}"),
+        None => ordinal.to_string(),
+    };
+    if stage.is_empty() { format!("[{place}] {text}") } else { format!("[{stage} {place}] {text}") }
+}
+
+impl StageLowering<'_, '_> {
+    /// `at`: where a trigger is shown, since it has no place of its own in the file.
+    fn instruction(&mut self, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
+        let created_by = match &instruction.kind {
+            InstructionKind::Run(run) => return self.run(run, instruction, at),
+            InstructionKind::Copy(copy) => return self.copy(copy, instruction, at),
+            InstructionKind::Add(add) => return self.add(add, instruction, at),
+            InstructionKind::Workdir(workdir) => return self.workdir(workdir, instruction, at),
+            InstructionKind::Arg(arg) => self.arg(arg)?,
+            InstructionKind::Env(env) => self.env(env)?,
+            InstructionKind::Label(label) => self.label(label)?,
+            InstructionKind::Cmd(cmd) => self.cmd(cmd),
+            InstructionKind::Entrypoint(entrypoint) => self.entrypoint(entrypoint),
+            InstructionKind::Shell(shell) => self.set_shell(shell),
+            InstructionKind::Expose(expose) => self.expose(expose)?,
+            InstructionKind::Volume(volume) => self.volume(volume)?,
+            InstructionKind::User(user) => self.user(user)?,
+            InstructionKind::StopSignal(stop) => self.stop_signal(stop)?,
+            InstructionKind::HealthCheck(check) => self.healthcheck(check),
+            InstructionKind::OnBuild(on_build) => self.on_build(on_build),
+            InstructionKind::Maintainer(maintainer) => {
+                self.state.config.author = Some(maintainer.name.text.clone());
+                format!("MAINTAINER {}", maintainer.name.text)
+            }
+        };
+        self.state.history.push(HistoryItem { created_by, layer: None });
+        Ok(())
+    }
+
+    fn arg(&mut self, arg: &Arg) -> Result<String, Finding> {
+        let mut texts = Vec::new();
+        let mut declared = Vec::new();
+        for declaration in &arg.declarations {
+            let name = self.expand(&declaration.name)?;
+            let default = declaration.default.as_ref().map(|word| self.expand(word)).transpose()?;
+            declared.push((name, default));
+        }
+        for (name, default) in declared {
+            let input = self.stages.input();
+            let mut scope = std::mem::take(&mut self.state.scope);
+            scope.declare(&name, default, self.stages.global(), &input.build_args);
+            self.state.scope = scope;
+            let value = self.state.scope.args.iter().find(|(other, _)| *other == name).and_then(|(_, v)| v.clone());
+            texts.push(match value {
+                Some(value) => format!("{name}={value}"),
+                None => name,
+            });
+        }
+        Ok(format!("ARG {}", texts.join(" ")))
+    }
+
+    fn workdir(&mut self, workdir: &Workdir, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
+        let text = self.expand(&workdir.path)?;
+        if text.is_empty() {
+            return Err(Finding::error("WORKDIR is empty after expansion", workdir.path.span));
+        }
+        let path = path::join(&self.cwd(), &text);
+        self.state.config.config.working_dir.clone_from(&path);
+        let created_by = format!("WORKDIR {path}");
+        if path == "/" {
+            self.ordinal += 1;
+            self.state.history.push(HistoryItem { created_by, layer: None });
+            return Ok(());
+        }
+        let spec = WorkdirSpec {
+            path,
+            user: self.state.config.config.user.clone(),
+            default_mtime: self.stages.input().default_mtime,
+        };
+        self.step(StepSpec::Workdir(spec), &[], instruction, at, created_by);
+        Ok(())
+    }
+
+    /// Adds a vertex on top of the snapshot so far, with its history entry.
+    pub(super) fn step(
+        &mut self,
+        spec: StepSpec,
+        more_inputs: &[VertexId],
+        instruction: &Instruction,
+        at: Option<Span>,
+        created_by: String,
+    ) {
+        self.ordinal += 1;
+        let step = Step {
+            title: title(&self.stage_name, self.ordinal, Some(self.total), &instruction.line.text),
+            stage: display_stage(&self.stage_name, self.index),
+            instruction: instruction.line.text.clone(),
+            line: if at.is_some() { 0 } else { instruction.line.start_line },
+            span: at.unwrap_or(instruction.line.span),
+            no_cache: self.no_cache,
+            spec,
+        };
+        let mut inputs = vec![self.state.vertex];
+        inputs.extend_from_slice(more_inputs);
+        self.state.vertex = self.stages.add(step, &inputs);
+        self.state.history.push(HistoryItem { created_by, layer: Some(self.state.vertex) });
+    }
+
+    /// The value of a word in this stage.
+    pub(super) fn expand(&self, word: &Word) -> Result<String, Finding> {
+        word.expand(&self.state.scope)
+            .map(|expanded| expanded.value)
+            .map_err(|error| Finding::error(error.to_string(), error.span))
+    }
+
+    pub(super) fn expand_list(&self, word: &Word) -> Result<Vec<String>, Finding> {
+        word.expand_list(&self.state.scope)
+            .map(|(values, _)| values)
+            .map_err(|error| Finding::error(error.to_string(), error.span))
+    }
+
+    /// What `--from=` names, with global ARGs.
+    pub(super) fn from(&mut self, word: &Word) -> Result<From, Finding> {
+        let name = expand_global(self.stages, word)?;
+        let platform = self.state.platform.clone();
+        let stage_variable = word.has_variables() && name.is_empty();
+        self.stages.from(&name, word.span, self.index, &platform).map_err(|finding| {
+            if stage_variable && self.state.scope.get(word.text.trim_matches(['$', '{', '}'])).is_some() {
+                finding.help("`--from` sees global ARGs only: move the ARG above the first FROM")
+            } else {
+                finding
+            }
+        })
+    }
+}

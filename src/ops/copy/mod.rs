@@ -1,0 +1,271 @@
+//! `COPY` and `ADD`: select, plan, write (ARCHITECTURE, "COPY without a mount").
+
+mod plan;
+mod select;
+
+pub(crate) use select::fingerprint;
+
+use super::spec::{CopySource, CopySpec, Step};
+use super::{OpError, StepOutput, owner};
+use crate::engine::Engine;
+use dockerfile_parser::IgnoreFile;
+use plan::{Planned, Planner, What};
+use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
+use rbuild_store::layer::{FileSource, Limits};
+use rbuild_store::manifest::join;
+use rbuild_store::snapshot::{LayerBuilder, Snapshot};
+use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
+use select::{Selected, Selection};
+use std::io::Read;
+use std::sync::Arc;
+
+/// Raised when the result of the same fields changes.
+const REVISION: u32 = 1;
+
+/// What the sources of an instruction named, file hashes included.
+struct Sources {
+    trees: Vec<Option<Arc<dyn Tree>>>,
+    selected: Vec<Selected>,
+}
+
+pub(super) fn preimage(
+    spec: &CopySpec,
+    inputs: &[StepOutput],
+    effort: Effort,
+) -> Result<Option<Preimage>, OpError> {
+    let cheap = effort == Effort::Cheap;
+    let sources = match select_all(spec, inputs, cheap) {
+        Ok(Some(sources)) => sources,
+        Ok(None) => return Ok(None),
+        // What cannot be read outside the namespace may be readable inside.
+        Err(OpError::Tree(_) | OpError::Access(_)) if cheap => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut preimage = Preimage::new("copy", REVISION);
+    if let Some(base) = inputs.first() {
+        preimage = preimage.input("base", base.content().to_hex());
+    }
+    preimage = preimage.text("instruction", spec.keyword).text("destination", &spec.dest);
+    if let Some(chown) = &spec.chown {
+        preimage = preimage.text("chown", chown);
+    }
+    if let Some(chmod) = &spec.chmod {
+        preimage = preimage.text("chmod", &chmod.text);
+    }
+    for exclude in &spec.excludes {
+        preimage = preimage.text("exclude", exclude);
+    }
+    preimage = preimage
+        .text("parents", spec.parents.to_string())
+        .text("unpack", spec.unpack.to_string());
+    for (at, source) in spec.sources.iter().enumerate() {
+        preimage = match source {
+            CopySource::Inline { name, content } => preimage.text(&format!("file {name}"), content),
+            CopySource::Context { pattern, .. } | CopySource::Snapshot { pattern, .. } => {
+                let with_owner = matches!(source, CopySource::Snapshot { .. });
+                let mut fingerprints = Fingerprints::default();
+                for selected in sources.selected.iter().filter(|selected| selected.source == at) {
+                    add_fingerprints(&mut fingerprints, selected, with_owner);
+                }
+                preimage.text("source", pattern).tree("files", fingerprints)
+            }
+        };
+    }
+    Ok(Some(preimage))
+}
+
+fn add_fingerprints(fingerprints: &mut Fingerprints, selected: &Selected, with_owner: bool) {
+    // The names count: under which the thing arrives, and those below it.
+    let top = if selected.kept_path.is_empty() { &selected.name } else { &selected.kept_path };
+    let name: &[u8] = if top.is_empty() { b"." } else { top };
+    for (path, node) in &selected.kept {
+        fingerprints.push(path, fingerprint(node, with_owner).as_bytes());
+    }
+    fingerprints.push(name, fingerprint(&selected.node, with_owner).as_bytes());
+    let skip = selected.node.path.len() + usize::from(!selected.node.path.is_empty());
+    for node in &selected.below {
+        fingerprints.push(&join(top, &node.path[skip..]), fingerprint(node, with_owner).as_bytes());
+    }
+}
+
+/// `None`: much would have to be read, and the effort is cheap.
+fn select_all(spec: &CopySpec, inputs: &[StepOutput], cheap: bool) -> Result<Option<Sources>, OpError> {
+    let excludes = if spec.excludes.is_empty() {
+        None
+    } else {
+        let patterns = IgnoreFile::from_patterns(spec.excludes.iter().map(String::as_str));
+        Some(patterns.map_err(|diagnostics| {
+            let why = diagnostics.first().map(dockerfile_parser::Diagnostic::message).unwrap_or_default();
+            OpError::Pattern { pattern: spec.excludes.join(" "), why }
+        })?)
+    };
+    let mut trees: Vec<Option<Arc<dyn Tree>>> = Vec::new();
+    let mut all = Vec::new();
+    for (at, source) in spec.sources.iter().enumerate() {
+        let (tree, pattern, literal): (Arc<dyn Tree>, &str, bool) = match source {
+            CopySource::Inline { .. } => {
+                trees.push(None);
+                continue;
+            }
+            CopySource::Context { context, pattern, literal } => {
+                (Arc::clone(context) as Arc<dyn Tree>, pattern, *literal)
+            }
+            CopySource::Snapshot { input, pattern } => {
+                (Arc::new(input_tree(inputs, *input)?), pattern, false)
+            }
+        };
+        let selection = Selection {
+            tree: tree.as_ref(),
+            source: at,
+            pattern,
+            literal,
+            parents: spec.parents,
+            excludes: excludes.as_ref(),
+        };
+        let mut selected = selection.run().map_err(|error| hidden(error, source))?;
+        if let CopySource::Context { context, .. } = source {
+            for one in &mut selected {
+                if !hash_nodes(context, one, cheap)? {
+                    return Ok(None);
+                }
+            }
+        }
+        all.append(&mut selected);
+        trees.push(Some(tree));
+    }
+    Ok(Some(Sources { trees, selected: all }))
+}
+
+fn hash_nodes(
+    context: &crate::context::BuildContext,
+    selected: &mut Selected,
+    cheap: bool,
+) -> Result<bool, OpError> {
+    Ok(context.hash_missing(std::slice::from_mut(&mut selected.node), cheap)?
+        && context.hash_missing(&mut selected.below, cheap)?)
+}
+
+/// Says which ignore pattern hides a missing source.
+fn hidden(error: OpError, source: &CopySource) -> OpError {
+    match (error, source) {
+        (OpError::MissingSource { path, near, .. }, CopySource::Context { context, .. }) => {
+            let hidden_by =
+                context.hidden_by(path.as_bytes()).map(|(pattern, file)| (pattern, file.to_owned()));
+            OpError::MissingSource { path, near, hidden_by }
+        }
+        (other, _) => other,
+    }
+}
+
+fn input_tree(inputs: &[StepOutput], input: usize) -> Result<TreeView, OpError> {
+    match inputs.get(input).and_then(StepOutput::snapshot) {
+        Some(snapshot) => Ok(snapshot.tree()?),
+        None => Ok(TreeView::default()),
+    }
+}
+
+pub(super) fn run(
+    spec: &CopySpec,
+    step: &Step,
+    inputs: &[StepOutput],
+    engine: &Engine,
+) -> Result<StepOutput, OpError> {
+    let parent = inputs.first().and_then(StepOutput::snapshot);
+    let dest = parent.map(Snapshot::tree).transpose()?.unwrap_or_default();
+    let Some(sources) = select_all(spec, inputs, false)? else {
+        return Err(OpError::Failure(crate::error::Failure::host("internal error: a copy was deferred twice")));
+    };
+    let chown = spec.chown.as_deref().map(|chown| owner::chown(&dest, chown)).transpose()?;
+    let mut planner =
+        Planner::new(&dest, chown, spec.chmod.as_ref().map(|chmod| &chmod.rules), spec.default_mtime);
+    let inline = spec.sources.iter().filter(|source| matches!(source, CopySource::Inline { .. })).count();
+    let many = sources.selected.len() + inline > 1;
+    let mut archives = Vec::new();
+    for (at, source) in spec.sources.iter().enumerate() {
+        if let CopySource::Inline { name, .. } = source {
+            planner.inline(at, name, &spec.dest, many)?;
+        }
+        for selected in sources.selected.iter().filter(|selected| selected.source == at) {
+            if spec.unpack && is_archive(sources.trees[at].as_deref(), &selected.node)? {
+                archives.push((at, selected.node.path.clone()));
+            } else {
+                planner.place(selected, &spec.dest, many)?;
+            }
+        }
+    }
+    let archive_dest = planner.destination(&spec.dest)?.0;
+    let mut layer = engine.snapshots.begin_layer(parent)?;
+    if let Some(previous) = (engine.previous)(&step.title)
+        && let Some(snapshot) = previous.snapshot()
+    {
+        layer.reuse(snapshot)?;
+    }
+    for planned in planner.finish() {
+        add(&mut layer, planned, spec, &sources.trees)?;
+    }
+    for (at, path) in archives {
+        let Some(tree) = &sources.trees[at] else { continue };
+        let name = String::from_utf8_lossy(&path).into_owned();
+        layer.archive(tree.open(&path)?, &name, &archive_dest, Limits::default())?;
+    }
+    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?, engine.now))
+}
+
+fn add(
+    layer: &mut LayerBuilder<'_>,
+    planned: Planned,
+    spec: &CopySpec,
+    trees: &[Option<Arc<dyn Tree>>],
+) -> Result<(), OpError> {
+    let Planned { path, what, meta } = planned;
+    match what {
+        What::Dir => layer.dir(&path, meta)?,
+        What::File { source, from, size, hash } => {
+            let Some(tree) = &trees[source] else { return Ok(()) };
+            let content = FileSource::Tree { tree: Arc::clone(tree), path: from };
+            layer.file(&path, size, hash, content, meta)?;
+        }
+        What::Inline { source } => {
+            if let CopySource::Inline { content, .. } = &spec.sources[source] {
+                layer.bytes(&path, content.as_bytes(), meta)?;
+            }
+        }
+        What::Hardlink { target } => {
+            layer.hardlink(&path, &target)?;
+        }
+        What::Special(kind) => match kind {
+            NodeKind::Symlink(target) => layer.symlink(&path, &target, meta)?,
+            NodeKind::Fifo => layer.fifo(&path, meta)?,
+            NodeKind::CharDevice(rdev) => layer.char_device(&path, rdev, meta)?,
+            NodeKind::BlockDevice(rdev) => layer.block_device(&path, rdev, meta)?,
+            NodeKind::File { .. } | NodeKind::Dir => {}
+        },
+    }
+    Ok(())
+}
+
+/// Whether a file is an archive by what it holds, not by what it is called.
+fn is_archive(tree: Option<&dyn Tree>, node: &Node) -> Result<bool, OpError> {
+    let (Some(tree), NodeKind::File { .. }) = (tree, &node.kind) else { return Ok(false) };
+    let mut file = tree.open(&node.path)?;
+    let mut head = Vec::new();
+    file.by_ref()
+        .take(1024)
+        .read_to_end(&mut head)
+        .map_err(|error| OpError::io(format!("reading `{}`", String::from_utf8_lossy(&node.path)), error))?;
+    if rbuild_store::layer::is_tar(&head) {
+        return Ok(true);
+    }
+    // A compressed file is an archive only if a tar is inside.
+    let again = tree.open(&node.path)?;
+    let Ok((compression, mut inside)) =
+        rbuild_store::layer::decompress(again, &String::from_utf8_lossy(&node.path))
+    else {
+        return Ok(false);
+    };
+    if compression == rbuild_store::layer::Compression::None {
+        return Ok(false);
+    }
+    let mut head = Vec::new();
+    Ok(inside.by_ref().take(1024).read_to_end(&mut head).is_ok() && rbuild_store::layer::is_tar(&head))
+}

@@ -1,0 +1,265 @@
+//! Where a `COPY` puts things: selected nodes against the destination tree, to the entries of the new layer.
+//!
+//! Pure: reads trees, writes nothing.
+
+use super::select::Selected;
+use crate::ops::OpError;
+use dockerfile_parser::chmod::Chmod;
+use rbuild_store::digest::FileHash;
+use rbuild_store::manifest::{Metadata, ancestors, join, path_cmp};
+use rbuild_store::tree::{LastLink, Node, NodeKind, Resolved, Tree};
+use std::collections::HashMap;
+
+/// One entry of the layer to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Path in the image.
+    pub path: Vec<u8>,
+    /// What it is, and for a file where its bytes are.
+    pub what: What,
+    /// Owner, mode, time, extended attributes.
+    pub meta: Metadata,
+}
+
+/// What a planned entry is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A directory.
+    Dir,
+    /// A file with the bytes of a source's file.
+    File {
+        /// Which source.
+        source: usize,
+        /// Path in the source's tree.
+        from: Vec<u8>,
+        /// Length in bytes.
+        size: u64,
+        /// Hash of the content, where it is known.
+        hash: Option<FileHash>,
+    },
+    /// A file with the bytes of a heredoc.
+    Inline {
+        /// Which source.
+        source: usize,
+    },
+    /// A further name of a file of this layer.
+    Hardlink {
+        /// Its first name.
+        target: Vec<u8>,
+    },
+    /// A link, pipe or device.
+    Special(NodeKind),
+}
+
+/// The rules of one instruction.
+pub struct Planner<'a> {
+    dest: &'a dyn Tree,
+    owner: Option<(u32, u32)>,
+    chmod: Option<&'a Chmod>,
+    default_mtime: i64,
+    planned: HashMap<Vec<u8>, Planned>,
+    /// Paths of each source inode, for hard links: source and first name to planned paths.
+    inodes: HashMap<(usize, Vec<u8>), Vec<Vec<u8>>>,
+}
+
+impl<'a> Planner<'a> {
+    /// For a destination tree; `owner` replaces every owner.
+    pub fn new(
+        dest: &'a dyn Tree,
+        owner: Option<(u32, u32)>,
+        chmod: Option<&'a Chmod>,
+        default_mtime: i64,
+    ) -> Self {
+        Self { dest, owner, chmod, default_mtime, planned: HashMap::new(), inodes: HashMap::new() }
+    }
+
+    /// Where `dest` leads, links followed inside the root, and whether a directory is there or asked for.
+    ///
+    /// # Errors
+    /// The path runs through something that is no directory.
+    pub fn destination(&self, dest: &str) -> Result<(Vec<u8>, bool), OpError> {
+        let wants_dir = dest.ends_with('/');
+        let path = dest.trim_matches('/').as_bytes();
+        let Resolved { path, node } = self.dest.resolve(path, LastLink::Follow)?;
+        let is_dir = match self.planned.get(&path).map(|planned| planned.what == What::Dir) {
+            Some(is_dir) => Some(is_dir),
+            None => node.map(|node| node.is_dir()),
+        };
+        match is_dir {
+            Some(false) if wants_dir => Err(OpError::NotADirectory { path: shown(&path) }),
+            Some(is_dir) => Ok((path, is_dir)),
+            None => Ok((path, wants_dir)),
+        }
+    }
+
+    /// Plans one selected thing. `many`: the destination must be a directory.
+    ///
+    /// # Errors
+    /// A file and a directory are in each other's place.
+    pub fn place(&mut self, selected: &Selected, dest: &str, many: bool) -> Result<(), OpError> {
+        let (base, is_dir) = self.destination(dest)?;
+        let wants_dir = dest.ends_with('/') || many;
+        if !selected.kept_path.is_empty() || !selected.kept.is_empty() {
+            return self.place_kept(selected, &base);
+        }
+        if selected.node.is_dir() {
+            if wants_dir {
+                self.ensure_dir(&base)?;
+            }
+            return self.directory(selected, &base);
+        }
+        let path = if is_dir || wants_dir {
+            self.ensure_dir(&base)?;
+            join(&base, &selected.name)
+        } else {
+            base
+        };
+        self.node(selected.source, &selected.node, path)
+    }
+
+    /// `--parents`: the kept directories come along.
+    fn place_kept(&mut self, selected: &Selected, base: &[u8]) -> Result<(), OpError> {
+        self.ensure_dir(base)?;
+        for (path, node) in &selected.kept {
+            self.node(selected.source, node, join(base, path))?;
+        }
+        let path = join(base, &selected.kept_path);
+        if selected.node.is_dir() { self.directory(selected, &path) } else { self.node(selected.source, &selected.node, path) }
+    }
+
+    /// The contents of a directory; the directory itself only where it is not there yet.
+    fn directory(&mut self, selected: &Selected, path: &[u8]) -> Result<(), OpError> {
+        match self.is_dir(path)? {
+            Some(true) => self.ensure_dir(path)?,
+            Some(false) => return Err(OpError::NotADirectory { path: shown(path) }),
+            None => self.node(selected.source, &selected.node, path.to_vec())?,
+        }
+        let top = selected.node.path.len() + usize::from(!selected.node.path.is_empty());
+        for node in &selected.below {
+            let target = join(path, &node.path[top..]);
+            self.node(selected.source, node, target)?;
+        }
+        Ok(())
+    }
+
+    /// A file made of a heredoc.
+    ///
+    /// # Errors
+    /// As [`Planner::place`].
+    pub fn inline(&mut self, source: usize, name: &str, dest: &str, many: bool) -> Result<(), OpError> {
+        let (base, is_dir) = self.destination(dest)?;
+        let path = if is_dir || many || dest.ends_with('/') {
+            self.ensure_dir(&base)?;
+            join(&base, name.as_bytes())
+        } else {
+            base
+        };
+        let mut meta = Metadata::new(0o644, 0, 0);
+        meta.mtime.secs = self.default_mtime;
+        self.put(path, What::Inline { source }, meta)
+    }
+
+    /// A directory that must exist: what is there stays as it is, what is missing is made 0755.
+    ///
+    /// # Errors
+    /// Something else is there.
+    pub fn ensure_dir(&mut self, path: &[u8]) -> Result<(), OpError> {
+        if path.is_empty() || self.planned.get(path).is_some_and(|planned| planned.what == What::Dir) {
+            return Ok(());
+        }
+        let meta = match self.existing(path)? {
+            Some((true, meta)) => meta,
+            Some((false, _)) => return Err(OpError::NotADirectory { path: shown(path) }),
+            None => {
+                let (uid, gid) = self.owner.unwrap_or((0, 0));
+                let mut meta = Metadata::new(0o755, uid, gid);
+                meta.mtime.secs = self.default_mtime;
+                meta
+            }
+        };
+        self.ensure_parents(path)?;
+        self.planned.insert(path.to_vec(), Planned { path: path.to_vec(), what: What::Dir, meta });
+        Ok(())
+    }
+
+    fn ensure_parents(&mut self, path: &[u8]) -> Result<(), OpError> {
+        let parents: Vec<Vec<u8>> = ancestors(path).map(<[u8]>::to_vec).collect();
+        for parent in parents {
+            self.ensure_dir(&parent)?;
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, source: usize, node: &Node, path: Vec<u8>) -> Result<(), OpError> {
+        let what = match &node.kind {
+            NodeKind::Dir => What::Dir,
+            NodeKind::File { first_name, size, hash } => {
+                let inode = (source, first_name.clone().unwrap_or_else(|| node.path.clone()));
+                self.inodes.entry(inode).or_default().push(path.clone());
+                What::File { source, from: node.path.clone(), size: *size, hash: *hash }
+            }
+            other => What::Special(other.clone()),
+        };
+        self.put(path, what, node.meta.clone())
+    }
+
+    fn put(&mut self, path: Vec<u8>, what: What, mut meta: Metadata) -> Result<(), OpError> {
+        if path.is_empty() {
+            return if what == What::Dir { Ok(()) } else { Err(OpError::ReplacesDirectory { path: "/".to_owned() }) };
+        }
+        match (self.is_dir(&path)?, what == What::Dir) {
+            (Some(true), false) => return Err(OpError::ReplacesDirectory { path: shown(&path) }),
+            (Some(false), true) => return Err(OpError::NotADirectory { path: shown(&path) }),
+            _ => {}
+        }
+        self.ensure_parents(&path)?;
+        if let Some((uid, gid)) = self.owner {
+            (meta.uid, meta.gid) = (uid, gid);
+        }
+        if let Some(chmod) = self.chmod
+            && !matches!(what, What::Special(NodeKind::Symlink(_)))
+        {
+            meta.mode = u16::try_from(chmod.apply(u32::from(meta.mode), what == What::Dir)).unwrap_or(meta.mode);
+        }
+        self.planned.insert(path.clone(), Planned { path, what, meta });
+        Ok(())
+    }
+
+    fn is_dir(&self, path: &[u8]) -> Result<Option<bool>, OpError> {
+        if path.is_empty() {
+            return Ok(Some(true));
+        }
+        if let Some(planned) = self.planned.get(path) {
+            return Ok(Some(planned.what == What::Dir));
+        }
+        Ok(self.existing(path)?.map(|(is_dir, _)| is_dir))
+    }
+
+    fn existing(&self, path: &[u8]) -> Result<Option<(bool, Metadata)>, OpError> {
+        // Below something new there is nothing old.
+        Ok(self.dest.lookup(path)?.map(|node| (node.is_dir(), node.meta)))
+    }
+
+    /// The entries, sorted; files that were one inode in their source are one here.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Planned> {
+        for paths in self.inodes.values_mut().filter(|paths| paths.len() > 1) {
+            paths.retain(|path| matches!(self.planned.get(path), Some(Planned { what: What::File { .. }, .. })));
+            paths.sort_by(|one, other| path_cmp(one, other));
+            paths.dedup();
+            let Some((first, others)) = paths.split_first() else { continue };
+            for other in others {
+                if let Some(planned) = self.planned.get_mut(other) {
+                    planned.what = What::Hardlink { target: first.clone() };
+                }
+            }
+        }
+        let mut entries: Vec<Planned> = self.planned.into_values().collect();
+        entries.sort_by(|one, other| path_cmp(&one.path, &other.path));
+        entries
+    }
+}
+
+fn shown(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path))
+}

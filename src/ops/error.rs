@@ -1,0 +1,134 @@
+//! How a step fails, as data; [`crate::report`] finds the words for the user.
+
+use crate::error::Failure;
+use rbuild_sandbox::{ExitStatus, SpawnError};
+use std::path::PathBuf;
+
+/// A failed vertex.
+#[derive(Debug, thiserror::Error)]
+pub enum OpError {
+    /// A source without wildcards is not there.
+    #[error("`{path}` is not there{}", hidden_by.as_ref().map_or(String::new(), |(pattern, file)| format!(": `{pattern}` in {file} hides it")))]
+    MissingSource {
+        /// Cleaned path.
+        path: String,
+        /// A name beside it that looks like it.
+        near: Option<String>,
+        /// The pattern that hides it, and the ignore file.
+        hidden_by: Option<(String, String)>,
+    },
+    /// A directory is to be written where something else is.
+    #[error("cannot copy to non-directory: `{path}`")]
+    NotADirectory {
+        /// Path in the image.
+        path: String,
+    },
+    /// A file is to be written where a directory is.
+    #[error("cannot replace directory `{path}` with a file")]
+    ReplacesDirectory {
+        /// Path in the image.
+        path: String,
+    },
+    /// A wildcard pattern is malformed.
+    #[error("`{pattern}` is not a valid pattern: {why}")]
+    Pattern {
+        /// As written.
+        pattern: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// `--chown` or USER names nobody.
+    #[error("{0}")]
+    Owner(String),
+    /// The command ended badly.
+    #[error("{}", exit_text(*status))]
+    CommandFailed {
+        /// How it ended.
+        status: ExitStatus,
+        /// Its last lines, oldest first.
+        tail: Vec<String>,
+        /// Where all of its output is.
+        log: Option<PathBuf>,
+    },
+    /// The program is not there or cannot be executed.
+    #[error("{message}")]
+    Program {
+        /// What is wrong, in words.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+        /// 126 or 127.
+        code: u8,
+    },
+    /// The sandbox could not be made.
+    #[error(transparent)]
+    Sandbox(#[from] SpawnError),
+    /// A secret that a step requires was not given, or cannot be read.
+    #[error("secret `{id}`: {why}")]
+    Secret {
+        /// Which.
+        id: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The source of a mount is not there.
+    #[error("the source `{path}` of the mount on `{target}` is not there")]
+    MissingMountSource {
+        /// Path in the source.
+        path: String,
+        /// Where it was to be mounted.
+        target: String,
+    },
+    /// A tree could not be read.
+    #[error(transparent)]
+    Tree(#[from] rbuild_store::tree::TreeError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] rbuild_store::StoreError),
+    /// A snapshot could not be made or read.
+    #[error(transparent)]
+    Snapshot(#[from] rbuild_store::snapshot::SnapshotError),
+    /// An archive could not be unpacked.
+    #[error(transparent)]
+    Layer(#[from] rbuild_store::layer::LayerError),
+    /// A file could not be reached.
+    #[error(transparent)]
+    Access(#[from] beneath::Error),
+    /// A system call outside of any root failed.
+    #[error("{attempt}: {source}")]
+    Io {
+        /// What was attempted.
+        attempt: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Already worded.
+    #[error("{0}")]
+    Failure(Failure),
+    /// Stopped by the user or because another step failed.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl OpError {
+    /// A malformed pattern.
+    pub fn pattern(pattern: &str, why: &dyn std::fmt::Display) -> Self {
+        OpError::Pattern { pattern: pattern.to_owned(), why: why.to_string() }
+    }
+
+    /// A failed system call.
+    pub fn io(attempt: impl Into<String>, source: std::io::Error) -> Self {
+        OpError::Io { attempt: attempt.into(), source }
+    }
+}
+
+/// "exit code: 2" or "killed by SIGKILL".
+#[must_use]
+pub fn exit_text(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("the command failed with exit code {code}"),
+        ExitStatus::Signal(signal) => {
+            format!("the command was killed by SIG{}", crate::lower::signal::name(signal))
+        }
+    }
+}

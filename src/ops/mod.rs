@@ -1,0 +1,92 @@
+//! The vertices of a build: what enters their keys and how they run.
+//!
+//! | op | key: input identities and … | left out of the key |
+//! |---|---|---|
+//! | source | none: an image is its own identity | |
+//! | copy | destination, owner, mode, flags; per selected file its path, type, mode, owner, content, link, xattrs | mtime, the file's place outside the selection |
+//! | workdir | path, user | |
+//! | exec | argv, environment, directory, user, network, mounts (type, target, flags, content of bind sources), platform, script | proxies, secrets, cache ids and sharing, host addresses, limits |
+//!
+//! A key's revision is raised whenever what a step makes of the same fields changes.
+
+mod copy;
+mod error;
+mod exec;
+pub(crate) mod mounts;
+mod output;
+pub(crate) mod owner;
+mod source;
+pub mod spec;
+mod workdir;
+
+pub use error::{OpError, exit_text};
+pub use output::StepOutput;
+
+use crate::engine::Engine;
+use rbuild_solver::{DefinitionDigest, Effort, Op, Preimage, RunContext};
+use spec::{Step, StepSpec};
+use std::sync::Arc;
+
+/// A vertex.
+pub struct BuildOp {
+    step: Step,
+    engine: Arc<Engine>,
+}
+
+impl BuildOp {
+    /// A vertex that does its work with `engine`.
+    #[must_use]
+    pub fn new(step: Step, engine: Arc<Engine>) -> Self {
+        Self { step, engine }
+    }
+
+    /// What it does, and for which line.
+    #[must_use]
+    pub fn step(&self) -> &Step {
+        &self.step
+    }
+}
+
+impl Op for BuildOp {
+    type Output = StepOutput;
+    type Error = OpError;
+
+    fn name(&self) -> &str {
+        &self.step.title
+    }
+
+    fn definition(&self) -> Option<DefinitionDigest> {
+        // The Debug form of a spec is all of it. A step whose cache is not wanted stays by itself.
+        let spec = format!("{:?} {}", self.step.spec, self.step.no_cache);
+        Some(Preimage::new("definition", 1).text("spec", spec).definition())
+    }
+
+    fn quick(&self, _inputs: &[StepOutput]) -> Result<Option<StepOutput>, OpError> {
+        match &self.step.spec {
+            StepSpec::Source(spec) => source::quick(spec, &self.engine),
+            _ => Ok(None),
+        }
+    }
+
+    fn preimage(&self, inputs: &[StepOutput], effort: Effort) -> Result<Option<Preimage>, OpError> {
+        match &self.step.spec {
+            StepSpec::Source(_) => Ok(None),
+            StepSpec::Copy(spec) => copy::preimage(spec, inputs, effort),
+            StepSpec::Workdir(spec) => Ok(Some(workdir::preimage(spec, inputs))),
+            StepSpec::Exec(spec) => exec::preimage(spec, inputs),
+        }
+    }
+
+    fn cacheable(&self) -> bool {
+        !self.step.no_cache
+    }
+
+    fn run(&self, inputs: &[StepOutput], context: &RunContext<'_>) -> Result<StepOutput, OpError> {
+        match &self.step.spec {
+            StepSpec::Source(spec) => source::run(spec, &self.engine, context),
+            StepSpec::Copy(spec) => copy::run(spec, &self.step, inputs, &self.engine),
+            StepSpec::Workdir(spec) => workdir::run(spec, inputs, &self.engine),
+            StepSpec::Exec(spec) => exec::run(spec, &self.step, inputs, &self.engine, context),
+        }
+    }
+}

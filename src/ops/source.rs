@@ -1,0 +1,71 @@
+//! `FROM`: nothing, or the files of an image.
+
+use super::spec::SourceSpec;
+use super::{OpError, StepOutput};
+use crate::engine::Engine;
+use crate::error::{Failure, Kind};
+use crate::import;
+use crate::sources::{BaseImage, Origin};
+use rbuild_solver::RunContext;
+use rbuild_store::image::{ImageRecord, source};
+use rbuild_store::snapshot::Check;
+
+/// The output, when the image's files are here.
+pub(super) fn quick(spec: &SourceSpec, engine: &Engine) -> Result<Option<StepOutput>, OpError> {
+    match spec {
+        SourceSpec::Scratch => Ok(Some(StepOutput::scratch())),
+        SourceSpec::Image(image) => match &image.origin {
+            Origin::Stored(record) => stored(record, engine),
+            Origin::Registry { .. } | Origin::Layout { .. } => Ok(None),
+        },
+    }
+}
+
+fn stored(record: &ImageRecord, engine: &Engine) -> Result<Option<StepOutput>, OpError> {
+    let Some(id) = &record.snapshot else { return Ok(Some(StepOutput::scratch())) };
+    let Some(lease) = engine.store.locks().lease(id)? else { return Ok(None) };
+    let Some(snapshot) = engine.snapshots.get(id, Check::Skip)? else { return Ok(None) };
+    if snapshot.chain().any(|below| below.needs_check(engine.store.boot_id())) && !engine.is_entered() {
+        return Ok(None);
+    }
+    if engine.is_entered() && engine.snapshots.get(id, Check::Now)?.is_none() {
+        return Ok(None);
+    }
+    let created = u64::try_from(snapshot.created()).unwrap_or(0);
+    Ok(Some(StepOutput::new(snapshot, Some(lease), created)))
+}
+
+pub(super) fn run(spec: &SourceSpec, engine: &Engine, context: &RunContext<'_>) -> Result<StepOutput, OpError> {
+    match spec {
+        SourceSpec::Scratch => Ok(StepOutput::scratch()),
+        SourceSpec::Image(image) => {
+            let record = bring(image, engine, context).map_err(OpError::Failure)?;
+            stored(&record, engine)?.ok_or_else(|| {
+                OpError::Failure(Failure::host(format!("the files of `{}` are gone from the store", image.name)))
+            })
+        }
+    }
+}
+
+/// Fetches or loads the image into the store.
+fn bring(image: &BaseImage, engine: &Engine, context: &RunContext<'_>) -> Result<ImageRecord, Failure> {
+    match &image.origin {
+        Origin::Stored(record) => {
+            // Its snapshot is gone or damaged; an image that came with its layers is unpacked again.
+            import::restore(&engine.store, record, engine.now)
+        }
+        Origin::Registry { reference, resolved, config } => {
+            let label = reference.familiar();
+            engine.puller.fetch(&engine.store, reference, resolved, config, engine.now, &|done, total| {
+                context.progress(done, Some(total), &label);
+            })
+        }
+        Origin::Layout { path, entry, .. } => {
+            let at = |error: rbuild_store::image::ImageError| {
+                Failure::from_error(Kind::Host, &error).context(format!("loading `{}`", path.display()))
+            };
+            let source = source::open(&engine.store, path).map_err(at)?;
+            import::from_source(&engine.store, source.as_ref(), *entry, engine.now)
+        }
+    }
+}

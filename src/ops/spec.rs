@@ -1,0 +1,251 @@
+//! What the vertices of a build are, as data: the lowering makes these, the ops carry them out.
+
+use crate::context::BuildContext;
+use crate::sources::BaseImage;
+use dockerfile_parser::Platform;
+use dockerfile_parser::mount::Sharing;
+use std::sync::Arc;
+
+/// `FROM`: where a stage begins.
+#[derive(Debug, Clone)]
+pub enum SourceSpec {
+    /// Nothing.
+    Scratch,
+    /// An image.
+    Image(Arc<BaseImage>),
+}
+
+/// `COPY` and `ADD`. Input 0 is the snapshot that is written to.
+#[derive(Debug, Clone)]
+pub struct CopySpec {
+    /// `COPY` or `ADD`, for messages.
+    pub keyword: &'static str,
+    /// What is copied, in order.
+    pub sources: Vec<CopySource>,
+    /// Absolute destination in the image; a trailing `/` makes it a directory.
+    pub dest: String,
+    /// `--chown`, expanded.
+    pub chown: Option<String>,
+    /// `--chmod`, expanded.
+    pub chmod: Option<Chmod>,
+    /// `--parents`.
+    pub parents: bool,
+    /// `--exclude`, in order.
+    pub excludes: Vec<String>,
+    /// Archives of the context are unpacked (ADD).
+    pub unpack: bool,
+    /// Time of what has no other, such as implicit parents: seconds since 1970.
+    pub default_mtime: i64,
+}
+
+/// One source of a copy.
+#[derive(Debug, Clone)]
+pub enum CopySource {
+    /// A path or pattern of a local context.
+    Context {
+        /// Which.
+        context: Arc<BuildContext>,
+        /// As expanded.
+        pattern: String,
+        /// The text is a path, even with `*` in it.
+        literal: bool,
+    },
+    /// A path or pattern in another stage or image.
+    Snapshot {
+        /// Which input of the vertex.
+        input: usize,
+        /// As expanded.
+        pattern: String,
+    },
+    /// A heredoc.
+    Inline {
+        /// File name.
+        name: String,
+        /// Content.
+        content: String,
+    },
+}
+
+/// `--chmod`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chmod {
+    /// As written, for keys and messages.
+    pub text: String,
+    /// What it does.
+    pub rules: dockerfile_parser::chmod::Chmod,
+}
+
+/// `WORKDIR`: a directory that exists. Input 0 is the snapshot.
+#[derive(Debug, Clone)]
+pub struct WorkdirSpec {
+    /// Absolute path.
+    pub path: String,
+    /// Who owns what is created: the USER in force, empty for root.
+    pub user: String,
+    /// Time of what is created.
+    pub default_mtime: i64,
+}
+
+/// `RUN`. Input 0 is the snapshot; the sources of mounts follow.
+#[derive(Debug, Clone)]
+pub struct ExecSpec {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// ENV and declared ARGs, in order: part of the key.
+    pub env: Vec<(String, String)>,
+    /// Predefined proxy arguments: not part of the key.
+    pub hidden_env: Vec<(String, String)>,
+    /// Working directory.
+    pub cwd: String,
+    /// `user[:group]`, empty for root.
+    pub user: String,
+    /// Network.
+    pub network: ExecNetwork,
+    /// Mounts in order.
+    pub mounts: Vec<ExecMount>,
+    /// Lines for /etc/hosts; only names are part of the key.
+    pub add_hosts: Vec<(String, String)>,
+    /// `no-new-privileges`.
+    pub no_new_privs: bool,
+    /// Size of /dev/shm in bytes, where not the default.
+    pub shm_size: Option<u64>,
+    /// Platform of the stage.
+    pub platform: Platform,
+    /// A script (heredoc with `#!`): name and content, mounted at /dev/pipes/NAME.
+    pub script: Option<(String, String)>,
+    /// Whether argv[0] is the SHELL: words the error when it is missing.
+    pub is_shell_form: bool,
+    /// What the base is called, for messages.
+    pub base_name: String,
+}
+
+/// Network of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecNetwork {
+    /// The build's default: the host's network.
+    Default,
+    /// Loopback only.
+    None,
+    /// The host's, asked for by name.
+    Host,
+}
+
+impl ExecNetwork {
+    /// As written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ExecNetwork::Default => "default",
+            ExecNetwork::None => "none",
+            ExecNetwork::Host => "host",
+        }
+    }
+}
+
+/// One mount of a step; targets are absolute and clean.
+#[derive(Debug, Clone)]
+pub enum ExecMount {
+    /// Files of an input.
+    Bind {
+        /// Where to.
+        target: String,
+        /// Which input.
+        input: usize,
+        /// Path in it.
+        source: String,
+        /// Writes are possible and thrown away.
+        writable: bool,
+    },
+    /// A directory that outlives the build.
+    Cache {
+        /// Where to.
+        target: String,
+        /// Which one.
+        id: String,
+        /// How steps share it.
+        sharing: Sharing,
+        /// `ro`.
+        read_only: bool,
+        /// Of a new directory.
+        mode: u32,
+        /// Of a new directory.
+        uid: u32,
+        /// Of a new directory.
+        gid: u32,
+        /// Input and path whose files a new directory starts with.
+        seed: Option<(usize, String)>,
+    },
+    /// Memory.
+    Tmpfs {
+        /// Where to.
+        target: String,
+        /// Bytes.
+        size: Option<u64>,
+        /// `ro`.
+        read_only: bool,
+    },
+    /// A secret as a file, an environment variable, or both.
+    Secret {
+        /// Which.
+        id: String,
+        /// File.
+        target: Option<String>,
+        /// Environment variable.
+        env: Option<String>,
+        /// Without it the step fails.
+        required: bool,
+        /// Of the file.
+        mode: u32,
+        /// Of the file.
+        uid: u32,
+        /// Of the file.
+        gid: u32,
+    },
+    /// An agent's socket.
+    Ssh {
+        /// Which agent.
+        id: String,
+        /// Socket path.
+        target: String,
+        /// Without it the step fails.
+        required: bool,
+        /// Of the socket.
+        mode: u32,
+        /// Of the socket.
+        uid: u32,
+        /// Of the socket.
+        gid: u32,
+    },
+}
+
+/// What a vertex does.
+#[derive(Debug, Clone)]
+pub enum StepSpec {
+    /// `FROM`.
+    Source(SourceSpec),
+    /// `COPY`, `ADD`.
+    Copy(CopySpec),
+    /// `WORKDIR`.
+    Workdir(WorkdirSpec),
+    /// `RUN`.
+    Exec(Box<ExecSpec>),
+}
+
+/// A vertex: what it does, and where the Dockerfile asks for it.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// `[build 2/5] RUN make`: shown to the user, unique in a build.
+    pub title: String,
+    /// Name of the stage, or its index.
+    pub stage: String,
+    /// The instruction as one line.
+    pub instruction: String,
+    /// First line in the Dockerfile, from 1.
+    pub line: usize,
+    /// Where it stands.
+    pub span: dockerfile_parser::Span,
+    /// `--no-cache` holds for it.
+    pub no_cache: bool,
+    /// What it does.
+    pub spec: StepSpec,
+}

@@ -1,0 +1,82 @@
+//! `--build-context NAME=SOURCE`.
+
+use crate::error::Failure;
+use std::path::PathBuf;
+
+/// What a named context is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// A local directory with its own ignore file.
+    Directory(PathBuf),
+    /// An OCI layout directory, with an optional tag or digest to choose from its index.
+    OciLayout {
+        /// The layout directory.
+        path: PathBuf,
+        /// `org.opencontainers.image.ref.name` to choose.
+        tag: Option<String>,
+        /// Manifest digest to choose.
+        digest: Option<String>,
+    },
+    /// An image reference (`docker-image://`).
+    Image(String),
+    /// Another stage of the same Dockerfile (`target:`).
+    Stage(String),
+}
+
+/// Reads one `--build-context` value.
+///
+/// # Errors
+/// A missing name or source, or a kind that is not supported, by name.
+pub fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
+    let (name, source) = text
+        .split_once('=')
+        .filter(|(name, source)| !name.is_empty() && !source.is_empty())
+        .ok_or_else(|| Failure::usage(format!("--build-context `{text}` is not of the form NAME=SOURCE")))?;
+    let context = if let Some(rest) = source.strip_prefix("oci-layout://") {
+        oci_layout(rest)
+    } else if let Some(reference) = source.strip_prefix("docker-image://") {
+        NamedContext::Image(reference.to_owned())
+    } else if let Some(stage) = source.strip_prefix("target:") {
+        NamedContext::Stage(stage.to_owned())
+    } else if source.contains("://") || source.starts_with("git@") {
+        return Err(Failure::usage(format!("--build-context {name}: `{source}` is of a kind that is not supported yet"))
+            .hint("use a directory, oci-layout://PATH, docker-image://REF or target:STAGE"));
+    } else {
+        NamedContext::Directory(PathBuf::from(source))
+    };
+    // Names are matched as BuildKit does: case-insensitively.
+    Ok((name.to_ascii_lowercase(), context))
+}
+
+fn oci_layout(rest: &str) -> NamedContext {
+    let (rest, digest) = match rest.rsplit_once('@') {
+        Some((path, digest)) => (path, Some(digest.to_owned())),
+        None => (rest, None),
+    };
+    // A colon in the last component is a tag, unless the path exists as it stands.
+    let (path, tag) = match rest.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') && !std::path::Path::new(rest).exists() => {
+            (path, Some(tag.to_owned()))
+        }
+        _ => (rest, None),
+    };
+    NamedContext::OciLayout { path: PathBuf::from(path), tag, digest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        assert_eq!(parse("A=dir").unwrap(), ("a".into(), NamedContext::Directory("dir".into())));
+        assert_eq!(
+            parse("b=oci-layout:///x/y:1.0").unwrap().1,
+            NamedContext::OciLayout { path: "/x/y".into(), tag: Some("1.0".into()), digest: None }
+        );
+        assert_eq!(parse("b=docker-image://alpine").unwrap().1, NamedContext::Image("alpine".into()));
+        assert_eq!(parse("b=target:dev").unwrap().1, NamedContext::Stage("dev".into()));
+        assert!(parse("b=https://h/x.tar").unwrap_err().text().contains("not supported yet"));
+        assert!(parse("b").unwrap_err().text().contains("NAME=SOURCE"));
+    }
+}

@@ -1,0 +1,249 @@
+//! One build from flags to results: read, parse, lower, solve, assemble, export.
+//!
+//! The order matters: everything up to the first step that must run happens on one thread and outside any namespace
+//! (ARCHITECTURE, "One process, two phases").
+
+mod dockerfile;
+mod events;
+mod failure;
+mod finish;
+
+use crate::cache::RecordIndex;
+use crate::context::BuildContext;
+use crate::engine::Engine;
+use crate::error::{Failure, Kind};
+use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, lower};
+use crate::ops::{BuildOp, OpError};
+use crate::options::named_context::NamedContext;
+use crate::options::{BuildOptions, Call, ContextSource};
+use crate::pull::{Puller, RegistrySettings};
+use crate::sources::Resolver;
+use crate::ui::{Look, Printer, StepInfo};
+use crate::{clock, interrupt};
+pub use dockerfile::SourceFile;
+pub use events::registry_notice;
+pub use failure::draw_diagnostic;
+use rbuild_solver::{CancelToken, SolveOptions, solve};
+use rbuild_store::Store;
+use rbuild_store::buildlog::BuildSubject;
+use rbuild_store::Need;
+use rbuild_store::snapshot::SnapshotStore;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Builds.
+///
+/// # Errors
+/// Whatever stops it, worded, with its exit code.
+pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
+    let contexts = Contexts::open(options)?;
+    let file = dockerfile::read(options, contexts.main.path(), contexts.piped.as_deref())?;
+    let parsed = dockerfile::parse(&file, &look)?;
+    if options.call != Call::Build {
+        return crate::call::run(options, &file, &parsed, &contexts.main, &look);
+    }
+    let store = open_store(&options.store_root)?;
+    contexts.load_memos(&store)?;
+
+    let cancel = CancelToken::new();
+    let registry_cancel = rbuild_registry::Cancel::new();
+    let puller = || {
+        let settings = RegistrySettings {
+            insecure: options.insecure_registries.clone(),
+            authfile: options.authfile.clone(),
+        };
+        Puller::new(settings, registry_cancel.clone(), Arc::new(registry_notice))
+    };
+    let resolving = puller();
+    let resolver = Resolver::new(&store, &resolving, options.pull);
+    let input = LowerInput {
+        dockerfile: &parsed,
+        context: Arc::clone(&contexts.main),
+        named: contexts.named.clone(),
+        build_args: BuildArgs::new(options.build_args.clone()),
+        target: options.target.as_deref(),
+        build_platform: options.build_platform.clone(),
+        platform: options.platform.clone(),
+        images: &resolver,
+        network: options.network,
+        allow_network_host: options.allow_network_host,
+        add_hosts: options.add_hosts.clone(),
+        no_new_privs: options.no_new_privs,
+        shm_size: options.shm_size,
+        no_cache: &|name, index| options.no_cache.covers(name, index),
+        default_mtime: options.epoch.unwrap_or(0),
+    };
+
+    let subject = BuildSubject {
+        context: contexts.main.path().display().to_string(),
+        dockerfile: file.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
+        target: options.target.clone(),
+    };
+    let previous = previous_keys(&store, &subject);
+    let now = clock::now();
+    let snapshots = Arc::new(SnapshotStore::new(store.clone()));
+    let entered = Arc::new(AtomicBool::new(false));
+    let index = Arc::new(RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), previous, now));
+    let engine = Arc::new(Engine::new(
+        snapshots,
+        puller(),
+        options.secrets.clone(),
+        options.epoch,
+        now,
+        {
+            let index = Arc::clone(&index);
+            Box::new(move |title: &str| index.previous_output(title))
+        },
+    ));
+
+    let infos = RefCell::new(Vec::new());
+    let Lowered { graph, target, warnings, unconsumed } =
+        lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)))
+            .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
+    for vertex in graph.order(&[target.vertex]) {
+        let step = graph.op(vertex).step();
+        infos.borrow_mut().push(StepInfo {
+            vertex,
+            title: step.title.clone(),
+            line: Some(step.line).filter(|line| *line > 0),
+        });
+    }
+    let printer = Arc::new(Printer::new(
+        options.progress,
+        infos.into_inner(),
+        Box::new(std::io::stderr()),
+        look.clone(),
+    ));
+    printer.close_on_panic();
+    for warning in &warnings {
+        printer.message(failure::draw(&file, warning, &look).trim_end());
+    }
+    if !unconsumed.is_empty() {
+        printer.message(&format!("warning: build arguments that nothing uses: {}", unconsumed.join(", ")));
+    }
+
+    let solved = solve(
+        &graph,
+        &[target.vertex],
+        index.as_ref(),
+        SolveOptions {
+            jobs: options.jobs,
+            prepare: Box::new(|| {
+                engine.prepare().map_err(OpError::Failure)?;
+                entered.store(true, Ordering::Release);
+                interrupt::watch(cancel.clone(), registry_cancel.clone()).map_err(OpError::Failure)
+            }),
+            cancel: cancel.clone(),
+            events: &|event| printer.event(&event),
+            started,
+        },
+    );
+    contexts.save_memos(&store);
+    let build = finish::Build {
+        options,
+        store: &store,
+        engine: &engine,
+        graph: &graph,
+        file: &file,
+        subject,
+        started,
+        now,
+        look: &look,
+        printer: &printer,
+        asked: index.asked(),
+    };
+    match solved {
+        Ok(solution) => build.succeeded(&target, &solution),
+        Err(error) => Err(build.failed(error)),
+    }
+}
+
+/// Opens the store for building.
+///
+/// # Errors
+/// It cannot hold snapshots, or cannot be opened.
+pub fn open_store(root: &Path) -> Result<Store, Failure> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    Store::open(root, &boot, Need::Overlay).map_err(|error| {
+        Failure::from_error(Kind::Host, &error)
+            .context(format!("opening the store `{}`", root.display()))
+            .hint("RBUILD_ROOT or --root names another directory")
+    })
+}
+
+/// Keys of the last build of the same thing, by title.
+fn previous_keys(store: &Store, subject: &BuildSubject) -> HashMap<String, String> {
+    let Ok(Some(record)) = store.builds().latest(subject) else { return HashMap::new() };
+    record.steps.into_iter().filter_map(|step| Some((step.name, step.key?))).collect()
+}
+
+/// The directories that files may come from.
+struct Contexts {
+    main: Arc<BuildContext>,
+    named: BTreeMap<String, NamedSource>,
+    /// What came on standard input, if the context did: a Dockerfile.
+    piped: Option<Vec<u8>>,
+    /// Holds the files of a context that came as an archive.
+    _unpacked: Option<tempfile::TempDir>,
+}
+
+impl Contexts {
+    fn open(options: &BuildOptions) -> Result<Self, Failure> {
+        let (path, piped, unpacked) = match &options.context {
+            ContextSource::Directory(path) => (directory(path)?, None, None),
+            ContextSource::Stdin => crate::context::stdin::read()?,
+        };
+        let main = dockerfile::open_context(&path, Some(options), "the build context")?;
+        let mut named = BTreeMap::new();
+        for (name, source) in &options.build_contexts {
+            let source = match source {
+                NamedContext::Directory(path) => {
+                    let context = dockerfile::open_context(
+                        &directory(path)?,
+                        None,
+                        &format!("the named context `{name}`"),
+                    )?;
+                    NamedSource::Directory(Arc::new(context))
+                }
+                other => NamedSource::Other(other.clone()),
+            };
+            named.insert(name.clone(), source);
+        }
+        Ok(Self { main: Arc::new(main), named, piped, _unpacked: unpacked })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<BuildContext>> {
+        std::iter::once(&self.main).chain(self.named.values().filter_map(|source| match source {
+            NamedSource::Directory(context) => Some(context),
+            NamedSource::Other(_) => None,
+        }))
+    }
+
+    fn load_memos(&self, store: &Store) -> Result<(), Failure> {
+        self.all().try_for_each(|context| context.load_memo(store)).map_err(Failure::from_host)
+    }
+
+    /// A memo that cannot be saved costs time, not truth.
+    fn save_memos(&self, store: &Store) {
+        for context in self.all() {
+            let _ = context.save_memo(store);
+        }
+    }
+}
+
+fn directory(path: &Path) -> Result<PathBuf, Failure> {
+    let wrong = |why: String| Failure::usage(format!("the context `{}` {why}", path.display()));
+    let found = path.canonicalize().map_err(|error| wrong(format!("cannot be opened: {error}")))?;
+    if !found.is_dir() {
+        return Err(wrong("is not a directory".to_owned())
+            .hint("the context is the directory that COPY takes files from; `-f` names the Dockerfile"));
+    }
+    Ok(found)
+}

@@ -1,0 +1,128 @@
+//! Finding and reading the Dockerfile and the ignore file.
+
+use crate::context::{BuildContext, Ignore};
+use crate::error::{Failure, Kind};
+use crate::options::{BuildOptions, DockerfileSource};
+use crate::pipeline::failure;
+use crate::ui::Look;
+use dockerfile_parser::{Dockerfile, IgnoreFile};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A Dockerfile and where it is from.
+pub struct SourceFile {
+    /// As the user calls it.
+    pub name: String,
+    /// Absolute path; `None` for standard input.
+    pub path: Option<PathBuf>,
+    /// Its text.
+    pub text: String,
+}
+
+/// Reads the Dockerfile that the flags name.
+///
+/// # Errors
+/// It is not there, cannot be read, or is not UTF-8.
+pub fn read(options: &BuildOptions, context: &Path, piped: Option<&[u8]>) -> Result<SourceFile, Failure> {
+    let (name, path, bytes) = match &options.dockerfile {
+        DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
+        DockerfileSource::Default if piped.is_some() => {
+            ("-".to_owned(), None, piped.unwrap_or_default().to_vec())
+        }
+        DockerfileSource::Default => default(context)?,
+        DockerfileSource::Path(path) => {
+            let bytes = std::fs::read(path).map_err(|error| missing(path, &error))?;
+            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            (path.display().to_string(), Some(absolute), bytes)
+        }
+    };
+    let text = dockerfile_parser::decode(&bytes)
+        .map_err(|error| Failure::new(Kind::Dockerfile, format!("{name}: {error}")))?
+        .to_owned();
+    Ok(SourceFile { name, path, text })
+}
+
+fn default(context: &Path) -> Result<(String, Option<PathBuf>, Vec<u8>), Failure> {
+    for name in ["Dockerfile", "dockerfile"] {
+        let path = context.join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => return Ok((name.to_owned(), Some(path), bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(missing(&path, &error)),
+        }
+    }
+    let failure = Failure::usage(format!("there is no Dockerfile in `{}`", context.display()));
+    Err(if context.join("Containerfile").exists() {
+        failure.hint("there is a Containerfile: build with `-f Containerfile`")
+    } else {
+        failure.hint("`-f FILE` names a Dockerfile elsewhere")
+    })
+}
+
+fn missing(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("reading the Dockerfile `{}`: {error}", path.display()))
+}
+
+fn stdin() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::host(format!("reading the Dockerfile from standard input: {error}")))?;
+    Ok(bytes)
+}
+
+/// Parses it; every error in it is drawn.
+///
+/// # Errors
+/// There are errors.
+pub fn parse(file: &SourceFile, look: &Look) -> Result<Dockerfile, Failure> {
+    let parsed = dockerfile_parser::parse(&file.text);
+    if parsed.diagnostics.iter().any(dockerfile_parser::Diagnostic::is_error) {
+        return Err(failure::parsing(file, &parsed.diagnostics, look));
+    }
+    Ok(parsed.dockerfile)
+}
+
+/// Opens a context with the ignore file that belongs to it. `options` are given for the build context itself, whose
+/// ignore file may be named after the Dockerfile.
+///
+/// # Errors
+/// The directory or the ignore file cannot be read.
+pub fn open_context(path: &Path, options: Option<&BuildOptions>, what: &str) -> Result<BuildContext, Failure> {
+    let mut candidates = Vec::new();
+    if let Some(options) = options {
+        let dockerfile = match &options.dockerfile {
+            DockerfileSource::Path(path) => Some(path.clone()),
+            DockerfileSource::Default => Some(path.join("Dockerfile")),
+            DockerfileSource::Stdin => None,
+        };
+        if let Some(dockerfile) = dockerfile {
+            let mut name = dockerfile.into_os_string();
+            name.push(".dockerignore");
+            candidates.push(PathBuf::from(name));
+        }
+    }
+    candidates.push(path.join(".dockerignore"));
+    let mut ignore = None;
+    for candidate in candidates {
+        match std::fs::read(&candidate) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let name = candidate.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let patterns = IgnoreFile::parse(&text).map_err(|diagnostics| {
+                    let file = SourceFile { name: candidate.display().to_string(), path: None, text: text.clone() };
+                    failure::parsing(&file, &diagnostics, &Look::new(false, |_| None))
+                })?;
+                ignore = Some(Ignore { patterns, name });
+                break;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Failure::usage(format!("reading `{}`: {error}", candidate.display())));
+            }
+        }
+    }
+    BuildContext::open(path, ignore)
+        .map_err(|error| Failure::from_error(Kind::Usage, &error).context(format!("opening {what}")))
+}

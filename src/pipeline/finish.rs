@@ -1,0 +1,407 @@
+//! The end of a build: results where they were asked for, the build's record, or the failure in words.
+
+use super::SourceFile;
+use crate::engine::Engine;
+use crate::error::{Failure, Kind};
+use crate::export::{self, Assembly};
+use crate::lower::StageState;
+use crate::ops::spec::{SourceSpec, StepSpec};
+use crate::ops::{BuildOp, OpError, StepOutput};
+use crate::options::BuildOptions;
+use crate::options::output::{Destination, Output};
+use crate::report::{self, Ended};
+use crate::sources::Origin;
+use crate::ui::{Look, Printer, ProgressMode, Summary};
+use rbuild_registry::Reference;
+use rbuild_sandbox::ExitStatus;
+use rbuild_solver::{Cause, Failure as SolveFailure, Graph, Outcome, Solution, SolveError, VertexId};
+use rbuild_store::Store;
+use rbuild_store::buildlog::{BUILD_VERSION, BuildRecord, BuildStep, BuildSubject, StepOutcome};
+use rbuild_store::digest::Digest;
+use rbuild_store::image::{ImageRecord, LayerSource};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+/// A build that has been solved, or not.
+pub struct Build<'a> {
+    /// The flags.
+    pub options: &'a BuildOptions,
+    /// The store.
+    pub store: &'a Store,
+    /// What the steps shared.
+    pub engine: &'a Engine,
+    /// The vertices.
+    pub graph: &'a Graph<BuildOp>,
+    /// The Dockerfile.
+    pub file: &'a SourceFile,
+    /// What later builds compare with.
+    pub subject: BuildSubject,
+    /// When it began.
+    pub started: Instant,
+    /// When it began, in seconds since 1970.
+    pub now: u64,
+    /// How text looks.
+    pub look: &'a Look,
+    /// Progress.
+    pub printer: &'a Printer,
+    /// Keys of steps that were not in the cache, by title.
+    pub asked: BTreeMap<String, String>,
+}
+
+type Outcomes = BTreeMap<VertexId, Outcome>;
+
+impl Build<'_> {
+    /// Makes the image, sends it where it should go, says so.
+    ///
+    /// # Errors
+    /// An output cannot be written.
+    pub fn succeeded(mut self, target: &StageState, solution: &Solution<StepOutput>) -> Result<u8, Failure> {
+        let base = self.base_record(target)?;
+        let assembly = Assembly {
+            snapshots: &self.engine.snapshots,
+            outputs: &solution.all,
+            base: base.as_ref(),
+            labels: &self.options.labels,
+            epoch: self.options.epoch,
+            now: self.now,
+        };
+        let image = match assembly.image(target) {
+            Ok(image) => image,
+            // Files of other users can be read inside the namespace only.
+            Err(_) => {
+                self.engine.prepare()?;
+                assembly.image(target)?
+            }
+        };
+        let tree_of = solution.all.get(&target.vertex).and_then(StepOutput::snapshot).cloned();
+        let mut summary = Summary {
+            image: Some(image.id.to_string()),
+            size: Some(image_size(&image)),
+            ..Summary::default()
+        };
+        let result = self.outputs(&image, tree_of.as_ref(), &mut summary);
+        let error = result.as_ref().err().map(ToString::to_string);
+        self.record(&solution.outcomes, Some(image.id.to_string()), error);
+        result?;
+        self.files(&image)?;
+        summary.took = self.started.elapsed();
+        if self.options.quiet {
+            println!("{}", image.id);
+        }
+        self.printer.finish(&summary);
+        Ok(0)
+    }
+
+    fn outputs(
+        &self,
+        image: &ImageRecord,
+        snapshot: Option<&rbuild_store::snapshot::Snapshot>,
+        summary: &mut Summary,
+    ) -> Result<(), Failure> {
+        // The record comes first: exports find layers through it, and nothing collects them meanwhile.
+        let keep = self.options.outputs.iter().any(|output| matches!(output, Output::Image { .. }));
+        if keep {
+            self.store.images().put(image).map_err(Failure::from_host)?;
+        }
+        for output in &self.options.outputs {
+            match output {
+                Output::Image { names, push } => self.image_output(image, names, *push, summary)?,
+                Output::Oci { dest, tar, compression } => {
+                    self.engine.prepare()?;
+                    let options = export::options(*compression, self.options.docker_format);
+                    export::oci(self.store, &[(image, self.names())], dest, *tar, &options)?;
+                    summary.outputs.push(format!("{} (oci)", shown(dest)));
+                }
+                Output::Docker { dest } => {
+                    self.engine.prepare()?;
+                    export::docker_archive(self.store, &[(image, self.names())], dest)?;
+                    summary.outputs.push(format!("{} (docker)", shown(dest)));
+                }
+                Output::Local { dest } => {
+                    self.engine.prepare()?;
+                    let tree = tree(snapshot)?;
+                    let left_out = export::local(&tree, dest)?;
+                    if !left_out.is_empty() {
+                        self.printer
+                            .message(&format!("warning: device files are left out: {}", left_out.join(", ")));
+                    }
+                    summary.outputs.push(format!("{} (local)", dest.display()));
+                }
+                Output::Tar { dest } => {
+                    self.engine.prepare()?;
+                    export::tar(&tree(snapshot)?, dest, self.options.epoch)?;
+                    summary.outputs.push(format!("{} (tar)", shown(dest)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn image_output(
+        &self,
+        image: &ImageRecord,
+        names: &[String],
+        push: bool,
+        summary: &mut Summary,
+    ) -> Result<(), Failure> {
+        let mut references = self.options.tags.clone();
+        for name in names {
+            references.push(crate::options::reference("-o name=", name)?);
+        }
+        for reference in &references {
+            self.store.images().tag(&reference.to_string(), &image.id).map_err(Failure::from_host)?;
+            summary.tags.push(reference.familiar());
+        }
+        if push {
+            self.engine.prepare()?;
+            for reference in &references {
+                let pushed = crate::push::push(self.store, &self.engine.puller, image, reference, self.options.docker_format)?;
+                summary.outputs.push(format!("{} (pushed, {pushed})", reference.familiar()));
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.options.tags.iter().map(Reference::to_string).collect()
+    }
+
+    /// `--iidfile` and `--metadata-file`.
+    fn files(&self, image: &ImageRecord) -> Result<(), Failure> {
+        if let Some(path) = &self.options.iidfile {
+            write_atomically(path, image.id.to_string().as_bytes())?;
+        }
+        if let Some(path) = &self.options.metadata_file {
+            let mut json = serde_json::json!({ "containerimage.config.digest": image.id.to_string() });
+            if !self.options.tags.is_empty() {
+                json["image.name"] = serde_json::Value::from(self.names().join(","));
+            }
+            let text = serde_json::to_vec_pretty(&json)
+                .map_err(|error| Failure::host(format!("writing `{}`: {error}", path.display())))?;
+            write_atomically(path, &text)?;
+        }
+        Ok(())
+    }
+
+    /// The record of the image at the bottom of the target, which is in the store by now.
+    fn base_record(&self, target: &StageState) -> Result<Option<ImageRecord>, Failure> {
+        let Some(base) = &target.base else { return Ok(None) };
+        let id = match &base.origin {
+            Origin::Stored(record) => return Ok(Some(record.as_ref().clone())),
+            Origin::Registry { config, .. } => Digest::of(config),
+            Origin::Layout { id, .. } => {
+                id.parse().map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?
+            }
+        };
+        match self.store.images().get(&id).map_err(Failure::from_host)? {
+            Some(record) => Ok(Some(record)),
+            None => Err(Failure::host(format!("the base image {id} is not in the store any more"))
+                .hint("something removed it during the build; build again")),
+        }
+    }
+
+    /// Words for a solve that failed.
+    pub fn failed(mut self, error: SolveError<OpError, OpError>) -> Failure {
+        self.printer.close();
+        let failure = match error.failure {
+            SolveFailure::Interrupted => {
+                let kind = if crate::interrupt::was_terminated() { Kind::Terminated } else { Kind::Interrupted };
+                Failure::new(kind, "interrupted")
+            }
+            SolveFailure::Prepare(OpError::Failure(failure)) => failure,
+            SolveFailure::Prepare(other) => Failure::from_host(other),
+            SolveFailure::Vertex { vertex, name, cause } => self.step_failed(vertex, &name, cause),
+        };
+        self.record(&error.outcomes, None, Some(failure.to_string()));
+        failure
+    }
+
+    fn step_failed(&self, vertex: VertexId, title: &str, cause: Cause<OpError, OpError>) -> Failure {
+        let error = match cause {
+            Cause::Op(error) | Cause::Cache(error) => error,
+            Cause::Panicked(what) => {
+                return Failure::host(format!("internal error in step `{title}`: {what}"));
+            }
+            Cause::Thread(error) => return Failure::host(format!("starting a thread: {error}")),
+        };
+        let mut help = Vec::new();
+        let mut exit_code = None;
+        let mut tail = Vec::new();
+        let mut log = None;
+        let mut kind = Kind::Step;
+        let ended = match &error {
+            OpError::CommandFailed { status, tail: lines, log: path } => {
+                tail.clone_from(lines);
+                log.clone_from(path);
+                match status {
+                    ExitStatus::Code(code) => {
+                        exit_code = u8::try_from(*code).ok();
+                        Ended::Code(*code)
+                    }
+                    ExitStatus::Signal(signal) => {
+                        exit_code = u8::try_from(128 + signal).ok();
+                        Ended::Signal(*signal)
+                    }
+                }
+            }
+            OpError::Program { message, help: advice, code } => {
+                exit_code = Some(*code);
+                help.extend(advice.clone());
+                Ended::Error(message.clone())
+            }
+            OpError::MissingSource { near, .. } => {
+                help.extend(near.as_ref().map(|near| format!("did you mean `{near}`?")));
+                Ended::Error(error.to_string())
+            }
+            OpError::Failure(failure) => {
+                kind = failure.kind();
+                help.extend(failure.first_hint().map(str::to_owned));
+                Ended::Error(failure.one_line())
+            }
+            other => {
+                if matches!(other, OpError::Store(_) | OpError::Snapshot(_) | OpError::Sandbox(_) | OpError::Io { .. }) {
+                    kind = Kind::Host;
+                }
+                Ended::Error(chain(other))
+            }
+        };
+        let step = self.graph.op(vertex).step();
+        let source = report::Source { name: &self.file.name, text: &self.file.text };
+        let whole = log.as_ref().filter(|_| report::is_ci(|name| std::env::var(name).ok()));
+        let whole = match (whole, self.options.progress) {
+            // Plain progress has shown every line already.
+            (Some(path), ProgressMode::Quiet) => std::fs::read(path).ok(),
+            _ => None,
+        };
+        let is_command = matches!(error, OpError::CommandFailed { .. });
+        let drawn = report::step_failure(
+            &report::StepFailure {
+                title,
+                ended,
+                place: (step.span != dockerfile_parser::Span::default())
+                    .then_some((source, step.span.start..step.span.end)),
+                took: None,
+                output: match &whole {
+                    Some(bytes) => report::Output::Whole(bytes),
+                    None if is_command => report::Output::Tail(&tail),
+                    None => report::Output::Shown,
+                },
+                log: log.as_deref(),
+                help: &help,
+            },
+            self.look,
+        );
+        let failure = Failure::new(kind, format!("step `{title}` failed: {error}")).drawn(drawn);
+        match exit_code {
+            Some(code) if self.options.propagate_exit => failure.with_exit_code(code),
+            _ => failure,
+        }
+    }
+
+    /// Keeps what this build did, for `rbuild why`. A record that cannot be written costs an explanation only.
+    fn record(&mut self, outcomes: &Outcomes, image: Option<String>, error: Option<String>) {
+        let (log, logs) = self.engine.take_log();
+        let ran = outcomes.values().any(|outcome| !matches!(outcome, Outcome::Resolved | Outcome::Cached { .. }));
+        // A build that was warm throughout leaves no record: the one before still says why steps ran.
+        if !ran && log.is_none() && error.is_none() {
+            return;
+        }
+        let Ok(log) = log.map_or_else(|| self.store.builds().start(), Ok) else { return };
+        let mut steps = Vec::new();
+        for (vertex, outcome) in outcomes {
+            let step = self.graph.op(*vertex).step();
+            if matches!(step.spec, StepSpec::Source(SourceSpec::Scratch)) {
+                continue;
+            }
+            let (outcome, key, millis, miss) = match outcome {
+                Outcome::Resolved => continue,
+                Outcome::Cached { key } => (StepOutcome::Cached, Some(key.to_string()), 0, None),
+                Outcome::Ran { key, cost, reason } => (
+                    StepOutcome::Ran,
+                    key.as_ref().map(ToString::to_string),
+                    u64::try_from(cost.as_millis()).unwrap_or(u64::MAX),
+                    reason.as_ref().map(ToString::to_string),
+                ),
+                Outcome::Failed => (StepOutcome::Failed, self.asked.get(&step.title).cloned(), 0, None),
+                Outcome::Cancelled => (StepOutcome::Cancelled, None, 0, None),
+            };
+            steps.push(BuildStep {
+                name: step.title.clone(),
+                line: u32::try_from(step.line).ok().filter(|line| *line > 0),
+                key,
+                outcome,
+                millis,
+                miss: miss.map_or(serde_json::Value::Null, serde_json::Value::from),
+                log: logs.get(&step.title).cloned(),
+            });
+        }
+        let record = BuildRecord {
+            version: BUILD_VERSION,
+            number: log.number(),
+            subject: self.subject.clone(),
+            started: self.now,
+            millis: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            image,
+            error,
+            steps,
+        };
+        let _ = log.finish(record);
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn tree(snapshot: Option<&rbuild_store::snapshot::Snapshot>) -> Result<rbuild_store::tree::TreeView, Failure> {
+    match snapshot {
+        Some(snapshot) => snapshot.tree().map_err(Failure::from_host),
+        None => Ok(rbuild_store::tree::TreeView::default()),
+    }
+}
+
+/// Bytes of the image's layers, as far as they are known without reading: tars of built layers, blobs as they came.
+fn image_size(image: &ImageRecord) -> u64 {
+    image
+        .layers
+        .iter()
+        .map(|layer| match &layer.source {
+            LayerSource::Snapshot { size, .. } => *size,
+            LayerSource::Blob(descriptor) => descriptor.size,
+        })
+        .sum()
+}
+
+fn shown(dest: &Destination) -> String {
+    match dest {
+        Destination::Path(path) => path.display().to_string(),
+        Destination::Stdout => "standard output".to_owned(),
+    }
+}
+
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let at = |error: std::io::Error| Failure::host(format!("writing `{}`: {error}", path.display()));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = std::fs::File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.map_err(at)
+}

@@ -1,0 +1,226 @@
+//! Fetching images: the registry's client on the store's blobs. An adapter, because neither crate knows the other.
+
+use crate::error::{Failure, Kind};
+use crate::import;
+use crate::sources::{BaseImage, Origin};
+use dockerfile_parser::Platform;
+use rbuild_registry::{
+    Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, Reference, ResolvedManifest,
+};
+use rbuild_store::Store;
+use rbuild_store::blob::Expect;
+use rbuild_store::digest::Digest;
+use rbuild_store::image::{Descriptor, ImageConfig, ImageLayer, ImageRecord, LayerSource};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Settings of the registry client that flags decide.
+#[derive(Debug, Clone, Default)]
+pub struct RegistrySettings {
+    /// `--insecure-registry`.
+    pub insecure: Vec<String>,
+    /// `--authfile`.
+    pub authfile: Option<PathBuf>,
+}
+
+/// Makes a client when one is needed: a warm build needs none.
+pub struct Puller {
+    settings: RegistrySettings,
+    cancel: Cancel,
+    client: OnceLock<Client>,
+    notify: Arc<dyn Fn(Event) + Send + Sync>,
+}
+
+/// How far a transfer is: bytes done, bytes in all.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+impl Puller {
+    /// With the flags' settings; `cancel` stops transfers, `notify` is told of retries.
+    #[must_use]
+    pub fn new(settings: RegistrySettings, cancel: Cancel, notify: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
+        Self { settings, cancel, client: OnceLock::new(), notify }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        self.client.get_or_init(|| {
+            let mut env = Env::from_process();
+            if let Some(authfile) = &self.settings.authfile {
+                env.registry_auth_file = Some(authfile.clone());
+            }
+            let insecure: HostSet = self.settings.insecure.iter().cloned().collect();
+            Client::new(ClientOptions {
+                insecure: insecure.clone(),
+                skip_tls_verify: insecure,
+                cert_dirs: env.cert_dirs(),
+                credentials: Credentials::new(env),
+                proxies: ProxySettings::from_process(),
+                user_agent: concat!("rbuild/", env!("CARGO_PKG_VERSION")).to_owned(),
+                events: Arc::clone(&self.notify),
+                cancel: self.cancel.clone(),
+                ..ClientOptions::default()
+            })
+        })
+    }
+
+    /// The flag that stops transfers.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// Asks the registry which image a name means; fetches its manifest and config.
+    ///
+    /// # Errors
+    /// The registry's answer, worded, with a hint.
+    pub fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<BaseImage, Failure> {
+        let wanted = rbuild_registry::Platform {
+            os: platform.os.clone(),
+            architecture: platform.architecture.clone(),
+            variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
+            ..rbuild_registry::Platform::host()
+        };
+        let client = self.client();
+        let resolved = client.resolve(reference, &wanted).map_err(|error| registry_failure(&error))?;
+        let bytes =
+            client.fetch_config(reference, &resolved.image.config).map_err(|error| registry_failure(&error))?;
+        let config = ImageConfig::parse(&bytes)
+            .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("the image `{}`", reference.familiar())))?;
+        let origin = Origin::Registry { reference: reference.clone(), resolved: Box::new(resolved), config: bytes };
+        Ok(BaseImage::new(reference.familiar(), origin, config))
+    }
+
+    /// Fetches the layers that the store does not have, unpacks them, and records the image under its name.
+    /// Must run inside the user namespace.
+    ///
+    /// # Errors
+    /// A transfer, a digest, or a layer is wrong.
+    pub fn fetch(
+        &self,
+        store: &Store,
+        reference: &Reference,
+        resolved: &ResolvedManifest,
+        config: &[u8],
+        now: u64,
+        progress: Progress<'_>,
+    ) -> Result<ImageRecord, Failure> {
+        let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
+        let parsed = ImageConfig::parse(config).map_err(Failure::from_host)?;
+        if parsed.rootfs.diff_ids.len() != resolved.image.layers.len() {
+            return Err(Failure::host(format!(
+                "`{}`: the manifest has {} layers, the config {}",
+                reference.familiar(),
+                resolved.image.layers.len(),
+                parsed.rootfs.diff_ids.len()
+            )));
+        }
+        let total: u64 = resolved.image.layers.iter().map(|layer| layer.size).sum();
+        let done = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            let transfers: Vec<_> = resolved
+                .image
+                .layers
+                .iter()
+                .map(|layer| {
+                    let done = &done;
+                    scope.spawn(move || self.fetch_layer(store, reference, layer, done, total, progress))
+                })
+                .collect();
+            transfers
+                .into_iter()
+                .map(|transfer| {
+                    transfer.join().unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
+                })
+                .collect::<Result<Vec<()>, Failure>>()
+        })?;
+        let manifest = store_descriptor(&resolved.descriptor)?;
+        store.blobs().put_bytes(&resolved.bytes).map_err(Failure::from_host)?;
+        store.blobs().put_bytes(config).map_err(Failure::from_host)?;
+        let layers = resolved
+            .image
+            .layers
+            .iter()
+            .zip(&parsed.rootfs.diff_ids)
+            .map(|(layer, diff_id)| {
+                Ok(ImageLayer { diff_id: *diff_id, source: LayerSource::Blob(Box::new(store_descriptor(layer)?)) })
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let record = import::import(store, config, Some(manifest), layers, now)?;
+        drop(pin);
+        let images = store.images();
+        images.tag(&reference.to_string(), &record.id).map_err(Failure::from_host)?;
+        // The name with its digest too, so that a pinned FROM finds it.
+        let pinned = reference.with_digest(resolved.top_digest().clone()).to_string();
+        images.tag(&pinned, &record.id).map_err(Failure::from_host)?;
+        Ok(record)
+    }
+
+    fn fetch_layer(
+        &self,
+        store: &Store,
+        reference: &Reference,
+        layer: &rbuild_registry::Descriptor,
+        done: &AtomicU64,
+        total: u64,
+        progress: Progress<'_>,
+    ) -> Result<(), Failure> {
+        let descriptor = store_descriptor(layer)?;
+        if store.blobs().has(&descriptor.digest).map_err(Failure::from_host)? {
+            progress(done.fetch_add(layer.size, Ordering::Relaxed) + layer.size, total);
+            return Ok(());
+        }
+        let writer = store
+            .blobs()
+            .writer(Expect::exactly(descriptor.digest, descriptor.size))
+            .map_err(Failure::from_host)?;
+        let mut sink = BlobSink(writer);
+        let last = AtomicU64::new(0);
+        let report = |bytes: u64| {
+            let before = last.swap(bytes, Ordering::Relaxed);
+            let step = bytes.saturating_sub(before);
+            progress(done.fetch_add(step, Ordering::Relaxed) + step, total);
+        };
+        self.client()
+            .fetch_blob(reference, layer, &mut sink, &report)
+            .map_err(|error| registry_failure(&error))?;
+        sink.0.commit().map_err(Failure::from_host)?;
+        Ok(())
+    }
+}
+
+struct BlobSink<'a>(rbuild_store::blob::BlobWriter<'a>);
+
+impl Write for BlobSink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.append(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The store's form of a descriptor; only sha256 names blobs there.
+///
+/// # Errors
+/// Another digest algorithm.
+pub fn store_descriptor(descriptor: &rbuild_registry::Descriptor) -> Result<Descriptor, Failure> {
+    let digest: Digest = descriptor
+        .digest
+        .to_string()
+        .parse()
+        .map_err(|error| Failure::host(format!("digest `{}`: {error}", descriptor.digest)))?;
+    Ok(Descriptor::new(&descriptor.media_type, digest, descriptor.size))
+}
+
+/// A registry's error with its hint.
+#[must_use]
+pub fn registry_failure(error: &rbuild_registry::Error) -> Failure {
+    let failure = Failure::from_error(Kind::Host, error);
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

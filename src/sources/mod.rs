@@ -1,0 +1,85 @@
+//! Base images: where a name leads, before anything is fetched.
+
+mod resolver;
+
+pub use resolver::Resolver;
+
+use dockerfile_parser::Platform;
+use rbuild_registry::{Reference, ResolvedManifest};
+use rbuild_store::image::{ImageConfig, ImageRecord};
+use std::fmt;
+use std::path::PathBuf;
+
+/// An image whose config is known and whose files may still be elsewhere.
+pub struct BaseImage {
+    /// As the user calls it.
+    pub name: String,
+    /// Where its files are.
+    pub origin: Origin,
+    config: ImageConfig,
+}
+
+/// Where the files of a base image are.
+pub enum Origin {
+    /// In the store.
+    Stored(Box<ImageRecord>),
+    /// In a registry.
+    Registry {
+        /// Its name.
+        reference: Reference,
+        /// Its manifest.
+        resolved: Box<ResolvedManifest>,
+        /// Its config's exact bytes.
+        config: Vec<u8>,
+    },
+    /// In an OCI layout or archive.
+    Layout {
+        /// Where.
+        path: PathBuf,
+        /// Which of its images.
+        entry: usize,
+        /// Digest of its config.
+        id: String,
+    },
+}
+
+impl BaseImage {
+    /// An image with its parsed config.
+    #[must_use]
+    pub fn new(name: String, origin: Origin, config: ImageConfig) -> Self {
+        Self { name, origin, config }
+    }
+
+    /// Its config.
+    #[must_use]
+    pub fn config(&self) -> &ImageConfig {
+        &self.config
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref().unwrap_or_default())
+    }
+
+    /// Whether it can be used for `wanted`; an image that says nothing can be used for anything.
+    #[must_use]
+    pub fn matches(&self, wanted: &Platform) -> bool {
+        let have = self.platform();
+        let same = |have: &str, wanted: &str| have.is_empty() || have == wanted;
+        same(&have.os, &wanted.os)
+            && same(&have.architecture, &wanted.architecture)
+            && (have.variant.is_empty() || wanted.variant.is_empty() || have.variant == wanted.variant)
+    }
+}
+
+impl fmt::Debug for BaseImage {
+    // The same image is the same vertex, whatever it is called: vertices are merged by this text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Stored(record) => write!(f, "Stored({})", record.id),
+            Origin::Registry { resolved, .. } => write!(f, "Registry({})", resolved.descriptor.digest),
+            Origin::Layout { path, entry, id } => write!(f, "Layout({path:?}, {entry}, {id})"),
+        }
+    }
+}
