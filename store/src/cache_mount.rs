@@ -96,6 +96,9 @@ impl Store {
     }
 
     /// Waits for copy 0 of the cache mount `id`, as long as it takes, and holds it alone.
+    ///
+    /// A step with several locked mounts takes them in the order of their ids; otherwise two steps could wait for
+    /// each other.
     pub fn wait_cache_mount(
         &self,
         id: &str,
@@ -103,6 +106,19 @@ impl Store {
     ) -> Result<CacheMount, StoreError> {
         let lock = Lock::wait(&self.cache_mount_lock(&hash_of(id), 0), Mode::Exclusive)?;
         self.held(id, 0, lock, init)
+    }
+
+    /// As [`wait_cache_mount`](Self::wait_cache_mount), but gives up (`None`) soon after `stop` says so.
+    pub fn wait_cache_mount_or(
+        &self,
+        id: &str,
+        init: &dyn Fn(&Path) -> io::Result<()>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<CacheMount>, StoreError> {
+        match Lock::wait_or(&self.cache_mount_lock(&hash_of(id), 0), Mode::Exclusive, stop)? {
+            Some(lock) => self.held(id, 0, lock, init).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn held(
@@ -117,17 +133,21 @@ impl Store {
         let path = self.cache_mount_dir(&hash, copy);
         let fresh = !path.try_exists().at("examine", &path)?;
         if fresh {
-            self.write_file(&self.path("cache-mounts").join(&hash).join("id"), id.as_bytes())?;
             let tmp = self.tmp_dir()?;
             let born = tmp.path().join("mount");
             make_dirs(&born)?;
             init(&born).at("prepare the cache mount", &path)?;
-            match rustix::fs::renameat_with(CWD, &born, CWD, &path, RenameFlags::NOREPLACE) {
-                // Another step that shares it was faster; its copy may be in use.
-                Err(Errno::EXIST) => {}
-                // File systems without that flag (some FUSE): rename(2) refuses a directory that is not empty.
-                Err(Errno::INVAL) => std::fs::rename(&born, &path).at("rename to", &path)?,
-                other => other.at("rename to", &path)?,
+            loop {
+                self.write_file(&self.path("cache-mounts").join(&hash).join("id"), id.as_bytes())?;
+                match rustix::fs::renameat_with(CWD, &born, CWD, &path, RenameFlags::NOREPLACE) {
+                    // A collector has just removed the directory around the copies, which had none left.
+                    Err(Errno::NOENT) => continue,
+                    // Another step that shares it was faster; its copy may be in use.
+                    Err(Errno::EXIST) => break,
+                    // File systems without that flag (some FUSE): rename(2) refuses a directory that is not empty.
+                    Err(Errno::INVAL) => break std::fs::rename(&born, &path).at("rename to", &path)?,
+                    other => break other.at("rename to", &path)?,
+                }
             }
         }
         Ok(CacheMount {
@@ -229,6 +249,35 @@ mod tests {
             drop(one);
             let two = waiting.join().unwrap();
             assert!(two.path().ends_with("0") && two.path().join("kept").exists());
+        });
+    }
+
+    #[test]
+    fn a_collector_beside_steps() {
+        let (_dir, store) = store();
+        let seed = |path: &Path| std::fs::write(path.join("seed"), "x");
+        let options = crate::gc::PruneOptions {
+            cache_mounts: true,
+            ..crate::gc::PruneOptions::default()
+        };
+        std::thread::scope(|scope| {
+            let steps = scope.spawn(|| {
+                for _ in 0..200 {
+                    let claim = store.try_cache_mount("id", Sharing::Shared, &seed).unwrap();
+                    let CacheMountClaim::Held(mount) = claim else {
+                        panic!("busy")
+                    };
+                    assert!(mount.path().join("seed").exists());
+                }
+            });
+            while !steps.is_finished() {
+                // A time to come, so that what was used just now counts as old.
+                let pruned = store
+                    .prune(&options, crate::memo::file_system_now() + 1_000_000_000)
+                    .unwrap();
+                assert!(pruned.failed.is_empty(), "{pruned:?}");
+            }
+            steps.join().unwrap();
         });
     }
 

@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
@@ -118,6 +119,26 @@ impl Lock {
             .mtime()
             .saturating_mul(1_000_000_000)
             .saturating_add(metadata.mtime_nsec()))
+    }
+
+    /// Waits for the lock until `stop` says to give up. A blocking flock(2) could only be ended by a signal that
+    /// arrives at this very thread, so this one looks again and again, at first often.
+    pub(crate) fn wait_or(
+        path: &Path,
+        mode: Mode,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Lock>, StoreError> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(lock) = Self::try_take(path, mode)? {
+                return Ok(Some(lock));
+            }
+            if stop() {
+                return Ok(None);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
     }
 
     /// Whether nobody holds the lock in any mode. True only for the moment; for display.
@@ -271,6 +292,15 @@ impl<'a> Locks<'a> {
         let lock = Lock::wait(&self.key_path(key), Mode::Exclusive)?;
         lock.write_holder();
         Ok(KeyLock(lock))
+    }
+
+    /// As [`wait_key`](Self::wait_key), but gives up (`None`) soon after `stop` says so: looks every 20 ms at most.
+    pub fn wait_key_or(&self, key: &Key, stop: &dyn Fn() -> bool) -> Result<Option<KeyLock>, StoreError> {
+        let lock = Lock::wait_or(&self.key_path(key), Mode::Exclusive, stop)?;
+        Ok(lock.map(|lock| {
+            lock.write_holder();
+            KeyLock(lock)
+        }))
     }
 
     /// Keeps a committed snapshot from the garbage collector and notes that it was used now. `None` when there is

@@ -59,8 +59,7 @@ impl<'a> Images<'a> {
 
     /// Stores an image record. Hold a [`BlobPin`](crate::lock::BlobPin) and a lease on its snapshot meanwhile.
     ///
-    /// A record that is there already is kept as it is when both are the same image and the new one knows no more:
-    /// building the same image again changes nothing.
+    /// A record that differs only in its time is kept as it is: building the same image again changes nothing.
     pub fn put(&self, record: &ImageRecord) -> Result<(), ImageError> {
         record.parse_config()?;
         if Digest::of(record.config.as_bytes()) != record.id {

@@ -1,11 +1,9 @@
-use std::fs::read_to_string;
-use std::process::Child;
-use std::time::Duration;
-
 use super::*;
 use crate::digest::{ContentId, Digest};
 use crate::records::{Output, Preimage, RECORD_VERSION, Record};
 use crate::testing::{await_ready, command, role, say_ready, store};
+use std::fs::read_to_string;
+use std::process::Child;
 
 fn key(number: u8) -> Key {
     Key::parse(&Digest::of(&[number]).to_hex()).unwrap()
@@ -141,6 +139,23 @@ fn a_killed_holder_frees_everything() {
     let swept = store.sweep_tmp().unwrap();
     assert_eq!((swept.removed, swept.in_use), (1, 0));
     assert!(crate::store::list_dir(&store.path("tmp")).unwrap().is_empty());
+}
+
+#[test]
+fn waiting_can_be_given_up() {
+    let (_dir, store) = store();
+    let Claim::Held(held) = store.locks().try_key(&key(1)).unwrap() else {
+        panic!("nobody else has it")
+    };
+    let asked = std::cell::Cell::new(0);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() == 3
+    };
+    assert!(store.locks().wait_key_or(&key(1), &stop).unwrap().is_none());
+    assert_eq!(asked.get(), 3);
+    drop(held);
+    assert!(store.locks().wait_key_or(&key(1), &|| true).unwrap().is_some());
 }
 
 #[test]

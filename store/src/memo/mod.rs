@@ -9,14 +9,17 @@
 //!
 //! Not here: walking and hashing.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 use rustix::time::ClockId;
 
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::manifest::path_cmp;
-use crate::store::{Store, read_if_there, remove_if_there};
+use crate::store::{Store, remove_if_there};
 
 /// How much older than its hashing a file must be to be remembered, in nanoseconds. Two seconds is the coarsest
 /// timestamp among file systems in use (FAT's mtime); it also covers clocks that are slightly apart.
@@ -83,7 +86,7 @@ impl Memo {
     pub fn load(store: &Store, context: &Path) -> Result<Memo, StoreError> {
         let name = Digest::of(context.as_os_str().as_encoded_bytes()).to_hex();
         let path = store.memo_dir().join(name);
-        let bytes = read_if_there(&path)?.unwrap_or_default();
+        let bytes = read_and_stamp(&path)?;
         let mut memo = Memo {
             path,
             bytes,
@@ -211,6 +214,32 @@ impl Memo {
         };
         Some((stat, entry[4 + 40..].try_into().ok()?))
     }
+}
+
+/// The file's bytes, none when it is not there. Sets its time, by which the garbage collector knows which contexts
+/// are still built.
+fn read_and_stamp(path: &Path) -> Result<Vec<u8>, StoreError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::from_io("open", path, error)),
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)
+        .map_err(|error| StoreError::from_io("read", path, error))?;
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    // Only how long it is kept depends on it.
+    let _ = rustix::fs::futimens(
+        &file,
+        &Timestamps {
+            last_access: now,
+            last_modification: now,
+        },
+    );
+    Ok(bytes)
 }
 
 fn path_of(bytes: &[u8], start: u32) -> Option<&[u8]> {

@@ -479,6 +479,32 @@ fn skopeo_takes_every_form() {
             let config = copied.image(0).unwrap().parse_config().unwrap();
             assert_eq!(config, ImageConfig::parse(image.config).unwrap(), "{source}");
         }
+        // And what skopeo writes is read: its own archives of the same image.
+        for (number, to) in ["oci-archive:", "docker-archive:"].iter().enumerate() {
+            let path = bench.path(&format!("foreign{number}.tar"));
+            let suffix = if number == 0 { ":1.0" } else { ":localhost/app:1.0" };
+            host(
+                "skopeo",
+                &[
+                    "copy",
+                    "-q",
+                    "--insecure-policy",
+                    &at("oci:", &dir, ":1.0"),
+                    &at(to, &path, suffix),
+                ],
+            );
+            let source = source::open(&bench.store, &path).unwrap();
+            let machine = Platform::new("linux", "amd64", None);
+            let found = source
+                .image(choose(&*source, Some("1.0"), &machine).unwrap())
+                .unwrap();
+            let config = found.parse_config().unwrap();
+            assert_eq!(config.rootfs, ImageConfig::parse(image.config).unwrap().rootfs);
+            let other = self::bench();
+            let other_pin = other.store.locks().pin_blobs().unwrap();
+            let ingested = ingest(&other.store, &*source, &found, &other_pin).unwrap();
+            assert_eq!(ingested.layers.len(), 3, "{to}");
+        }
         let docker_types = ExportOptions {
             media_types: MediaTypes::Docker,
             ..options
