@@ -184,6 +184,10 @@ pub(crate) fn expand_list(word: &Word, scope: &dyn Scope) -> Result<(Vec<String>
 
 /// Whether the word is well-formed, whatever the variables are.
 pub(crate) fn check(word: &Word) -> Result<(), ExpandError> {
+    // Most words are plain, and there are many of them.
+    if !word.text.contains(['$', '"', '\'', word.escape.char()]) {
+        return Ok(());
+    }
     match expand(word, &|_: &str| None) {
         Err(error) if error.kind.depends_on_values() => Ok(()),
         other => other.map(|_| ()),
@@ -463,6 +467,10 @@ impl Lexer<'_> {
         let modifier = self.pos;
         match self.next() {
             None => self.fail(ExpandErrorKind::UnclosedBrace, start),
+            Some('\n') => {
+                self.pos = modifier;
+                self.fail(ExpandErrorKind::UnclosedBrace, start)
+            }
             Some('}') => Ok(self.value_or_undefined(&name, start)),
             Some(':') => match self.next() {
                 None => self.fail(ExpandErrorKind::UnclosedBrace, start),

@@ -201,6 +201,7 @@ pub(crate) fn read_bodies(
         let mut end = start;
         let mut text = "";
         let mut terminator = None;
+        let mut nearly = None;
         for line in lines.by_ref() {
             let candidate = if marker.strip_tabs {
                 line.text.trim_start_matches('\t')
@@ -211,6 +212,9 @@ pub(crate) fn read_bodies(
                 terminator = Some(line.span());
                 break;
             }
+            if nearly.is_none() && line.text.trim() == marker.name {
+                nearly = Some(line.span());
+            }
             end = line.end;
         }
         if end > start {
@@ -219,7 +223,12 @@ pub(crate) fn read_bodies(
         if terminator.is_none() && !open {
             // The others cannot end either: one message is enough.
             open = true;
-            diagnostics.push(unterminated(&marker, span));
+            let mut diagnostic = unterminated(&marker, span);
+            if let Some(nearly) = nearly {
+                diagnostic =
+                    diagnostic.with_secondary(nearly, "the white space keeps this line from ending it");
+            }
+            diagnostics.push(diagnostic);
         }
         heredocs.push(Heredoc {
             name: marker.name,

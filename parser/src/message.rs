@@ -48,8 +48,8 @@ pub(crate) fn message(kind: &Kind) -> String {
         Kind::MissingEquals { keyword, word } => format!("`{}` in `{keyword}` has no `=`", clip(word)),
         Kind::BlankName { keyword } => format!("a name in `{keyword}` is empty"),
         Kind::EmptyArgument { keyword } => format!("an argument of `{keyword}` is empty"),
-        Kind::Expand(kind) => kind.to_string(),
-        Kind::Mount(kind) => kind.to_string(),
+        Kind::Expand(kind) => visible(&kind.to_string()),
+        Kind::Mount(kind) => visible(&kind.to_string()),
         Kind::IgnoredMountOption { option } => format!("the mount option `{}` has no effect", clip(option)),
         Kind::OnBuildForbidden { keyword } => format!("`{keyword}` cannot be a trigger of `ONBUILD`"),
         Kind::HealthCheckType { word } => format!(
@@ -71,7 +71,7 @@ pub(crate) fn message(kind: &Kind) -> String {
         Kind::Cycle { stages } if stages.len() == 1 => format!("{} copies from itself", stages.join("")),
         Kind::Cycle { stages } => format!("stages need each other: {}", stages.join(" needs ")),
         Kind::EmptyReinclude => "`!` needs a pattern".into(),
-        Kind::Check { message, .. } => message.clone(),
+        Kind::Check { message, .. } => visible(message),
     }
 }
 
@@ -125,13 +125,21 @@ pub(crate) fn code(kind: &Kind) -> &'static str {
 
 /// A user's word that is short enough for a message, on one line.
 fn clip(text: &str) -> String {
-    const MAX: usize = 60;
+    shorten(text, 60)
+}
+
+/// A message that may hold user's words somewhere: one line, without control characters.
+fn visible(text: &str) -> String {
+    shorten(text, 300)
+}
+
+fn shorten(text: &str, max: usize) -> String {
     let shown: String = text
         .chars()
-        .take(MAX)
+        .take(max)
         .map(|ch| if ch.is_control() { '\u{fffd}' } else { ch })
         .collect();
-    if text.chars().nth(MAX).is_some() {
+    if text.chars().nth(max).is_some() {
         shown + "..."
     } else {
         shown

@@ -106,14 +106,14 @@ fn render_with(path: &str, index: &LineIndex<'_>, diagnostic: &Diagnostic) -> St
         }
         let sign = if mark.primary { "^" } else { "-" };
         let underline = sign.repeat(window.length.max(1));
-        let text = format!("{}{underline} {}", " ".repeat(window.start), mark.label);
+        let text = format!("{}{underline} {}", " ".repeat(window.start), one_line(mark.label));
         out += &row("", width, text.trim_end());
     }
     if diagnostic.help.is_some() || matches!(diagnostic.kind, Kind::Check { .. }) {
         out += &format!("{gutter} |\n");
     }
     if let Some(help) = &diagnostic.help {
-        out += &format!("help: {help}\n");
+        out += &format!("help: {}\n", one_line(help));
     }
     if let Kind::Check { rule, .. } = &diagnostic.kind {
         out += &format!("check: {}", rule.name());
@@ -180,6 +180,12 @@ impl Window {
             length,
         }
     }
+}
+
+/// Help and labels may hold words of the file.
+fn one_line(text: &str) -> String {
+    let shown: String = text.chars().take(400).collect();
+    plain(&shown)
 }
 
 /// The text as a terminal may show it: tabs are four spaces, control characters are not sent.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
-use crate::expand::{self, Escape, Mode};
+use crate::expand::{self, Escape, ExpandErrorKind, Mode};
 use crate::heredoc::Heredoc;
 use crate::json::{self, Array};
 use crate::kind::Kind;
@@ -98,17 +98,18 @@ impl Context<'_> {
 
     fn check(&mut self, word: &Word) {
         if let Err(error) = expand::check(word) {
-            let mut diagnostic = Diagnostic::error(Kind::Expand(error.kind.clone()), error.span);
-            if let expand::ExpandErrorKind::UnsupportedModifier(_) = error.kind {
-                diagnostic = diagnostic
-                    .with_help("known are `:-` `-` `:+` `+` `:?` `?` `#` `##` `%` `%%` `/` and `//`");
-            }
-            if let expand::ExpandErrorKind::UnclosedQuote(_) = error.kind {
-                diagnostic = diagnostic.with_help(format!(
-                    "write `{}` before a quote that is meant literally",
-                    self.escape.char()
-                ));
-            }
+            let diagnostic = match error.kind {
+                ExpandErrorKind::UnsupportedModifier(_) => {
+                    Diagnostic::error(Kind::Expand(error.kind), error.span)
+                        .with_help("known are `:-` `-` `:+` `+` `:?` `?` `#` `##` `%` `%%` `/` and `//`")
+                }
+                ExpandErrorKind::UnclosedQuote(_) => Diagnostic::error(Kind::Expand(error.kind), error.span)
+                    .with_help(format!(
+                        "write `{}` before a quote that is meant literally",
+                        self.escape.char()
+                    )),
+                _ => Diagnostic::error(Kind::Expand(error.kind), error.span),
+            };
             self.report(diagnostic);
         }
     }
@@ -170,13 +171,31 @@ impl Context<'_> {
                     .map(|e| self.decoded_word(&e.text, e.inner, e.exact))
                     .collect(),
             ),
-            Ok(None) => Some(
-                self.split(range)
-                    .into_iter()
-                    .map(|range| self.word(range))
-                    .collect(),
-            ),
+            Ok(None) => Some(self.paths(range)),
         }
+    }
+
+    /// Words between white space; of quotes that a space tears apart only the first is reported.
+    fn paths(&mut self, range: &Range<usize>) -> Vec<Word> {
+        let mut torn = false;
+        let mut words = Vec::new();
+        for range in self.split(range) {
+            let word = self.raw_word(range, Mode::Quoted);
+            match expand::check(&word) {
+                Err(error) if matches!(error.kind, ExpandErrorKind::UnclosedQuote(_)) => {
+                    if !torn {
+                        let diagnostic = Diagnostic::error(Kind::Expand(error.kind), error.span).with_help(
+                            "a path with a space in it needs the JSON form: `[\"a path\", \"...\"]`",
+                        );
+                        self.report(diagnostic);
+                    }
+                    torn = true;
+                }
+                _ => self.check(&word),
+            }
+            words.push(word);
+        }
+        words
     }
 }
 

@@ -66,16 +66,16 @@ impl From {
                 let guilty = rest.first().map_or(0, |r| r.start)..rest.last().map_or(0, |r| r.end);
                 let span = cx.span(&guilty);
                 let mut diagnostic = Diagnostic::error(Kind::FromArguments, span);
-                if let [name] = rest
-                    && !cx.text(name).eq_ignore_ascii_case("as")
-                {
-                    let name = cx.text(name).to_owned();
-                    diagnostic = diagnostic.with_suggestion(format!("AS {name}"));
-                } else if cx.text(&guilty).starts_with("--") {
-                    diagnostic = diagnostic.with_help("flags stand before the image");
-                } else if cx.text(&guilty).starts_with('#') {
-                    diagnostic = diagnostic.with_help("a comment needs a line of its own");
-                }
+                let text = cx.text(&guilty);
+                diagnostic = match rest {
+                    _ if text.starts_with("--") => diagnostic.with_help("flags stand before the image"),
+                    _ if text.starts_with('#') => diagnostic.with_help("a comment needs a line of its own"),
+                    [name] if cx.text(name).eq_ignore_ascii_case("as") => {
+                        diagnostic.with_help("`AS` is followed by the name of the stage")
+                    }
+                    [name] => diagnostic.with_suggestion(format!("AS {}", cx.text(name))),
+                    _ => diagnostic,
+                };
                 cx.report(diagnostic);
                 return None;
             }

@@ -34,7 +34,8 @@ fn check(cx: &mut Checker<'_>) {
                 _ => continue,
             };
             let CommandForm::Shell { text, .. } = &command.form else { continue };
-            if shell || text.is_empty() {
+            // A malformed JSON form has a rule of its own.
+            if shell || text.is_empty() || text.starts_with('[') && text.ends_with(']') {
                 continue;
             }
             let keyword = instruction.keyword();

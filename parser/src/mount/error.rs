@@ -96,10 +96,10 @@ impl fmt::Display for MountErrorKind {
                 )
             }
             MountErrorKind::NotForType { option, mount_type } => {
-                write!(f, "a {mount_type} mount has no option `{option}`")
+                write!(f, "{} mount has no option `{option}`", with_article(*mount_type))
             }
             MountErrorKind::Missing { option, mount_type } => {
-                write!(f, "a {mount_type} mount needs `{option}`")
+                write!(f, "{} mount needs `{option}`", with_article(*mount_type))
             }
             MountErrorKind::RootTarget => f.write_str("a mount cannot hide the root directory"),
             MountErrorKind::Conflict { first, second } => {
@@ -111,6 +111,11 @@ impl fmt::Display for MountErrorKind {
             MountErrorKind::Expand(kind) => kind.fmt(f),
         }
     }
+}
+
+fn with_article(mount_type: MountType) -> String {
+    let article = if mount_type == MountType::Ssh { "an" } else { "a" };
+    format!("{article} {mount_type}")
 }
 
 impl fmt::Display for MountError {

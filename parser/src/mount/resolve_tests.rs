@@ -153,7 +153,7 @@ fn refusals() {
         ("type=secret", "a secret mount needs `id`"),
         ("type=secret,id=a,src=b", "`id` and `source` say the same thing"),
         ("type=secret,id=a,from=b", "a secret mount has no option `from`"),
-        ("type=ssh,source=a", "a ssh mount has no option `source`"),
+        ("type=ssh,source=a", "an ssh mount has no option `source`"),
         (
             "type=cache,target=/a,source=b",
             "the `source` of a cache mount is in the image that `from` names",
