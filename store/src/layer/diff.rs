@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::FileHash;
 use crate::layer::LayerError;
 use crate::layer::fill::{Content, FileJob};
+use crate::layer::inode::Creator;
 use crate::layer::pack::read_piece;
 use crate::layer::xattr;
 use crate::manifest::{Entry, EntryKind, Metadata, Xattrs, is_below, join, parent};
@@ -179,6 +180,11 @@ impl Diff<'_> {
         let (mut file, stat) = dir.open_file_with_stat(name).map_err(|e| e.at(&path))?;
         let marks = xattr::read(&file).map_err(|e| e.at(&path))?;
         if marks.whiteout && stat.size == 0 {
+            // The store has one form of whiteouts, the native one.
+            if old.is_some() {
+                self.remove(dir, name, &path)?;
+                Creator::current().whiteout(dir, &path)?;
+            }
             return self.whiteout(dir, name, path, old.is_some());
         }
         let inode = (stat.nlink > 1).then_some((stat.dev, stat.ino));

@@ -249,3 +249,6 @@ impl SnapshotStore {
         path.symlink_metadata().is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;
