@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::ops::OpError;
 use dockerfile_parser::mount::Sharing;
+use rbuild_solver::CancelToken;
 use rbuild_store::cache_mount::{self as store, CacheMount, CacheMountClaim};
 use rbuild_store::tree::{LastLink, NodeKind, Tree, TreeView};
 use std::io;
@@ -19,6 +20,7 @@ pub fn acquire(
     sharing: Sharing,
     (mode, uid, gid): (u32, u32, u32),
     seed: Option<(TreeView, &str)>,
+    cancel: &CancelToken,
 ) -> Result<CacheMount, OpError> {
     let sharing = match sharing {
         Sharing::Shared => store::Sharing::Shared,
@@ -33,10 +35,12 @@ pub fn acquire(
         beneath::fchown(root.dir(), uid, gid)?;
         Ok(beneath::fchmod(root.dir(), u16::try_from(mode & 0o7777).unwrap_or(0o755))?)
     };
-    Ok(match engine.store.try_cache_mount(id, sharing, &init)? {
-        CacheMountClaim::Held(mount) => mount,
-        CacheMountClaim::Busy => engine.store.wait_cache_mount(id, &init)?,
-    })
+    match engine.store.try_cache_mount(id, sharing, &init)? {
+        CacheMountClaim::Held(mount) => Ok(mount),
+        CacheMountClaim::Busy => {
+            engine.store.wait_cache_mount_or(id, &init, &|| cancel.is_cancelled())?.ok_or(OpError::Cancelled)
+        }
+    }
 }
 
 /// Copies the files below `source` of a tree into a new cache directory.

@@ -5,7 +5,7 @@ use super::spec::{ExecMount, ExecSpec};
 use super::{OpError, StepOutput};
 use crate::engine::Engine;
 use rbuild_sandbox::{Mount, MountFlags, MountKind, container_resolv_conf};
-use rbuild_solver::Tree as Fingerprints;
+use rbuild_solver::{CancelToken, Tree as Fingerprints};
 use rbuild_store::manifest::{EntryKind, ancestors};
 use rbuild_store::snapshot::{ActiveSnapshot, SnapshotStore, StubKind};
 use rbuild_store::tree::{LastLink, NodeKind, Resolved, Tree, TreeView, Walk};
@@ -159,12 +159,13 @@ pub(super) fn prepare(
     engine: &Engine,
     tree: &TreeView,
     active: &mut ActiveSnapshot<'_>,
+    cancel: &CancelToken,
 ) -> Result<Prepared, OpError> {
     let mut targets = Targets::new(tree);
     let mut guards: Vec<Box<dyn Any + Send>> = Vec::new();
     let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::HOSTNAME)?;
     for mount in &spec.mounts {
-        if let Some(mount) = one(mount, inputs, engine, &mut targets, &mut guards)? {
+        if let Some(mount) = one(mount, inputs, engine, &mut targets, &mut guards, cancel)? {
             mounts.push(mount);
         }
     }
@@ -259,6 +260,7 @@ fn one(
     engine: &Engine,
     targets: &mut Targets<'_>,
     guards: &mut Vec<Box<dyn Any + Send>>,
+    cancel: &CancelToken,
 ) -> Result<Option<Mount>, OpError> {
     Ok(Some(match mount {
         ExecMount::Tmpfs { target, size, read_only } => Mount {
@@ -286,7 +288,7 @@ fn one(
                 Some((input, source)) => Some((input_tree(inputs, *input)?, source.as_str())),
                 None => None,
             };
-            let cache = crate::cache_mount::acquire(engine, id, *sharing, (*mode, *uid, *gid), seed)?;
+            let cache = crate::cache_mount::acquire(engine, id, *sharing, (*mode, *uid, *gid), seed, cancel)?;
             let kind = MountKind::Bind {
                 source: cache.path().to_owned(),
                 source_root: None,
