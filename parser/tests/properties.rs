@@ -1,4 +1,5 @@
 //! What holds for every text: no panic, the source comes back, spans are inside, and time is bounded.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use dockerfile_parser::lint::{self, LintInput};
 use dockerfile_parser::render::render_all;

@@ -1,5 +1,6 @@
 //! Every folder of `testdata/parser` and `testdata/errors` is a case. `RBUILD_UPDATE_GOLDENS=1` rewrites what is
 //! expected; the difference is reviewed like code.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod dump;
 
