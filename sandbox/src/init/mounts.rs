@@ -5,7 +5,7 @@
 //! (CVE-2021-30465, CVE-2024-1753, CVE-2024-23651).
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, PROC_SUPER_MAGIC, Uid};
 use rustix::io::Errno;
@@ -39,17 +39,58 @@ pub(super) fn mounts(init: &mut Init) -> Outcome {
         return Err(SpawnError::words(Step::Mounts, "no root"));
     };
     for (index, (mount, copy)) in init.spec.mounts.iter().zip(init.sources.drain(..)).enumerate() {
-        let target = open_target(root, &mount.target)?;
         let source = match copy {
             Some(copy) => copy,
             None => make(mount, index, staging)?,
         };
+        make_in_memory(root, mount, &source)?;
+        let target = open_target(root, &mount.target)?;
         check_same_kind(mount, &source, &target)?;
         tree::attach(&source, target.as_fd())
             .map_err(|errno| SpawnError::new(Step::Mounts, errno).at(&mount.target))?;
     }
     Ok(())
 }
+
+/// Makes what is missing of a target that lies in memory: in `/dev`, or in a tmpfs that was mounted before. Nobody
+/// could have provided it there. Elsewhere a missing target stays an error.
+fn make_in_memory(root: &OwnedFd, mount: &Mount, source: &OwnedFd) -> Result<(), SpawnError> {
+    let fail = |errno| SpawnError::new(Step::Mounts, errno).at(&mount.target);
+    let is_dir = FileType::from_raw_mode(rustix::fs::fstat(source).map_err(fail)?.st_mode).is_dir();
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = tree::place(root, Path::new("/"), OFlags::empty()).map_err(fail)?;
+    let mut names = mount
+        .target
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        })
+        .peekable();
+    while let Some(name) = names.next() {
+        match rustix::fs::openat(&at, name, flags, Mode::empty()) {
+            Ok(next) => at = next,
+            Err(Errno::NOENT) => {
+                if rustix::fs::fstatfs(&at).map_err(fail)?.f_type != TMPFS_MAGIC {
+                    return Ok(());
+                }
+                if is_dir || names.peek().is_some() {
+                    rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o755)).map_err(fail)?;
+                } else {
+                    let create = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                    rustix::fs::openat(&at, name, create, Mode::from_raw_mode(0o644)).map_err(fail)?;
+                }
+                at = rustix::fs::openat(&at, name, flags, Mode::empty()).map_err(fail)?;
+            }
+            // A link or a file on the way: opening the target words it.
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// `TMPFS_MAGIC` of linux/magic.h.
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
 
 fn open_target(root: &OwnedFd, path: &Path) -> Result<OwnedFd, SpawnError> {
     let fail = |errno| SpawnError::new(Step::Mounts, errno).at(path);
