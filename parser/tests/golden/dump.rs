@@ -8,7 +8,7 @@ use dockerfile_parser::instruction::{
 use dockerfile_parser::{Dockerfile, Heredoc, Instruction, Line, LineIndex, Span, Word};
 
 /// Everything that matters of a tree, as text.
-pub fn dump(source: &str, dockerfile: &Dockerfile) -> String {
+pub(crate) fn dump(source: &str, dockerfile: &Dockerfile) -> String {
     let mut dump = Dump {
         index: LineIndex::new(source),
         out: String::new(),
