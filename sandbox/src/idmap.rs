@@ -47,6 +47,12 @@ pub enum IdMapError {
         /// How many ids were found.
         found: u64,
     },
+    /// The caller is root of a namespace that has too few ids itself.
+    #[error("this user namespace has only {found} ids, but images need {MIN_IDS}")]
+    OwnRange {
+        /// How many ids it has.
+        found: u64,
+    },
     /// A helper program is missing.
     #[error("{0} is not installed")]
     NoHelper(&'static str),
@@ -66,6 +72,9 @@ impl IdMapError {
         match self {
             IdMapError::Range { user, .. } => {
                 format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}")
+            }
+            IdMapError::OwnRange { .. } => {
+                "start rbuild outside of this namespace, or give the namespace 65536 ids".to_owned()
             }
             IdMapError::NoHelper(_) => {
                 "install newuidmap and newgidmap: `sudo apt-get install uidmap` (Debian, Ubuntu), \
@@ -135,6 +144,10 @@ fn own_ranges(path: &Path) -> Result<Vec<IdRange>, IdMapError> {
     let text = fs::read_to_string(path).map_err(unreadable)?;
     let ranges = parse_map(&text)
         .ok_or_else(|| unreadable(io::Error::new(io::ErrorKind::InvalidData, "not an id map")))?;
+    let found = ranges.iter().map(|range| u64::from(range.count)).sum();
+    if found < MIN_IDS {
+        return Err(IdMapError::OwnRange { found });
+    }
     Ok(ranges
         .into_iter()
         .map(|range| IdRange {

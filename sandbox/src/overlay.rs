@@ -139,3 +139,78 @@ impl Opened {
         Ok(tree)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{Cloned, exit_now, fork_with_threads, wait};
+    use crate::{IdMapping, enter};
+    use nix::sched::{CloneFlags, unshare};
+    use std::os::fd::AsFd;
+
+    /// Runs in a child with a user and a mount namespace of its own; the number of the error is its exit code.
+    fn in_namespace(attempt: impl FnOnce() -> Result<(), Errno>) -> i32 {
+        match fork_with_threads().unwrap() {
+            Cloned::Child => {
+                let entered = IdMapping::for_host()
+                    .ok()
+                    .and_then(|mapping| enter(&mapping).ok());
+                let usable = entered.is_some() && unshare(CloneFlags::CLONE_NEWNS).is_ok();
+                let private =
+                    rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+                exit_now(match (usable, rustix::mount::mount_change("/", private)) {
+                    (true, Ok(())) => attempt().err().map_or(0, Errno::raw_os_error),
+                    _ => 200,
+                })
+            }
+            Cloned::Parent(child) => libc::WEXITSTATUS(wait(child.pid).unwrap().status),
+        }
+    }
+
+    #[test]
+    fn kernels_without_lowerdir_plus_get_the_same_overlay() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["one/", "two", "upper", "work", "scratch"] {
+            std::fs::create_dir(place.path().join(name)).unwrap();
+        }
+        std::fs::write(place.path().join("one/which"), "one").unwrap();
+        std::fs::write(place.path().join("two/which"), "two").unwrap();
+        let code = in_namespace(|| {
+            let path = |name: &str| place.path().join(name);
+            let lowers = [path("one"), path("two")];
+            let (upper, work) = (path("upper"), path("work"));
+            let layers = Layers {
+                lowers: &lowers,
+                upper: Some((&upper, &work)),
+                volatile: true,
+            };
+            let scratch = rustix::fs::open(
+                path("scratch"),
+                OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
+            let opened = layers.open().map_err(|(errno, _)| errno)?;
+            let mounted = opened.mount_old(true, MountAttrFlags::empty(), scratch.as_fd())?;
+            let file = rustix::fs::openat(&mounted, "which", OFlags::RDWR | OFlags::TRUNC, Mode::empty())?;
+            rustix::io::write(&file, b"changed").map(|_| ())
+        });
+        assert_eq!(code, 0, "errno, or 200 when this host has no namespaces for us");
+        assert_eq!(
+            std::fs::read_to_string(place.path().join("upper/which")).unwrap(),
+            "changed"
+        );
+        assert_eq!(
+            std::fs::read_to_string(place.path().join("one/which")).unwrap(),
+            "one"
+        );
+    }
+
+    #[test]
+    fn too_many_layers_for_the_old_way_are_refused() {
+        let directory = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let lowers = (0..300).map(|_| directory.try_clone().unwrap()).collect();
+        let opened = Opened { lowers, upper: None };
+        let result = opened.mount_old(false, MountAttrFlags::empty(), directory.as_fd());
+        assert_eq!(result.unwrap_err(), Errno::TOOBIG);
+    }
+}

@@ -7,6 +7,7 @@
     unreachable_pub
 )]
 
+mod entering;
 mod filter;
 mod hostile;
 mod lifecycle;

@@ -169,13 +169,28 @@ impl Place {
         self.spec(&["sh", "-c", script])
     }
 
+    /// A command line that starts another one as the user of this place.
+    pub fn as_user(&self, command: &[&str]) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Who::User(uid, gid) = self.who {
+            words = [
+                "setpriv",
+                "--clear-groups",
+                "--reuid",
+                &uid.to_string(),
+                "--regid",
+                &gid.to_string(),
+            ]
+            .map(str::to_owned)
+            .to_vec();
+        }
+        words.extend(command.iter().map(|word| (*word).to_owned()));
+        words
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(self.path("driver"));
-        command
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.current_dir("/");
         if let Who::User(uid, gid) = self.who {
             command.gid(gid).uid(uid).env("USER", TEST_USER).env("HOME", "/");
         }
@@ -184,10 +199,12 @@ impl Place {
 
     /// Starts the driver with a task.
     pub fn start(&self, task: &Value) -> std::process::Child {
-        let mut child = self.command().spawn().expect("the driver");
-        let mut stdin = child.stdin.take().unwrap();
-        std::io::Write::write_all(&mut stdin, task.to_string().as_bytes()).unwrap();
-        child
+        spawn(self.command(), task)
+    }
+
+    /// Runs any command with a task for the driver as its input.
+    pub fn feed(&self, command: Command, task: &Value) -> std::process::Output {
+        spawn(command, task).wait_with_output().unwrap()
     }
 
     /// Has the driver do a task and gives its answer.
@@ -218,6 +235,20 @@ impl Place {
         let outcome = self.run(&spec).succeeded();
         serde_json::from_str(&outcome.stdout).expect("a report")
     }
+}
+
+fn spawn(mut command: Command, task: &Value) -> std::process::Child {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    // A driver that ends early has said why.
+    let _ = std::io::Write::write_all(&mut stdin, task.to_string().as_bytes());
+    child
 }
 
 fn directory_of(place: &Place) -> &Path {
