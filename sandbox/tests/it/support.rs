@@ -1,5 +1,6 @@
 //! Who runs the tests, a root file system for them, and the driver.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -257,24 +258,38 @@ fn directory_of(place: &Place) -> &Path {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Files of subordinate ids can only be removed by root, or inside the namespace.
-        if self.who == Who::Myself {
-            let mut spec = self.spec(&["/bin/busybox", "rm", "-rf", "/mnt/layers"]);
-            spec.root = Root::Directory(self.path("base"));
-            let _ = fs::create_dir(self.path("base/mnt"));
-            let flags = Default::default();
-            spec.mounts = vec![rbuild_sandbox::Mount {
-                target: "/mnt".into(),
-                kind: MountKind::Bind {
-                    source: self.directory.path().to_owned(),
-                    source_root: None,
-                    recursive: true,
-                    flags,
-                },
-            }];
-            let task = json!({ "Each": [run_of(&spec, json!({}))] });
-            let _ = self.start(&task).wait();
+        if self.who != Who::Myself {
+            return;
         }
+        // Files of subordinate ids can only be removed inside the namespace, from a root that no test has touched.
+        let broom = self.path("broom");
+        for name in ["dev", "proc", "sys", "mnt"] {
+            let _ = fs::create_dir_all(broom.join(name));
+        }
+        let _ = fs::copy(busybox(), broom.join("busybox"));
+        let entries = fs::read_dir(self.directory.path())
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = entries
+            .map(|entry| entry.file_name())
+            .filter(|name| name != "broom" && name != "driver");
+        let mut argv: Vec<OsString> = ["/busybox", "rm", "-rf"].map(Into::into).to_vec();
+        argv.extend(names.map(|name| Path::new("/mnt").join(name).into_os_string()));
+        let mut spec = SandboxSpec::new(Root::Directory(broom), argv);
+        let source = self.directory.path().to_owned();
+        let flags = Default::default();
+        let kind = MountKind::Bind {
+            source,
+            source_root: None,
+            recursive: true,
+            flags,
+        };
+        spec.mounts = vec![rbuild_sandbox::Mount {
+            target: "/mnt".into(),
+            kind,
+        }];
+        let _ = self.start(&json!({ "Each": [run_of(&spec, json!({}))] })).wait();
     }
 }
 
