@@ -35,6 +35,7 @@ pub struct Diagnostic {
 
 /// A replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Suggestion {
     /// What is replaced.
     pub span: Span,
@@ -113,5 +114,32 @@ impl Diagnostic {
     /// A stable name of the kind: `unknown-instruction`, or the rule's name.
     pub fn code(&self) -> &'static str {
         message::code(&self.kind)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Diagnostic {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        #[derive(serde::Serialize)]
+        struct Place<'a> {
+            span: Span,
+            label: &'a str,
+        }
+        let secondary: Vec<Place<'_>> = self
+            .secondary
+            .iter()
+            .map(|(span, label)| Place { span: *span, label })
+            .collect();
+        let mut fields = serializer.serialize_struct("Diagnostic", 8)?;
+        fields.serialize_field("severity", &self.severity)?;
+        fields.serialize_field("code", self.code())?;
+        fields.serialize_field("message", &self.message())?;
+        fields.serialize_field("span", &self.span)?;
+        fields.serialize_field("label", &self.label)?;
+        fields.serialize_field("secondary", &secondary)?;
+        fields.serialize_field("help", &self.help)?;
+        fields.serialize_field("suggestion", &self.suggestion)?;
+        fields.end()
     }
 }

@@ -1,9 +1,29 @@
 //! Dockerfile text to typed instructions with spans: no files, no environment.
 //!
+//! [`parse`] reports every error of a file and returns what could be parsed:
+//!
 //! ```
-//! let parsed = dockerfile_parser::parse("FROM alpine:3.20 AS base\nRUN echo hi\n");
+//! use dockerfile_parser::{InstructionKind, parse};
+//!
+//! let parsed = parse("FROM alpine:3.20 AS base\nCOPY --chown=1000:$GID src/ /app/\n");
 //! assert!(parsed.diagnostics.is_empty());
-//! assert_eq!(parsed.dockerfile.stages[0].name(), Some("base"));
+//! let stage = &parsed.dockerfile.stages[0];
+//! assert_eq!(stage.name(), Some("base"));
+//! let InstructionKind::Copy(copy) = &stage.instructions[0].kind else { unreachable!() };
+//!
+//! // Words are expanded when their scope is known.
+//! let gid = |name: &str| (name == "GID").then(|| "1000".to_owned());
+//! let chown = copy.chown.as_ref().map(|word| word.expand(&gid));
+//! assert_eq!(chown.and_then(Result::ok).map(|e| e.value).as_deref(), Some("1000:1000"));
+//! ```
+//!
+//! [`lint::check`] asks the checks, [`render`] draws what was found, [`IgnoreFile`] reads a `.dockerignore`:
+//!
+//! ```
+//! let ignore = dockerfile_parser::IgnoreFile::parse("node_modules\n!node_modules/keep\n").unwrap_or_default();
+//! assert!(ignore.decide("node_modules/x").excluded);
+//! assert!(!ignore.decide("node_modules/keep/y").excluded);
+//! assert!(ignore.may_reinclude_below("node_modules"));
 //! ```
 
 pub mod chmod;
@@ -25,7 +45,6 @@ mod matcher;
 mod message;
 pub mod mount;
 mod parse;
-mod pattern;
 pub mod platform;
 pub mod port;
 pub mod render;

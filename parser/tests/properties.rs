@@ -152,7 +152,7 @@ fn naive(pattern: &[char], path: &[char]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn dockerfiles_round_trip(source in dockerfile()) {
@@ -237,15 +237,15 @@ proptest! {
 
 /// Each of these would take minutes if anything were quadratic. There is no clock here: the test runner has one.
 #[test]
-fn a_megabyte_of_anything_ends() {
-    let fill = |unit: &str| unit.repeat(1_000_000 / unit.len());
+fn much_of_anything_ends() {
+    let fill = |unit: &str| unit.repeat(250_000 / unit.len());
     let mut stages = String::new();
-    for stage in 0..40_000 {
+    for stage in 0..10_000 {
         stages += &format!("FROM s{} AS s{stage}\nENV v{stage}=$w\n", stage - stage.min(1));
     }
     let mut cycle = String::new();
-    for stage in 0..20_000 {
-        cycle += &format!("FROM a AS s{stage}\nCOPY --from=s{} a b\n", (stage + 1) % 20_000);
+    for stage in 0..5_000 {
+        cycle += &format!("FROM a AS s{stage}\nCOPY --from=s{} a b\n", (stage + 1) % 5_000);
     }
     for source in [
         fill("FROM a\n"),
@@ -279,7 +279,7 @@ fn a_megabyte_of_anything_ends() {
         assert_eq!(parsed.dockerfile.to_source().len(), source.len());
         let mut diagnostics = parsed.diagnostics;
         diagnostics.extend(lint::check(&parsed.dockerfile, &LintInput::default()));
-        assert!(render_all("f", &source, &diagnostics).len() < 1_000_000);
+        assert!(render_all("f", &source, &diagnostics).len() < 250_000);
     }
 }
 

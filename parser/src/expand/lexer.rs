@@ -1,200 +1,18 @@
-//! Quotes, escapes and `${v:-w}`: how a word becomes a value.
-//!
-//! Which words are expanded, and in which scope, is the lowering's business (`scope.rs` has the scopes).
-//! Patterns of `${v#p}` are `pattern.rs`.
+//! Reads a word once, from left to right, and makes its value and the words it splits into.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::pattern::{Pattern, PatternError};
-use crate::{Span, Word};
+use crate::Word;
+use crate::expand::pattern::{Pattern, PatternError};
+use crate::expand::{ExpandError, ExpandErrorKind, Expanded, MAX_DEPTH, MAX_VALUE, Mode, Scope};
 
-/// Deepest nesting of `${a:-${b:-...}}`; deeper text is an attack on the stack, not a Dockerfile.
-const MAX_DEPTH: usize = 64;
-
-/// Longest value. The kernel takes no environment string over 128 KiB; this stops `ENV a=$a$a` doubling for ever.
-pub const MAX_VALUE: usize = 1 << 20;
-
-/// The escape character of a file: `# escape=`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-pub enum Escape {
-    /// The default.
-    #[default]
-    Backslash,
-    /// For files with Windows paths.
-    Backtick,
-}
-
-impl Escape {
-    /// The character.
-    pub fn char(self) -> char {
-        match self {
-            Escape::Backslash => '\\',
-            Escape::Backtick => '`',
-        }
-    }
-}
-
-/// How a word is expanded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Quotes group and are removed.
-    #[default]
-    Quoted,
-    /// Quotes are ordinary characters: heredoc bodies.
-    RawQuotes,
-    /// Nothing is expanded.
-    Literal,
-}
-
-/// Where variables are looked up.
-pub trait Scope {
-    /// The value of `name`; `None` when it is not set.
-    fn get(&self, name: &str) -> Option<Cow<'_, str>>;
-}
-
-impl<F: Fn(&str) -> Option<String>> Scope for F {
-    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self(name).map(Cow::Owned)
-    }
-}
-
-impl Scope for BTreeMap<String, String> {
-    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        BTreeMap::get(self, name).map(|value| Cow::Borrowed(value.as_str()))
-    }
-}
-
-/// What expansion gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expanded {
-    /// The value.
-    pub value: String,
-    /// Variables that were read and set, sorted, each once.
-    pub used: Vec<String>,
-    /// Variables that were read without a default and not set: each name, and where.
-    pub undefined: Vec<(String, Span)>,
-}
-
-/// Why a word cannot be expanded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpandError {
-    /// What is wrong.
-    pub kind: ExpandErrorKind,
-    /// Where in the source.
-    pub span: Span,
-}
-
-/// The ways in which expansion fails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExpandErrorKind {
-    /// A quote is not closed.
-    UnclosedQuote(char),
-    /// `${v` without `}`.
-    UnclosedBrace,
-    /// `${v/p}` without the second slash.
-    MissingSlash,
-    /// `${}`, `${{`, `${:`.
-    BadSubstitution,
-    /// `${v:=w}`, `${v:0:2}`, `${!v}`.
-    UnsupportedModifier(String),
-    /// A pattern with an escape that has no meaning.
-    InvalidPattern(String),
-    /// `${v?message}`: the variable is not set.
-    NotSet {
-        /// The variable.
-        name: String,
-        /// The text after `?`, expanded; maybe empty.
-        message: String,
-    },
-    /// `${v:?message}`: the variable is set to nothing.
-    Empty {
-        /// The variable.
-        name: String,
-        /// The text after `?`, expanded; maybe empty.
-        message: String,
-    },
-    /// More than 64 substitutions in one another.
-    TooDeep,
-    /// The value is longer than [`MAX_VALUE`].
-    TooLong,
-    /// The pattern and the value are so long that matching would take minutes.
-    TooComplex,
-}
-
-impl ExpandErrorKind {
-    /// Whether it depends on the values of variables, so that the text alone is well-formed.
-    pub fn depends_on_values(&self) -> bool {
-        matches!(
-            self,
-            ExpandErrorKind::NotSet { .. }
-                | ExpandErrorKind::Empty { .. }
-                | ExpandErrorKind::TooLong
-                | ExpandErrorKind::TooComplex
-        )
-    }
-}
-
-impl fmt::Display for ExpandErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ExpandErrorKind::UnclosedQuote('"') => f.write_str("a double quote is not closed"),
-            ExpandErrorKind::UnclosedQuote(_) => f.write_str("a single quote is not closed"),
-            ExpandErrorKind::UnclosedBrace => f.write_str("a substitution is not closed: `}` is missing"),
-            ExpandErrorKind::MissingSlash => f.write_str("a replacement needs a second `/`"),
-            ExpandErrorKind::BadSubstitution => f.write_str("a substitution without a variable"),
-            ExpandErrorKind::UnsupportedModifier(modifier) => {
-                write!(f, "unsupported modifier `{modifier}` in a substitution")
-            }
-            ExpandErrorKind::InvalidPattern(escape) => write!(f, "`{escape}` means nothing in a pattern"),
-            ExpandErrorKind::NotSet { name, message } if message.is_empty() => {
-                write!(f, "`{name}` is not set")
-            }
-            ExpandErrorKind::NotSet { name, message } => write!(f, "`{name}` is not set: {message}"),
-            ExpandErrorKind::Empty { name, message } if message.is_empty() => write!(f, "`{name}` is empty"),
-            ExpandErrorKind::Empty { name, message } => write!(f, "`{name}` is empty: {message}"),
-            ExpandErrorKind::TooDeep => write!(f, "substitutions are nested more than {MAX_DEPTH} deep"),
-            ExpandErrorKind::TooLong => write!(f, "the value is longer than {MAX_VALUE} bytes"),
-            ExpandErrorKind::TooComplex => {
-                f.write_str("the pattern and the value are too long to be matched")
-            }
-        }
-    }
-}
-
-impl fmt::Display for ExpandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)
-    }
-}
-
-impl std::error::Error for ExpandError {}
-
-pub(crate) fn expand(word: &Word, scope: &dyn Scope) -> Result<Expanded, ExpandError> {
-    expand_both(word, scope, false).map(|(_, expanded)| expanded)
-}
-
-pub(crate) fn expand_list(word: &Word, scope: &dyn Scope) -> Result<(Vec<String>, Expanded), ExpandError> {
-    expand_both(word, scope, true)
-}
-
-/// Whether the word is well-formed, whatever the variables are.
-pub(crate) fn check(word: &Word) -> Result<(), ExpandError> {
-    // Most words are plain, and there are many of them.
-    if !word.text.contains(['$', '"', '\'', word.escape.char()]) {
-        return Ok(());
-    }
-    match expand(word, &|_: &str| None) {
-        Err(error) if error.kind.depends_on_values() => Ok(()),
-        other => other.map(|_| ()),
-    }
-}
-
-fn expand_both(word: &Word, scope: &dyn Scope, split: bool) -> Result<(Vec<String>, Expanded), ExpandError> {
+pub(super) fn expand(
+    word: &Word,
+    scope: &dyn Scope,
+    split: bool,
+) -> Result<(Vec<String>, Expanded), ExpandError> {
     if word.mode == Mode::Literal {
         return Ok((
             vec![word.text.clone()],
@@ -613,7 +431,3 @@ impl Lexer<'_> {
         Pattern::new(text).or_else(|escape| self.fail(ExpandErrorKind::InvalidPattern(escape), start))
     }
 }
-
-#[cfg(test)]
-#[path = "expand_tests.rs"]
-mod tests;
