@@ -1,7 +1,6 @@
 //! `--name=value` between the keyword and the arguments: reading them, and checking them against what a keyword
 //! knows.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::instruction::Context;
@@ -62,6 +61,17 @@ pub(crate) fn read(text: &str, start: usize) -> (Vec<RawFlag>, usize) {
             return (flags, pos);
         }
         let begin = pos;
+        let plain = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let first = rest.get(..plain).unwrap_or_default();
+        if first.len() > 2 && !first.contains(['"', '\'', '\\']) {
+            pos += plain;
+            flags.push(RawFlag {
+                text: first.to_owned(),
+                range: begin..pos,
+                exact: true,
+            });
+            continue;
+        }
         let mut word = String::new();
         let mut exact = true;
         let mut quote = None;
@@ -126,35 +136,36 @@ impl Flags {
         known: &[(&'static str, FlagType)],
     ) -> Flags {
         let mut good: Vec<RawFlag> = Vec::new();
-        let mut first: BTreeMap<String, Range<usize>> = BTreeMap::new();
+        let mut first: Vec<(&str, Range<usize>)> = Vec::new();
         for flag in flags {
-            let span = cx.span(&flag.range);
-            let name = flag.name().to_owned();
-            let Some((_, flag_type)) = known.iter().find(|(known, _)| *known == name) else {
+            let Some((name, flag_type)) = known.iter().find(|(known, _)| *known == flag.name()) else {
                 let diagnostic = unknown(cx, keyword, &flag, known);
                 cx.report(diagnostic);
                 continue;
             };
             if *flag_type != FlagType::List {
-                if let Some(first) = first.get(&name) {
-                    let first = cx.span(first);
-                    let kind = Kind::RepeatedFlag { flag: name };
+                if let Some((_, first)) = first.iter().find(|(first, _)| first == name) {
+                    let (span, first) = (cx.span(&flag.range), cx.span(first));
+                    let kind = Kind::RepeatedFlag {
+                        flag: (*name).to_owned(),
+                    };
                     cx.report(Diagnostic::error(kind, span).with_secondary(first, "first given here"));
                     continue;
                 }
-                first.insert(name.clone(), flag.range.clone());
+                first.push((name, flag.range.clone()));
             }
+            let name = || (*name).to_owned();
             let bad = match (flag_type, flag.value()) {
                 (FlagType::Bool, None) => None,
                 (FlagType::Bool, Some(value)) => match value.to_ascii_lowercase().as_str() {
                     "true" | "false" => None,
-                    "" => Some(Kind::FlagNeedsValue { flag: name }),
+                    "" => Some(Kind::FlagNeedsValue { flag: name() }),
                     _ => Some(Kind::FlagNotBoolean {
-                        flag: name,
+                        flag: name(),
                         value: value.to_owned(),
                     }),
                 },
-                (_, None) => Some(Kind::FlagNeedsValue { flag: name }),
+                (_, None) => Some(Kind::FlagNeedsValue { flag: name() }),
                 (_, Some(_)) => None,
             };
             match bad {

@@ -109,10 +109,14 @@ impl IgnoreFile {
         &self.patterns
     }
 
-    /// What is said about `path`: relative, separated by `/`, without `.` and `..`.
+    /// What is said about `path`: relative, separated by `/`, without `.` and `..`. The root, an empty path or `.`,
+    /// is never excluded.
     pub fn decide(&self, path: impl AsRef<[u8]>) -> Decision {
         let path = path.as_ref();
         let mut decision = Decision::default();
+        if path.is_empty() || path == b"." {
+            return decision;
+        }
         for (index, pattern) in self.patterns.iter().enumerate() {
             // A pattern that could only say again what is already decided is not asked.
             if pattern.reinclude == decision.excluded && pattern.matches_path_or_parent(path) {

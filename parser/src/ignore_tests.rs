@@ -168,6 +168,14 @@ fn cleaning() {
 }
 
 #[test]
+fn the_root_is_never_excluded() {
+    for root in ["", "."] {
+        assert_eq!(file("**").decide(root), Decision::default());
+        assert!(file("**").may_reinclude_below(root));
+    }
+}
+
+#[test]
 fn paths_are_bytes() {
     assert!(file("a*").decide(b"a\xff").excluded);
     assert!(!file("b").decide(b"a\xff").excluded);

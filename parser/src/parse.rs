@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
             None => (Some(keyword), None, args.clone()),
         };
         let heredocs = self.heredocs(target, &logical, &target_args);
-        let line = self.line(first, &logical, &head, comments);
+        let mut line = self.line(first, &logical, &head, comments);
         let mut cx = Context {
             source: self.source,
             logical: &logical,
@@ -242,6 +242,7 @@ impl<'a> Parser<'a> {
                     return;
                 }
                 let from = From::parse(&mut cx, &args, flags);
+                line.text = logical.text;
                 return self.stage(from, line, first.start);
             }
             (_, Some(inner), Some(inner_flags)) => {
@@ -250,6 +251,7 @@ impl<'a> Parser<'a> {
             }
             _ => InstructionKind::parse(&mut cx, keyword, &args, flags),
         };
+        line.text = logical.text;
         self.place(keyword, parsed, line, first.start);
     }
 
@@ -343,7 +345,8 @@ impl<'a> Parser<'a> {
                 .to_owned(),
             start_line: first.number,
             end_line: self.lines.number(),
-            text: logical.text.clone(),
+            // The text moves in when nothing needs the logical line any more.
+            text: String::new(),
             original: original.to_owned(),
             comments,
             empty_continuations: logical.empty_continuations.clone(),

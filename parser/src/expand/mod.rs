@@ -84,7 +84,23 @@ pub struct Expanded {
 }
 
 pub(crate) fn expand(word: &Word, scope: &dyn Scope) -> Result<Expanded, ExpandError> {
+    if is_plain(word) {
+        return Ok(Expanded {
+            value: word.text.clone(),
+            ..Expanded::default()
+        });
+    }
     lexer::expand(word, scope, false).map(|(_, expanded)| expanded)
+}
+
+/// Most words are plain, and there are many of them.
+fn is_plain(word: &Word) -> bool {
+    let escape = word.escape.char() as u8;
+    word.mode == Mode::Literal
+        || !word
+            .text
+            .bytes()
+            .any(|b| matches!(b, b'$' | b'"' | b'\'') || b == escape)
 }
 
 pub(crate) fn expand_list(word: &Word, scope: &dyn Scope) -> Result<(Vec<String>, Expanded), ExpandError> {
@@ -93,8 +109,7 @@ pub(crate) fn expand_list(word: &Word, scope: &dyn Scope) -> Result<(Vec<String>
 
 /// Whether the word is well-formed, whatever the variables are.
 pub(crate) fn check(word: &Word) -> Result<(), ExpandError> {
-    // Most words are plain, and there are many of them.
-    if !word.text.contains(['$', '"', '\'', word.escape.char()]) {
+    if is_plain(word) {
         return Ok(());
     }
     match expand(word, &|_: &str| None) {

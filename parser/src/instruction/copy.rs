@@ -67,18 +67,6 @@ impl Copy {
         let chmod = transfer::chmod(cx, &flags);
         let excludes = transfer::excludes(cx, &flags);
         let (sources, dest) = transfer::sources_and_dest(cx, "COPY", args)?;
-        if let (Some(from), Some(Source::Heredoc(heredoc))) = (
-            &from,
-            sources.iter().find(|source| matches!(source, Source::Heredoc(_))),
-        ) {
-            let kind = Kind::Conflict {
-                what: "--from",
-                with: "a heredoc",
-            };
-            let diagnostic = Diagnostic::error(kind, heredoc.marker)
-                .with_secondary(from.span, "sources are taken from here");
-            cx.report(diagnostic);
-        }
         Some(Copy {
             from,
             chown,
