@@ -44,7 +44,9 @@ impl Error {
                 .iter()
                 .any(|m| m.message.contains("HTTP request to an HTTPS server")) =>
             {
-                Some(format!("{host} speaks TLS; do not name it in --insecure"))
+                Some(format!(
+                    "{host} speaks TLS; do not name it in --insecure-registry"
+                ))
             }
             ErrorKind::Transport { kind, .. } => transport_hint(*kind, host),
             ErrorKind::NoRoots => {
@@ -71,7 +73,7 @@ fn transport_hint(kind: TransportKind, host: &str) -> Option<String> {
             "nothing listens at {host}; is the registry running, is the port right?"
         )),
         TransportKind::NotTls => Some(format!(
-            "{host} does not speak TLS; if it is meant to be plain HTTP, allow that with --insecure {host}"
+            "{host} does not speak TLS; if it is meant to be plain HTTP, allow that with --insecure-registry {host}"
         )),
         TransportKind::UnknownAuthority => Some(format!(
             "if the certificate is your own, put its CA into /etc/docker/certs.d/{host}/ca.crt or the system's trust store"

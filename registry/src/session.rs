@@ -98,8 +98,9 @@ impl Session<'_> {
             return self.call_with(call, scheme);
         }
         match self.call_with(call, Scheme::Https) {
-            // What failed after the registry had answered is no reason to doubt that it speaks TLS.
-            Err(error) if known().is_none() && self.may_fall_back(&error) => {
+            // What failed after the registry had answered over TLS is no reason to doubt that it speaks it. A call
+            // at the same time may have learnt meanwhile that it does not.
+            Err(error) if known() != Some(Scheme::Https) && self.may_fall_back(&error) => {
                 self.call_with(call, Scheme::Http)
             }
             result => result,

@@ -286,3 +286,25 @@ fn ipv6_hosts() {
         Some(format!("[::1]:{}", fake.port).as_str())
     );
 }
+
+/// Whichever of several first calls learns that the registry speaks plain HTTP, none of the others may fail for it.
+#[test]
+fn first_calls_at_once_all_find_the_scheme() {
+    let image = image("x");
+    let fake = Fake::start(serve(vec![(image.manifest.clone(), image.descriptor.clone())]));
+    let reference = reference(&fake, "a:1");
+    for _ in 0..20 {
+        let mut setup = setup();
+        setup.options.retry = RetryPolicy::never();
+        let client = setup.client();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    client.resolve(&reference, &linux()).unwrap();
+                });
+            }
+        });
+    }
+}

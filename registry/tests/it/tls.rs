@@ -160,7 +160,12 @@ fn plain_http_only_where_allowed() {
     let reference = Reference::parse(&format!("{host}/a:1")).unwrap();
     let error = setup().client().resolve(&reference, &linux()).unwrap_err();
     assert_eq!(kind(&error), TransportKind::NotTls, "{error}");
-    assert!(error.hint().unwrap().contains(&format!("--insecure {host}")));
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains(&format!("--insecure-registry {host}"))
+    );
     assert!(
         seen.lock().unwrap().iter().all(|first| *first == Some(0x16)),
         "only TLS was spoken"
