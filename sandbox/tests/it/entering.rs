@@ -114,3 +114,40 @@ fn a_covered_proc_is_told_as_such() {
         );
     }
 }
+
+/// On most hosts `/` is shared: mounts made later on the host must not show up inside, nor the other way round.
+#[test]
+fn a_shared_host_is_left_behind() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can share the mounts of another process");
+        return;
+    }
+    for who in everybody() {
+        let place = Place::new(who);
+        let mut spec = place.spec(&["cat", "/proc/self/mountinfo"]);
+        spec.mounts = vec![crate::mounts::bind(
+            &place.path("base"),
+            "/work",
+            Default::default(),
+        )];
+        let task = json!({ "Each": [run_of(&spec, json!({}))] });
+        let wrapper = [
+            vec![
+                "unshare".to_owned(),
+                "--mount".into(),
+                "--propagation".into(),
+                "shared".into(),
+            ],
+            place.as_user(&[]),
+        ]
+        .concat();
+        let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        let output = under(&place, &wrapper, &task);
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(stdout.contains(" /work "), "{stdout} {output:?}");
+        assert!(
+            !stdout.contains("shared:") && !stdout.contains("master:"),
+            "{who:?} {stdout}"
+        );
+    }
+}

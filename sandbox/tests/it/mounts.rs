@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rbuild_sandbox::{Blob, Credentials, Mount, MountFlags, MountKind, Root, default_mount_points};
 
-use crate::support::{Place, Who, everybody, owner, upper};
+use crate::support::{Place, Who, copy, everybody, owner, upper};
 
 pub fn bind(source: &Path, target: &str, flags: MountFlags) -> Mount {
     let source = source.to_owned();
@@ -442,7 +442,7 @@ fn the_stubs_that_are_named_are_all_that_is_needed() {
                 rbuild_sandbox::StubKind::File => fs::write(path, "").unwrap(),
             }
         }
-        fs::copy(place.path("base/bin/inside"), bare.join("inside")).unwrap();
+        copy(&place.path("base/bin/inside"), &bare.join("inside"));
         place.give(&bare);
         let mut spec = place.spec(&["/inside"]);
         spec.root = Root::ReadOnlyOverlay { lowers: vec![bare] };

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rbuild_sandbox::Credentials;
 
-use crate::support::{Place, everybody};
+use crate::support::{Place, copy, everybody};
 
 #[test]
 fn path_is_searched_in_the_container() {
@@ -57,7 +57,7 @@ fn permission_is_judged_as_the_user() {
     for who in everybody() {
         let place = Place::new(who);
         let tool = place.path("base/work/tool");
-        fs::copy(place.path("base/bin/inside"), &tool).unwrap();
+        copy(&place.path("base/bin/inside"), &tool);
         fs::set_permissions(&tool, fs::Permissions::from_mode(0o700)).unwrap();
         place.give(&tool);
         let mut spec = place.spec(&["/work/tool"]);

@@ -95,7 +95,7 @@ impl Place {
         for name in ["etc/hosts", "etc/resolv.conf", "etc/hostname"] {
             fs::write(base.join(name), "").unwrap();
         }
-        fs::copy(busybox(), base.join("bin/busybox")).expect("busybox-static");
+        copy(Path::new(busybox()), &base.join("bin/busybox"));
         for applet in [
             "sh", "cat", "echo", "id", "ls", "sleep", "true", "false", "touch", "mount", "stat", "tty",
             "mkfifo", "ln", "mkdir", "stty", "ps", "kill", "dd", "chown", "rm", "readlink", "cp", "chmod",
@@ -103,8 +103,14 @@ impl Place {
         ] {
             symlink("busybox", base.join("bin").join(applet)).unwrap();
         }
-        fs::copy(env!("CARGO_BIN_EXE_sandbox-inside"), base.join("bin/inside")).unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_sandbox-driver"), place.path("driver")).unwrap();
+        copy(
+            Path::new(env!("CARGO_BIN_EXE_sandbox-inside")),
+            &base.join("bin/inside"),
+        );
+        copy(
+            Path::new(env!("CARGO_BIN_EXE_sandbox-driver")),
+            &place.path("driver"),
+        );
         place.give(directory_of(&place));
         place
     }
@@ -266,7 +272,7 @@ impl Drop for Place {
         for name in ["dev", "proc", "sys", "mnt"] {
             let _ = fs::create_dir_all(broom.join(name));
         }
-        let _ = fs::copy(busybox(), broom.join("busybox"));
+        copy(Path::new(busybox()), &broom.join("busybox"));
         let entries = fs::read_dir(self.directory.path())
             .into_iter()
             .flatten()
@@ -382,6 +388,12 @@ impl Canary {
             "something was put beside it"
         );
     }
+}
+
+/// Copies a program in a process of its own: a descriptor for writing that another test's fork had inherited would
+/// make it "busy" for exec.
+pub fn copy(from: &Path, to: &Path) {
+    run(Command::new("cp").arg(from).arg(to));
 }
 
 /// The upper directory of a spec's root.
