@@ -94,6 +94,10 @@ impl Client {
         }
     }
 
+    pub(crate) fn http(&self) -> &Http {
+        &self.inner.http
+    }
+
     pub(crate) fn slot(&self, host: &str) -> Slot<'_> {
         self.inner.slots.take(host)
     }

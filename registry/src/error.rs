@@ -31,6 +31,8 @@ pub enum Action {
     PushManifest,
     /// Listing tags.
     ListTags,
+    /// Fetching a file by its URL, which is the object.
+    Download,
 }
 
 /// What was being done, and to what.
@@ -66,6 +68,7 @@ impl fmt::Display for Attempt {
             Action::PushBlob => write!(f, "push blob {object} to {host}/{repository}"),
             Action::PushManifest => write!(f, "push {host}/{repository}{at}{object}"),
             Action::ListTags => write!(f, "list the tags of {host}/{repository}"),
+            Action::Download => write!(f, "fetch {object}"),
         }
     }
 }

@@ -1,0 +1,293 @@
+//! `download`: one file by its URL, for `ADD https://…`. No registry is involved, only the same way to speak HTTP:
+//! proxies, certificates, retries, silence, cancellation.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use ureq::http::{HeaderName, HeaderValue, Method, header};
+
+use crate::client::Client;
+use crate::error::{Action, Attempt, Error, ErrorKind};
+use crate::http::{Answer, Payload};
+use crate::transport_error;
+use crate::url::Url;
+
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 10;
+
+/// What an earlier answer said, so that the server can say "unchanged".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// `ETag`.
+    pub etag: Option<String>,
+    /// `Last-Modified`.
+    pub last_modified: Option<String>,
+}
+
+/// What came of a download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Download {
+    /// The server says that what the validators name is still what it has.
+    Unchanged,
+    /// The file was written.
+    Fetched {
+        /// To be kept for the next time.
+        validators: Validators,
+        /// Bytes.
+        size: u64,
+        /// The file name that the server suggests (`Content-Disposition`), if any; not yet checked.
+        name: Option<String>,
+    },
+}
+
+impl Client {
+    /// Fetches `url` into `file`, which is emptied first. `progress` is told bytes so far, and in all where known.
+    ///
+    /// Nothing secret is ever sent: user info in the URL is refused, credentials of registries stay here.
+    ///
+    /// # Errors
+    /// The URL is not usable, the server answers with an error, or the transfer fails for good.
+    pub fn download(
+        &self,
+        url: &str,
+        known: &Validators,
+        file: &mut File,
+        progress: &dyn Fn(u64, Option<u64>),
+    ) -> Result<Download, Error> {
+        let attempt = Attempt {
+            action: Action::Download,
+            host: String::new(),
+            repository: String::new(),
+            object: url.split(['?', '#']).next().unwrap_or(url).to_owned(),
+        };
+        let start = Url::parse(url).map_err(|error| ErrorKind::Url(error).at(&attempt))?;
+        self.retry(&attempt, || {
+            let answer = self.follow(&start, known, &attempt)?;
+            if answer.status == 304 {
+                answer.drain();
+                return Ok(Download::Unchanged);
+            }
+            let answer = self.expect(answer, &attempt, &[200])?;
+            let text = |name: &str| answer.header(name).map(str::to_owned);
+            let validators = Validators {
+                etag: text("etag"),
+                last_modified: text("last-modified"),
+            };
+            let name = text("content-disposition").as_deref().and_then(disposition_name);
+            let total = answer.content_length();
+            file.seek(SeekFrom::Start(0))
+                .and_then(|_| file.set_len(0))
+                .map_err(|error| ErrorKind::Sink(error).at(&attempt))?;
+            let size = self.body(answer, total, file, progress, &attempt)?;
+            Ok(Download::Fetched {
+                validators,
+                size,
+                name,
+            })
+        })
+    }
+
+    fn follow(&self, start: &Url, known: &Validators, attempt: &Attempt) -> Result<Answer, Error> {
+        let mut url = start.clone();
+        let headers = conditions(known);
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self
+                .http()
+                .send(&Method::GET, &url, &headers, Payload::None)
+                .map_err(|kind| kind.at(attempt))?;
+            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+                return Ok(answer);
+            }
+            let Some(location) = answer.header("location").map(str::to_owned) else {
+                return Ok(answer);
+            };
+            answer.drain();
+            let next = url
+                .join(&location)
+                .map_err(|error| ErrorKind::Url(error).at(attempt))?;
+            // A file that was asked for over TLS does not come in the clear.
+            if url.scheme().name() == "https" && next.scheme().name() == "http" {
+                let to = next.authority().to_owned();
+                return Err(ErrorKind::Redirect {
+                    to,
+                    reason: "which does not speak TLS",
+                }
+                .at(attempt));
+            }
+            url = next;
+        }
+        let to = url.authority().to_owned();
+        Err(ErrorKind::Redirect {
+            to,
+            reason: "and on and on",
+        }
+        .at(attempt))
+    }
+
+    fn body(
+        &self,
+        answer: Answer,
+        total: Option<u64>,
+        file: &mut File,
+        progress: &dyn Fn(u64, Option<u64>),
+        attempt: &Attempt,
+    ) -> Result<u64, Error> {
+        let mut reader = answer.into_reader();
+        let mut buffer = vec![0; 128 << 10];
+        let mut done = 0;
+        loop {
+            if self.options().cancel.is_cancelled() {
+                return Err(ErrorKind::Cancelled.at(attempt));
+            }
+            let read = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(transport_error::from_io(error).at(attempt)),
+            };
+            file.write_all(&buffer[..read])
+                .map_err(|error| ErrorKind::Sink(error).at(attempt))?;
+            done += read as u64;
+            progress(done, total);
+        }
+        if let Some(total) = total
+            && total != done
+        {
+            let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the body ended early");
+            return Err(transport_error::from_io(cut).at(attempt));
+        }
+        Ok(done)
+    }
+}
+
+fn conditions(known: &Validators) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    for (name, value) in [
+        (header::IF_NONE_MATCH, &known.etag),
+        (header::IF_MODIFIED_SINCE, &known.last_modified),
+    ] {
+        if let Some(value) = value
+            .as_deref()
+            .and_then(|value| HeaderValue::from_str(value).ok())
+        {
+            headers.push((name, value));
+        }
+    }
+    headers
+}
+
+/// `attachment; filename="a.txt"` to `a.txt`.
+fn disposition_name(value: &str) -> Option<String> {
+    let (_, rest) = value.split_once("filename=")?;
+    let name = rest.split(';').next()?.trim().trim_matches('"');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::io::BufRead;
+    use std::net::TcpListener;
+
+    /// Serves one scripted answer per connection; gives the requests' heads.
+    fn serve(answers: Vec<String>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            answers
+                .into_iter()
+                .map(|answer| {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let mut head = String::new();
+                    let mut reader = io::BufReader::new(stream.try_clone().unwrap());
+                    while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    head
+                })
+                .collect()
+        });
+        (address, thread)
+    }
+
+    fn answer(status: &str, headers: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[test]
+    fn a_file_with_its_validators_then_unchanged() {
+        let (address, server) = serve(vec![
+            answer("302 Found", "Location: /b\r\n", ""),
+            answer(
+                "200 OK",
+                "ETag: \"1\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:09 GMT\r\n",
+                "hello",
+            ),
+            answer("304 Not Modified", "", ""),
+        ]);
+        let client = Client::new(crate::ClientOptions::default());
+        let mut file = tempfile::tempfile().unwrap();
+        let url = format!("{address}/a");
+        let Download::Fetched { validators, size, .. } = client
+            .download(&url, &Validators::default(), &mut file, &|_, _| {})
+            .unwrap()
+        else {
+            panic!("nothing came");
+        };
+        assert_eq!((size, validators.etag.as_deref()), (5, Some("\"1\"")));
+        assert_eq!(
+            client.download(&url, &validators, &mut file, &|_, _| {}).unwrap(),
+            Download::Unchanged
+        );
+        let heads = server.join().unwrap();
+        assert!(
+            heads[2].to_ascii_lowercase().contains("if-none-match: \"1\""),
+            "{}",
+            heads[2]
+        );
+        assert!(
+            heads[2]
+                .to_ascii_lowercase()
+                .contains("if-modified-since: thu, 01 jan"),
+            "{}",
+            heads[2]
+        );
+    }
+
+    #[test]
+    fn errors_name_the_url_and_the_status() {
+        let (address, server) = serve(vec![answer("404 Not Found", "", "")]);
+        let client = Client::new(crate::ClientOptions::default());
+        let mut file = tempfile::tempfile().unwrap();
+        let error = client
+            .download(
+                &format!("{address}/a?token=x"),
+                &Validators::default(),
+                &mut file,
+                &|_, _| {},
+            )
+            .unwrap_err();
+        let text = format!("{error}");
+        assert!(
+            text.contains("/a") && text.contains("404") && !text.contains("token"),
+            "{text}"
+        );
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn names_in_dispositions() {
+        assert_eq!(
+            disposition_name("attachment; filename=\"a b.txt\"; x=1").as_deref(),
+            Some("a b.txt")
+        );
+        assert_eq!(
+            disposition_name("attachment; filename=a.tar"),
+            Some("a.tar".to_owned())
+        );
+        assert_eq!(disposition_name("inline"), None);
+    }
+}
