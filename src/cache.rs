@@ -1,5 +1,9 @@
 //! The solver's cache on the store's records: an adapter, because neither crate knows the other.
 
+mod earlier;
+
+pub use earlier::{Earlier, EarlierStep};
+
 use crate::ops::{OpError, StepOutput};
 use rbuild_solver::{CacheIndex, CacheKey, Claim, MissReason, Preimage, Tree, Value, compare};
 use rbuild_store::lock;
@@ -8,7 +12,7 @@ use rbuild_store::records::{
 };
 use rbuild_store::snapshot::{Check, SnapshotStore};
 use rbuild_store::{Store, StoreError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,50 +23,90 @@ pub struct RecordIndex {
     snapshots: Arc<SnapshotStore>,
     /// Whether ids of files are mapped yet: before that nothing can be verified.
     entered: Arc<AtomicBool>,
-    /// Keys of the steps of the last build of the same thing, by title.
-    previous: HashMap<String, String>,
+    /// The last build of the same thing.
+    earlier: Earlier,
     /// Seconds since 1970.
     now: u64,
-    /// Key of every step that was asked for in this build, by title.
-    asked: Mutex<BTreeMap<String, String>>,
+    /// Steps that were not in the cache and have not been recorded, by key.
+    missed: Mutex<BTreeMap<CacheKey, Missed>>,
+}
+
+/// A step that was not in the cache.
+struct Missed {
+    title: String,
+    preimage: Preimage,
+    reason: MissReason,
+}
+
+/// A step that ran and gave no result.
+pub struct Unfinished {
+    /// Its key.
+    pub key: String,
+    /// What the key was made from.
+    pub preimage: StoredPreimage,
+    /// Why it had to run.
+    pub reason: MissReason,
 }
 
 struct HeldClaim(#[expect(dead_code, reason = "held for its drop")] lock::KeyLock);
 impl Claim for HeldClaim {}
 
 impl RecordIndex {
-    /// An index that explains misses by comparing with `previous` (title to key).
+    /// An index that explains misses by comparing with the last build of the same thing.
     #[must_use]
-    pub fn new(
-        snapshots: Arc<SnapshotStore>,
-        entered: Arc<AtomicBool>,
-        previous: HashMap<String, String>,
-        now: u64,
-    ) -> Self {
+    pub fn new(snapshots: Arc<SnapshotStore>, entered: Arc<AtomicBool>, earlier: Earlier, now: u64) -> Self {
         let store = snapshots.store().clone();
-        Self { store, snapshots, entered, previous, now, asked: Mutex::default() }
+        Self { store, snapshots, entered, earlier, now, missed: Mutex::default() }
     }
 
-    /// Title to key of the steps that had to be explained.
+    /// The last build of the same thing.
     #[must_use]
-    pub fn asked(&self) -> BTreeMap<String, String> {
-        self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    pub fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
-    /// The previous key of the step with this title, or of the step in the same place.
-    fn previous_key(&self, title: &str) -> Option<&String> {
-        self.previous.get(title).or_else(|| {
-            let place = place(title)?;
-            self.previous.iter().find(|(other, _)| self::place(other) == Some(place)).map(|(_, key)| key)
+    /// The step with this title, if it had to run and gave no result.
+    #[must_use]
+    pub fn unfinished(&self, title: &str) -> Option<Unfinished> {
+        let missed = lock(&self.missed);
+        let (key, missed) = missed.iter().find(|(_, missed)| missed.title == title)?;
+        Some(Unfinished {
+            key: key.to_string(),
+            // A list of files that cannot be stored (a full disk) costs an explanation only.
+            preimage: self.stored(&missed.preimage).ok()?,
+            reason: missed.reason.clone(),
         })
     }
 
-    /// What the step with this title made in the last build of the same thing.
+    /// What the step with this title made when it last made something.
     #[must_use]
     pub fn previous_output(&self, title: &str) -> Option<StepOutput> {
-        let key = Key::parse(self.previous_key(title)?).ok()?;
+        let key = Key::parse(self.earlier.step(title)?.result()?).ok()?;
         let record = self.store.records().lookup(&key).ok()??;
         self.output(&record).ok()?
+    }
+
+    fn compared(&self, title: &str, preimage: &Preimage) -> MissReason {
+        let Some((step, old)) = self.earlier.step(title).and_then(|step| Some((step, step.key()?))) else {
+            return MissReason::FirstTime;
+        };
+        let is_same = old == preimage.key().to_string();
+        if step.failed && is_same {
+            return MissReason::FailedBefore;
+        }
+        let stored = match &step.preimage {
+            Some(stored) => Some(stored.clone()),
+            None => Key::parse(old)
+                .and_then(|old| self.store.records().lookup(&old))
+                .ok()
+                .flatten()
+                .map(|record| record.preimage),
+        };
+        match stored.and_then(|stored| self.loaded(&stored)) {
+            Some(old) => compare(&old, preimage),
+            None if is_same => MissReason::RecordLost,
+            None => MissReason::Forgotten,
+        }
     }
 
     fn output(&self, record: &Record) -> Result<Option<StepOutput>, OpError> {
@@ -79,11 +123,6 @@ impl RecordIndex {
         }
         Ok(Some(StepOutput::new(snapshot, Some(lease), record.created)))
     }
-}
-
-/// `build 2` of `[build 2/5] RUN make`: where a step stands, whatever it says.
-fn place(title: &str) -> Option<&str> {
-    title.strip_prefix('[')?.split_once('/').map(|(place, _)| place)
 }
 
 fn key(key: &CacheKey) -> Result<Key, StoreError> {
@@ -128,18 +167,21 @@ impl CacheIndex<StepOutput> for RecordIndex {
             preimage: self.stored(preimage)?,
         };
         self.store.records().put(&record)?;
+        lock(&self.missed).remove(wanted);
         Ok(output.made_at(self.now))
     }
 
     fn explain(&self, name: &str, preimage: &Preimage) -> Option<MissReason> {
-        self.asked
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(name.to_owned(), preimage.key().to_string());
-        let old = Key::parse(self.previous_key(name)?).ok()?;
-        let record = self.store.records().lookup(&old).ok()??;
-        Some(compare(&self.loaded(&record.preimage)?, preimage))
+        let reason = self.compared(name, preimage);
+        let missed = Missed { title: name.to_owned(), preimage: preimage.clone(), reason: reason.clone() };
+        lock(&self.missed).insert(preimage.key(), missed);
+        Some(reason)
     }
+}
+
+/// A poisoned lock means that a thread panicked while it explained something: nothing depends on that.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The first field of a stored pre-image: kind and revision of the work.
@@ -192,17 +234,5 @@ impl RecordIndex {
             preimage = preimage.with(name, value);
         }
         Some(preimage)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places() {
-        assert_eq!(place("[build 2/5] RUN make"), Some("build 2"));
-        assert_eq!(place("[2/5] RUN make"), Some("2"));
-        assert_eq!(place("RUN make"), None);
     }
 }

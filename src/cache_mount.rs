@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 /// Takes a copy of the cache `id`; waits when another step has it and `sharing` says so. A new copy gets
-/// (mode, uid, gid) and the files of `seed`.
+/// (mode, uid, gid) and the files of `seed`. `waiting` is called before a wait.
 ///
 /// # Errors
 /// The store cannot be written.
@@ -20,6 +20,7 @@ pub fn acquire(
     sharing: Sharing,
     (mode, uid, gid): (u32, u32, u32),
     seed: Option<(TreeView, &str)>,
+    waiting: &dyn Fn(),
     cancel: &CancelToken,
 ) -> Result<CacheMount, OpError> {
     let sharing = match sharing {
@@ -38,6 +39,7 @@ pub fn acquire(
     match engine.store.try_cache_mount(id, sharing, &init)? {
         CacheMountClaim::Held(mount) => Ok(mount),
         CacheMountClaim::Busy => {
+            waiting();
             engine.store.wait_cache_mount_or(id, &init, &|| cancel.is_cancelled())?.ok_or(OpError::Cancelled)
         }
     }

@@ -8,7 +8,7 @@ mod events;
 mod failure;
 mod finish;
 
-use crate::cache::RecordIndex;
+use crate::cache::{Earlier, RecordIndex};
 use crate::context::BuildContext;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
@@ -29,7 +29,7 @@ use rbuild_store::buildlog::BuildSubject;
 use rbuild_store::Need;
 use rbuild_store::snapshot::SnapshotStore;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,11 +86,12 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         dockerfile: file.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
         target: options.target.clone(),
     };
-    let previous = previous_keys(&store, &subject);
+    // A record that cannot be read costs explanations only.
+    let earlier = store.builds().latest(&subject).ok().flatten().map(Earlier::new).unwrap_or_default();
     let now = clock::now();
     let snapshots = Arc::new(SnapshotStore::new(store.clone()));
     let entered = Arc::new(AtomicBool::new(false));
-    let index = Arc::new(RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), previous, now));
+    let index = Arc::new(RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), earlier, now));
     let engine = Arc::new(Engine::new(
         snapshots,
         puller(),
@@ -115,6 +116,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             line: Some(step.line).filter(|line| *line > 0),
         });
     }
+    index.earlier().set_steps(infos.borrow().iter().map(|step| step.title.clone()).collect());
     let printer = Arc::new(Printer::new(
         options.progress,
         infos.into_inner(),
@@ -157,7 +159,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         now,
         look: &look,
         printer: &printer,
-        asked: index.asked(),
+        index: &index,
     };
     match solved {
         Ok(solution) => build.succeeded(&target, &solution),
@@ -176,12 +178,6 @@ pub fn open_store(root: &Path) -> Result<Store, Failure> {
             .context(format!("opening the store `{}`", root.display()))
             .hint("RBUILD_ROOT or --root names another directory")
     })
-}
-
-/// Keys of the last build of the same thing, by title.
-fn previous_keys(store: &Store, subject: &BuildSubject) -> HashMap<String, String> {
-    let Ok(Some(record)) = store.builds().latest(subject) else { return HashMap::new() };
-    record.steps.into_iter().filter_map(|step| Some((step.name, step.key?))).collect()
 }
 
 /// The directories that files may come from.

@@ -18,6 +18,10 @@ pub enum MissReason {
     NoCache,
     /// Nothing changed, but the record or its result is gone or unusable.
     RecordLost,
+    /// Nothing changed since an earlier build in which it failed.
+    FailedBefore,
+    /// An earlier build had this step, but what its key was made from is not known any more.
+    Forgotten,
     /// It is other work than before, or its keys are made by other rules.
     KindChanged {
         /// Kind and revision before.

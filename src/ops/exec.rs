@@ -94,7 +94,7 @@ pub(super) fn run(
     let user = owner::user(&tree, &spec.user)?;
     let mut active = engine.snapshots.begin(parent)?;
     let secrets = secret_env(spec, engine)?;
-    let Prepared { mounts, cwd, guards, lower } = mounts::prepare(spec, inputs, engine, &tree, &mut active, context.cancel())?;
+    let Prepared { mounts, cwd, guards, lower } = mounts::prepare(spec, inputs, engine, &tree, &mut active, context)?;
 
     let mut lowers = active.lowers();
     lowers.extend(lower);

@@ -4,13 +4,15 @@
 use super::spec::{ExecMount, ExecSpec};
 use super::{OpError, StepOutput};
 use crate::engine::Engine;
+use dockerfile_parser::mount::Sharing;
 use rbuild_sandbox::{Mount, MountFlags, MountKind, container_resolv_conf};
-use rbuild_solver::{CancelToken, Tree as Fingerprints};
+use rbuild_solver::{RunContext, Stream, Tree as Fingerprints};
+use rbuild_store::cache_mount::CacheMount;
 use rbuild_store::manifest::{EntryKind, ancestors};
 use rbuild_store::snapshot::{ActiveSnapshot, SnapshotStore, StubKind};
 use rbuild_store::tree::{LastLink, NodeKind, Resolved, Tree, TreeView, Walk};
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -159,13 +161,14 @@ pub(super) fn prepare(
     engine: &Engine,
     tree: &TreeView,
     active: &mut ActiveSnapshot<'_>,
-    cancel: &CancelToken,
+    context: &RunContext<'_>,
 ) -> Result<Prepared, OpError> {
     let mut targets = Targets::new(tree);
     let mut guards: Vec<Box<dyn Any + Send>> = Vec::new();
     let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::HOSTNAME)?;
+    let caches = caches(spec, inputs, engine, context)?;
     for mount in &spec.mounts {
-        if let Some(mount) = one(mount, inputs, engine, &mut targets, &mut guards, cancel)? {
+        if let Some(mount) = one(mount, inputs, engine, &caches, &mut targets, &mut guards)? {
             mounts.push(mount);
         }
     }
@@ -184,7 +187,48 @@ pub(super) fn prepare(
     }
     let cwd = working_directory(&mut targets, &spec.cwd)?;
     let lower = targets.finish(&engine.snapshots, active)?;
+    guards.extend(caches.into_values().map(|cache| Box::new(cache) as Box<dyn Any + Send>));
     Ok(Prepared { mounts, cwd, guards, lower })
+}
+
+/// The cache mounts of a step by id. They are taken in the order of their ids, each once: two steps that want the same
+/// locked ones in another order, or one that wants the same twice, would wait for ever.
+fn caches<'s>(
+    spec: &'s ExecSpec,
+    inputs: &[StepOutput],
+    engine: &Engine,
+    context: &RunContext<'_>,
+) -> Result<BTreeMap<&'s str, CacheMount>, OpError> {
+    let mut wanted: BTreeMap<&str, (Sharing, &ExecMount)> = BTreeMap::new();
+    for mount in &spec.mounts {
+        if let ExecMount::Cache { id, sharing, .. } = mount {
+            let (strictest, _) = wanted.entry(id).or_insert((*sharing, mount));
+            *strictest = stricter(*strictest, *sharing);
+        }
+    }
+    let mut held = BTreeMap::new();
+    for (id, (sharing, mount)) in wanted {
+        let ExecMount::Cache { mode, uid, gid, seed, .. } = mount else { continue };
+        let seed = match seed {
+            Some((input, source)) => Some((input_tree(inputs, *input)?, source.as_str())),
+            None => None,
+        };
+        let tell = || {
+            context.log(Stream::Err, format!("rbuild: another step has the cache `{id}`, waiting for it\n").as_bytes());
+        };
+        let cache =
+            crate::cache_mount::acquire(engine, id, sharing, (*mode, *uid, *gid), seed, &tell, context.cancel())?;
+        held.insert(id, cache);
+    }
+    Ok(held)
+}
+
+fn stricter(one: Sharing, other: Sharing) -> Sharing {
+    match (one, other) {
+        (Sharing::Locked, _) | (_, Sharing::Locked) => Sharing::Locked,
+        (Sharing::Private, _) | (_, Sharing::Private) => Sharing::Private,
+        (Sharing::Shared, Sharing::Shared) => Sharing::Shared,
+    }
 }
 
 /// A script as an executable file at `/dev/pipes/NAME`.
@@ -258,9 +302,9 @@ fn one(
     mount: &ExecMount,
     inputs: &[StepOutput],
     engine: &Engine,
+    caches: &BTreeMap<&str, CacheMount>,
     targets: &mut Targets<'_>,
     guards: &mut Vec<Box<dyn Any + Send>>,
-    cancel: &CancelToken,
 ) -> Result<Option<Mount>, OpError> {
     Ok(Some(match mount {
         ExecMount::Tmpfs { target, size, read_only } => Mount {
@@ -283,19 +327,14 @@ fn one(
                 kind: MountKind::SecretFile { bytes: bytes.into(), mode: *mode, uid: *uid, gid: *gid },
             }
         }
-        ExecMount::Cache { target, id, sharing, read_only, mode, uid, gid, seed } => {
-            let seed = match seed {
-                Some((input, source)) => Some((input_tree(inputs, *input)?, source.as_str())),
-                None => None,
-            };
-            let cache = crate::cache_mount::acquire(engine, id, *sharing, (*mode, *uid, *gid), seed, cancel)?;
+        ExecMount::Cache { target, id, read_only, .. } => {
+            let Some(cache) = caches.get(id.as_str()) else { return Ok(None) };
             let kind = MountKind::Bind {
                 source: cache.path().to_owned(),
                 source_root: None,
                 recursive: false,
                 flags: MountFlags { read_only: *read_only, ..MountFlags::default() },
             };
-            guards.push(Box::new(cache));
             Mount { target: targets.place(target, true)?, kind }
         }
         ExecMount::Bind { target, input, source, writable } => {

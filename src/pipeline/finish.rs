@@ -1,6 +1,7 @@
 //! The end of a build: results where they were asked for, the build's record, or the failure in words.
 
 use super::SourceFile;
+use crate::cache::RecordIndex;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
 use crate::export::{self, Assembly};
@@ -10,11 +11,11 @@ use crate::ops::{BuildOp, OpError, StepOutput};
 use crate::options::BuildOptions;
 use crate::options::output::{Destination, Output};
 use crate::report::{self, Ended};
-use crate::sources::Origin;
+use crate::sources::{BaseImage, Origin};
 use crate::ui::{Look, Printer, ProgressMode, Summary};
 use rbuild_registry::Reference;
 use rbuild_sandbox::ExitStatus;
-use rbuild_solver::{Cause, Failure as SolveFailure, Graph, Outcome, Solution, SolveError, VertexId};
+use rbuild_solver::{Cause, Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId};
 use rbuild_store::Store;
 use rbuild_store::buildlog::{BUILD_VERSION, BuildRecord, BuildStep, BuildSubject, StepOutcome};
 use rbuild_store::digest::Digest;
@@ -46,8 +47,8 @@ pub struct Build<'a> {
     pub look: &'a Look,
     /// Progress.
     pub printer: &'a Printer,
-    /// Keys of steps that were not in the cache, by title.
-    pub asked: BTreeMap<String, String>,
+    /// The cache.
+    pub index: &'a RecordIndex,
 }
 
 type Outcomes = BTreeMap<VertexId, Outcome>;
@@ -107,14 +108,14 @@ impl Build<'_> {
         }
         for output in &self.options.outputs {
             match output {
-                Output::Image { names, push } => self.image_output(image, names, *push, summary)?,
-                Output::Oci { dest, tar, compression } => {
+                Output::Image { names, push, .. } => self.image_output(image, names, *push, summary)?,
+                Output::Oci { dest, tar, form, .. } => {
                     self.engine.prepare()?;
-                    let options = export::options(*compression, self.options.docker_format);
+                    let options = export::options(form.compression, self.options.docker_format);
                     export::oci(self.store, &[(image, self.names())], dest, *tar, &options)?;
                     summary.outputs.push(format!("{} (oci)", shown(dest)));
                 }
-                Output::Docker { dest } => {
+                Output::Docker { dest, .. } => {
                     self.engine.prepare()?;
                     export::docker_archive(self.store, &[(image, self.names())], dest)?;
                     summary.outputs.push(format!("{} (docker)", shown(dest)));
@@ -157,7 +158,7 @@ impl Build<'_> {
         if push {
             self.engine.prepare()?;
             for reference in &references {
-                let pushed = crate::push::push(self.store, &self.engine.puller, image, reference, self.options.docker_format)?;
+                let pushed = crate::push::push(self.store, &self.engine.puller, image, reference, self.options.docker_format, &|_, _| {})?;
                 summary.outputs.push(format!("{} (pushed, {pushed})", reference.familiar()));
             }
         }
@@ -188,13 +189,7 @@ impl Build<'_> {
     /// The record of the image at the bottom of the target, which is in the store by now.
     fn base_record(&self, target: &StageState) -> Result<Option<ImageRecord>, Failure> {
         let Some(base) = &target.base else { return Ok(None) };
-        let id = match &base.origin {
-            Origin::Stored(record) => return Ok(Some(record.as_ref().clone())),
-            Origin::Registry { config, .. } => Digest::of(config),
-            Origin::Layout { id, .. } => {
-                id.parse().map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?
-            }
-        };
+        let id = image_id(base)?;
         match self.store.images().get(&id).map_err(Failure::from_host)? {
             Some(record) => Ok(Some(record)),
             None => Err(Failure::host(format!("the base image {id} is not in the store any more"))
@@ -300,43 +295,19 @@ impl Build<'_> {
         }
     }
 
-    /// Keeps what this build did, for `rbuild why`. A record that cannot be written costs an explanation only.
+    /// Keeps what this build did, for `rbuild why` and as the base of the next build's explanations. A record that
+    /// cannot be written costs an explanation only.
     fn record(&mut self, outcomes: &Outcomes, image: Option<String>, error: Option<String>) {
         let (log, logs) = self.engine.take_log();
-        let ran = outcomes.values().any(|outcome| !matches!(outcome, Outcome::Resolved | Outcome::Cached { .. }));
-        // A build that was warm throughout leaves no record: the one before still says why steps ran.
-        if !ran && log.is_none() && error.is_none() {
+        let steps: Vec<BuildStep> =
+            outcomes.iter().filter_map(|(vertex, outcome)| self.step(*vertex, outcome, &logs)).collect();
+        let ran = steps.iter().any(|step| step.outcome != StepOutcome::Cached);
+        // A build that did nothing that the one before did not do leaves no record: that one still says why steps ran.
+        let keys = steps.iter().filter_map(|step| step.key.as_deref());
+        if !ran && log.is_none() && error.is_none() && !self.index.earlier().differs(keys) {
             return;
         }
         let Ok(log) = log.map_or_else(|| self.store.builds().start(), Ok) else { return };
-        let mut steps = Vec::new();
-        for (vertex, outcome) in outcomes {
-            let step = self.graph.op(*vertex).step();
-            if matches!(step.spec, StepSpec::Source(SourceSpec::Scratch)) {
-                continue;
-            }
-            let (outcome, key, millis, miss) = match outcome {
-                Outcome::Resolved => continue,
-                Outcome::Cached { key } => (StepOutcome::Cached, Some(key.to_string()), 0, None),
-                Outcome::Ran { key, cost, reason } => (
-                    StepOutcome::Ran,
-                    key.as_ref().map(ToString::to_string),
-                    u64::try_from(cost.as_millis()).unwrap_or(u64::MAX),
-                    reason.as_ref().map(ToString::to_string),
-                ),
-                Outcome::Failed => (StepOutcome::Failed, self.asked.get(&step.title).cloned(), 0, None),
-                Outcome::Cancelled => (StepOutcome::Cancelled, None, 0, None),
-            };
-            steps.push(BuildStep {
-                name: step.title.clone(),
-                line: u32::try_from(step.line).ok().filter(|line| *line > 0),
-                key,
-                outcome,
-                millis,
-                miss: miss.map_or(serde_json::Value::Null, serde_json::Value::from),
-                log: logs.get(&step.title).cloned(),
-            });
-        }
         let record = BuildRecord {
             version: BUILD_VERSION,
             number: log.number(),
@@ -349,6 +320,77 @@ impl Build<'_> {
         };
         let _ = log.finish(record);
     }
+
+    /// What became of one step; `None` for what is no step.
+    fn step(&self, vertex: VertexId, outcome: &Outcome, logs: &BTreeMap<String, String>) -> Option<BuildStep> {
+        let step = self.graph.op(vertex).step();
+        let before = self.index.earlier();
+        let mut made = BuildStep {
+            name: step.title.clone(),
+            line: u32::try_from(step.line).ok().filter(|line| *line > 0),
+            key: None,
+            preimage: None,
+            earlier: None,
+            outcome: StepOutcome::Cached,
+            millis: 0,
+            miss: serde_json::Value::Null,
+            log: logs.get(&step.title).cloned(),
+        };
+        let mut miss: Option<MissReason> = None;
+        match outcome {
+            Outcome::Resolved => {}
+            Outcome::Cached { key } => made.key = Some(key.to_string()),
+            Outcome::Ran { key, cost, reason } => {
+                made.outcome = StepOutcome::Ran;
+                made.key = key.as_ref().map(ToString::to_string);
+                made.millis = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
+                miss.clone_from(reason);
+            }
+            Outcome::Failed => {
+                made.outcome = StepOutcome::Failed;
+                if let Some(unfinished) = self.index.unfinished(&step.title) {
+                    made.key = Some(unfinished.key);
+                    made.preimage = Some(unfinished.preimage);
+                    miss = Some(unfinished.reason);
+                } else if step.no_cache {
+                    miss = Some(MissReason::NoCache);
+                }
+            }
+            Outcome::Cancelled => made.outcome = StepOutcome::Cancelled,
+        }
+        match &step.spec {
+            StepSpec::Source(SourceSpec::Scratch) => return None,
+            StepSpec::Source(SourceSpec::Image(base)) => {
+                let id = image_id(base).ok()?.to_hex();
+                let old = before.step(&step.title).and_then(crate::cache::EarlierStep::key);
+                if let Some(old) = old.filter(|old| *old != id) {
+                    if made.outcome == StepOutcome::Cached {
+                        made.outcome = StepOutcome::Ran;
+                    }
+                    let shown = |id: &str| Some(format!("sha256:{}", id.chars().take(12).collect::<String>()));
+                    miss = Some(MissReason::FieldChanged { field: "image".to_owned(), old: shown(old), new: shown(&id) });
+                }
+                made.key = Some(id);
+            }
+            _ => {}
+        }
+        if matches!(made.outcome, StepOutcome::Failed | StepOutcome::Cancelled) {
+            made.earlier = before.step(&step.title).and_then(|step| step.result()).map(str::to_owned);
+        }
+        made.miss = miss.map_or(serde_json::Value::Null, |reason| reason.to_string().into());
+        Some(made)
+    }
+}
+
+/// The digest of an image's config.
+fn image_id(image: &BaseImage) -> Result<Digest, Failure> {
+    Ok(match &image.origin {
+        Origin::Stored(record) => record.id,
+        Origin::Registry { config, .. } => Digest::of(config),
+        Origin::Layout { id, .. } => {
+            id.parse().map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?
+        }
+    })
 }
 
 /// An error and its causes in one line.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{IoContext, StoreError};
+use crate::records::Preimage;
 use crate::remove::remove_tree;
 use crate::store::{Store, list_dir, make_dirs, read_if_there, remove_if_there};
 
@@ -65,9 +66,16 @@ pub struct BuildStep {
     /// Line in the Dockerfile, from 1; absent for what no line asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The cache key, 64 digits; absent when it was never computed.
+    /// The cache key, 64 digits (of a FROM: the image id's); absent when it was never computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// What the key was made from, where no cache record says so because the step failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preimage: Option<Preimage>,
+    /// The key of what the step made in an earlier build of the same subject, where it made nothing in this one: so
+    /// that a failed build does not make the next one forget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<String>,
     /// What became of it.
     pub outcome: StepOutcome,
     /// How long it took, in milliseconds.
@@ -338,6 +346,8 @@ mod tests {
                 name: "RUN false".into(),
                 line: Some(3),
                 key: None,
+                preimage: None,
+                earlier: None,
                 outcome: StepOutcome::Failed,
                 millis: 5,
                 miss: serde_json::json!({"field": "argv"}),

@@ -51,6 +51,10 @@ impl fmt::Display for MissReason {
             Self::RecordLost => {
                 f.write_str("nothing changed, but its earlier result is no longer in the store")
             }
+            Self::FailedBefore => f.write_str("nothing changed since it failed in the last build"),
+            Self::Forgotten => {
+                f.write_str("an earlier build had this step, but what changed since is not known any more")
+            }
             Self::KindChanged { old, new } => {
                 write!(f, "its cache key is made by other rules (`{old}`, now `{new}`)")
             }

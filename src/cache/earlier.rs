@@ -1,0 +1,242 @@
+//! [`Earlier`]: the last build of the same thing, and which of its steps a step of this build was. That is what misses
+//! are explained by, and where files are linked from.
+//!
+//! A step is the same step when its stage and its text are the same, wherever they stand now; what is left over is
+//! paired where it stands between those, if it is the same kind of instruction in the same stage.
+
+use rbuild_store::buildlog::{BuildRecord, BuildStep, StepOutcome};
+use rbuild_store::records::Preimage;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// The last build of the same context, Dockerfile and target.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    steps: Vec<EarlierStep>,
+    failed: bool,
+    /// Titles of this build's steps, in order.
+    now: OnceLock<Vec<String>>,
+    /// Title of this build to index in `steps`. Made when it is first asked for: a warm build asks for nothing.
+    pairs: OnceLock<HashMap<String, usize>>,
+}
+
+/// A step of the last build.
+#[derive(Debug)]
+pub struct EarlierStep {
+    title: String,
+    /// The key that it had in that build.
+    key: Option<String>,
+    /// What the key was made from, where the step failed and so left no record.
+    pub preimage: Option<Preimage>,
+    /// It failed.
+    pub failed: bool,
+    /// The key of the last result that is known.
+    result: Option<String>,
+}
+
+impl EarlierStep {
+    fn new(step: BuildStep) -> Self {
+        let BuildStep { name: title, key, preimage, earlier, outcome, .. } = step;
+        let (failed, key, result) = match outcome {
+            StepOutcome::Cached | StepOutcome::Ran => (false, key.clone(), key),
+            StepOutcome::Failed => (key.is_some(), key.or_else(|| earlier.clone()), earlier),
+            StepOutcome::Cancelled => (false, earlier.clone(), earlier),
+        };
+        Self { title, key, preimage, failed, result }
+    }
+
+    /// The key to compare with.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The key under which its last result is.
+    #[must_use]
+    pub fn result(&self) -> Option<&str> {
+        self.result.as_deref()
+    }
+}
+
+impl Earlier {
+    /// What a build's record says.
+    #[must_use]
+    pub fn new(record: BuildRecord) -> Self {
+        Self {
+            failed: record.error.is_some(),
+            steps: record.steps.into_iter().map(EarlierStep::new).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Names the steps of this build, in order; once.
+    pub fn set_steps(&self, titles: Vec<String>) {
+        let _ = self.now.set(titles);
+    }
+
+    /// The step of the last build that the step with this title was.
+    #[must_use]
+    pub fn step(&self, title: &str) -> Option<&EarlierStep> {
+        let pairs = self.pairs.get_or_init(|| {
+            let now = self.now.get().map(Vec::as_slice).unwrap_or_default();
+            let before: Vec<Step<'_>> = self.steps.iter().map(|step| Step::parse(&step.title)).collect();
+            let steps: Vec<Step<'_>> = now.iter().map(|title| Step::parse(title)).collect();
+            let pairs = pair(&before, &steps);
+            pairs.into_iter().map(|(before, now_at)| (now[now_at].clone(), before)).collect()
+        });
+        self.steps.get(*pairs.get(title)?)
+    }
+
+    /// Whether a build that succeeded with these keys (in order) was any other than this one.
+    #[must_use]
+    pub fn differs<'k>(&self, keys: impl Iterator<Item = &'k str>) -> bool {
+        self.failed || !self.steps.iter().filter_map(EarlierStep::key).eq(keys)
+    }
+}
+
+/// The parts of a title: `[build 2/5] RUN make`, `[2/5] RUN make`, `[internal] context /src`.
+#[derive(Debug, PartialEq, Eq)]
+struct Step<'t> {
+    stage: &'t str,
+    text: &'t str,
+}
+
+impl<'t> Step<'t> {
+    fn parse(title: &'t str) -> Self {
+        let Some((place, text)) = title.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else {
+            return Self { stage: "", text: title };
+        };
+        let is_number = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+        let stage = match place.rsplit_once(' ') {
+            Some((stage, number)) if is_number(number) => stage,
+            None if is_number(place) => "",
+            _ => place,
+        };
+        Self { stage, text }
+    }
+
+    fn verb(&self) -> &'t str {
+        self.text.split_whitespace().next().unwrap_or_default()
+    }
+
+    /// How much speaks for one being the other; 0: nothing.
+    fn likeness(&self, other: &Step<'_>) -> u32 {
+        let same_stage = self.stage == other.stage;
+        match (self.text == other.text, same_stage) {
+            (true, true) => 1000,
+            (true, false) => 600,
+            (false, true) if self.verb().eq_ignore_ascii_case(other.verb()) => 100 + self.common(other),
+            _ => 0,
+        }
+    }
+
+    /// How much of the longer text both begin or end with, up to 200.
+    fn common(&self, other: &Step<'_>) -> u32 {
+        let (one, two) = (self.text.as_bytes(), other.text.as_bytes());
+        let begin = one.iter().zip(two).take_while(|(one, two)| one == two).count();
+        let rest = one.len().min(two.len()) - begin;
+        let end = one.iter().rev().zip(two.iter().rev()).take(rest).take_while(|(one, two)| one == two).count();
+        let longer = one.len().max(two.len()).max(1);
+        u32::try_from((begin + end) * 200 / longer).unwrap_or(0)
+    }
+}
+
+/// No Dockerfile has as many steps; a table of this many squares is made in milliseconds.
+const SQUARES: usize = 4_000_000;
+
+/// Pairs (index before, index now), each at most once and in the order of both, so that they are most alike in all.
+fn pair(before: &[Step<'_>], now: &[Step<'_>]) -> Vec<(usize, usize)> {
+    let width = now.len() + 1;
+    if (before.len() + 1).saturating_mul(width) > SQUARES {
+        return before.iter().enumerate().zip(now).filter(|((_, one), two)| one == two).map(|((at, _), _)| (at, at)).collect();
+    }
+    // best[i][j]: the most that the steps from i and from j on can be alike.
+    let mut best = vec![0_u32; (before.len() + 1) * width];
+    for (i, one) in before.iter().enumerate().rev() {
+        for (j, two) in now.iter().enumerate().rev() {
+            let likeness = one.likeness(two);
+            let both = if likeness > 0 { likeness + best[(i + 1) * width + j + 1] } else { 0 };
+            best[i * width + j] = both.max(best[(i + 1) * width + j]).max(best[i * width + j + 1]);
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut pairs = Vec::new();
+    while i < before.len() && j < now.len() {
+        let here = best[i * width + j];
+        let likeness = before[i].likeness(&now[j]);
+        if likeness > 0 && here == likeness + best[(i + 1) * width + j + 1] {
+            pairs.push((i, j));
+            (i, j) = (i + 1, j + 1);
+        } else if here == best[(i + 1) * width + j] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paired(before: &[&'static str], now: &[&'static str]) -> Vec<(usize, usize)> {
+        let steps = |titles: &[&'static str]| titles.iter().map(|title| Step::parse(title)).collect::<Vec<_>>();
+        pair(&steps(before), &steps(now))
+    }
+
+    #[test]
+    fn titles() {
+        assert_eq!(Step::parse("[build 2/5] RUN make"), Step { stage: "build", text: "RUN make" });
+        assert_eq!(Step::parse("[2/5] RUN make"), Step { stage: "", text: "RUN make" });
+        assert_eq!(Step::parse("[internal] context /src"), Step { stage: "internal", text: "context /src" });
+        assert_eq!(Step::parse("[stage-1 1] FROM a"), Step { stage: "stage-1", text: "FROM a" });
+        assert_eq!(Step::parse("RUN make"), Step { stage: "", text: "RUN make" });
+    }
+
+    #[test]
+    fn an_inserted_line_moves_the_others_and_is_new_itself() {
+        let before = ["[1/3] FROM a", "[2/3] RUN make one", "[3/3] RUN make two"];
+        let now = ["[1/4] FROM a", "[2/4] RUN make zero", "[3/4] RUN make one", "[4/4] RUN make two"];
+        assert_eq!(paired(&before, &now), [(0, 0), (1, 2), (2, 3)]);
+        assert_eq!(paired(&now, &before), [(0, 0), (2, 1), (3, 2)]);
+    }
+
+    #[test]
+    fn an_edited_line_beside_an_inserted_one_is_found_by_what_it_says() {
+        let before = ["[1/2] FROM a", "[2/2] RUN apt-get install -y gcc"];
+        let now = ["[1/3] FROM a", "[2/3] RUN echo hello", "[3/3] RUN apt-get install -y gcc make"];
+        assert_eq!(paired(&before, &now), [(0, 0), (1, 2)]);
+    }
+
+    #[test]
+    fn other_instructions_and_other_stages_are_other_steps() {
+        assert_eq!(paired(&["[1/1] COPY a /a"], &["[1/1] RUN a"]), []);
+        assert_eq!(paired(&["[one 2/2] RUN a"], &["[two 2/2] RUN b"]), []);
+        // A stage that has another number, or name, than before.
+        assert_eq!(paired(&["[stage-1 2/2] RUN a"], &["[stage-2 2/2] RUN a"]), [(0, 0)]);
+    }
+
+    #[test]
+    fn a_failed_step_is_compared_with_and_its_older_result_is_used() {
+        let step = |outcome, key: Option<&str>, earlier: Option<&str>| {
+            EarlierStep::new(BuildStep {
+                name: "[1/1] RUN x".into(),
+                line: None,
+                key: key.map(str::to_owned),
+                preimage: None,
+                earlier: earlier.map(str::to_owned),
+                outcome,
+                millis: 0,
+                miss: serde_json::Value::Null,
+                log: None,
+            })
+        };
+        let failed = step(StepOutcome::Failed, Some("new"), Some("old"));
+        assert_eq!((failed.key(), failed.result(), failed.failed), (Some("new"), Some("old"), true));
+        let keyless = step(StepOutcome::Failed, None, Some("old"));
+        assert_eq!((keyless.key(), keyless.result(), keyless.failed), (Some("old"), Some("old"), false));
+        let cancelled = step(StepOutcome::Cancelled, None, Some("old"));
+        assert_eq!((cancelled.key(), cancelled.result(), cancelled.failed), (Some("old"), Some("old"), false));
+    }
+}
