@@ -101,11 +101,12 @@ pub(crate) fn is_marker(text: &str) -> bool {
     marker(text).is_some()
 }
 
-/// Words as a shell splits them; `None` when a quote is not closed.
+/// Words as a shell splits them, with the white space after `<<` inside the word, as BuildKit has it; `None` when
+/// a quote is not closed. Shell arithmetic is no place for a heredoc: `$((1 << 4))` is all one word.
 fn words(text: &str) -> Option<Vec<Range<usize>>> {
     let mut words = Vec::new();
     let mut start = None;
-    let mut chars = text.char_indices();
+    let mut chars = text.char_indices().peekable();
     while let Some((at, ch)) = chars.next() {
         if ch.is_whitespace() {
             words.extend(start.take().map(|start| start..at));
@@ -128,10 +129,26 @@ fn words(text: &str) -> Option<Vec<Range<usize>>> {
                     _ => {}
                 }
             },
+            '$' => {
+                let rest = text.get(at..).unwrap_or_default();
+                if rest.starts_with("$((") {
+                    // One that is not closed takes the rest of the line: no later one has to look again.
+                    let end = rest.find("))").map_or(text.len(), |length| at + length + 2);
+                    while chars.next_if(|(next, _)| *next < end).is_some() {}
+                }
+            }
+            '<' => {
+                let pair = chars.next_if(|(_, ch)| *ch == '<').is_some();
+                let here_string = pair && chars.next_if(|(_, ch)| *ch == '<').is_some();
+                if pair && !here_string {
+                    chars.next_if(|(_, ch)| *ch == '-');
+                    while chars.next_if(|(_, ch)| ch.is_whitespace()).is_some() {}
+                }
+            }
             _ => {}
         }
     }
-    words.extend(start.map(|start| start..text.len()));
+    words.extend(start.map(|start| start..text.trim_end().len().max(start)));
     Some(words)
 }
 
@@ -149,9 +166,9 @@ fn marker(word: &str) -> Option<Marker> {
     if rest.contains('<') {
         return None;
     }
-    let name = unquote(rest)?;
+    let (name, quoted) = unquote(rest)?;
     Some(Marker {
-        expand: name == rest,
+        expand: !quoted,
         fd: if fd.is_empty() { 0 } else { fd.parse().ok()? },
         strip_tabs,
         range: 0..0,
@@ -159,31 +176,39 @@ fn marker(word: &str) -> Option<Marker> {
     })
 }
 
-/// One word without its quotes; `None` when it is empty or several.
-fn unquote(text: &str) -> Option<String> {
+/// One word without its quotes, and whether it had any (a backslash is none, as in BuildKit); `None` when it is
+/// empty or several words.
+fn unquote(text: &str) -> Option<(String, bool)> {
     let mut name = String::new();
+    let mut quoted = false;
     let mut chars = text.chars().peekable();
     while let Some(ch) = chars.next() {
         match ch {
-            '\'' => loop {
-                match chars.next()? {
-                    '\'' => break,
-                    ch => name.push(ch),
+            '\'' => {
+                quoted = true;
+                loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        ch => name.push(ch),
+                    }
                 }
-            },
-            '"' => loop {
-                match chars.next()? {
-                    '"' => break,
-                    '\\' if matches!(chars.peek(), Some('"' | '$' | '\\')) => name.extend(chars.next()),
-                    ch => name.push(ch),
+            }
+            '"' => {
+                quoted = true;
+                loop {
+                    match chars.next()? {
+                        '"' => break,
+                        '\\' if matches!(chars.peek(), Some('"' | '$' | '\\')) => name.extend(chars.next()),
+                        ch => name.push(ch),
+                    }
                 }
-            },
+            }
             '\\' => name.extend(chars.next()),
             ch if ch.is_whitespace() => return None,
             ch => name.push(ch),
         }
     }
-    (!name.is_empty()).then_some(name)
+    (!name.is_empty()).then_some((name, quoted))
 }
 
 /// Reads the bodies that belong to `markers`, in order. One that does not end takes the rest of the file.
@@ -258,7 +283,8 @@ fn unterminated(marker: &Marker, span: Span) -> Diagnostic {
         span,
     );
     if marker.name.bytes().all(|b| b.is_ascii_digit()) {
-        return diagnostic.with_help("a shift in shell arithmetic needs spaces: `1 << 4`");
+        return diagnostic
+            .with_help("if this is a shift and not a heredoc, write it as `$((1 << 4))`, or quote it");
     }
     diagnostic.with_help(help)
 }
@@ -282,13 +308,15 @@ mod tests {
     fn finds_markers() {
         assert_eq!(names("<<EOF"), ["0EOF"]);
         assert_eq!(names("cat <<EOF > /x && b"), ["0EOF"]);
-        assert_eq!(names("3<<-'E' cat <<\"F G\" <<H\\I"), ["3-'E", "0'F G", "0'HI"]);
+        assert_eq!(names("3<<-'E' cat <<\"F G\" <<H\\I"), ["3-'E", "0'F G", "0HI"]);
         assert_eq!(names("cat <<A <<B"), ["0A", "0B"]);
         assert_eq!(names("cat <<$X"), ["0$X"]);
         for none in [
             "cat <<< x",
             "cat <<<x",
             "$((1<<4))",
+            "<<- ",
+            "<<  ",
             "a<<EOF",
             "'<<EOF'",
             "\"<<EOF\"",
@@ -296,15 +324,20 @@ mod tests {
             "<<",
             "<<-",
             "<<''",
-            "<< EOF",
             "it's <<EOF",
             "<<A<B",
             "99999999999<<EOF",
         ] {
             assert_eq!(names(none), Vec::<String>::new(), "{none}");
         }
-        // BuildKit takes a bare shift for a marker too.
-        assert_eq!(names("echo $(( 1<<4 ))"), ["14"]);
+        // White space may follow, here and in BuildKit.
+        assert_eq!(names("<<  EOF > foo"), ["0EOF"]);
+        assert_eq!(names("<< -EOF <<- TABS"), ["0-EOF", "0-TABS"]);
+        assert_eq!(names("<<eo'f' <<eo\\'f <<'e'o\\'f"), ["0'eof", "0eo'f", "0'eo'f"]);
+        // BuildKit takes shifts for markers; so do we outside of arithmetic.
+        assert_eq!(names("echo $((1 << 4)) $(( 1<<4 )) <<E"), ["0E"]);
+        assert_eq!(names("let x=1 <<4"), ["04"]);
+        assert_eq!(names("let 1<<4 $((1<<5"), ["14"]);
     }
 
     #[test]
