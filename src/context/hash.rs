@@ -4,6 +4,8 @@ use super::{BuildContext, file_stat, lock};
 use beneath::fstat;
 use rayon::prelude::*;
 use rbuild_store::digest::FileHash;
+use rbuild_store::layer::image_xattrs;
+use rbuild_store::manifest::Xattrs;
 use rbuild_store::memo::{FileStat, file_system_now};
 use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};
 use sha2::{Digest, Sha256};
@@ -14,6 +16,7 @@ struct Task<'a> {
     path: &'a [u8],
     hash: &'a mut Option<FileHash>,
     size: &'a mut u64,
+    xattrs: &'a mut Xattrs,
 }
 
 /// How much may be read on the calling thread in the warm phase.
@@ -30,7 +33,9 @@ impl BuildContext {
         let mut tasks: Vec<Task<'_>> = nodes
             .iter_mut()
             .filter_map(|node| match &mut node.kind {
-                NodeKind::File { size, hash, .. } if hash.is_none() => Some(Task { path: &node.path, hash, size }),
+                NodeKind::File { size, hash, .. } if hash.is_none() => {
+                    Some(Task { path: &node.path, hash, size, xattrs: &mut node.meta.xattrs })
+                }
                 _ => None,
             })
             .collect();
@@ -42,7 +47,7 @@ impl BuildContext {
             return Ok(false);
         }
         let now = file_system_now();
-        let learned: Result<Vec<(Vec<u8>, FileStat, FileHash)>, TreeError> =
+        let learned: Result<Vec<Option<(Vec<u8>, FileStat, FileHash)>>, TreeError> =
             if cheap || (tasks.len() < 16 && bytes < CHEAP_BYTES) {
                 tasks.iter_mut().map(|task| self.hash_one(task)).collect()
             } else {
@@ -54,14 +59,16 @@ impl BuildContext {
             other => other?,
         };
         if let Some(memo) = lock(&self.memo).as_mut() {
-            for (path, stat, hash) in learned {
+            for (path, stat, hash) in learned.into_iter().flatten() {
                 memo.record(&path, &stat, *hash.as_bytes(), now);
             }
         }
         Ok(true)
     }
 
-    fn hash_one(&self, task: &mut Task<'_>) -> Result<(Vec<u8>, FileStat, FileHash), TreeError> {
+    /// Reads a file. What the memo may keep of it comes back: not of a file with extended attributes, since the memo
+    /// has no place for them. So a file that the memo knows has none, and an unchanged context is not asked for any.
+    fn hash_one(&self, task: &mut Task<'_>) -> Result<Option<(Vec<u8>, FileStat, FileHash)>, TreeError> {
         let at = |error: std::io::Error| {
             let errno = error.raw_os_error().map_or(beneath::Errno::IO, beneath::Errno::from_raw_os_error);
             TreeError::from(beneath::Error::new("read", task.path, errno))
@@ -84,6 +91,8 @@ impl BuildContext {
         let hash = FileHash::from_bytes(hasher.finalize().into());
         *task.hash = Some(hash);
         *task.size = size;
-        Ok((task.path.to_vec(), before, hash))
+        // Best effort: a file system without attributes, or one that hides them, has none.
+        *task.xattrs = image_xattrs(&file).unwrap_or_default();
+        Ok(task.xattrs.is_empty().then(|| (task.path.to_vec(), before, hash)))
     }
 }

@@ -1,7 +1,8 @@
 //! A local build context: a directory seen through its ignore file, as a [`Tree`].
 //!
 //! Owners are 0:0 whatever the host says, so that a checkout by anybody gives the same keys. Content hashes come from
-//! the stat memo where the file is unchanged; [`BuildContext::hash_missing`] reads the others.
+//! the stat memo where the file is unchanged; [`BuildContext::hash_missing`] reads the others, with their extended
+//! attributes. Those of directories are not taken: asking each one would cost an open per directory, every time.
 
 mod hash;
 pub mod stdin;
@@ -106,13 +107,14 @@ impl BuildContext {
             .is_some_and(|ignore| ignore.patterns.may_reinclude_below(path))
     }
 
-    /// Whether something below an excluded directory is included after all.
-    fn has_included_below(&self, path: &[u8]) -> bool {
-        self.may_reinclude_below(path) && self.list(path).is_ok_and(|nodes| !nodes.is_empty())
+    /// Whether something below an excluded directory is included after all. A directory in which that is possible
+    /// must be readable: what cannot be seen cannot be left out silently.
+    fn has_included_below(&self, path: &[u8]) -> Result<bool, TreeError> {
+        Ok(self.may_reinclude_below(path) && !self.list(path)?.is_empty())
     }
 
-    fn visible(&self, path: &[u8], is_dir: bool) -> bool {
-        path.is_empty() || !self.excluded(path) || (is_dir && self.has_included_below(path))
+    fn visible(&self, path: &[u8], is_dir: bool) -> Result<bool, TreeError> {
+        Ok(path.is_empty() || !self.excluded(path) || (is_dir && self.has_included_below(path)?))
     }
 
     fn node(&self, dir: &Dir, path: Vec<u8>, name: &[u8], stat: &Stat) -> Result<Option<Node>, beneath::Error> {
@@ -161,7 +163,7 @@ impl Tree for BuildContext {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if !self.visible(path, stat.kind == Kind::Dir) {
+        if !self.visible(path, stat.kind == Kind::Dir)? {
             return Ok(None);
         }
         Ok(self.node(&dir, path.to_vec(), name, &stat)?)
@@ -178,9 +180,9 @@ impl Tree for BuildContext {
         let mut nodes = Vec::with_capacity(entries.len());
         for entry in entries {
             let child = join(path, &entry.name);
+            let excluded = self.excluded(&child);
             // An excluded file needs no stat, an excluded directory no permission to be read.
-            if self.excluded(&child) && !(entry.kind.is_none_or(|kind| kind == Kind::Dir) && self.has_included_below(&child))
-            {
+            if excluded && entry.kind.is_some_and(|kind| kind != Kind::Dir) {
                 continue;
             }
             let stat = match dir.lstat(&entry.name) {
@@ -188,6 +190,9 @@ impl Tree for BuildContext {
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error.at(&child).into()),
             };
+            if excluded && !(stat.kind == Kind::Dir && self.has_included_below(&child)?) {
+                continue;
+            }
             if let Some(node) = self.node(&dir, child, &entry.name, &stat)? {
                 nodes.push(node);
             }

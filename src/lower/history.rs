@@ -14,11 +14,17 @@ pub struct HistoryItem {
     pub layer: Option<VertexId>,
 }
 
-/// `["a", "b"]` as the field writes lists in history.
+/// `["a" "b"]`, as CMD and ENTRYPOINT write lists in history.
 #[must_use]
 pub fn list(args: &[String]) -> String {
     let quoted: Vec<String> = args.iter().map(|arg| format!("{arg:?}")).collect();
     format!("[{}]", quoted.join(" "))
+}
+
+/// `[a b]`, as SHELL, EXPOSE and VOLUME write lists in history.
+#[must_use]
+pub fn plain_list(items: &[String]) -> String {
+    format!("[{}]", items.join(" "))
 }
 
 /// `RUN |2 A=1 B=2 /bin/sh -c make # buildkit`: the arguments that the step saw, then the command.
@@ -49,5 +55,6 @@ mod tests {
             "RUN |2 A=1 B=2 3 /bin/sh -c make all # buildkit"
         );
         assert_eq!(list(&["a b".into(), "c".into()]), "[\"a b\" \"c\"]");
+        assert_eq!(plain_list(&["80/tcp".into(), "81/udp".into()]), "[80/tcp 81/udp]");
     }
 }

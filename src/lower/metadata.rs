@@ -94,7 +94,7 @@ impl StageLowering<'_, '_> {
 
     pub(super) fn set_shell(&mut self, shell: &Shell) -> String {
         self.state.config.config.shell = Some(shell.args.clone());
-        format!("SHELL {}", history::list(&shell.args))
+        format!("SHELL {}", history::plain_list(&shell.args))
     }
 
     pub(super) fn expose(&mut self, expose: &Expose) -> Result<String, Finding> {
@@ -112,7 +112,7 @@ impl StageLowering<'_, '_> {
                 }
             }
         }
-        Ok(format!("EXPOSE {}", history::list(&texts)))
+        Ok(format!("EXPOSE {}", history::plain_list(&texts)))
     }
 
     pub(super) fn volume(&mut self, volume: &Volume) -> Result<String, Finding> {
@@ -125,7 +125,7 @@ impl StageLowering<'_, '_> {
             texts.push(path.clone());
             self.state.config.config.volumes.insert(path, Empty {});
         }
-        Ok(format!("VOLUME {}", history::list(&texts)))
+        Ok(format!("VOLUME {}", history::plain_list(&texts)))
     }
 
     pub(super) fn user(&mut self, user: &User) -> Result<String, Finding> {

@@ -42,8 +42,11 @@ pub fn read(options: &BuildOptions, context: &Path, piped: Option<&[u8]>) -> Res
     Ok(SourceFile { name, path, text })
 }
 
+/// What the file is called where `-f` names none.
+const DEFAULT_NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
+
 fn default(context: &Path) -> Result<(String, Option<PathBuf>, Vec<u8>), Failure> {
-    for name in ["Dockerfile", "dockerfile"] {
+    for name in DEFAULT_NAMES {
         let path = context.join(name);
         match std::fs::read(&path) {
             Ok(bytes) => return Ok((name.to_owned(), Some(path), bytes)),
@@ -92,13 +95,14 @@ pub fn parse(file: &SourceFile, look: &Look) -> Result<Dockerfile, Failure> {
 pub fn open_context(path: &Path, options: Option<&BuildOptions>, what: &str) -> Result<BuildContext, Failure> {
     let mut candidates = Vec::new();
     if let Some(options) = options {
-        let dockerfile = match &options.dockerfile {
-            DockerfileSource::Path(path) => Some(path.clone()),
-            DockerfileSource::Default => Some(path.join("Dockerfile")),
-            DockerfileSource::Stdin => None,
+        let dockerfiles = match &options.dockerfile {
+            DockerfileSource::Path(path) => vec![path.clone()],
+            DockerfileSource::Default => DEFAULT_NAMES.iter().map(|name| path.join(name)).collect(),
+            DockerfileSource::Stdin => Vec::new(),
         };
-        if let Some(dockerfile) = dockerfile {
-            let mut name = dockerfile.into_os_string();
+        // The ignore file goes with the Dockerfile that is used.
+        if let Some(dockerfile) = dockerfiles.iter().find(|path| path.exists()) {
+            let mut name = dockerfile.clone().into_os_string();
             name.push(".dockerignore");
             candidates.push(PathBuf::from(name));
         }

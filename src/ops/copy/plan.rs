@@ -51,6 +51,12 @@ pub enum What {
     Special(NodeKind),
 }
 
+/// One name of an inode: where it is put, and what it is called in the source.
+struct Name {
+    path: Vec<u8>,
+    from: Vec<u8>,
+}
+
 /// The rules of one instruction.
 pub struct Planner<'a> {
     dest: &'a dyn Tree,
@@ -58,8 +64,8 @@ pub struct Planner<'a> {
     chmod: Option<&'a Chmod>,
     default_mtime: i64,
     planned: HashMap<Vec<u8>, Planned>,
-    /// Paths of each source inode, for hard links: source and first name to planned paths.
-    inodes: HashMap<(usize, Vec<u8>), Vec<Vec<u8>>>,
+    /// Names of each source inode, for hard links: source and first name to planned paths.
+    inodes: HashMap<(usize, Vec<u8>), Vec<Name>>,
 }
 
 impl<'a> Planner<'a> {
@@ -195,7 +201,11 @@ impl<'a> Planner<'a> {
             NodeKind::Dir => What::Dir,
             NodeKind::File { first_name, size, hash } => {
                 let inode = (source, first_name.clone().unwrap_or_else(|| node.path.clone()));
-                self.inodes.entry(inode).or_default().push(path.clone());
+                let names = self.inodes.entry(inode).or_default();
+                // The same name twice, once by way of a link, makes two files.
+                if names.iter().all(|name| name.from != node.path) {
+                    names.push(Name { path: path.clone(), from: node.path.clone() });
+                }
                 What::File { source, from: node.path.clone(), size: *size, hash: *hash }
             }
             other => What::Special(other.clone()),
@@ -243,14 +253,18 @@ impl<'a> Planner<'a> {
     /// The entries, sorted; files that were one inode in their source are one here.
     #[must_use]
     pub fn finish(mut self) -> Vec<Planned> {
-        for paths in self.inodes.values_mut().filter(|paths| paths.len() > 1) {
-            paths.retain(|path| matches!(self.planned.get(path), Some(Planned { what: What::File { .. }, .. })));
-            paths.sort_by(|one, other| path_cmp(one, other));
-            paths.dedup();
-            let Some((first, others)) = paths.split_first() else { continue };
+        for ((of, _), mut names) in self.inodes.drain().filter(|(_, names)| names.len() > 1) {
+            // What a later source replaced is no name of this inode any more.
+            names.retain(|name| {
+                self.planned.get(&name.path).is_some_and(|planned| {
+                    matches!(&planned.what, What::File { source, from, .. } if *source == of && *from == name.from)
+                })
+            });
+            names.sort_by(|one, other| path_cmp(&one.path, &other.path));
+            let Some((first, others)) = names.split_first() else { continue };
             for other in others {
-                if let Some(planned) = self.planned.get_mut(other) {
-                    planned.what = What::Hardlink { target: first.clone() };
+                if let Some(planned) = self.planned.get_mut(&other.path) {
+                    planned.what = What::Hardlink { target: first.path.clone() };
                 }
             }
         }

@@ -5,6 +5,7 @@ use dockerfile_parser::glob::{self, Component};
 use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_store::manifest::{file_name, join};
 use rbuild_store::tree::{LastLink, Node, NodeKind, Resolved, Tree, Walk};
+use std::collections::HashMap;
 
 /// One thing that a pattern named.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ impl Selection<'_> {
                 selected.push(one);
             }
         }
+        name_inodes(&mut selected);
         Ok(selected)
     }
 
@@ -208,6 +210,37 @@ impl Selection<'_> {
         let shown = String::from_utf8_lossy(path).into_owned();
         let near = dockerfile_parser::suggest::nearest(&shown, siblings.iter().map(String::as_str)).map(str::to_owned);
         OpError::MissingSource { path: shown, near, hidden_by: None }
+    }
+}
+
+/// Hard links are told among the selected: the first selected name of an inode stands for it, whatever other names it
+/// has elsewhere. So neither key nor layer depends on what was not selected.
+fn name_inodes(selected: &mut [Selected]) {
+    fn files(selected: &mut [Selected]) -> impl Iterator<Item = (&[u8], &mut Option<Vec<u8>>)> {
+        selected.iter_mut().flat_map(|one| std::iter::once(&mut one.node).chain(&mut one.below)).filter_map(|node| {
+            match &mut node.kind {
+                NodeKind::File { first_name, .. } => Some((node.path.as_slice(), first_name)),
+                _ => None,
+            }
+        })
+    }
+    // Old first name to the first selected one; only inodes with more than one name are in it.
+    let mut first: HashMap<Vec<u8>, Option<Vec<u8>>> =
+        files(selected).filter_map(|(_, first_name)| Some((first_name.clone()?, None))).collect();
+    if first.is_empty() {
+        return;
+    }
+    for (path, first_name) in files(selected) {
+        if let Some(elected) = first.get_mut(first_name.as_deref().unwrap_or(path))
+            && elected.as_deref().is_none_or(|elected| rbuild_store::manifest::path_cmp(path, elected).is_lt())
+        {
+            *elected = Some(path.to_vec());
+        }
+    }
+    for (path, first_name) in files(selected) {
+        if let Some(elected) = first.get(first_name.as_deref().unwrap_or(path)) {
+            *first_name = elected.clone().filter(|elected| elected != path);
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub use magic::is_tar;
 pub use pack::{PackedLayer, diff_id, pack};
 pub use pack_tree::pack_tree;
 pub use unpack::Limits;
+pub use xattr::image_xattrs;
 
 #[cfg(test)]
 pub(crate) use pax::put_record as pax_record;

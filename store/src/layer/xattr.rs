@@ -46,6 +46,12 @@ pub(crate) struct Marks {
     pub(crate) whiteout: bool,
 }
 
+/// The attributes of an open inode that belong to an image: file capabilities and `user.*`, less what overlays and
+/// container tools keep there.
+pub fn image_xattrs(fd: impl AsFd) -> beneath::Result<Xattrs> {
+    read(fd).map(|marks| marks.kept)
+}
+
 /// Reads the attributes of an open inode.
 pub(crate) fn read(fd: impl AsFd) -> beneath::Result<Marks> {
     let fd = fd.as_fd();

@@ -13,7 +13,7 @@ use crate::layer::stage::{Stage, StagedKind};
 use crate::layer::unpack::{self, Meaning};
 use crate::layer::{FileSource, Limits, decompress};
 use crate::manifest::{Entry, EntryKind, Metadata};
-use crate::tree::{Node, TreeError, TreeLayer};
+use crate::tree::{Node, TreeError, TreeLayer, TreeView};
 
 /// A layer being put together. Dropping it without [`LayerBuilder::commit`] removes it.
 ///
@@ -37,8 +37,21 @@ struct Reuse {
 impl SnapshotStore {
     /// Starts a layer on top of a snapshot.
     pub fn begin_layer(&self, parent: Option<&Snapshot>) -> Result<LayerBuilder<'_>, SnapshotError> {
-        let nest = Nest::new(self)?;
         let below = parent.map(Snapshot::tree).transpose()?.unwrap_or_default();
+        self.builder(parent, below)
+    }
+
+    /// Starts a layer that goes on top of a snapshot without a look at it: the same additions make the same layer on
+    /// every snapshot. A directory above a path is made anew even where the snapshot has one, or a link.
+    pub fn begin_independent_layer(
+        &self,
+        parent: Option<&Snapshot>,
+    ) -> Result<LayerBuilder<'_>, SnapshotError> {
+        self.builder(parent, TreeView::default())
+    }
+
+    fn builder(&self, parent: Option<&Snapshot>, below: TreeView) -> Result<LayerBuilder<'_>, SnapshotError> {
+        let nest = Nest::new(self)?;
         let stage = Stage::new(Root::open(nest.fs())?, Some(below));
         Ok(LayerBuilder {
             store: self,

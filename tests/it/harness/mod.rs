@@ -16,6 +16,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod base;
+pub(crate) mod built;
 pub(crate) mod env;
 pub(crate) mod invocation;
 pub(crate) mod outcome;
