@@ -34,6 +34,21 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     Some(days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset)
 }
 
+/// Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7: `Thu, 01 Jan 1970 00:00:09 GMT`).
+#[must_use]
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let day: i64 = words.next()?.parse().ok()?;
+    let name = words.next()?;
+    let month = i64::try_from(MONTHS.iter().position(|month| *month == name)?).ok()? + 1;
+    let year: i64 = words.next()?.parse().ok()?;
+    let mut time = words.next()?.split(':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    (words.next()? == "GMT").then(|| days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
 /// Days since 1970 to year, month, day in the proleptic Gregorian calendar. The year is counted from March, so that
 /// the leap day is its last.
 fn civil(days: i64) -> (i64, i64, i64) {
@@ -74,6 +89,13 @@ mod tests {
             assert_eq!(rfc3339(seconds), text);
             assert_eq!(parse_rfc3339(text), Some(seconds), "{text}");
         }
+    }
+
+    #[test]
+    fn http_dates() {
+        assert_eq!(parse_http_date("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
+        assert_eq!(parse_http_date("Thu, 01 Jan 1970 00:00:09 GMT"), Some(9));
+        assert_eq!(parse_http_date("yesterday"), None);
     }
 
     #[test]

@@ -8,6 +8,12 @@ use rbuild_solver::CancelToken;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static TERMINATED: AtomicBool = AtomicBool::new(false);
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal has asked for the end.
+pub fn requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
+}
 
 /// Whether it was SIGTERM that ended the build.
 pub fn was_terminated() -> bool {
@@ -37,6 +43,7 @@ pub fn watch(cancel: CancelToken, transfers: rbuild_registry::Cancel) -> Result<
                     std::process::exit(128 + signal as i32);
                 }
                 first = false;
+                REQUESTED.store(true, Ordering::Relaxed);
                 transfers.cancel();
                 cancel.cancel();
             }

@@ -32,6 +32,7 @@ pub mod options;
 pub mod pipeline;
 pub mod pull;
 pub mod push;
+pub mod remote;
 pub mod report;
 pub mod sources;
 pub mod store_root;

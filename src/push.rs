@@ -3,7 +3,7 @@
 use crate::error::{Failure, Kind};
 use crate::export::{self, with_export};
 use crate::options::output::LayerCompression;
-use crate::pull::{Puller, registry_failure};
+use crate::pull::{Progress, Puller, registry_failure};
 use rbuild_registry::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::{Descriptor, ImageRecord, export as store_export};
@@ -20,6 +20,7 @@ pub fn push(
     image: &ImageRecord,
     reference: &Reference,
     docker_format: bool,
+    progress: Progress<'_>,
 ) -> Result<String, Failure> {
     let options = export::options(LayerCompression::Gzip(None), docker_format);
     with_export(store, &[(image, vec![reference.to_string()])], |outgoing, pin| {
@@ -29,10 +30,14 @@ pub fn push(
         let prepared = store_export::prepare(store, outgoing, &options, pin)
             .map_err(|error| Failure::from_error(Kind::Host, &error).context("preparing the image for the registry"))?;
         store.blobs().put_bytes(&prepared.config_bytes).map_err(Failure::from_host)?;
+        let total = prepared.layers.iter().map(|layer| layer.size).sum();
+        let mut done = 0;
         for layer in &prepared.layers {
-            push_blob(store, puller, reference, layer)?;
+            push_blob(store, puller, reference, layer, &|sent| progress(done + sent, total))?;
+            done += layer.size;
+            progress(done, total);
         }
-        push_blob(store, puller, reference, &prepared.config)?;
+        push_blob(store, puller, reference, &prepared.config, &|_| {})?;
         puller
             .client()
             .push_manifest(reference, &prepared.manifest.media_type, &prepared.manifest_bytes)
@@ -41,7 +46,13 @@ pub fn push(
     })
 }
 
-fn push_blob(store: &Store, puller: &Puller, reference: &Reference, blob: &Descriptor) -> Result<(), Failure> {
+fn push_blob(
+    store: &Store,
+    puller: &Puller,
+    reference: &Reference,
+    blob: &Descriptor,
+    sent: &dyn Fn(u64),
+) -> Result<(), Failure> {
     let digest = blob.digest.to_string();
     let descriptor = rbuild_registry::Descriptor::new(
         &*blob.media_type,
@@ -55,7 +66,7 @@ fn push_blob(store: &Store, puller: &Puller, reference: &Reference, blob: &Descr
     };
     puller
         .client()
-        .push_blob(reference, &descriptor, &open, None, &|_done| {})
+        .push_blob(reference, &descriptor, &open, None, sent)
         .map(|_| ())
         .map_err(|error| registry_failure(&error))
 }

@@ -1,11 +1,12 @@
 //! OCI layouts and docker archives of images in the store.
 
 use crate::error::{Failure, Kind};
+use crate::interrupt;
 use crate::options::output::{Destination, LayerCompression};
 use rbuild_store::Store;
 use rbuild_store::image::export::{
-    Compression, ExportImage, ExportLayer, ExportOptions, LayerData, write_docker_archive, write_oci_archive,
-    write_oci_dir,
+    Compression, ExportImage, ExportLayer, ExportOptions, LayerData, Prepared, write_docker_archive,
+    write_oci_archive, write_oci_dir,
 };
 use rbuild_store::image::{ImageRecord, LayerSource, MediaTypes};
 use rbuild_store::lock::BlobPin;
@@ -42,7 +43,7 @@ pub fn with_export<T>(
                     let epoch = *epoch;
                     let snapshots = Arc::clone(&snapshots);
                     let program: Program = Box::new(move |out| {
-                        snapshots.pack(&snapshot, epoch, out).map(|_| ()).map_err(io::Error::other)
+                        snapshots.pack(&snapshot, epoch, Interruptible(out)).map(|_| ()).map_err(io::Error::other)
                     });
                     Some(program)
                 }
@@ -98,7 +99,7 @@ pub fn options(compression: LayerCompression, docker_format: bool) -> ExportOpti
     }
 }
 
-/// Writes an OCI layout: an archive, or a directory.
+/// Writes an OCI layout: an archive, or a directory. Returns what was written of each image.
 ///
 /// # Errors
 /// The destination cannot be written, or a layer cannot be read.
@@ -108,18 +109,16 @@ pub fn oci(
     dest: &Destination,
     tar: bool,
     options: &ExportOptions,
-) -> Result<(), Failure> {
+) -> Result<Vec<Prepared>, Failure> {
     with_export(store, images, |outgoing, pin| match dest {
         Destination::Path(path) if !tar => {
             std::fs::create_dir_all(path)
                 .map_err(|error| Failure::host(format!("creating `{}`: {error}", path.display())))?;
             write_oci_dir(store, outgoing, options, path, pin)
-                .map(|_| ())
                 .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing `{}`", path.display())))
         }
         _ => write_to(dest, |name, out| {
             write_oci_archive(store, outgoing, options, name, out, pin)
-                .map(|_| ())
                 .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
         }),
     })
@@ -144,10 +143,10 @@ pub fn docker_archive(
 }
 
 /// Opens a destination for one stream. A file appears under its name only when it is whole.
-pub(super) fn write_to(
+pub(super) fn write_to<T>(
     dest: &Destination,
-    work: impl FnOnce(&str, &mut dyn Write) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     match dest {
         Destination::Stdout => {
             let stdout = io::stdout();
@@ -155,37 +154,64 @@ pub(super) fn write_to(
                 return Err(Failure::usage("refusing to write an archive to a terminal")
                     .hint("redirect standard output, or give a file as dest="));
             }
-            let mut out = BufWriter::with_capacity(1 << 20, stdout.lock());
-            work("standard output", &mut out)?;
-            out.flush().map_err(|error| Failure::host(format!("writing to standard output: {error}")))
+            stream(stdout.lock(), "standard output", work)
         }
         Destination::Path(path) => write_file(path, work),
     }
 }
 
-fn write_file(path: &Path, work: impl FnOnce(&str, &mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
+fn write_file<T>(
+    path: &Path,
+    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let shown = format!("`{}`", path.display());
     let at = |error: io::Error| Failure::host(format!("writing {shown}: {error}"));
-    if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+    // What a link leads to is replaced, not the link; one that leads to nothing yet is written through.
+    let path = match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => path.canonicalize().map_err(at)?,
+        Err(_) if std::fs::symlink_metadata(path).is_err() => path.to_owned(),
         // A pipe or device is written as it is; a directory gives its error here.
-        let mut out = BufWriter::with_capacity(1 << 20, std::fs::File::create(path).map_err(at)?);
-        work(&shown, &mut out)?;
-        return out.flush().map_err(at);
-    }
+        _ => return stream(std::fs::File::create(path).map_err(at)?, &shown, work),
+    };
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let result = (|| {
-        let file = std::fs::File::create(&temporary).map_err(at)?;
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        work(&shown, &mut out)?;
-        out.flush().map_err(at)?;
-        drop(out);
-        std::fs::rename(&temporary, path).map_err(at)
-    })();
+    let result = std::fs::File::create(&temporary).map_err(at).and_then(|file| {
+        let done = stream(file, &shown, work)?;
+        std::fs::rename(&temporary, &path).map_err(at)?;
+        Ok(done)
+    });
     if result.is_err() {
         // Best effort: the failure itself is what counts.
         let _ = std::fs::remove_file(&temporary);
     }
     result
+}
+
+fn stream<T>(
+    to: impl Write,
+    name: &str,
+    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut out = BufWriter::with_capacity(1 << 20, Interruptible(to));
+    let done = work(name, &mut out)?;
+    out.flush().map_err(|error| Failure::host(format!("writing {name}: {error}")))?;
+    Ok(done)
+}
+
+/// Fails when the user wants the program to end, so that a long export stops and cleans up.
+struct Interruptible<W>(W);
+
+impl<W: Write> Write for Interruptible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Not of the kind `Interrupted`, which writers take as a reason to try again.
+        if interrupt::requested() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }

@@ -2,18 +2,26 @@
 
 use super::archive::write_to;
 use crate::error::{Failure, Kind};
+use crate::interrupt;
 use crate::options::output::Destination;
 use rbuild_store::manifest::path_cmp;
 use rbuild_store::tree::{Node, NodeKind, Tree, TreeView, Walk};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Writes the files of a tree into a directory, owned by the caller, modes kept. What is in the directory already
-/// stays, unless the tree has something else at that place. Devices are left out.
+/// Set-user-id and set-group-id.
+const SET_ID: u16 = 0o6000;
+
+/// Writes the files of a tree into a directory, owned by the caller, modes kept; with `epoch`, later times become it.
+/// What is in the directory already stays, unless the tree has something else at that place. Devices are left out and
+/// returned.
+///
+/// A set-id program of another user than root would run with the caller's rights once it is the caller's: those bits
+/// are dropped, as `chown` does.
 ///
 /// # Errors
 /// The directory cannot be written or the tree cannot be read.
-pub fn local(tree: &TreeView, dest: &Path) -> Result<Vec<String>, Failure> {
+pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<String>, Failure> {
     let at = |error: beneath::Error| {
         Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
     };
@@ -22,8 +30,11 @@ pub fn local(tree: &TreeView, dest: &Path) -> Result<Vec<String>, Failure> {
     let root = beneath::Root::open(dest).map_err(at)?;
     let mut left_out = Vec::new();
     let mut links: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
-    let nodes = nodes(tree)?;
+    let nodes = nodes(tree, epoch)?;
     for node in &nodes {
+        if interrupt::requested() {
+            return Err(Failure::new(Kind::Interrupted, "interrupted"));
+        }
         write_node(&root, tree, node, &mut links, &mut left_out)
             .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display())))?;
     }
@@ -35,9 +46,15 @@ pub fn local(tree: &TreeView, dest: &Path) -> Result<Vec<String>, Failure> {
     Ok(left_out)
 }
 
-fn nodes(tree: &TreeView) -> Result<Vec<Node>, Failure> {
+fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
     let mut nodes = Vec::new();
-    tree.walk(b"", &mut |node| {
+    tree.walk(b"", &mut |mut node| {
+        if (node.meta.uid, node.meta.gid) != (0, 0) {
+            node.meta.mode &= !SET_ID;
+        }
+        if let Some(epoch) = epoch.filter(|epoch| node.meta.mtime.seconds >= *epoch) {
+            node.meta.mtime = beneath::Timestamp { seconds: epoch, nanoseconds: 0 };
+        }
         nodes.push(node);
         Ok(Walk::Into)
     })

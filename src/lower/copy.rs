@@ -4,7 +4,11 @@ use super::finding::Finding;
 use super::path;
 use super::stage::StageLowering;
 use super::From;
-use crate::ops::spec::{Chmod, CopySource, CopySpec, StepSpec};
+use crate::ops::owner;
+use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec};
+use crate::ops::{FetchSpec, UNNAMED};
+use crate::remote::Remote;
+use crate::remote::address::{file_name, redacted};
 use dockerfile_parser::instruction::{Add, Copy, Source};
 use dockerfile_parser::{Instruction, Span, Word};
 use rbuild_solver::VertexId;
@@ -46,11 +50,13 @@ impl StageLowering<'_, '_> {
             keyword: "COPY",
             sources,
             dest: self.destination(&copy.dest, copy.sources.len(), &mut texts)?,
-            chown: self.chown(copy.chown.as_ref())?,
+            chown: self.chown(copy.chown.as_ref(), copy.link)?,
             chmod: self.chmod(copy.chmod.as_ref())?,
+            link: copy.link,
             parents: copy.parents,
             excludes,
             unpack: false,
+            unpack_remote: false,
             default_mtime: self.stages.input().default_mtime,
         };
         let created_by = format!("COPY {}{} # buildkit", flags(&spec), texts.join(" "));
@@ -59,6 +65,7 @@ impl StageLowering<'_, '_> {
     }
 
     pub(super) fn add(&mut self, add: &Add, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
+        let mut more = Vec::new();
         let mut sources = Vec::new();
         let mut texts = Vec::new();
         for source in &add.sources {
@@ -66,10 +73,11 @@ impl StageLowering<'_, '_> {
                 Source::Heredoc(heredoc) => sources.push(self.inline(heredoc, &mut texts)?),
                 Source::Path(word) => {
                     let pattern = self.source_path(word)?;
-                    if let Some(kind) = remote_kind(&pattern) {
-                        return Err(Finding::error(format!("ADD of {kind} is not supported yet"), word.span)
-                            .label("remote source")
-                            .help("fetch it in a RUN step, or before the build"));
+                    let remote = Remote::parse(&pattern).map_err(|why| Finding::error(why, word.span))?;
+                    if let Some(remote) = remote {
+                        texts.push(redacted(&pattern));
+                        sources.push(self.remote(remote, add, word.span, &mut more)?);
+                        continue;
                     }
                     texts.push(pattern.clone());
                     let context = self.stages.input().context.clone();
@@ -77,27 +85,90 @@ impl StageLowering<'_, '_> {
                 }
             }
         }
+        let has_remote = sources.iter().any(|source| matches!(source, CopySource::Snapshot { .. }));
         if let Some(checksum) = &add.checksum {
-            return Err(Finding::error("`--checksum` is for remote sources", checksum.span));
+            if !has_remote {
+                return Err(Finding::error("`--checksum` is for remote sources", checksum.span));
+            }
+            if sources.len() > 1 {
+                return Err(Finding::error("`--checksum` goes with one source", checksum.span));
+            }
         }
-        if add.keep_git_dir {
+        if add.keep_git_dir && !has_remote {
             return Err(Finding::error("`--keep-git-dir` is for git sources", instruction.line.span));
         }
+        let unnamed = |source: &CopySource| matches!(source, CopySource::Snapshot { pattern, .. } if pattern == UNNAMED);
         let excludes = add.excludes.iter().map(|word| word.text.clone()).collect();
         let spec = CopySpec {
             keyword: "ADD",
             sources,
             dest: self.destination(&add.dest, add.sources.len(), &mut texts)?,
-            chown: self.chown(add.chown.as_ref())?,
+            chown: self.chown(add.chown.as_ref(), add.link)?,
             chmod: self.chmod(add.chmod.as_ref())?,
+            link: add.link,
             parents: false,
             excludes,
             unpack: add.unpack.unwrap_or(true),
+            unpack_remote: add.unpack.unwrap_or(false),
             default_mtime: self.stages.input().default_mtime,
         };
+        if spec.dest.ends_with('/') && spec.sources.iter().any(unnamed) {
+            return Err(Finding::error("the URL names no file", instruction.line.span)
+                .help("give the file's name as the destination"));
+        }
         let created_by = format!("ADD {}{} # buildkit", flags(&spec), texts.join(" "));
-        self.step(StepSpec::Copy(spec), &[], instruction, at, created_by);
+        self.step(StepSpec::Copy(spec), &more, instruction, at, created_by);
         Ok(())
+    }
+
+    /// A vertex that fetches, and the source that takes from it.
+    fn remote(
+        &mut self,
+        remote: Remote,
+        add: &Add,
+        span: Span,
+        more: &mut Vec<VertexId>,
+    ) -> Result<CopySource, Finding> {
+        let checksum = add.checksum.as_ref().map(|word| Ok((self.expand(word)?, word.span))).transpose()?;
+        let (spec, pattern, title) = match remote {
+            Remote::Http(url) => {
+                let checksum = checksum
+                    .map(|(text, span)| {
+                        text.parse().map_err(|error| {
+                            Finding::error(format!("--checksum: `{text}`: {error}"), span)
+                                .help("for a URL the checksum is `sha256:` and 64 hexadecimal digits")
+                        })
+                    })
+                    .transpose()?;
+                let pattern = file_name(&url).unwrap_or_else(|| UNNAMED.to_owned());
+                let title = redacted(&url);
+                (FetchSpec::Http { url, checksum }, pattern, title)
+            }
+            Remote::Git(mut address) => {
+                address.keep_git_dir |= add.keep_git_dir;
+                if let Some((text, span)) = checksum {
+                    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                    if !is_hex || text.len() < 7 {
+                        return Err(Finding::error(format!("--checksum: `{text}` is no commit"), span)
+                            .help("for a repository the checksum is a commit, or at least its first seven digits"));
+                    }
+                    address.checksum = Some(text);
+                }
+                let title = redacted(&address.url);
+                (FetchSpec::Git(address), "/".to_owned(), title)
+            }
+        };
+        let step = Step {
+            title: format!("[fetch] {title}"),
+            stage: String::new(),
+            instruction: format!("ADD {title}"),
+            line: 0,
+            span,
+            no_cache: false,
+            spec: StepSpec::Fetch(spec),
+        };
+        let vertex = self.stages.add(step, &[]);
+        Ok(CopySource::Snapshot { input: input(more, vertex), pattern: escape(&pattern) })
     }
 
     fn inline(
@@ -140,11 +211,16 @@ impl StageLowering<'_, '_> {
         Ok(joined)
     }
 
-    fn chown(&self, word: Option<&Word>) -> Result<Option<String>, Finding> {
+    fn chown(&self, word: Option<&Word>, link: bool) -> Result<Option<String>, Finding> {
         let Some(word) = word else { return Ok(None) };
         let text = self.expand(word)?;
         if text.is_empty() || text.starts_with(':') {
             return Err(Finding::error(format!("--chown: `{text}` names no user"), word.span));
+        }
+        if link && owner::numeric(&text).is_none() {
+            return Err(Finding::error(format!("--chown: `{text}` has no meaning with --link"), word.span)
+                .label("a name")
+                .help("--link reads nothing of the image below, its /etc/passwd included: write numbers"));
         }
         Ok(Some(text))
     }
@@ -173,24 +249,29 @@ pub(super) fn input(more: &mut Vec<VertexId>, vertex: VertexId) -> usize {
 
 fn flags(spec: &CopySpec) -> String {
     let mut text = String::new();
+    if spec.parents {
+        text.push_str("--parents ");
+    }
     if let Some(chown) = &spec.chown {
         text.push_str(&format!("--chown={chown} "));
     }
     if let Some(chmod) = &spec.chmod {
         text.push_str(&format!("--chmod={} ", chmod.text));
     }
+    for exclude in &spec.excludes {
+        text.push_str(&format!("--exclude={exclude} "));
+    }
     text
 }
 
-fn remote_kind(source: &str) -> Option<&'static str> {
-    if source.starts_with("git@") || source.starts_with("git://") || source.starts_with("ssh://") {
-        return Some("a git repository");
+/// A name that is no pattern.
+fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for c in name.chars() {
+        if matches!(c, '*' | '?' | '[' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
     }
-    let is_http = source.starts_with("http://") || source.starts_with("https://");
-    let path = source.split(['#', '?']).next().unwrap_or(source);
-    match (is_http, path.ends_with(".git")) {
-        (true, true) => Some("a git repository"),
-        (true, false) => Some("a URL"),
-        _ => None,
-    }
+    escaped
 }

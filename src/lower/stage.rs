@@ -65,7 +65,7 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         }
     };
     let triggers = triggers(stages, &base, &stage)?;
-    let total = 1 + triggers.iter().chain(&stage.instructions).filter(|i| makes_step(&i.kind)).count();
+    let total = total(triggers.iter().chain(&stage.instructions));
     let no_cache = (stages.input().no_cache)(stage.name(), index);
     let mut lowering =
         StageLowering { stages, index, stage_name, state: base, ordinal: 1, total, no_cache };
@@ -89,7 +89,12 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
     if failed { Err(Reported) } else { Ok(lowering.state) }
 }
 
-/// Whether an instruction becomes a vertex: counts in "[build 2/5]".
+/// How many steps a stage has, FROM included: the 5 of "[build 2/5]".
+fn total<'a>(instructions: impl Iterator<Item = &'a Instruction>) -> usize {
+    1 + instructions.filter(|instruction| makes_step(&instruction.kind)).count()
+}
+
+/// Whether an instruction becomes a vertex.
 fn makes_step(kind: &InstructionKind) -> bool {
     matches!(
         kind,
@@ -132,8 +137,12 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
             .help("give the ARG a default, or set it with --build-arg"));
     }
     let named = stages.input().named.get(&name.to_ascii_lowercase()).cloned();
-    let step = |spec| Step {
-        title: title(stage_name, 1, None, &format!("FROM {name}")),
+    let step = |spec, on_build: &[String]| Step {
+        title: {
+            // A trigger that is wrong is reported when it is lowered.
+            let triggers: Vec<_> = on_build.iter().filter_map(|text| parse_onbuild_trigger(text).ok()).collect();
+            title(stage_name, 1, total(triggers.iter().chain(&stage.instructions)), &format!("FROM {name}"))
+        },
         stage: display_stage(stage_name, index),
         instruction: stage.line.text.clone(),
         line: stage.line.start_line,
@@ -164,7 +173,7 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
         None => {}
     }
     if name == "scratch" {
-        let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch)), &[]);
+        let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch), &[]), &[]);
         return Ok(fresh(stages, vertex, platform, &name));
     }
     if let Some(earlier) = find_stage(stages.input().dockerfile, &name, index)
@@ -219,10 +228,11 @@ fn from_image(
     image: Arc<BaseImage>,
     platform: Platform,
     name: &str,
-    step: impl Fn(StepSpec) -> Step,
+    step: impl Fn(StepSpec, &[String]) -> Step,
 ) -> StageState {
     let config = image.config().clone();
-    let vertex = stages.add(step(StepSpec::Source(SourceSpec::Image(Arc::clone(&image)))), &[]);
+    let vertex =
+        stages.add(step(StepSpec::Source(SourceSpec::Image(Arc::clone(&image))), &config.config.on_build), &[]);
     StageState { base: Some(image), ..state(stages, vertex, config, platform, name) }
 }
 
@@ -297,9 +307,11 @@ pub(super) fn context_files(
         dest: "/".to_owned(),
         chown: None,
         chmod: None,
+        link: false,
         parents: true,
         excludes: Vec::new(),
         unpack: false,
+        unpack_remote: false,
         default_mtime,
     };
     stages.add(internal(format!("[internal] context {source}"), StepSpec::Copy(spec)), &[scratch])
@@ -320,11 +332,8 @@ fn display_stage(name: &str, index: usize) -> String {
 }
 
 /// `[build 2/5] RUN make`.
-fn title(stage: &str, ordinal: usize, total: Option<usize>, text: &str) -> String {
-    let place = match total {
-        Some(total) => format!("{ordinal}/{total}"),
-        None => ordinal.to_string(),
-    };
+fn title(stage: &str, ordinal: usize, total: usize, text: &str) -> String {
+    let place = format!("{ordinal}/{total}");
     if stage.is_empty() { format!("[{place}] {text}") } else { format!("[{stage} {place}] {text}") }
 }
 
@@ -412,7 +421,7 @@ impl StageLowering<'_, '_> {
     ) {
         self.ordinal += 1;
         let step = Step {
-            title: title(&self.stage_name, self.ordinal, Some(self.total), &instruction.line.text),
+            title: title(&self.stage_name, self.ordinal, self.total, &instruction.line.text),
             stage: display_stage(&self.stage_name, self.index),
             instruction: instruction.line.text.clone(),
             line: if at.is_some() { 0 } else { instruction.line.start_line },

@@ -7,11 +7,14 @@
 //! | workdir | path, user | |
 //! | exec | argv, environment, directory, user, network, mounts (type, target, flags, content of bind sources), platform, script | proxies, secrets, cache ids and sharing, host addresses, limits |
 //!
+//! | fetch | URL or repository, content or commit, time, subdirectory | credentials in the URL |
+//!
 //! A key's revision is raised whenever what a step makes of the same fields changes.
 
 mod copy;
 mod error;
 mod exec;
+mod fetch;
 pub(crate) mod mounts;
 mod output;
 pub(crate) mod owner;
@@ -20,24 +23,27 @@ pub mod spec;
 mod workdir;
 
 pub use error::{OpError, exit_text};
+pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;
 
 use crate::engine::Engine;
 use rbuild_solver::{DefinitionDigest, Effort, Op, Preimage, RunContext};
 use spec::{Step, StepSpec};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A vertex.
 pub struct BuildOp {
     step: Step,
     engine: Arc<Engine>,
+    /// What the key of a copy was made from, until it is copied.
+    keyed: Mutex<Option<copy::Sources>>,
 }
 
 impl BuildOp {
     /// A vertex that does its work with `engine`.
     #[must_use]
     pub fn new(step: Step, engine: Arc<Engine>) -> Self {
-        Self { step, engine }
+        Self { step, engine, keyed: Mutex::new(None) }
     }
 
     /// What it does, and for which line.
@@ -71,9 +77,13 @@ impl Op for BuildOp {
     fn preimage(&self, inputs: &[StepOutput], effort: Effort) -> Result<Option<Preimage>, OpError> {
         match &self.step.spec {
             StepSpec::Source(_) => Ok(None),
-            StepSpec::Copy(spec) => copy::preimage(spec, inputs, effort),
+            StepSpec::Copy(spec) => Ok(copy::preimage(spec, inputs, effort)?.map(|(preimage, sources)| {
+                *self.keyed.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
+                preimage
+            })),
             StepSpec::Workdir(spec) => Ok(Some(workdir::preimage(spec, inputs))),
             StepSpec::Exec(spec) => exec::preimage(spec, inputs),
+            StepSpec::Fetch(spec) => fetch::preimage(spec, &self.engine, effort),
         }
     }
 
@@ -84,9 +94,13 @@ impl Op for BuildOp {
     fn run(&self, inputs: &[StepOutput], context: &RunContext<'_>) -> Result<StepOutput, OpError> {
         match &self.step.spec {
             StepSpec::Source(spec) => source::run(spec, &self.engine, context),
-            StepSpec::Copy(spec) => copy::run(spec, &self.step, inputs, &self.engine),
+            StepSpec::Copy(spec) => {
+                let keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner).take();
+                copy::run(spec, &self.step, inputs, keyed, &self.engine)
+            }
             StepSpec::Workdir(spec) => workdir::run(spec, inputs, &self.engine),
             StepSpec::Exec(spec) => exec::run(spec, &self.step, inputs, &self.engine, context),
+            StepSpec::Fetch(spec) => fetch::run(spec, &self.engine, context),
         }
     }
 }

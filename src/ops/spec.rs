@@ -28,12 +28,16 @@ pub struct CopySpec {
     pub chown: Option<String>,
     /// `--chmod`, expanded.
     pub chmod: Option<Chmod>,
+    /// `--link`: the layer is made without a look at what is below.
+    pub link: bool,
     /// `--parents`.
     pub parents: bool,
     /// `--exclude`, in order.
     pub excludes: Vec<String>,
     /// Archives of the context are unpacked (ADD).
     pub unpack: bool,
+    /// So are fetched ones (`ADD --unpack`).
+    pub unpack_remote: bool,
     /// Time of what has no other, such as implicit parents: seconds since 1970.
     pub default_mtime: i64,
 }
@@ -229,6 +233,8 @@ pub enum StepSpec {
     Workdir(WorkdirSpec),
     /// `RUN`.
     Exec(Box<ExecSpec>),
+    /// `ADD` of something remote.
+    Fetch(super::FetchSpec),
 }
 
 /// A vertex: what it does, and where the Dockerfile asks for it.

@@ -12,10 +12,11 @@ use crate::ops::spec::ExecNetwork;
 use crate::ui::ProgressMode;
 use dockerfile_parser::Platform;
 use named_context::NamedContext;
-use output::Output;
+use output::{ImageForm, Output};
 use rbuild_registry::Reference;
 use secret::SecretSource;
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -414,13 +415,18 @@ fn epoch(
 
 fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
     let mut outputs = args.outputs.iter().map(|text| output::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let stdouts = outputs.iter().filter(|output| output_is_stdout(output)).count();
-    if stdouts > 1 {
-        return Err(Failure::usage("only one output can go to standard output"));
+    match outputs.iter().filter(|output| output.is_stdout()).count() {
+        0 => {}
+        1 if std::io::stdout().is_terminal() => {
+            return Err(Failure::usage("refusing to write an archive to a terminal")
+                .hint("redirect standard output, or give a file as dest="));
+        }
+        1 => {}
+        _ => return Err(Failure::usage("only one output can go to standard output")),
     }
     let stores = outputs.iter().any(|output| matches!(output, Output::Image { .. }));
     if (outputs.is_empty() || args.load || args.push) && !stores {
-        outputs.push(Output::Image { names: Vec::new(), push: args.push });
+        outputs.push(Output::Image { names: Vec::new(), push: args.push, form: ImageForm::default() });
     } else if args.push {
         for output in &mut outputs {
             if let Output::Image { push, .. } = output {
@@ -428,17 +434,15 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
             }
         }
     }
-    if outputs.iter().any(|output| matches!(output, Output::Image { names, push: true } if names.is_empty()))
+    for name in outputs.iter().flat_map(Output::names) {
+        reference("-o name=", name)?;
+    }
+    if outputs.iter().any(|output| matches!(output, Output::Image { names, push: true, .. } if names.is_empty()))
         && args.tags.is_empty()
     {
         return Err(Failure::usage("pushing needs a name: give one with -t"));
     }
     Ok(outputs)
-}
-
-fn output_is_stdout(output: &Output) -> bool {
-    use output::Destination::Stdout;
-    matches!(output, Output::Oci { dest: Stdout, .. } | Output::Docker { dest: Stdout } | Output::Tar { dest: Stdout })
 }
 
 fn allow(args: &BuildArgs) -> Result<bool, Failure> {

@@ -22,6 +22,23 @@ pub enum LayerCompression {
     None,
 }
 
+/// How an image leaves: the compression of its layers and the family of its media types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageForm {
+    /// Compression of layers that are not compressed yet.
+    pub compression: LayerCompression,
+    /// Compress layers again that came compressed otherwise.
+    pub force_compression: bool,
+    /// OCI's media types (`true`) or docker's; `None`: as `--format` says.
+    pub oci_media_types: Option<bool>,
+}
+
+impl Default for ImageForm {
+    fn default() -> Self {
+        Self { compression: LayerCompression::Gzip(None), force_compression: false, oci_media_types: None }
+    }
+}
+
 /// One output of a build (FEATURES 2.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -31,6 +48,8 @@ pub enum Output {
         names: Vec<String>,
         /// Push after storing.
         push: bool,
+        /// How it is pushed.
+        form: ImageForm,
     },
     /// OCI layout: an archive, or a directory with `tar=false`.
     Oci {
@@ -38,13 +57,17 @@ pub enum Output {
         dest: Destination,
         /// Whether `dest` is an archive.
         tar: bool,
-        /// Compression of layers.
-        compression: LayerCompression,
+        /// Names besides those of `-t`.
+        names: Vec<String>,
+        /// How it is written.
+        form: ImageForm,
     },
     /// `docker load` archive.
     Docker {
         /// File.
         dest: Destination,
+        /// Names besides those of `-t`.
+        names: Vec<String>,
     },
     /// The files of the result in a directory.
     Local {
@@ -58,8 +81,39 @@ pub enum Output {
     },
 }
 
-const KEYS: &[&str] = &["type", "dest", "tar", "name", "push", "compression", "compression-level"];
-const TYPES: &[&str] = &["image", "registry", "oci", "docker", "local", "tar"];
+impl Output {
+    /// Whether it is written to standard output.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        use Destination::Stdout;
+        matches!(
+            self,
+            Output::Oci { dest: Stdout, .. } | Output::Docker { dest: Stdout, .. } | Output::Tar { dest: Stdout }
+        )
+    }
+
+    /// The names that it adds to those of `-t`.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Output::Image { names, .. } | Output::Oci { names, .. } | Output::Docker { names, .. } => names,
+            Output::Local { .. } | Output::Tar { .. } => &[],
+        }
+    }
+}
+
+/// Keys that shape an image.
+const FORM: &[&str] =
+    &["compression", "compression-level", "force-compression", "oci-mediatypes", "rewrite-timestamp"];
+/// Types and the keys that go with them.
+const TYPES: &[(&str, &[&str], bool)] = &[
+    ("image", &["name", "push"], true),
+    ("registry", &["name"], true),
+    ("oci", &["dest", "tar", "name"], true),
+    ("docker", &["dest", "name", "rewrite-timestamp"], false),
+    ("local", &["dest"], false),
+    ("tar", &["dest"], false),
+];
 
 /// Reads one `-o` value. A text without `=` is a directory for `type=local`; `-` is a tar on standard output.
 ///
@@ -75,16 +129,18 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
         }
         return Ok(Output::Local { dest: PathBuf::from(text) });
     }
-    let mut kind = None;
+    let fields = spec::fields("-o", text)?;
+    let kind = kind(text, &fields)?;
     let mut dest = None;
     let mut tar = None;
     let mut names = Vec::new();
-    let mut push = false;
+    let mut push = kind == "registry";
+    let mut form = ImageForm::default();
     let mut compression = None;
     let mut level = None;
-    for (key, value) in spec::fields("-o", text)? {
+    for (key, value) in fields {
         match key.as_str() {
-            "type" => kind = value,
+            "type" => {}
             "dest" => dest = value,
             "tar" => tar = Some(boolean("tar", value.as_deref())?),
             "push" => push = boolean("push", value.as_deref())?,
@@ -96,18 +152,18 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
                     Failure::usage(format!("-o: `compression-level={text}` is not a number from 0 to 9"))
                 })?);
             }
-            other => return Err(spec::unknown_key("-o", other, KEYS)),
+            "force-compression" => form.force_compression = boolean("force-compression", value.as_deref())?,
+            "oci-mediatypes" => form.oci_media_types = Some(boolean("oci-mediatypes", value.as_deref())?),
+            // Times follow SOURCE_DATE_EPOCH whenever it is given.
+            _ => {
+                if !boolean("rewrite-timestamp", value.as_deref())? {
+                    return Err(Failure::usage("-o: `rewrite-timestamp=false` is not supported")
+                        .hint("without SOURCE_DATE_EPOCH times are those of the files"));
+                }
+            }
         }
     }
-    let kind = kind.ok_or_else(|| Failure::usage(format!("-o `{text}`: `type=` is missing")))?;
-    let compression = match compression.as_deref() {
-        None | Some("gzip") => LayerCompression::Gzip(level),
-        Some("uncompressed") => LayerCompression::None,
-        Some(other) => {
-            return Err(Failure::usage(format!("-o: compression `{other}` is not supported"))
-                .hint("use gzip or uncompressed"));
-        }
-    };
+    form.compression = layer_compression(compression.as_deref(), level)?;
     let destination = || -> Result<Destination, Failure> {
         match dest.as_deref() {
             None | Some("") => Err(Failure::usage(format!("-o `{text}`: `dest=` is missing"))),
@@ -116,8 +172,6 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
         }
     };
     match kind.as_str() {
-        "image" => Ok(Output::Image { names, push }),
-        "registry" => Ok(Output::Image { names, push: true }),
         "oci" => {
             let dest = destination()?;
             let tar = tar.unwrap_or(match &dest {
@@ -128,21 +182,61 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
             if !tar && dest == Destination::Stdout {
                 return Err(Failure::usage("-o type=oci,tar=false needs a directory as `dest=`"));
             }
-            Ok(Output::Oci { dest, tar, compression })
+            Ok(Output::Oci { dest, tar, names, form })
         }
-        "docker" => Ok(Output::Docker { dest: destination()? }),
+        "docker" => Ok(Output::Docker { dest: destination()?, names }),
         "tar" => Ok(Output::Tar { dest: destination()? }),
         "local" => match destination()? {
             Destination::Path(dest) => Ok(Output::Local { dest }),
             Destination::Stdout => Err(Failure::usage("-o type=local needs a directory as `dest=`")),
         },
-        other => {
-            let failure = Failure::usage(format!("-o: unknown type `{other}`"));
-            Err(match dockerfile_parser::suggest::nearest(other, TYPES.iter().copied()) {
-                Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint(format!("known types: {}", TYPES.join(", "))),
-            })
+        _ => Ok(Output::Image { names, push, form }),
+    }
+}
+
+/// The type, after checking that every key goes with it.
+fn kind(text: &str, fields: &spec::Fields) -> Result<String, Failure> {
+    let named = fields.iter().rev().find(|(key, _)| key == "type").and_then(|(_, value)| value.as_deref());
+    let named = named.ok_or_else(|| Failure::usage(format!("-o `{text}`: `type=` is missing")))?;
+    let Some((kind, own, is_image)) = TYPES.iter().find(|(kind, ..)| *kind == named) else {
+        let failure = Failure::usage(format!("-o: unknown type `{named}`"));
+        let types: Vec<&str> = TYPES.iter().map(|(kind, ..)| *kind).collect();
+        return Err(match dockerfile_parser::suggest::nearest(named, types.iter().copied()) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint(format!("known types: {}", types.join(", "))),
+        });
+    };
+    let mut known: Vec<&str> = own.to_vec();
+    if *is_image {
+        known.extend(FORM);
+    }
+    for (key, _) in fields {
+        if key == "type" || known.contains(&key.as_str()) {
+            continue;
         }
+        let elsewhere = TYPES.iter().any(|(_, keys, _)| keys.contains(&key.as_str())) || FORM.contains(&key.as_str());
+        return Err(if elsewhere {
+            Failure::usage(format!("-o: `{key}` does not go with `type={kind}`"))
+                .hint(format!("options of `type={kind}`: {}", known.join(", ")))
+        } else {
+            spec::unknown_key("-o", key, &known)
+        });
+    }
+    Ok((*kind).to_owned())
+}
+
+fn layer_compression(name: Option<&str>, level: Option<u32>) -> Result<LayerCompression, Failure> {
+    match name {
+        None | Some("gzip") => Ok(LayerCompression::Gzip(level)),
+        Some("uncompressed") if level.is_some() => {
+            Err(Failure::usage("-o: `compression-level` does not go with `compression=uncompressed`"))
+        }
+        Some("uncompressed") => Ok(LayerCompression::None),
+        Some(known @ ("zstd" | "estargz")) => {
+            Err(Failure::usage(format!("-o: compression `{known}` is not supported yet"))
+                .hint("use gzip or uncompressed"))
+        }
+        Some(other) => Err(crate::options::choice("-o compression", other, &["gzip", "uncompressed"])),
     }
 }
 
@@ -169,7 +263,8 @@ mod tests {
         let directory = Output::Oci {
             dest: Destination::Path("d/".into()),
             tar: false,
-            compression: LayerCompression::Gzip(None),
+            names: Vec::new(),
+            form: ImageForm::default(),
         };
         assert_eq!(parse("type=oci,dest=d/").unwrap(), directory);
         assert!(matches!(parse("type=oci,dest=d.tar").unwrap(), Output::Oci { tar: true, .. }));
@@ -180,5 +275,36 @@ mod tests {
         assert!(parse("type=dockr,dest=x").unwrap_err().text().contains("did you mean `docker`?"));
         assert!(parse("type=oci").unwrap_err().text().contains("`dest=` is missing"));
         assert!(parse("type=oci,dset=x").unwrap_err().text().contains("did you mean `dest`?"));
+    }
+
+    #[test]
+    fn options_of_another_type_are_refused() {
+        for (text, said) in [
+            ("type=local,dest=x,compression=gzip", "`compression` does not go with `type=local`"),
+            ("type=tar,dest=x,tar=false", "`tar` does not go with `type=tar`"),
+            ("type=image,dest=x", "`dest` does not go with `type=image`"),
+            ("type=docker,dest=x,push=true", "`push` does not go with `type=docker`"),
+            ("type=oci,dest=x,compression=zstd", "`zstd` is not supported yet"),
+            ("type=oci,dest=x,compression=uncompressed,compression-level=3", "`compression-level` does not go with"),
+            ("type=oci,dest=x,compression-level=10", "not a number from 0 to 9"),
+            ("type=oci,dest=x,rewrite-timestamp=false", "`rewrite-timestamp=false` is not supported"),
+            ("type=oci,dest=-,tar=false", "needs a directory"),
+            ("type=image,push=maybe", "neither true nor false"),
+        ] {
+            let failure = parse(text).unwrap_err().text();
+            assert!(failure.contains(said), "{text}: {failure}");
+        }
+    }
+
+    #[test]
+    fn form_of_an_image() {
+        let parsed = parse("type=registry,\"name=a:1,b:2\",compression=uncompressed,force-compression,oci-mediatypes=0");
+        let form = ImageForm {
+            compression: LayerCompression::None,
+            force_compression: true,
+            oci_media_types: Some(false),
+        };
+        let names = vec!["a:1".to_owned(), "b:2".to_owned()];
+        assert_eq!(parsed.unwrap(), Output::Image { names, push: true, form });
     }
 }

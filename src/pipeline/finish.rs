@@ -123,7 +123,7 @@ impl Build<'_> {
                 Output::Local { dest } => {
                     self.engine.prepare()?;
                     let tree = tree(snapshot)?;
-                    let left_out = export::local(&tree, dest)?;
+                    let left_out = export::local(&tree, dest, self.options.epoch)?;
                     if !left_out.is_empty() {
                         self.printer
                             .message(&format!("warning: device files are left out: {}", left_out.join(", ")));

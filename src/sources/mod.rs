@@ -2,7 +2,7 @@
 
 mod resolver;
 
-pub use resolver::Resolver;
+pub use resolver::{Resolver, find_stored, store_platform};
 
 use dockerfile_parser::Platform;
 use rbuild_registry::{Reference, ResolvedManifest};

@@ -11,19 +11,23 @@ use crate::engine::Engine;
 use dockerfile_parser::IgnoreFile;
 use plan::{Planned, Planner, What};
 use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
-use rbuild_store::layer::{FileSource, Limits};
+use rbuild_store::digest::FileHash;
+use rbuild_store::layer::{FileSource, LayerError, Limits};
 use rbuild_store::manifest::join;
-use rbuild_store::snapshot::{LayerBuilder, Snapshot};
+use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
 use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
 use select::{Selected, Selection};
+use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
-/// What the sources of an instruction named, file hashes included.
-struct Sources {
+/// What the sources of an instruction named, file hashes included. What the key was made from is what is copied:
+/// nothing is looked at, or hashed, a second time, and a file that changes in between fails the copy.
+pub(super) struct Sources {
     trees: Vec<Option<Arc<dyn Tree>>>,
     selected: Vec<Selected>,
 }
@@ -32,7 +36,7 @@ pub(super) fn preimage(
     spec: &CopySpec,
     inputs: &[StepOutput],
     effort: Effort,
-) -> Result<Option<Preimage>, OpError> {
+) -> Result<Option<(Preimage, Sources)>, OpError> {
     let cheap = effort == Effort::Cheap;
     let sources = match select_all(spec, inputs, cheap) {
         Ok(Some(sources)) => sources,
@@ -56,8 +60,9 @@ pub(super) fn preimage(
         preimage = preimage.text("exclude", exclude);
     }
     preimage = preimage
+        .text("link", spec.link.to_string())
         .text("parents", spec.parents.to_string())
-        .text("unpack", spec.unpack.to_string());
+        .text("unpack", format!("{} {}", spec.unpack, spec.unpack_remote));
     for (at, source) in spec.sources.iter().enumerate() {
         preimage = match source {
             CopySource::Inline { name, content } => preimage.text(&format!("file {name}"), content),
@@ -71,7 +76,7 @@ pub(super) fn preimage(
             }
         };
     }
-    Ok(Some(preimage))
+    Ok(Some((preimage, sources)))
 }
 
 fn add_fingerprints(fingerprints: &mut Fingerprints, selected: &Selected, with_owner: bool) {
@@ -168,12 +173,16 @@ pub(super) fn run(
     spec: &CopySpec,
     step: &Step,
     inputs: &[StepOutput],
+    keyed: Option<Sources>,
     engine: &Engine,
 ) -> Result<StepOutput, OpError> {
     let parent = inputs.first().and_then(StepOutput::snapshot);
-    let dest = parent.map(Snapshot::tree).transpose()?.unwrap_or_default();
-    let Some(sources) = select_all(spec, inputs, false)? else {
-        return Err(OpError::Failure(crate::error::Failure::host("internal error: a copy was deferred twice")));
+    let dest = match parent {
+        Some(parent) if !spec.link => parent.tree()?,
+        _ => TreeView::default(),
+    };
+    let Some(sources) = keyed else {
+        return Err(OpError::Failure(crate::error::Failure::host("internal error: a copy without a key")));
     };
     let chown = spec.chown.as_deref().map(|chown| owner::chown(&dest, chown)).transpose()?;
     let mut planner =
@@ -186,15 +195,20 @@ pub(super) fn run(
             planner.inline(at, name, &spec.dest, many)?;
         }
         for selected in sources.selected.iter().filter(|selected| selected.source == at) {
-            if spec.unpack && is_archive(sources.trees[at].as_deref(), &selected.node)? {
-                archives.push((at, selected.node.path.clone()));
+            let unpack = if matches!(source, CopySource::Snapshot { .. }) { spec.unpack_remote } else { spec.unpack };
+            if unpack && is_archive(sources.trees[at].as_deref(), &selected.node)? {
+                archives.push((at, &selected.node));
             } else {
                 planner.place(selected, &spec.dest, many)?;
             }
         }
     }
     let archive_dest = planner.destination(&spec.dest)?.0;
-    let mut layer = engine.snapshots.begin_layer(parent)?;
+    let mut layer = if spec.link {
+        engine.snapshots.begin_independent_layer(parent)?
+    } else {
+        engine.snapshots.begin_layer(parent)?
+    };
     if let Some(previous) = (engine.previous)(&step.title)
         && let Some(snapshot) = previous.snapshot()
     {
@@ -203,12 +217,52 @@ pub(super) fn run(
     for planned in planner.finish() {
         add(&mut layer, planned, spec, &sources.trees)?;
     }
-    for (at, path) in archives {
+    for (at, node) in archives {
         let Some(tree) = &sources.trees[at] else { continue };
-        let name = String::from_utf8_lossy(&path).into_owned();
-        layer.archive(tree.open(&path)?, &name, &archive_dest, Limits::default())?;
+        let name = String::from_utf8_lossy(&node.path).into_owned();
+        let mut archive = Hashing::new(tree.open(&node.path)?);
+        layer.archive(&mut archive, &name, &archive_dest, Limits::default())?;
+        archive.check(node)?;
     }
-    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?, engine.now))
+    let committed = layer.commit(&engine.commit_options()).map_err(|error| match error {
+        // The context is the user's to change: not a failure of the store.
+        SnapshotError::Layer(changed @ LayerError::Changed { .. }) => OpError::Layer(changed),
+        other => other.into(),
+    })?;
+    Ok(StepOutput::committed(committed, engine.now))
+}
+
+/// An archive that is unpacked, and hashed on the way: what was unpacked must be what the key was made from.
+struct Hashing {
+    file: File,
+    hasher: Sha256,
+}
+
+impl Hashing {
+    fn new(file: File) -> Self {
+        Self { file, hasher: Sha256::new() }
+    }
+
+    /// Reads what is left after the archive's end, and compares.
+    fn check(mut self, node: &Node) -> Result<(), OpError> {
+        std::io::copy(&mut self, &mut std::io::sink())
+            .map_err(|error| OpError::io(format!("reading `{}`", String::from_utf8_lossy(&node.path)), error))?;
+        let hash = FileHash::from_bytes(self.hasher.finalize().into());
+        match &node.kind {
+            NodeKind::File { hash: Some(keyed), .. } if *keyed != hash => {
+                Err(LayerError::Changed { path: node.path.clone() }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 fn add(

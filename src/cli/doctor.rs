@@ -1,0 +1,127 @@
+//! `rbuild doctor`: what this host allows, what is missing, and the line that mends it.
+
+use super::streams::{print, print_json, stdout_look};
+use crate::error::Failure;
+use crate::store_root;
+use crate::ui::Paint;
+use clap::Args;
+use rbuild_sandbox::probe::{self, Check, HostReport, Tier};
+use rbuild_store::{Need, Store};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Looks and tells; 0 when builds work here, else 1.
+///
+/// # Errors
+/// No directory for the store is known, or standard output cannot be written.
+pub fn run(args: &DoctorArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let root = store_root::locate(root)?;
+    let (store, place) = store(&root);
+    let mut report = probe::probe(place.as_ref().map(Place::path));
+    drop(place);
+    report.checks.push(store);
+    let works = report.tier.is_supported() && report.obstacle().is_none();
+    if args.json {
+        print_json(&json!({
+            "works": works,
+            "tier": report.tier,
+            "tier_meaning": meaning(report.tier),
+            "store": root,
+            "checks": report.checks,
+        }))?;
+    } else {
+        print(&text(&report, works))?;
+    }
+    Ok(u8::from(!works))
+}
+
+/// A directory on the file system of the store.
+enum Place {
+    Store(PathBuf),
+    Trial(tempfile::TempDir),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Place::Store(path) => path,
+            Place::Trial(dir) => dir.path(),
+        }
+    }
+}
+
+/// Whether the store can be where it should be. When it is not there yet, a trial store is made beside its future
+/// place and removed again.
+fn store(root: &Path) -> (Check, Option<Place>) {
+    let check = |ok: bool, detail: String| Check {
+        name: "store".to_owned(),
+        ok,
+        required: true,
+        detail,
+        fix: (!ok).then(|| "export RBUILD_ROOT=DIR, a directory of your own on a local disk".to_owned()),
+    };
+    let shown = root.display();
+    let has_something = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
+    if has_something || root.is_file() {
+        return match Store::open(root, "", Need::Overlay) {
+            Ok(_) => (check(true, format!("{shown}")), Some(Place::Store(root.to_owned()))),
+            Err(error) => (check(false, error.to_string()), None),
+        };
+    }
+    let Some(near) = root.ancestors().find(|dir| dir.is_dir()) else {
+        return (check(false, format!("{shown}: no directory above it is there")), None);
+    };
+    let trial = match tempfile::Builder::new().prefix(".rbuild-doctor-").tempdir_in(near) {
+        Ok(trial) => trial,
+        Err(error) => return (check(false, format!("{shown} cannot be made: {error}")), None),
+    };
+    match Store::open(&trial.path().join("store"), "", Need::Overlay) {
+        Ok(_) => (check(true, format!("{shown} will be made by the first build")), Some(Place::Trial(trial))),
+        // The error speaks of the trial; the user thinks of the store.
+        Err(rbuild_store::StoreError::Unsuitable { problem, .. }) => {
+            (check(false, format!("{shown} cannot hold the store: {problem}")), None)
+        }
+        Err(error) => (check(false, format!("{shown}: {error}")), None),
+    }
+}
+
+fn meaning(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Root => "root: steps run in a user namespace with every id",
+        Tier::A => "an ordinary user with a range of subordinate ids",
+        Tier::B => "a user namespace with one id only",
+        Tier::C => "a user namespace in which a file system that steps need cannot be mounted",
+        Tier::D => "no user namespace",
+    }
+}
+
+fn text(report: &HostReport, works: bool) -> String {
+    let look = stdout_look();
+    let mut text = format!("tier {:?}: {}\n", report.tier, meaning(report.tier));
+    text += &match works {
+        true => look.paint(Paint::Good, "builds work here"),
+        false => look.paint(Paint::Bad, "builds do not work here yet"),
+    };
+    text += "\n\n";
+    let width = report.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    for check in &report.checks {
+        let state = match (check.ok, check.required) {
+            (true, _) => look.paint(Paint::Good, "ok      "),
+            (false, true) => look.paint(Paint::Bad, "missing "),
+            (false, false) => look.paint(Paint::Strong, "optional"),
+        };
+        text += &format!("{state}  {:width$}  {}\n", check.name, check.detail);
+        if let (false, Some(fix)) = (check.ok, &check.fix) {
+            text += &format!("{:8}  {:width$}  mend it: {fix}\n", "", "");
+        }
+    }
+    text
+}

@@ -1,0 +1,75 @@
+//! `rbuild pull`: an image from a registry into the store.
+
+use super::stored;
+use super::streams::{note, print};
+use super::transfer::{Transfer, puller};
+use crate::error::Failure;
+use crate::sources::Origin;
+use crate::{clock, engine, options};
+use clap::Args;
+use dockerfile_parser::Platform;
+use std::path::{Path, PathBuf};
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// Print only the image id
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Platform to take from images for several [default: this machine's]
+    #[arg(long, env = "DOCKER_DEFAULT_PLATFORM", value_name = "PLATFORM")]
+    pub platform: Option<String>,
+
+    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
+    #[arg(long = "insecure-registry", value_name = "HOST")]
+    pub insecure_registries: Vec<String>,
+
+    /// File with registry credentials
+    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+
+    /// Name of the image: [HOST/]NAME[:TAG][@DIGEST]
+    #[arg(value_name = "NAME")]
+    pub image: String,
+}
+
+/// Pulls.
+///
+/// # Errors
+/// The registry's answer, or the store's.
+pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let reference = options::reference("NAME", &args.image)?;
+    let here = options::build_platform();
+    let platform = match args.platform.as_deref() {
+        None => here,
+        Some(text) => {
+            Platform::parse(text, &here).map_err(|error| Failure::usage(format!("--platform: {error}")))?
+        }
+    };
+    let store = stored::open(root)?;
+    let puller = puller(&args.insecure_registries, args.authfile.clone());
+    let image = puller.resolve(&reference, &platform)?;
+    if !image.matches(&platform) {
+        note(&format!(
+            "warning: `{}` is for {}, not for {platform}",
+            reference.familiar(),
+            image.platform()
+        ));
+    }
+    let Origin::Registry { resolved, config, .. } = &image.origin else {
+        return Err(Failure::host("internal error: a registry's image is elsewhere"));
+    };
+    // Before the transfers: they are threads, and the namespace is entered by a process that has one.
+    engine::enter_namespace()?;
+    let transfer = Transfer::begin(format!("pulling {}", reference.familiar()), args.quiet);
+    let total = resolved.image.layers.iter().map(|layer| layer.size).sum();
+    let record =
+        puller.fetch(&store, &reference, resolved, config, clock::now(), &|done, total| transfer.at(done, total))?;
+    transfer.end(&format!("pulled {}", reference.familiar()), total);
+    if !args.quiet {
+        note(&format!("digest: {}", resolved.top_digest()));
+    }
+    print(&format!("{}\n", record.id))?;
+    Ok(0)
+}

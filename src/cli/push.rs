@@ -1,0 +1,67 @@
+//! `rbuild push`: an image of the store to a registry.
+
+use super::stored;
+use super::streams::print;
+use super::transfer::{Transfer, puller};
+use crate::error::Failure;
+use crate::options::choice;
+use crate::{engine, options};
+use clap::Args;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// Print only the name with its digest
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Media types of the image: oci or docker
+    #[arg(long, value_name = "FORMAT", default_value = "oci")]
+    pub format: String,
+
+    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
+    #[arg(long = "insecure-registry", value_name = "HOST")]
+    pub insecure_registries: Vec<String>,
+
+    /// File with registry credentials
+    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+
+    /// Name or id of the image
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+
+    /// Where it goes: [HOST/]NAME[:TAG] [default: as it is called]
+    #[arg(value_name = "NAME")]
+    pub destination: Option<String>,
+}
+
+/// Pushes.
+///
+/// # Errors
+/// There is no such image, or the registry refuses.
+pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let docker_format = match args.format.as_str() {
+        "oci" => false,
+        "docker" => true,
+        other => return Err(choice("--format", other, &["oci", "docker"])),
+    };
+    let reference = options::reference("NAME", args.destination.as_deref().unwrap_or(&args.image))?;
+    if reference.digest().is_some() {
+        return Err(Failure::usage(format!("`{}` has a digest: push to a tag", reference.familiar())));
+    }
+    let (store, record) = stored::image(root, &args.image)?;
+    let puller = puller(&args.insecure_registries, args.authfile.clone());
+    engine::enter_namespace()?;
+    let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
+    let sent = AtomicU64::new(0);
+    let digest = crate::push::push(&store, &puller, &record, &reference, docker_format, &|done, total| {
+        sent.store(total, Ordering::Relaxed);
+        transfer.at(done, total);
+    })?;
+    transfer.end(&format!("pushed {}", reference.familiar()), sent.into_inner());
+    print(&format!("{}@{digest}\n", reference.name()))?;
+    Ok(0)
+}

@@ -1,0 +1,141 @@
+//! `rbuild rmi`: removes names, and images that have none left.
+
+use super::stored::{self, familiar, no_such_image, shown_id};
+use super::streams::{note, print};
+use crate::error::{Failure, Kind};
+use clap::Args;
+use rbuild_registry::Reference;
+use rbuild_sandbox::probe;
+use rbuild_store::Store;
+use rbuild_store::digest::Digest;
+use rbuild_store::gc::PruneOptions;
+use rbuild_store::image::ImageRecord;
+use rbuild_store::memo::file_system_now;
+use std::path::Path;
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct RmiArgs {
+    /// Remove an image given by its id although it has several names; do not mind images that are not there
+    #[arg(short, long)]
+    pub force: bool,
+
+    /// Names or ids
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+}
+
+/// Removes.
+///
+/// # Errors
+/// An image is not there; the others are removed.
+pub fn run(args: &RmiArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let store = stored::existing(root)?;
+    let mut first = None;
+    let mut deleted = false;
+    for name in &args.images {
+        let removed = match &store {
+            Some(store) => remove(store, name, args.force),
+            None => Err(no_such_image(None, name)),
+        };
+        match removed {
+            Ok(gone) => deleted |= gone,
+            Err(_) if args.force && !is_there(store.as_ref(), name) => {}
+            // All are tried; the last words are about the first that failed.
+            Err(failure) if first.is_none() => first = Some(failure),
+            Err(failure) => note(failure.text().trim_end()),
+        }
+    }
+    if deleted && let Some(store) = &store {
+        free(store);
+    }
+    first.map_or(Ok(0), Err)
+}
+
+fn is_there(store: Option<&Store>, name: &str) -> bool {
+    store.is_some_and(|store| stored::find(store, name).is_ok())
+}
+
+/// Whether the image itself is gone.
+fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
+    let record = stored::find(store, name)?;
+    let names = names_of(store, &record.id)?;
+    let typed = Reference::parse(name).ok().map(|reference| reference.to_string());
+    if let Some(typed) = typed.filter(|typed| names.contains(typed)) {
+        let mut left = untag(store, &names, &typed)?;
+        // What is left are digests of a repository whose last tag just went.
+        left.retain(|name| !is_pinned(name) || left_by_tag(&names, &typed, name));
+        if left.is_empty() {
+            delete(store, &record)?;
+            return Ok(true);
+        }
+        return Ok(false);
+    }
+    let tags: Vec<String> =
+        names.iter().filter(|name| !is_pinned(name)).map(|name| familiar(name)).collect();
+    if tags.len() > 1 && !force {
+        return Err(Failure::new(
+            Kind::Host,
+            format!("image {} has several names: {}", shown_id(&record.id, false), tags.join(", ")),
+        )
+        .hint("`rbuild rmi NAME` removes one of them, `rbuild rmi -f ID` all"));
+    }
+    delete(store, &record)?;
+    Ok(true)
+}
+
+fn names_of(store: &Store, id: &Digest) -> Result<Vec<String>, Failure> {
+    let tags = store.images().tags().map_err(Failure::from_host)?;
+    Ok(tags.into_iter().filter(|tag| tag.id == *id).map(|tag| tag.name).collect())
+}
+
+fn is_pinned(name: &str) -> bool {
+    name.contains('@')
+}
+
+/// Name of the repository: no tag, no digest.
+fn repository(name: &str) -> String {
+    Reference::parse(name).map_or_else(|_| name.to_owned(), |reference| reference.name())
+}
+
+/// Whether a pinned name stays after `typed` went: another tag of its repository is there.
+fn left_by_tag(names: &[String], typed: &str, pinned: &str) -> bool {
+    names.iter().any(|name| name != typed && !is_pinned(name) && repository(name) == repository(pinned))
+}
+
+/// Removes a name, and the digests under which its repository was pulled when no other tag of it is left.
+/// The names that stay.
+fn untag(store: &Store, names: &[String], typed: &str) -> Result<Vec<String>, Failure> {
+    let mut left = Vec::new();
+    for name in names {
+        let goes = name == typed
+            || (is_pinned(name)
+                && repository(name) == repository(typed)
+                && !left_by_tag(names, typed, name));
+        if !goes {
+            left.push(name.clone());
+            continue;
+        }
+        store.images().untag(name).map_err(Failure::from_host)?;
+        print(&format!("untagged {}\n", familiar(name)))?;
+    }
+    Ok(left)
+}
+
+fn delete(store: &Store, record: &ImageRecord) -> Result<(), Failure> {
+    let names = store.images().remove(&record.id).map_err(Failure::from_host)?.unwrap_or_default();
+    for name in names {
+        print(&format!("untagged {}\n", familiar(&name)))?;
+    }
+    print(&format!("deleted {}\n", record.id))
+}
+
+/// Frees what nothing leads to any more. The names are gone already, so what cannot be freed now is left to a prune.
+fn free(store: &Store) {
+    if !probe::tier().is_supported() || crate::engine::enter_namespace().is_err() {
+        return;
+    }
+    // Nothing is older than this: images without a name, cache records and compressed layers stay.
+    let options = PruneOptions { unused_since: Some(i64::MIN), ..PruneOptions::default() };
+    let _ = store.prune(&options, file_system_now());
+}

@@ -1,0 +1,107 @@
+//! `rbuild save`: images to an archive that rbuild, docker, podman and skopeo read.
+
+use super::stored;
+use crate::error::Failure;
+use crate::export;
+use crate::options::choice;
+use crate::options::output::{Destination, LayerCompression};
+use clap::Args;
+use rbuild_registry::Reference;
+use rbuild_store::Store;
+use rbuild_store::image::ImageRecord;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct SaveArgs {
+    /// Write to a file, or to a directory with --format oci-dir [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// oci (an OCI layout as an archive that `docker load` reads too), oci-dir, or docker
+    #[arg(long, value_name = "FORMAT", default_value = "oci")]
+    pub format: String,
+
+    /// Leave the layers as plain tars
+    #[arg(long)]
+    pub uncompressed: bool,
+
+    /// Names or ids
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Oci,
+    OciDir,
+    Docker,
+}
+
+/// Saves.
+///
+/// # Errors
+/// An image is not there, or the archive cannot be written.
+pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let format = match args.format.as_str() {
+        "oci" | "oci-archive" => Format::Oci,
+        "oci-dir" => Format::OciDir,
+        "docker" | "docker-archive" => Format::Docker,
+        other => return Err(choice("--format", other, &["oci", "oci-dir", "docker"])),
+    };
+    let dest = match args.output.as_deref() {
+        Some(path) if path != Path::new("-") => Destination::Path(path.to_owned()),
+        _ if format == Format::OciDir => {
+            return Err(Failure::usage("--format oci-dir needs a directory to write to").hint("give -o DIR"));
+        }
+        _ if std::io::stdout().is_terminal() => {
+            return Err(Failure::usage("refusing to write an archive to a terminal")
+                .hint("redirect standard output, or give -o FILE"));
+        }
+        _ => Destination::Stdout,
+    };
+    let Some(store) = stored::existing(root)? else {
+        return Err(stored::no_such_image(None, args.images.first().map_or("", String::as_str)));
+    };
+    let images = chosen(&store, &args.images)?;
+    let images: Vec<(&ImageRecord, Vec<String>)> =
+        images.iter().map(|(record, names)| (record, names.clone())).collect();
+    // The files of layers that were built here can be read inside the namespace only.
+    crate::engine::enter_namespace()?;
+    let compression = if args.uncompressed { LayerCompression::None } else { LayerCompression::Gzip(None) };
+    match format {
+        Format::Oci | Format::OciDir => {
+            let options = export::options(compression, false);
+            export::oci(&store, &images, &dest, format == Format::Oci, &options)?;
+        }
+        Format::Docker => export::docker_archive(&store, &images, &dest)?,
+    }
+    Ok(0)
+}
+
+/// Each image once, with the names that it was asked for by; an id stands for no name.
+fn chosen(store: &Store, wanted: &[String]) -> Result<Vec<(ImageRecord, Vec<String>)>, Failure> {
+    let mut images: Vec<(ImageRecord, Vec<String>)> = Vec::new();
+    for name in wanted {
+        let record = stored::find(store, name)?;
+        let full = Reference::parse(name).ok().filter(|reference| reference.digest().is_none());
+        let tag = match full.map(|reference| reference.to_string()) {
+            Some(full) => store.images().resolve_tag(&full).map_err(Failure::from_host)?.map(|_| full),
+            None => None,
+        };
+        let at = match images.iter().position(|(other, _)| other.id == record.id) {
+            Some(at) => at,
+            None => {
+                images.push((record, Vec::new()));
+                images.len() - 1
+            }
+        };
+        if let (Some(tag), Some((_, names))) = (tag, images.get_mut(at))
+            && !names.contains(&tag)
+        {
+            names.push(tag);
+        }
+    }
+    Ok(images)
+}

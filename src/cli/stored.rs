@@ -1,0 +1,182 @@
+//! What verbs want from the store: opening it, the image that the user means, and words for images.
+
+use crate::clock;
+use crate::engine;
+use crate::error::Failure;
+use crate::pipeline::open_store;
+use crate::sources::find_stored;
+use crate::store_root;
+use dockerfile_parser::suggest;
+use rbuild_registry::Reference;
+use rbuild_sandbox::probe;
+use rbuild_store::Store;
+use rbuild_store::digest::Digest;
+use rbuild_store::image::{ImageConfig, ImageRecord, LayerSource};
+use rbuild_store::snapshot::{Check, SnapshotStore};
+use std::path::Path;
+
+/// Digits of an image id that are shown.
+const SHORT: usize = 12;
+
+/// Opens the store, making it when there is none.
+///
+/// # Errors
+/// It cannot be made or opened.
+pub fn open(root: Option<&Path>) -> Result<Store, Failure> {
+    open_store(&store_root::locate(root)?)
+}
+
+/// Opens the store if there is one: a verb that only looks makes nothing.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn existing(root: Option<&Path>) -> Result<Option<Store>, Failure> {
+    let root = store_root::locate(root)?;
+    let empty = match std::fs::read_dir(&root) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        // Opening it says what is wrong.
+        Err(_) => false,
+    };
+    if empty { Ok(None) } else { open_store(&root).map(Some) }
+}
+
+/// Enters the user namespace where the host has one for builds; elsewhere the files are read as they are.
+///
+/// # Errors
+/// The namespace should be there and is not.
+pub fn enter_if_possible() -> Result<(), Failure> {
+    if probe::tier().is_supported() { engine::enter_namespace() } else { Ok(()) }
+}
+
+/// The store and the image that the user means in it.
+///
+/// # Errors
+/// There is none; the message names one that is called similarly.
+pub fn image(root: Option<&Path>, name: &str) -> Result<(Store, ImageRecord), Failure> {
+    let Some(store) = existing(root)? else { return Err(no_such_image(None, name)) };
+    let record = find(&store, name)?;
+    Ok((store, record))
+}
+
+/// The image that the user means.
+///
+/// # Errors
+/// As [`image`].
+pub fn find(store: &Store, name: &str) -> Result<ImageRecord, Failure> {
+    match find_stored(store, name)? {
+        Some(record) => Ok(record),
+        None => Err(no_such_image(Some(store), name)),
+    }
+}
+
+/// The failure for an image that is not there, with the nearest name.
+#[must_use]
+pub fn no_such_image(store: Option<&Store>, name: &str) -> Failure {
+    let failure = Failure::host(format!("there is no image `{name}` in the store"));
+    let names: Vec<String> = store
+        .and_then(|store| store.images().tags().ok())
+        .unwrap_or_default()
+        .iter()
+        .map(|tag| familiar(&tag.name))
+        .collect();
+    // `busybox` names `busybox:latest`; what is there may be `busybox:local`.
+    let same_repository = names.iter().find(|known| known.split(':').next() == Some(name));
+    let near = same_repository.map(String::as_str).or_else(|| {
+        let repositories = names.iter().filter_map(|known| known.split(':').next());
+        suggest::nearest(name, names.iter().map(String::as_str)).or_else(|| suggest::nearest(name, repositories))
+    });
+    match near {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint("`rbuild images` lists the images; `rbuild pull` and `rbuild load` bring in others"),
+    }
+}
+
+/// A name as users write it.
+#[must_use]
+pub fn familiar(name: &str) -> String {
+    Reference::parse(name).map_or_else(|_| name.to_owned(), |reference| reference.familiar())
+}
+
+/// An image id, short unless `whole`.
+#[must_use]
+pub fn shown_id(id: &Digest, whole: bool) -> String {
+    if whole { id.to_string() } else { id.to_hex()[..SHORT].to_owned() }
+}
+
+/// When an image was made, in seconds since 1970: as its config says, else when it came into the store.
+#[must_use]
+pub fn created(record: &ImageRecord, config: &ImageConfig) -> i64 {
+    config
+        .created
+        .as_deref()
+        .and_then(clock::parse_rfc3339)
+        .unwrap_or_else(|| i64::try_from(record.created).unwrap_or(i64::MAX))
+}
+
+/// Bytes of the image's files in all layers; of its layers as they are kept where the files are not there.
+#[must_use]
+pub fn size(snapshots: &SnapshotStore, record: &ImageRecord) -> u64 {
+    if let Some(id) = &record.snapshot
+        && let Ok(Some(snapshot)) = snapshots.get(id, Check::Skip)
+    {
+        return snapshot.chain().map(rbuild_store::snapshot::Snapshot::content_bytes).sum();
+    }
+    record
+        .layers
+        .iter()
+        .map(|layer| match &layer.source {
+            LayerSource::Snapshot { size, .. } => *size,
+            LayerSource::Blob(descriptor) => descriptor.size,
+        })
+        .sum()
+}
+
+/// `3 hours ago`, in docker's steps.
+#[must_use]
+pub fn ago(then: i64, now: i64) -> String {
+    let seconds = now.saturating_sub(then);
+    let words = |count: i64, unit: &str| match count {
+        1 => format!("1 {unit} ago"),
+        _ => format!("{count} {unit}s ago"),
+    };
+    match seconds {
+        ..0 => "in the future".to_owned(),
+        0 => "just now".to_owned(),
+        1..60 => words(seconds, "second"),
+        60..3600 => words(seconds / 60, "minute"),
+        3600..172_800 => words(seconds / 3600, "hour"),
+        172_800..1_209_600 => words(seconds / 86_400, "day"),
+        1_209_600..5_184_000 => words(seconds / 604_800, "week"),
+        5_184_000..63_072_000 => words(seconds / 2_592_000, "month"),
+        _ => words(seconds / 31_536_000, "year"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_in_words() {
+        let age = |seconds: i64| ago(1_000_000_000, 1_000_000_000 + seconds);
+        assert_eq!(age(0), "just now");
+        assert_eq!(age(1), "1 second ago");
+        assert_eq!(age(59), "59 seconds ago");
+        assert_eq!(age(60), "1 minute ago");
+        assert_eq!(age(3 * 3600), "3 hours ago");
+        assert_eq!(age(49 * 3600), "2 days ago");
+        assert_eq!(age(15 * 86_400), "2 weeks ago");
+        assert_eq!(age(90 * 86_400), "3 months ago");
+        assert_eq!(age(3 * 31_536_000), "3 years ago");
+        assert_eq!(age(-5), "in the future");
+        assert_eq!(ago(i64::MIN, i64::MAX), "292471208677 years ago");
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_typed() {
+        assert_eq!(familiar("docker.io/library/app:1"), "app:1");
+        assert_eq!(familiar("ghcr.io/a/b:1"), "ghcr.io/a/b:1");
+        assert_eq!(familiar("not a name"), "not a name");
+    }
+}

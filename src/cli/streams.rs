@@ -1,0 +1,103 @@
+//! The standard streams of the verbs: data on standard output, the rest on standard error, questions on a terminal.
+//!
+//! A reader that has gone away (`rbuild images | head -1`) is no error and no panic.
+
+use crate::error::Failure;
+use crate::ui::Look;
+use serde::Serialize;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+/// Writes data to standard output.
+///
+/// # Errors
+/// It cannot be written, for instance because a disk is full.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::host(format!("writing to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a value as indented JSON to standard output.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::host(format!("making JSON: {error}")))?;
+    print(&format!("{text}\n"))
+}
+
+/// Writes each value as JSON on a line of its own to standard output.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_json_lines<T: Serialize>(values: &[T]) -> Result<(), Failure> {
+    let mut text = String::new();
+    for value in values {
+        text += &serde_json::to_string(value).map_err(|error| Failure::host(format!("making JSON: {error}")))?;
+        text.push('\n');
+    }
+    print(&text)
+}
+
+/// Writes a line to standard error. That nobody reads it is no reason to stop.
+pub fn note(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// What standard error can show.
+#[must_use]
+pub fn stderr_look() -> Look {
+    Look::new(io::stderr().is_terminal(), |name| std::env::var(name).ok())
+}
+
+/// What standard output can show.
+#[must_use]
+pub fn stdout_look() -> Look {
+    Look::new(io::stdout().is_terminal(), |name| std::env::var(name).ok())
+}
+
+/// Asks a yes-or-no question on standard error; no is the default.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub fn confirm(question: &str) -> Result<bool, Failure> {
+    let answer = ask(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks for a line of text.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub fn ask(prompt: &str) -> Result<String, Failure> {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
+    drop(err);
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(|error| Failure::host(format!("reading the answer: {error}")))?;
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    Ok(line)
+}
+
+/// Asks for a line of text without showing what is typed.
+///
+/// # Errors
+/// Standard input cannot be read, or the terminal not be silenced.
+pub fn ask_hidden(prompt: &str) -> Result<String, Failure> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let silent = |error: rustix::io::Errno| Failure::host(format!("turning off the terminal's echo: {error}"));
+    let stdin = io::stdin();
+    let before = tcgetattr(&stdin).map_err(silent)?;
+    let mut quiet = before.clone();
+    quiet.local_modes -= LocalModes::ECHO;
+    tcsetattr(&stdin, OptionalActions::Flush, &quiet).map_err(silent)?;
+    let answer = ask(prompt);
+    // The terminal is given back whatever came of the question.
+    let _ = tcsetattr(&stdin, OptionalActions::Now, &before);
+    note("");
+    answer
+}

@@ -1,0 +1,297 @@
+//! `rbuild why`: why steps of a build did not come from the cache.
+
+use super::stored::{self, ago};
+use super::streams::{print, print_json, stdout_look};
+use crate::clock;
+use crate::error::Failure;
+use crate::ui::{Look, Paint, Sign, amount, lines::clean};
+use clap::Args;
+use dockerfile_parser::suggest;
+use rbuild_store::Store;
+use rbuild_store::buildlog::{BuildRecord, BuildStep, StepOutcome};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// Show the steps from the cache too
+    #[arg(short, long)]
+    pub all: bool,
+
+    /// The Dockerfile of the build
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// The target stage of the build
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Step: its line (`:7`), its place (`2/5`), or a part of its title; and the build context. A directory alone is
+    /// the context
+    #[arg(value_names = ["STEP", "CONTEXT"], num_args = 0..=2)]
+    pub words: Vec<String>,
+}
+
+/// Tells.
+///
+/// # Errors
+/// There is no record of such a build, or no such step in it.
+pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let (step, context) = match args.words.as_slice() {
+        [] => (None, None),
+        [only] if Path::new(only).is_dir() => (None, Some(only.as_str())),
+        [step] => (Some(step.as_str()), None),
+        [step, context, ..] => (Some(step.as_str()), Some(context.as_str())),
+    };
+    let wanted = Wanted {
+        context: context.map(canonical).transpose()?,
+        dockerfile: args.file.as_deref().map(absolute),
+        target: args.target.as_deref(),
+    };
+    let Some(store) = stored::existing(root)? else { return Err(no_record(&wanted, None)) };
+    let record = newest(&store, &wanted)?;
+    let steps: Vec<&BuildStep> = match step {
+        None => record.steps.iter().collect(),
+        Some(step) => steps(&record, step)?,
+    };
+    if args.json {
+        if step.is_some() {
+            print_json(&steps)?;
+        } else {
+            print_json(&record)?;
+        }
+        return Ok(0);
+    }
+    let look = stdout_look();
+    let now = clock::now();
+    let mut text = headline(&record, now);
+    text += &body(&store, &record, &steps, args.all || step.is_some(), &look);
+    print(&text)?;
+    Ok(0)
+}
+
+/// Which build is meant.
+struct Wanted<'a> {
+    context: Option<String>,
+    dockerfile: Option<String>,
+    target: Option<&'a str>,
+}
+
+impl Wanted<'_> {
+    fn is(&self, record: &BuildRecord) -> bool {
+        let subject = &record.subject;
+        self.context.as_ref().is_none_or(|context| *context == subject.context)
+            && self.dockerfile.as_ref().is_none_or(|file| {
+                *file == subject.dockerfile || std::fs::canonicalize(&subject.dockerfile).is_ok_and(|path| path == Path::new(file))
+            })
+            && self.target.is_none_or(|target| subject.target.as_deref() == Some(target))
+    }
+}
+
+fn canonical(context: &str) -> Result<String, Failure> {
+    Path::new(context)
+        .canonicalize()
+        .map(|path| path.display().to_string())
+        .map_err(|error| Failure::usage(format!("the context `{context}` cannot be opened: {error}")))
+}
+
+fn absolute(path: &Path) -> String {
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn newest(store: &Store, wanted: &Wanted<'_>) -> Result<BuildRecord, Failure> {
+    let builds = store.builds();
+    let mut other = None;
+    for number in builds.numbers().map_err(Failure::from_host)?.into_iter().rev() {
+        let Some(record) = builds.get(number).map_err(Failure::from_host)? else { continue };
+        if wanted.is(&record) {
+            return Ok(record);
+        }
+        other = other.or(Some(record));
+    }
+    Err(no_record(wanted, other.as_ref()))
+}
+
+fn no_record(wanted: &Wanted<'_>, other: Option<&BuildRecord>) -> Failure {
+    let mut what = String::new();
+    if let Some(context) = &wanted.context {
+        what += &format!(" of `{context}`");
+    }
+    if let Some(file) = &wanted.dockerfile {
+        what += &format!(" with `{file}`");
+    }
+    if let Some(target) = wanted.target {
+        what += &format!(" up to stage `{target}`");
+    }
+    let failure = Failure::host(format!("no build{what} is on record"));
+    match other {
+        Some(other) => failure.hint(format!("the newest on record is of `{}`", other.subject.context)),
+        None => failure.hint("a build that ran steps leaves one; `rbuild .` builds the current directory"),
+    }
+}
+
+/// The steps that a word means.
+fn steps<'a>(record: &'a BuildRecord, word: &str) -> Result<Vec<&'a BuildStep>, Failure> {
+    let line = word.strip_prefix(':').and_then(|line| line.parse::<u32>().ok());
+    let lower = word.to_lowercase();
+    let place = |step: &BuildStep| {
+        let inside = step.name.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or_default();
+        inside.to_lowercase()
+    };
+    let is_place = word.contains('/') && word.split('/').all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let found: Vec<&BuildStep> = record
+        .steps
+        .iter()
+        .filter(|step| match line {
+            Some(line) => step.line == Some(line),
+            None if is_place => place(step).split(' ').any(|part| part == lower),
+            None => step.name.to_lowercase().contains(&lower),
+        })
+        .collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let failure = Failure::usage(format!("build {} has no step `{word}`", record.number));
+    let titles = record.steps.iter().map(|step| step.name.split("] ").last().unwrap_or(&step.name));
+    Err(match suggest::nearest(word, titles) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint("`rbuild why --all` lists the steps"),
+    })
+}
+
+fn headline(record: &BuildRecord, now: u64) -> String {
+    let as_time = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    let subject = &record.subject;
+    let mut text = format!(
+        "build {} of {}, {}, took {}\n",
+        record.number,
+        clean(subject.context.as_bytes()),
+        ago(as_time(record.started), as_time(now)),
+        amount::duration(Duration::from_millis(record.millis)),
+    );
+    if subject.dockerfile != format!("{}/Dockerfile", subject.context) {
+        text += &format!("Dockerfile {}\n", clean(subject.dockerfile.as_bytes()));
+    }
+    if let Some(target) = &subject.target {
+        text += &format!("target {target}\n");
+    }
+    match (&record.image, &record.error) {
+        (_, Some(error)) => text += &format!("failed: {}\n", clean(error.lines().next().unwrap_or_default().as_bytes())),
+        (Some(image), None) => text += &format!("image {image}\n"),
+        (None, None) => {}
+    }
+    text
+}
+
+fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, look: &Look) -> String {
+    let mut text = "\n".to_owned();
+    let cached = steps.iter().filter(|step| step.outcome == StepOutcome::Cached).count();
+    for step in steps {
+        if step.outcome == StepOutcome::Cached && !all {
+            continue;
+        }
+        let (sign, word) = match step.outcome {
+            StepOutcome::Cached => (Sign::Cached, "cached".to_owned()),
+            StepOutcome::Ran => {
+                (Sign::Done, format!("ran, {}", amount::duration(Duration::from_millis(step.millis))))
+            }
+            StepOutcome::Failed => (Sign::Failed, "failed".to_owned()),
+            StepOutcome::Cancelled => (Sign::Stopped, "not run".to_owned()),
+        };
+        let line = step.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        text += &format!(
+            "{} {}{line}: {word}\n",
+            look.sign(sign),
+            look.paint(Paint::Strong, &clean(step.name.replace('\n', " ").as_bytes())),
+        );
+        for line in step.miss.as_str().unwrap_or_default().lines() {
+            text += &format!("    {}\n", clean(line.as_bytes()));
+        }
+        if step.outcome == StepOutcome::Failed
+            && let Some(log) = step.log.as_deref().and_then(|log| store.builds().log_path(record.number, log))
+        {
+            text += &format!("    its output is in {}\n", log.display());
+        }
+    }
+    if cached == steps.len() {
+        text += match steps.len() {
+            0 => "the build has no steps\n",
+            1 => "it came from the cache\n",
+            _ => "every step came from the cache\n",
+        };
+    } else if cached > 0 && !all {
+        text += &format!("{cached} of {} steps came from the cache\n", steps.len());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rbuild_store::buildlog::BuildSubject;
+
+    fn record() -> BuildRecord {
+        let step = |name: &str, line, outcome, miss: &str| BuildStep {
+            name: name.to_owned(),
+            line: Some(line),
+            key: None,
+            outcome,
+            millis: 1200,
+            miss: if miss.is_empty() { serde_json::Value::Null } else { miss.into() },
+            log: None,
+        };
+        BuildRecord {
+            version: 1,
+            number: 7,
+            subject: BuildSubject { context: "/c".into(), dockerfile: "/c/Dockerfile".into(), target: None },
+            started: 1000,
+            millis: 2500,
+            image: Some("sha256:ab".to_owned()),
+            error: None,
+            steps: vec![
+                step("[build 2/3] WORKDIR /src", 2, StepOutcome::Cached, ""),
+                step("[build 3/3] RUN make", 3, StepOutcome::Ran, "1 file of `src` differs\n  changed a.c: x -> y"),
+                step("[2/2] COPY --from=build / /", 5, StepOutcome::Cached, ""),
+            ],
+        }
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "boot", rbuild_store::Need::Overlay).unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn what_ran_has_its_reason() {
+        let (_dir, store) = store();
+        let record = record();
+        let all: Vec<&BuildStep> = record.steps.iter().collect();
+        let text = headline(&record, 4600) + &body(&store, &record, &all, false, &Look::PLAIN);
+        assert_eq!(
+            text,
+            "build 7 of /c, 1 hour ago, took 2.5s\nimage sha256:ab\n\n\
+             + [build 3/3] RUN make (line 3): ran, 1.2s\n    1 file of `src` differs\n      changed a.c: x -> y\n\
+             2 of 3 steps came from the cache\n"
+        );
+    }
+
+    #[test]
+    fn steps_are_found_by_line_place_and_title() {
+        let record = record();
+        let names = |word: &str| -> Vec<String> {
+            steps(&record, word).map(|steps| steps.iter().map(|step| step.name.clone()).collect()).unwrap_or_default()
+        };
+        assert_eq!(names(":3"), ["[build 3/3] RUN make"]);
+        assert_eq!(names("2/2"), ["[2/2] COPY --from=build / /"]);
+        assert_eq!(names("run make"), ["[build 3/3] RUN make"]);
+        assert_eq!(names("build").len(), 3);
+        let failure = steps(&record, "RUN mkae").unwrap_err();
+        assert!(failure.text().contains("did you mean `RUN make`?"), "{}", failure.text());
+    }
+}

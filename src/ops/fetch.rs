@@ -1,0 +1,128 @@
+//! `ADD` of a URL or a git repository: brings the files into a snapshot of their own, from which they are copied.
+
+use super::{OpError, StepOutput};
+use crate::context::BuildContext;
+use crate::engine::Engine;
+use crate::error::Failure;
+use crate::remote::address::{file_name, redacted};
+use crate::remote::{GitAddress, git, http};
+use rbuild_solver::{Effort, Preimage, RunContext};
+use rbuild_store::digest::Digest;
+use rbuild_store::layer::FileSource;
+use rbuild_store::manifest::Metadata;
+use rbuild_store::tree::{LastLink, Node, NodeKind, Tree, Walk};
+use std::sync::Arc;
+
+/// Raised when the result of the same fields changes.
+const REVISION: u32 = 1;
+
+/// Name of a file whose URL has none; it must get one by the destination.
+pub const UNNAMED: &str = "__unnamed__";
+
+/// What is fetched.
+#[derive(Debug, Clone)]
+pub enum FetchSpec {
+    /// A file, at `/NAME` of the snapshot: mode 0600, the server's time.
+    Http {
+        /// Where.
+        url: String,
+        /// `--checksum`.
+        checksum: Option<Digest>,
+    },
+    /// A repository's files, at `/` of the snapshot.
+    Git(GitAddress),
+}
+
+/// With a checksum the key needs no network. Else the remote is asked, which is too much for the warm phase.
+pub(super) fn preimage(
+    spec: &FetchSpec,
+    engine: &Engine,
+    effort: Effort,
+) -> Result<Option<Preimage>, OpError> {
+    let preimage = Preimage::new("fetch", REVISION);
+    match spec {
+        FetchSpec::Http { url, checksum: Some(checksum) } => {
+            Ok(Some(preimage.text("url", redacted(url)).text("content", checksum.to_string())))
+        }
+        _ if effort == Effort::Cheap => Ok(None),
+        FetchSpec::Http { url, checksum: None } => {
+            let file = http::fetch(&engine.store, &engine.puller, url, None, &|_, _| {}).map_err(OpError::Failure)?;
+            Ok(Some(
+                preimage
+                    .text("url", redacted(url))
+                    .text("content", file.digest.to_string())
+                    .text("last modified", file.mtime.to_string()),
+            ))
+        }
+        FetchSpec::Git(address) => {
+            let commit = git::resolve(address).map_err(OpError::Failure)?;
+            Ok(Some(
+                preimage
+                    .text("repository", redacted(&address.url))
+                    .text("commit", commit)
+                    .text("directory", address.subdir.as_deref().unwrap_or_default())
+                    .text("keep .git", address.keep_git_dir.to_string())
+                    .text("submodules", (!address.no_submodules).to_string()),
+            ))
+        }
+    }
+}
+
+pub(super) fn run(spec: &FetchSpec, engine: &Engine, context: &RunContext<'_>) -> Result<StepOutput, OpError> {
+    match spec {
+        FetchSpec::Http { url, checksum } => {
+            let label = redacted(url);
+            let progress = |done, total| context.progress(done, total, &label);
+            let file = http::fetch(&engine.store, &engine.puller, url, checksum.as_ref(), &progress)
+                .map_err(OpError::Failure)?;
+            let content = engine.store.blobs().open(&file.digest)?;
+            let size = content.metadata().map_err(|error| OpError::io("examining a download", error))?.len();
+            let mut layer = engine.snapshots.begin_layer(None)?;
+            let meta = Metadata::new(0o600, 0, 0).with_mtime(file.mtime, 0);
+            let path = file_name(url).unwrap_or_else(|| UNNAMED.to_owned());
+            layer.file(path.as_bytes(), size, None, FileSource::File(Arc::new(content)), meta)?;
+            Ok(StepOutput::committed(layer.commit(&engine.commit_options())?, engine.now))
+        }
+        FetchSpec::Git(address) => repository(address, engine),
+    }
+}
+
+fn repository(address: &GitAddress, engine: &Engine) -> Result<StepOutput, OpError> {
+    let commit = git::resolve(address).map_err(OpError::Failure)?;
+    let tmp = engine.store.tmp_dir()?;
+    let checkout = tmp.path().join("checkout");
+    std::fs::create_dir(&checkout).map_err(|error| OpError::io("making a directory for a checkout", error))?;
+    git::checkout(address, &commit, &checkout).map_err(OpError::Failure)?;
+    let files: Arc<dyn Tree> = Arc::new(BuildContext::open(&checkout, None)?);
+    let subdir = address.subdir.as_deref().unwrap_or_default();
+    // Links in it are followed inside the repository only (CVE-2026-33748).
+    let top = files.resolve(subdir.as_bytes(), LastLink::Follow)?.node.filter(Node::is_dir).ok_or_else(|| {
+        OpError::Failure(Failure::host(format!(
+            "{} has no directory `{subdir}` in commit {commit}",
+            redacted(&address.url)
+        )))
+    })?;
+    let mut layer = engine.snapshots.begin_layer(None)?;
+    let mut nodes = Vec::new();
+    files.walk(&top.path, &mut |node| {
+        nodes.push(node);
+        Ok(Walk::Into)
+    })?;
+    let skip = top.path.len() + usize::from(!top.path.is_empty());
+    for node in nodes {
+        let path = &node.path[skip..];
+        // git knows one bit of a mode; the rest would be the umask of whoever builds.
+        let executable = node.is_dir() || node.meta.mode & 0o100 != 0;
+        let meta = Metadata::new(if executable { 0o755 } else { 0o644 }, 0, 0);
+        match node.kind {
+            NodeKind::Dir => layer.dir(path, meta)?,
+            NodeKind::File { size, .. } => {
+                let source = FileSource::Tree { tree: Arc::clone(&files), path: node.path.clone() };
+                layer.file(path, size, None, source, meta)?;
+            }
+            NodeKind::Symlink(target) => layer.symlink(path, &target, meta)?,
+            NodeKind::Fifo | NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) => {}
+        }
+    }
+    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?, engine.now))
+}

@@ -1,0 +1,100 @@
+//! Files by URL: fetched once, asked for again with the validators of the last answer, kept as blobs.
+
+use super::address::redacted;
+use crate::clock;
+use crate::error::Failure;
+use crate::pull::{Puller, registry_failure};
+use rbuild_registry::{Download, Validators};
+use rbuild_store::Store;
+use rbuild_store::blob::Expect;
+use rbuild_store::digest::Digest;
+use std::io::{Seek, SeekFrom};
+use std::path::PathBuf;
+
+/// What is known of a URL.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct HttpFile {
+    /// Its content, a blob of the store.
+    pub digest: Digest,
+    /// `Last-Modified`, in seconds since 1970; 0 when the server does not say.
+    pub mtime: i64,
+    /// Name that the server suggests.
+    pub name: Option<String>,
+    etag: Option<String>,
+    last_modified: Option<String>,
+}
+
+/// Brings a URL's file into the store, or finds that what is there is still right. With `expected`, what is there
+/// with that digest needs no question.
+///
+/// # Errors
+/// It cannot be fetched, or its digest is another.
+pub fn fetch(
+    store: &Store,
+    puller: &Puller,
+    url: &str,
+    expected: Option<&Digest>,
+    progress: &dyn Fn(u64, Option<u64>),
+) -> Result<HttpFile, Failure> {
+    let memo = memo_path(store, url);
+    let known = std::fs::read(&memo)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<HttpFile>(&bytes).ok())
+        .filter(|file| store.blobs().has(&file.digest).unwrap_or(false));
+    if let (Some(known), Some(expected)) = (&known, expected)
+        && known.digest == *expected
+    {
+        return Ok(known.clone());
+    }
+    let validators = known.as_ref().map_or_else(Validators::default, |known| Validators {
+        etag: known.etag.clone(),
+        last_modified: known.last_modified.clone(),
+    });
+    let tmp = store.tmp_dir().map_err(Failure::from_host)?;
+    let io = |error: std::io::Error| Failure::host(format!("keeping {}: {error}", redacted(url)));
+    let mut file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(tmp.path().join("download"))
+        .map_err(io)?;
+    let answer =
+        puller.client().download(url, &validators, &mut file, progress).map_err(|error| registry_failure(&error))?;
+    let found = match (answer, known) {
+        (Download::Unchanged, Some(known)) => known,
+        (Download::Unchanged, None) => {
+            return Err(Failure::host(format!("{} says that nothing changed, but nothing was asked", redacted(url))));
+        }
+        (Download::Fetched { validators, name, .. }, _) => {
+            file.seek(SeekFrom::Start(0)).map_err(io)?;
+            let blob = store.blobs().put(Expect::anything(), &mut file).map_err(Failure::from_host)?;
+            let mtime = validators.last_modified.as_deref().and_then(clock::parse_http_date).unwrap_or(0);
+            let found = HttpFile {
+                digest: blob.digest,
+                mtime,
+                name,
+                etag: validators.etag,
+                last_modified: validators.last_modified,
+            };
+            // Without it the file is only fetched again.
+            if let Ok(bytes) = serde_json::to_vec(&found) {
+                let _ = store.write_file(&memo, &bytes);
+            }
+            found
+        }
+    };
+    if let Some(expected) = expected
+        && found.digest != *expected
+    {
+        return Err(Failure::host(format!(
+            "{} has digest {}, the checksum says {expected}",
+            redacted(url),
+            found.digest
+        )));
+    }
+    Ok(found)
+}
+
+fn memo_path(store: &Store, url: &str) -> PathBuf {
+    store.memo_dir().join(format!("url-{}", Digest::of(url.as_bytes()).to_hex()))
+}
