@@ -202,15 +202,17 @@ impl Store {
 
 /// Renames `from` over `to`; makes the parent of `to` when it is missing.
 pub(crate) fn rename_in(from: &Path, to: &Path) -> Result<(), StoreError> {
-    match std::fs::rename(from, to) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            if let Some(parent) = to.parent() {
-                make_dirs(parent)?;
-            }
-            std::fs::rename(from, to).at("rename to", to)
+    // A collector may remove the parent again while it is empty, but not forever.
+    for _ in 0..100 {
+        match std::fs::rename(from, to) {
+            Err(error) if error.kind() == ErrorKind::NotFound => match to.parent() {
+                Some(parent) if from.try_exists().at("examine", from)? => make_dirs(parent)?,
+                _ => return Err(StoreError::from_io("rename to", to, error)),
+            },
+            other => return other.at("rename to", to),
         }
-        other => other.at("rename to", to),
     }
+    std::fs::rename(from, to).at("rename to", to)
 }
 
 /// Makes a directory and its parents, private to the user.

@@ -48,9 +48,15 @@ fn snapshot(store: &Store, name: &str, parent: Option<&str>) -> Lease {
             .unwrap()
             .unwrap()
     });
+    // An ordinary user, outside of a user namespace, can only own files himself.
+    let (uid, gid) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
     let mut layer = snapshots.begin_layer(parent.as_ref()).unwrap();
+    layer.dir(b"", Metadata::new(0o755, uid, gid)).unwrap();
     layer
-        .bytes(b"file", name.as_bytes(), Metadata::new(0o644, 0, 0))
+        .bytes(b"file", name.as_bytes(), Metadata::new(0o644, uid, gid))
         .unwrap();
     let committed = layer
         .commit(&CommitOptions {
@@ -448,10 +454,9 @@ fn a_collector_beside_builders() {
                 })
             })
             .collect();
-        for builder in builders {
-            builder.join().unwrap();
-        }
+        let built: Vec<_> = builders.into_iter().map(|builder| builder.join()).collect();
         done.store(true, Ordering::Relaxed);
+        assert!(built.iter().all(Result::is_ok), "a builder failed");
         let removed = collector.join().unwrap();
         assert!(removed > 0, "the collector did something");
     });

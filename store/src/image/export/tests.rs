@@ -1,5 +1,6 @@
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -420,13 +421,24 @@ fn images_without_layers_or_names() {
 
 /// Runs a program of the host that must accept what we wrote; its absence is a failure unless skipping is allowed.
 fn host(program: &str, arguments: &[&str]) -> Option<String> {
+    // Into files, not pipes: rootless podman leaves a process behind that would hold a pipe open.
+    let (mut out, mut err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     let mut command = Command::new(program);
-    command.args(arguments);
-    match command.output() {
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{program} {arguments:?}: {text}");
-            Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().unwrap())
+        .stderr(err.try_clone().unwrap());
+    let text = |file: &mut std::fs::File| {
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text
+    };
+    match command.status() {
+        Ok(status) => {
+            assert!(status.success(), "{program} {arguments:?}: {}", text(&mut err));
+            Some(text(&mut out))
         }
         Err(_) if std::env::var_os("RBUILD_TEST_SKIP_HOST").is_some() => {
             println!("skipped: {program} is not installed");
@@ -548,6 +560,10 @@ fn umoci_unpacks_and_podman_loads() {
             if host("podman", &load).is_some() {
                 let list = [&global[..], &["images", "-q", "--no-trunc"]].concat();
                 let images = host("podman", &list).unwrap_or_default();
+                if rootless {
+                    // Ends the process that rootless podman keeps for the next call.
+                    let _ = host("podman", &[&global[..], &["system", "migrate"]].concat());
+                }
                 assert!(images.contains(&id), "{name}: {images} is not {id}");
             }
         }
