@@ -49,11 +49,11 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<Str
 fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
     let mut nodes = Vec::new();
     tree.walk(b"", &mut |mut node| {
-        if (node.meta.uid, node.meta.gid) != (0, 0) {
+        if !node.is_dir() && (node.meta.uid, node.meta.gid) != (0, 0) {
             node.meta.mode &= !SET_ID;
         }
-        if let Some(epoch) = epoch.filter(|epoch| node.meta.mtime.seconds >= *epoch) {
-            node.meta.mtime = beneath::Timestamp { seconds: epoch, nanoseconds: 0 };
+        if let Some(epoch) = epoch.filter(|epoch| node.meta.mtime.secs >= *epoch) {
+            node.meta.mtime = beneath::Timestamp { secs: epoch, nanos: 0 };
         }
         nodes.push(node);
         Ok(Walk::Into)
