@@ -26,6 +26,7 @@ mod step;
 mod stubs;
 mod sys;
 mod userns;
+mod validate;
 mod wire;
 mod zygote;
 
@@ -35,10 +36,10 @@ pub use lookup::{LookupError, MAX_DATABASE_SIZE, User, resolve_user};
 pub use pty::{RawMode, Winsize, resize, window_size};
 pub use resolv::container_resolv_conf;
 pub use spec::{
-    Capability, Credentials, InvalidSpec, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root,
-    SandboxSpec,
+    Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,
 };
 pub use step::{SpawnError, Step};
 pub use stubs::{StubKind, default_mount_points};
 pub use userns::{EnterError, Entered, enter};
+pub use validate::InvalidSpec;
 pub use zygote::{Exit, ExitStatus, Running, Stdio, Zygote};
