@@ -43,13 +43,28 @@ pub(super) fn mounts(init: &mut Init) -> Outcome {
             Some(copy) => copy,
             None => make(mount, index, staging)?,
         };
-        make_in_memory(root, mount, &source)?;
+        if is_own_memory(&init.spec.mounts[..index], &mount.target) {
+            make_in_memory(root, mount, &source)?;
+        }
         let target = open_target(root, &mount.target)?;
         check_same_kind(mount, &source, &target)?;
         tree::attach(&source, target.as_fd())
             .map_err(|errno| SpawnError::new(Step::Mounts, errno).at(&mount.target))?;
     }
     Ok(())
+}
+
+/// Whether a target lies in memory that belongs to this sandbox alone: in a tmpfs that was mounted before, or in its
+/// `/dev`. A bind in between belongs to the host, even where it is a tmpfs, and must not get new files.
+fn is_own_memory(before: &[Mount], target: &Path) -> bool {
+    match before
+        .iter()
+        .rev()
+        .find(|mount| target.starts_with(&mount.target))
+    {
+        Some(mount) => matches!(mount.kind, MountKind::Tmpfs { .. }),
+        None => target.starts_with("/dev"),
+    }
 }
 
 /// Makes what is missing of a target that lies in memory: in `/dev`, or in a tmpfs that was mounted before. Nobody

@@ -449,3 +449,48 @@ fn the_stubs_that_are_named_are_all_that_is_needed() {
         place.run(&spec).succeeded();
     }
 }
+
+#[test]
+fn mount_points_are_made_in_memory_of_the_sandbox_and_nowhere_else() {
+    for who in everybody() {
+        let place = Place::new(who);
+        place.make_file("shared/file", "x");
+        let directory = place.path("shared");
+        let file = directory.join("file");
+        let flags = MountFlags::default();
+        let tmpfs = |target: &str| Mount {
+            target: target.into(),
+            kind: MountKind::Tmpfs {
+                size: None,
+                mode: 0o755,
+                flags,
+            },
+        };
+        let mut spec = place.shell("cat /work/a/b/file /work/c/one /dev/extra/file");
+        spec.mounts = vec![
+            tmpfs("/work"),
+            bind(&directory, "/work/a/b", flags),
+            bind(&file, "/work/c/one", flags),
+            bind(&directory, "/dev/extra", flags),
+        ];
+        assert_eq!(place.run(&spec).succeeded().stdout, "xxx", "{who:?}");
+
+        // A directory of the host in memory, bound: it stays as it is.
+        let host = tempfile::Builder::new().tempdir_in("/dev/shm").unwrap();
+        place.give(host.path());
+        for binds in [vec![], vec![tmpfs("/work")]] {
+            let mut spec = place.spec(&["true"]);
+            spec.mounts = binds;
+            spec.mounts.push(bind(host.path(), "/tmp", flags));
+            spec.mounts.push(bind(&directory, "/tmp/new", flags));
+            place
+                .run(&spec)
+                .failed_at("Mounts", "/tmp/new: the mount target does not exist");
+        }
+        assert_eq!(
+            host.path().read_dir().unwrap().count(),
+            0,
+            "{who:?}: a file was made on the host"
+        );
+    }
+}
