@@ -7,9 +7,11 @@ mod dockerfile;
 mod events;
 mod failure;
 mod finish;
+mod outputs;
 
 use crate::cache::{Earlier, RecordIndex};
 use crate::context::BuildContext;
+use crate::context::stdin::Fetched;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
 use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, lower};
@@ -17,12 +19,14 @@ use crate::ops::{BuildOp, OpError};
 use crate::options::named_context::NamedContext;
 use crate::options::{BuildOptions, Call, ContextSource};
 use crate::pull::{Puller, RegistrySettings};
+use crate::remote::Remote;
+use crate::remote::address::redacted;
 use crate::sources::Resolver;
 use crate::ui::{Look, Printer, StepInfo};
 use crate::{clock, interrupt};
-pub use dockerfile::SourceFile;
+pub use dockerfile::{SourceFile, parse, read};
 pub use events::registry_notice;
-pub use failure::draw_diagnostic;
+pub use failure::{draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
 use rbuild_solver::{CancelToken, SolveOptions, solve};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildSubject;
@@ -43,15 +47,6 @@ use std::time::Instant;
 pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let started = Instant::now();
     let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
-    let contexts = Contexts::open(options)?;
-    let file = dockerfile::read(options, contexts.main.path(), contexts.piped.as_deref())?;
-    let parsed = dockerfile::parse(&file, &look)?;
-    if options.call != Call::Build {
-        return crate::call::run(options, &file, &parsed, &contexts.main, &look);
-    }
-    let store = open_store(&options.store_root)?;
-    contexts.load_memos(&store)?;
-
     let cancel = CancelToken::new();
     let registry_cancel = rbuild_registry::Cancel::new();
     let puller = || {
@@ -62,6 +57,15 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         Puller::new(settings, registry_cancel.clone(), Arc::new(registry_notice))
     };
     let resolving = puller();
+    let contexts = Contexts::open(options, &resolving)?;
+    let file = dockerfile::read(options, contexts.main.path(), contexts.fetched.as_ref())?;
+    let parsed = dockerfile::parse(&file, &look)?;
+    if options.call != Call::Build {
+        return crate::call::run(options, &file, &parsed, &contexts.main, &look);
+    }
+    let store = open_store(&options.store_root)?;
+    contexts.load_memos(&store)?;
+
     let resolver = Resolver::new(&store, &resolving, options.pull);
     let input = LowerInput {
         dockerfile: &parsed,
@@ -82,7 +86,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     };
 
     let subject = BuildSubject {
-        context: contexts.main.path().display().to_string(),
+        context: contexts.name(options),
         dockerfile: file.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
         target: options.target.clone(),
     };
@@ -131,17 +135,21 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         printer.message(&format!("warning: build arguments that nothing uses: {}", unconsumed.join(", ")));
     }
 
+    let enter = || -> Result<(), Failure> {
+        if entered.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        engine.prepare()?;
+        entered.store(true, Ordering::Release);
+        interrupt::watch(cancel.clone(), registry_cancel.clone())
+    };
     let solved = solve(
         &graph,
         &[target.vertex],
         index.as_ref(),
         SolveOptions {
             jobs: options.jobs,
-            prepare: Box::new(|| {
-                engine.prepare().map_err(OpError::Failure)?;
-                entered.store(true, Ordering::Release);
-                interrupt::watch(cancel.clone(), registry_cancel.clone()).map_err(OpError::Failure)
-            }),
+            prepare: Box::new(|| enter().map_err(OpError::Failure)),
             cancel: cancel.clone(),
             events: &|event| printer.event(&event),
             started,
@@ -160,6 +168,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         look: &look,
         printer: &printer,
         index: &index,
+        enter: &enter,
     };
     match solved {
         Ok(solution) => build.succeeded(&target, &solution),
@@ -181,20 +190,30 @@ pub fn open_store(root: &Path) -> Result<Store, Failure> {
 }
 
 /// The directories that files may come from.
-struct Contexts {
-    main: Arc<BuildContext>,
-    named: BTreeMap<String, NamedSource>,
-    /// What came on standard input, if the context did: a Dockerfile.
-    piped: Option<Vec<u8>>,
-    /// Holds the files of a context that came as an archive.
-    _unpacked: Option<tempfile::TempDir>,
+pub struct Contexts {
+    /// The build context.
+    pub main: Arc<BuildContext>,
+    /// Named contexts, by lower-case name.
+    pub named: BTreeMap<String, NamedSource>,
+    /// A context that did not come as a directory.
+    pub fetched: Option<Fetched>,
 }
 
 impl Contexts {
-    fn open(options: &BuildOptions) -> Result<Self, Failure> {
-        let (path, piped, unpacked) = match &options.context {
-            ContextSource::Directory(path) => (directory(path)?, None, None),
-            ContextSource::Stdin => crate::context::stdin::read()?,
+    /// Opens what the flags name; fetches a remote context.
+    ///
+    /// # Errors
+    /// A directory or an ignore file cannot be read, or a remote context cannot be fetched.
+    pub fn open(options: &BuildOptions, puller: &Puller) -> Result<Self, Failure> {
+        let fetched = match &options.context {
+            ContextSource::Directory(_) => None,
+            ContextSource::Stdin => Some(crate::context::stdin::read()?),
+            ContextSource::Remote(remote) => Some(crate::context::remote::fetch(remote, puller)?),
+        };
+        let path = match (&options.context, &fetched) {
+            (ContextSource::Directory(path), _) => directory(path)?,
+            (_, Some(fetched)) => fetched.path.clone(),
+            (_, None) => return Err(Failure::host("internal error: the context is nowhere")),
         };
         let main = dockerfile::open_context(&path, Some(options), "the build context")?;
         let mut named = BTreeMap::new();
@@ -212,7 +231,17 @@ impl Contexts {
             };
             named.insert(name.clone(), source);
         }
-        Ok(Self { main: Arc::new(main), named, piped, _unpacked: unpacked })
+        Ok(Self { main: Arc::new(main), named, fetched })
+    }
+
+    /// What the context is called from build to build, wherever its files are this time.
+    fn name(&self, options: &BuildOptions) -> String {
+        match &options.context {
+            ContextSource::Directory(_) => self.main.path().display().to_string(),
+            ContextSource::Stdin => "-".to_owned(),
+            ContextSource::Remote(Remote::Http(url)) => redacted(url),
+            ContextSource::Remote(Remote::Git(address)) => redacted(&address.url),
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<BuildContext>> {

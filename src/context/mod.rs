@@ -5,6 +5,7 @@
 //! attributes. Those of directories are not taken: asking each one would cost an open per directory, every time.
 
 mod hash;
+pub mod remote;
 pub mod stdin;
 mod unpack;
 
@@ -86,6 +87,12 @@ impl BuildContext {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The patterns of its ignore file, if it has one.
+    #[must_use]
+    pub fn ignore_file(&self) -> Option<&IgnoreFile> {
+        self.ignore.as_ref().map(|ignore| &ignore.patterns)
     }
 
     /// The pattern that hides `path`, and the ignore file's name.

@@ -9,6 +9,7 @@ use crate::cli::build::BuildArgs;
 use crate::error::Failure;
 use crate::lower::PREDEFINED;
 use crate::ops::spec::ExecNetwork;
+use crate::remote::Remote;
 use crate::ui::ProgressMode;
 use dockerfile_parser::Platform;
 use named_context::NamedContext;
@@ -27,6 +28,8 @@ pub enum ContextSource {
     Directory(PathBuf),
     /// `-`: a tar, or a Dockerfile without a context.
     Stdin,
+    /// A git repository, or a tar (or Dockerfile) at a URL.
+    Remote(Remote),
 }
 
 /// Where the Dockerfile is.
@@ -181,11 +184,14 @@ impl BuildOptions {
         let env = |name: &str| std::env::var(name).ok();
         let context = match args.context.as_deref() {
             Some("-") => ContextSource::Stdin,
-            Some(url) if is_url(url) => {
-                return Err(Failure::usage(format!("the context `{url}` is a URL, which is not supported yet"))
-                    .hint("fetch or clone it first and give the directory"));
-            }
-            Some(path) => ContextSource::Directory(PathBuf::from(path)),
+            Some(text) => match Remote::parse(text).map_err(|why| Failure::usage(format!("the context `{text}`: {why}")))? {
+                Some(remote) => ContextSource::Remote(remote),
+                None if text.contains("://") => {
+                    return Err(Failure::usage(format!("the context `{text}` is a URL of a kind that is not supported"))
+                        .hint("use a directory, `-`, https://…/archive.tar, or a git repository"));
+                }
+                None => ContextSource::Directory(PathBuf::from(text)),
+            },
             None => {
                 return Err(Failure::usage("no build context was given")
                     .hint("`rbuild .` builds the current directory; `rbuild --help` shows more"));
@@ -351,10 +357,6 @@ pub fn add_host(text: &str) -> Result<(String, String), Failure> {
         return Err(wrong());
     }
     Ok((host.to_owned(), address.to_owned()))
-}
-
-fn is_url(text: &str) -> bool {
-    text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/")
 }
 
 fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> {

@@ -1,8 +1,9 @@
 //! Finding and reading the Dockerfile and the ignore file.
 
+use crate::context::stdin::Fetched;
 use crate::context::{BuildContext, Ignore};
 use crate::error::{Failure, Kind};
-use crate::options::{BuildOptions, DockerfileSource};
+use crate::options::{BuildOptions, ContextSource, DockerfileSource};
 use crate::pipeline::failure;
 use crate::ui::Look;
 use dockerfile_parser::{Dockerfile, IgnoreFile};
@@ -23,7 +24,8 @@ pub struct SourceFile {
 ///
 /// # Errors
 /// It is not there, cannot be read, or is not UTF-8.
-pub fn read(options: &BuildOptions, context: &Path, piped: Option<&[u8]>) -> Result<SourceFile, Failure> {
+pub fn read(options: &BuildOptions, context: &Path, fetched: Option<&Fetched>) -> Result<SourceFile, Failure> {
+    let piped = fetched.and_then(|fetched| fetched.dockerfile.as_deref());
     let (name, path, bytes) = match &options.dockerfile {
         DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
         DockerfileSource::Default if piped.is_some() => {
@@ -31,6 +33,7 @@ pub fn read(options: &BuildOptions, context: &Path, piped: Option<&[u8]>) -> Res
         }
         DockerfileSource::Default => default(context)?,
         DockerfileSource::Path(path) => {
+            let path = &located(path, context, fetched.is_some());
             let bytes = std::fs::read(path).map_err(|error| missing(path, &error))?;
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             (path.display().to_string(), Some(absolute), bytes)
@@ -40,6 +43,13 @@ pub fn read(options: &BuildOptions, context: &Path, piped: Option<&[u8]>) -> Res
         .map_err(|error| Failure::new(Kind::Dockerfile, format!("{name}: {error}")))?
         .to_owned();
     Ok(SourceFile { name, path, text })
+}
+
+/// `-f` is relative to the current directory; for a context that was fetched, to the context, where it is looked for
+/// first.
+fn located(path: &Path, context: &Path, is_fetched: bool) -> PathBuf {
+    let inside = context.join(path);
+    if is_fetched && path.is_relative() && inside.exists() { inside } else { path.to_owned() }
 }
 
 /// What the file is called where `-f` names none.
@@ -96,7 +106,10 @@ pub fn open_context(path: &Path, options: Option<&BuildOptions>, what: &str) -> 
     let mut candidates = Vec::new();
     if let Some(options) = options {
         let dockerfiles = match &options.dockerfile {
-            DockerfileSource::Path(path) => vec![path.clone()],
+            DockerfileSource::Path(dockerfile) => {
+                let is_fetched = !matches!(options.context, ContextSource::Directory(_));
+                vec![located(dockerfile, path, is_fetched)]
+            }
             DockerfileSource::Default => DEFAULT_NAMES.iter().map(|name| path.join(name)).collect(),
             DockerfileSource::Stdin => Vec::new(),
         };

@@ -1,19 +1,19 @@
 //! The end of a build: results where they were asked for, the build's record, or the failure in words.
 
 use super::SourceFile;
+use super::outputs::Outputs;
 use crate::cache::RecordIndex;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
-use crate::export::{self, Assembly};
+use crate::interrupt;
+use crate::export::Assembly;
 use crate::lower::StageState;
 use crate::ops::spec::{SourceSpec, StepSpec};
 use crate::ops::{BuildOp, OpError, StepOutput};
 use crate::options::BuildOptions;
-use crate::options::output::{Destination, Output};
 use crate::report::{self, Ended};
 use crate::sources::{BaseImage, Origin};
 use crate::ui::{Look, Printer, ProgressMode, Summary};
-use rbuild_registry::Reference;
 use rbuild_sandbox::ExitStatus;
 use rbuild_solver::{Cause, Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId};
 use rbuild_store::Store;
@@ -21,8 +21,6 @@ use rbuild_store::buildlog::{BUILD_VERSION, BuildRecord, BuildStep, BuildSubject
 use rbuild_store::digest::Digest;
 use rbuild_store::image::{ImageRecord, LayerSource};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
 use std::time::Instant;
 
 /// A build that has been solved, or not.
@@ -49,6 +47,8 @@ pub struct Build<'a> {
     pub printer: &'a Printer,
     /// The cache.
     pub index: &'a RecordIndex,
+    /// Enters the cold phase; does nothing the second time.
+    pub enter: &'a dyn Fn() -> Result<(), Failure>,
 }
 
 type Outcomes = BTreeMap<VertexId, Outcome>;
@@ -72,7 +72,7 @@ impl Build<'_> {
             Ok(image) => image,
             // Files of other users can be read inside the namespace only.
             Err(_) => {
-                self.engine.prepare()?;
+                (self.enter)()?;
                 assembly.image(target)?
             }
         };
@@ -82,108 +82,26 @@ impl Build<'_> {
             size: Some(image_size(&image)),
             ..Summary::default()
         };
-        let result = self.outputs(&image, tree_of.as_ref(), &mut summary);
+        let outputs = Outputs {
+            options: self.options,
+            store: self.store,
+            engine: self.engine,
+            printer: self.printer,
+            enter: self.enter,
+        };
+        let result = outputs.write(&image, tree_of.as_ref(), &mut summary);
+        let result = result.and_then(|prepared| outputs.describe(&image, prepared.as_ref())).map_err(|failure| {
+            if interrupt::requested() { interrupted() } else { failure }
+        });
         let error = result.as_ref().err().map(ToString::to_string);
         self.record(&solution.outcomes, Some(image.id.to_string()), error);
-        result?;
-        self.files(&image)?;
-        summary.took = self.started.elapsed();
-        if self.options.quiet {
-            println!("{}", image.id);
+        if let Err(failure) = result {
+            self.printer.close();
+            return Err(failure);
         }
+        summary.took = self.started.elapsed();
         self.printer.finish(&summary);
         Ok(0)
-    }
-
-    fn outputs(
-        &self,
-        image: &ImageRecord,
-        snapshot: Option<&rbuild_store::snapshot::Snapshot>,
-        summary: &mut Summary,
-    ) -> Result<(), Failure> {
-        // The record comes first: exports find layers through it, and nothing collects them meanwhile.
-        let keep = self.options.outputs.iter().any(|output| matches!(output, Output::Image { .. }));
-        if keep {
-            self.store.images().put(image).map_err(Failure::from_host)?;
-        }
-        for output in &self.options.outputs {
-            match output {
-                Output::Image { names, push, .. } => self.image_output(image, names, *push, summary)?,
-                Output::Oci { dest, tar, form, .. } => {
-                    self.engine.prepare()?;
-                    let options = export::options(form.compression, self.options.docker_format);
-                    export::oci(self.store, &[(image, self.names())], dest, *tar, &options)?;
-                    summary.outputs.push(format!("{} (oci)", shown(dest)));
-                }
-                Output::Docker { dest, .. } => {
-                    self.engine.prepare()?;
-                    export::docker_archive(self.store, &[(image, self.names())], dest)?;
-                    summary.outputs.push(format!("{} (docker)", shown(dest)));
-                }
-                Output::Local { dest } => {
-                    self.engine.prepare()?;
-                    let tree = tree(snapshot)?;
-                    let left_out = export::local(&tree, dest, self.options.epoch)?;
-                    if !left_out.is_empty() {
-                        self.printer
-                            .message(&format!("warning: device files are left out: {}", left_out.join(", ")));
-                    }
-                    summary.outputs.push(format!("{} (local)", dest.display()));
-                }
-                Output::Tar { dest } => {
-                    self.engine.prepare()?;
-                    export::tar(&tree(snapshot)?, dest, self.options.epoch)?;
-                    summary.outputs.push(format!("{} (tar)", shown(dest)));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn image_output(
-        &self,
-        image: &ImageRecord,
-        names: &[String],
-        push: bool,
-        summary: &mut Summary,
-    ) -> Result<(), Failure> {
-        let mut references = self.options.tags.clone();
-        for name in names {
-            references.push(crate::options::reference("-o name=", name)?);
-        }
-        for reference in &references {
-            self.store.images().tag(&reference.to_string(), &image.id).map_err(Failure::from_host)?;
-            summary.tags.push(reference.familiar());
-        }
-        if push {
-            self.engine.prepare()?;
-            for reference in &references {
-                let pushed = crate::push::push(self.store, &self.engine.puller, image, reference, self.options.docker_format, &|_, _| {})?;
-                summary.outputs.push(format!("{} (pushed, {pushed})", reference.familiar()));
-            }
-        }
-        Ok(())
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.options.tags.iter().map(Reference::to_string).collect()
-    }
-
-    /// `--iidfile` and `--metadata-file`.
-    fn files(&self, image: &ImageRecord) -> Result<(), Failure> {
-        if let Some(path) = &self.options.iidfile {
-            write_atomically(path, image.id.to_string().as_bytes())?;
-        }
-        if let Some(path) = &self.options.metadata_file {
-            let mut json = serde_json::json!({ "containerimage.config.digest": image.id.to_string() });
-            if !self.options.tags.is_empty() {
-                json["image.name"] = serde_json::Value::from(self.names().join(","));
-            }
-            let text = serde_json::to_vec_pretty(&json)
-                .map_err(|error| Failure::host(format!("writing `{}`: {error}", path.display())))?;
-            write_atomically(path, &text)?;
-        }
-        Ok(())
     }
 
     /// The record of the image at the bottom of the target, which is in the store by now.
@@ -201,10 +119,7 @@ impl Build<'_> {
     pub fn failed(mut self, error: SolveError<OpError, OpError>) -> Failure {
         self.printer.close();
         let failure = match error.failure {
-            SolveFailure::Interrupted => {
-                let kind = if crate::interrupt::was_terminated() { Kind::Terminated } else { Kind::Interrupted };
-                Failure::new(kind, "interrupted")
-            }
+            SolveFailure::Interrupted => interrupted(),
             SolveFailure::Prepare(OpError::Failure(failure)) => failure,
             SolveFailure::Prepare(other) => Failure::from_host(other),
             SolveFailure::Vertex { vertex, name, cause } => self.step_failed(vertex, &name, cause),
@@ -408,13 +323,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn tree(snapshot: Option<&rbuild_store::snapshot::Snapshot>) -> Result<rbuild_store::tree::TreeView, Failure> {
-    match snapshot {
-        Some(snapshot) => snapshot.tree().map_err(Failure::from_host),
-        None => Ok(rbuild_store::tree::TreeView::default()),
-    }
-}
-
 /// Bytes of the image's layers, as far as they are known without reading: tars of built layers, blobs as they came.
 fn image_size(image: &ImageRecord) -> u64 {
     image
@@ -427,23 +335,7 @@ fn image_size(image: &ImageRecord) -> u64 {
         .sum()
 }
 
-fn shown(dest: &Destination) -> String {
-    match dest {
-        Destination::Path(path) => path.display().to_string(),
-        Destination::Stdout => "standard output".to_owned(),
-    }
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let at = |error: std::io::Error| Failure::host(format!("writing `{}`: {error}", path.display()));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = std::fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.map_err(at)
+fn interrupted() -> Failure {
+    let kind = if interrupt::was_terminated() { Kind::Terminated } else { Kind::Interrupted };
+    Failure::new(kind, "interrupted")
 }

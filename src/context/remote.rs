@@ -1,0 +1,47 @@
+//! Contexts from elsewhere: a git repository, or a tar (or Dockerfile) at a URL.
+
+use super::stdin::{Fetched, directory, from_file};
+use crate::error::{Failure, Kind};
+use crate::pull::{Puller, registry_failure};
+use crate::remote::address::redacted;
+use crate::remote::{GitAddress, Remote, git};
+use rbuild_registry::Validators;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Fetches a context.
+///
+/// # Errors
+/// It cannot be fetched, or is no context.
+pub fn fetch(remote: &Remote, puller: &Puller) -> Result<Fetched, Failure> {
+    match remote {
+        Remote::Git(address) => repository(address),
+        Remote::Http(url) => {
+            let mut file = tempfile::tempfile()
+                .map_err(|error| Failure::host(format!("making a file for the context: {error}")))?;
+            puller
+                .client()
+                .download(url, &Validators::default(), &mut file, &|_, _| {})
+                .map_err(|error| registry_failure(&error))?;
+            from_file(file, &redacted(url))
+        }
+    }
+}
+
+fn repository(address: &GitAddress) -> Result<Fetched, Failure> {
+    let commit = git::resolve(address)?;
+    let (dir, path) = directory()?;
+    git::checkout(address, &commit, &path)?;
+    let Some(subdir) = &address.subdir else { return Ok(Fetched { path, dockerfile: None, dir }) };
+    // Links in it are followed inside the repository only (CVE-2026-33748).
+    let at = |error: &dyn std::fmt::Display| {
+        Failure::new(Kind::Usage, format!("{} has no directory `{subdir}`: {error}", redacted(&address.url)))
+    };
+    let checkout = super::BuildContext::open(&path, None).map_err(|error| at(&error))?;
+    let resolved = rbuild_store::tree::Tree::resolve(&checkout, subdir.as_bytes(), rbuild_store::tree::LastLink::Follow)
+        .map_err(|error| at(&error))?;
+    if resolved.node.is_none_or(|node| !node.is_dir()) {
+        return Err(at(&"it is not there"));
+    }
+    Ok(Fetched { path: path.join(OsStr::from_bytes(&resolved.path)), dockerfile: None, dir })
+}
