@@ -1,15 +1,18 @@
 //! Sending images: the store's blobs to the registry's client. An adapter, because neither crate knows the other.
 
 use crate::error::{Failure, Kind};
-use crate::export::{self, with_export};
-use crate::options::output::LayerCompression;
+use crate::export::with_export;
 use crate::pull::{Progress, Puller, registry_failure};
 use rbuild_registry::Reference;
 use rbuild_store::Store;
-use rbuild_store::image::{Descriptor, ImageRecord, export as store_export};
+use rbuild_store::digest::Digest;
+use rbuild_store::image::export::{ExportOptions, Prepared, prepare};
+use rbuild_store::image::{Descriptor, ImageRecord, LayerSource};
+use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Pushes an image under a name; layers first, the name last. Returns the digest of its manifest. Must run inside the
+/// Pushes an image under a name; layers first and at once, the name last. Returns what was pushed. Must run inside the
 /// user namespace.
 ///
 /// # Errors
@@ -19,54 +22,102 @@ pub fn push(
     puller: &Puller,
     image: &ImageRecord,
     reference: &Reference,
-    docker_format: bool,
+    options: &ExportOptions,
     progress: Progress<'_>,
-) -> Result<String, Failure> {
-    let options = export::options(LayerCompression::Gzip(None), docker_format);
+) -> Result<Prepared, Failure> {
     with_export(store, &[(image, vec![reference.to_string()])], |outgoing, pin| {
         let Some(outgoing) = outgoing.first() else {
             return Err(Failure::host("internal error: nothing to push"));
         };
-        let prepared = store_export::prepare(store, outgoing, &options, pin)
+        let prepared = prepare(store, outgoing, options, pin)
             .map_err(|error| Failure::from_error(Kind::Host, &error).context("preparing the image for the registry"))?;
         store.blobs().put_bytes(&prepared.config_bytes).map_err(Failure::from_host)?;
-        let total = prepared.layers.iter().map(|layer| layer.size).sum();
-        let mut done = 0;
-        for layer in &prepared.layers {
-            push_blob(store, puller, reference, layer, &|sent| progress(done + sent, total))?;
-            done += layer.size;
-            progress(done, total);
-        }
-        push_blob(store, puller, reference, &prepared.config, &|_| {})?;
+        let elsewhere = elsewhere(store, reference)?;
+        let push = Push { store, puller, reference, elsewhere };
+        push.layers(&prepared.layers, progress)?;
+        push.blob(&prepared.config, &|_| {})?;
         puller
             .client()
             .push_manifest(reference, &prepared.manifest.media_type, &prepared.manifest_bytes)
             .map_err(|error| registry_failure(&error))?;
-        Ok(prepared.manifest.digest.to_string())
+        Ok(prepared)
     })
 }
 
-fn push_blob(
-    store: &Store,
-    puller: &Puller,
-    reference: &Reference,
-    blob: &Descriptor,
-    sent: &dyn Fn(u64),
-) -> Result<(), Failure> {
-    let digest = blob.digest.to_string();
-    let descriptor = rbuild_registry::Descriptor::new(
-        &*blob.media_type,
-        digest.parse().map_err(|error| Failure::host(format!("digest `{digest}`: {error}")))?,
-        blob.size,
-    );
-    let open = |offset: u64| -> std::io::Result<Box<dyn Read>> {
-        let mut file = store.blobs().open(&blob.digest).map_err(std::io::Error::other)?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(Box::new(file))
-    };
-    puller
-        .client()
-        .push_blob(reference, &descriptor, &open, None, sent)
-        .map(|_| ())
-        .map_err(|error| registry_failure(&error))
+/// Repositories of the same registry by the blobs that they hold as far as the store knows: those that images with a
+/// name there came with. The registry takes a blob from there without its being sent.
+fn elsewhere(store: &Store, reference: &Reference) -> Result<HashMap<Digest, String>, Failure> {
+    let mut found = HashMap::new();
+    for (image, names) in store.images().list().map_err(Failure::from_host)? {
+        let other = names
+            .iter()
+            .filter_map(|name| Reference::parse(name).ok())
+            .find(|name| name.host() == reference.host() && name.repository() != reference.repository());
+        let Some(other) = other else { continue };
+        for layer in &image.layers {
+            if let LayerSource::Blob(blob) = &layer.source {
+                found.entry(blob.digest).or_insert_with(|| other.repository().to_owned());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// One image on its way to one repository.
+struct Push<'a> {
+    store: &'a Store,
+    puller: &'a Puller,
+    reference: &'a Reference,
+    elsewhere: HashMap<Digest, String>,
+}
+
+impl Push<'_> {
+    fn layers(&self, layers: &[Descriptor], progress: Progress<'_>) -> Result<(), Failure> {
+        let total = layers.iter().map(|layer| layer.size).sum();
+        let sent: Vec<AtomicU64> = layers.iter().map(|_| AtomicU64::new(0)).collect();
+        let report = |at: &AtomicU64, bytes: u64| {
+            at.store(bytes, Ordering::Relaxed);
+            progress(sent.iter().map(|sent| sent.load(Ordering::Relaxed)).sum(), total);
+        };
+        std::thread::scope(|scope| {
+            let transfers: Vec<_> = layers
+                .iter()
+                .zip(&sent)
+                .map(|(layer, sent)| {
+                    let report = &report;
+                    scope.spawn(move || {
+                        self.blob(layer, &|bytes| report(sent, bytes))?;
+                        report(sent, layer.size);
+                        Ok(())
+                    })
+                })
+                .collect();
+            transfers
+                .into_iter()
+                .map(|transfer| {
+                    transfer.join().unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
+                })
+                .collect()
+        })
+    }
+
+    fn blob(&self, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Failure> {
+        let digest = blob.digest.to_string();
+        let descriptor = rbuild_registry::Descriptor::new(
+            &*blob.media_type,
+            digest.parse().map_err(|error| Failure::host(format!("digest `{digest}`: {error}")))?,
+            blob.size,
+        );
+        let open = |offset: u64| -> std::io::Result<Box<dyn Read>> {
+            let mut file = self.store.blobs().open(&blob.digest).map_err(std::io::Error::other)?;
+            file.seek(SeekFrom::Start(offset))?;
+            Ok(Box::new(file))
+        };
+        let mount_from = self.elsewhere.get(&blob.digest).map(String::as_str);
+        self.puller
+            .client()
+            .push_blob(self.reference, &descriptor, &open, mount_from, sent)
+            .map(|_| ())
+            .map_err(|error| registry_failure(&error))
+    }
 }

@@ -5,7 +5,8 @@ use super::streams::print;
 use super::transfer::{Transfer, puller};
 use crate::error::Failure;
 use crate::options::choice;
-use crate::{engine, options};
+use crate::options::output::LayerCompression;
+use crate::{engine, export, options};
 use clap::Args;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::path::{Path, PathBuf};
@@ -57,11 +58,12 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);
-    let digest = crate::push::push(&store, &puller, &record, &reference, docker_format, &|done, total| {
+    let options = export::options(LayerCompression::Gzip(None), docker_format);
+    let pushed = crate::push::push(&store, &puller, &record, &reference, &options, &|done, total| {
         sent.store(total, Ordering::Relaxed);
         transfer.at(done, total);
     })?;
     transfer.end(&format!("pushed {}", reference.familiar()), sent.into_inner());
-    print(&format!("{}@{digest}\n", reference.name()))?;
+    print(&format!("{}@{}\n", reference.name(), pushed.manifest.digest))?;
     Ok(0)
 }
