@@ -25,7 +25,7 @@ use crate::sources::Resolver;
 use crate::ui::{Look, Printer, StepInfo};
 use crate::{clock, interrupt};
 pub use dockerfile::{SourceFile, parse, read};
-pub use events::registry_notice;
+pub use events::{is_loopback, registry_notice};
 pub use failure::{draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
 use rbuild_solver::{CancelToken, SolveOptions, solve};
 use rbuild_store::Store;
@@ -49,15 +49,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
     let cancel = CancelToken::new();
     let registry_cancel = rbuild_registry::Cancel::new();
-    let puller = || {
-        let settings = RegistrySettings {
-            insecure: options.insecure_registries.clone(),
-            authfile: options.authfile.clone(),
-        };
-        Puller::new(settings, registry_cancel.clone(), Arc::new(registry_notice))
-    };
-    let resolving = puller();
-    let contexts = Contexts::open(options, &resolving)?;
+    let settings =
+        RegistrySettings { insecure: options.insecure_registries.clone(), authfile: options.authfile.clone() };
+    let puller = Puller::new(settings, registry_cancel.clone(), Arc::new(registry_notice));
+    let contexts = Contexts::open(options, &puller)?;
     let file = dockerfile::read(options, contexts.main.path(), contexts.fetched.as_ref())?;
     let parsed = dockerfile::parse(&file, &look)?;
     if options.call != Call::Build {
@@ -66,7 +61,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let store = open_store(&options.store_root)?;
     contexts.load_memos(&store)?;
 
-    let resolver = Resolver::new(&store, &resolving, options.pull);
+    let resolver = Resolver::new(&store, &puller, options.pull);
     let input = LowerInput {
         dockerfile: &parsed,
         context: Arc::clone(&contexts.main),
@@ -98,7 +93,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let index = Arc::new(RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), earlier, now));
     let engine = Arc::new(Engine::new(
         snapshots,
-        puller(),
+        puller.clone(),
         options.secrets.clone(),
         options.epoch,
         now,

@@ -25,11 +25,12 @@ pub struct RegistrySettings {
     pub authfile: Option<PathBuf>,
 }
 
-/// Makes a client when one is needed: a warm build needs none.
+/// Makes a client when one is needed: a warm build needs none. Clones share it, and with it tokens and connections.
+#[derive(Clone)]
 pub struct Puller {
     settings: RegistrySettings,
     cancel: Cancel,
-    client: OnceLock<Client>,
+    client: Arc<OnceLock<Client>>,
     notify: Arc<dyn Fn(Event) + Send + Sync>,
 }
 
@@ -40,7 +41,7 @@ impl Puller {
     /// With the flags' settings; `cancel` stops transfers, `notify` is told of retries.
     #[must_use]
     pub fn new(settings: RegistrySettings, cancel: Cancel, notify: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
-        Self { settings, cancel, client: OnceLock::new(), notify }
+        Self { settings, cancel, client: Arc::default(), notify }
     }
 
     /// The client.

@@ -1,6 +1,7 @@
 //! How far a pull or push is: a bar on a terminal, a line before and after elsewhere.
 
 use super::streams::{note, stderr_look};
+use crate::pipeline::is_loopback;
 use crate::pull::{Puller, RegistrySettings};
 use crate::ui::{Look, Paint, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -78,6 +79,7 @@ fn tell(event: Event) {
         Event::Retry { attempt, reason, delay, number } => {
             note(&format!("warning: {attempt}: {reason}; try {} in {:.1} s", number + 1, delay.as_secs_f64()));
         }
+        Event::PlainHttp { host } if is_loopback(&host) => {}
         Event::PlainHttp { host } => note(&format!("warning: speaking to {host} without TLS")),
         Event::Credentials(warning) => note(&format!("warning: {warning}")),
         _ => {}
