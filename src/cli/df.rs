@@ -103,13 +103,20 @@ fn images(store: &Store) -> Result<String, Failure> {
     let snapshots = SnapshotStore::new(store.clone());
     let mut table = Table::new(&["IMAGE ID", "SIZE", "LAYERS", "NAMES"]);
     for (record, names) in store.images().list().map_err(Failure::from_host)? {
-        let names: Vec<String> =
-            names.iter().filter(|name| !name.contains('@')).map(|name| familiar(name)).collect();
+        let names: Vec<String> = names
+            .iter()
+            .filter(|name| !name.contains('@'))
+            .map(|name| familiar(name))
+            .collect();
         table.row([
             shown_id(&record.id, false),
             amount::bytes(stored::size(&snapshots, &record)),
             record.layers.len().to_string(),
-            if names.is_empty() { "<none>".to_owned() } else { names.join(", ") },
+            if names.is_empty() {
+                "<none>".to_owned()
+            } else {
+                names.join(", ")
+            },
         ]);
     }
     Ok(table.render())
@@ -117,10 +124,20 @@ fn images(store: &Store) -> Result<String, Failure> {
 
 /// Everything that a prune with every option would remove.
 fn removable(store: &Store) -> Result<Vec<(Kind, String, u64)>, Failure> {
-    let options = PruneOptions { all: true, cache_mounts: true, dry_run: true, ..PruneOptions::default() };
-    let pruned = store.prune(&options, file_system_now()).map_err(Failure::from_host)?;
-    let mut removable: Vec<(Kind, String, u64)> =
-        pruned.removed.into_iter().map(|removed| (removed.kind, removed.name, removed.bytes)).collect();
+    let options = PruneOptions {
+        all: true,
+        cache_mounts: true,
+        dry_run: true,
+        ..PruneOptions::default()
+    };
+    let pruned = store
+        .prune(&options, file_system_now())
+        .map_err(Failure::from_host)?;
+    let mut removable: Vec<(Kind, String, u64)> = pruned
+        .removed
+        .into_iter()
+        .map(|removed| (removed.kind, removed.name, removed.bytes))
+        .collect();
     removable.sort_by(|one, other| (one.0, &one.1, one.2).cmp(&(other.0, &other.1, other.2)));
     Ok(removable)
 }

@@ -27,7 +27,12 @@ pub fn run(args: &DoctorArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let (store, place) = store(&root);
     let mut report = probe::probe(place.as_ref().map(Place::path));
     drop(place);
-    report.checks.push(store);
+    // The probe has looked at the directory that it was given, which may be a trial.
+    match report.checks.iter_mut().find(|check| check.name == store.name) {
+        Some(check) if check.ok || !store.ok => *check = store,
+        Some(_) => {}
+        None => report.checks.push(store),
+    }
     let works = report.tier.is_supported() && report.obstacle().is_none();
     if args.json {
         print_json(&json!({
@@ -72,23 +77,36 @@ fn store(root: &Path) -> (Check, Option<Place>) {
     let has_something = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
     if has_something || root.is_file() {
         return match Store::open(root, "", Need::Overlay) {
-            Ok(_) => (check(true, format!("{shown}")), Some(Place::Store(root.to_owned()))),
+            Ok(_) => (
+                check(true, format!("{shown}")),
+                Some(Place::Store(root.to_owned())),
+            ),
             Err(error) => (check(false, error.to_string()), None),
         };
     }
     let Some(near) = root.ancestors().find(|dir| dir.is_dir()) else {
-        return (check(false, format!("{shown}: no directory above it is there")), None);
+        return (
+            check(false, format!("{shown}: no directory above it is there")),
+            None,
+        );
     };
-    let trial = match tempfile::Builder::new().prefix(".rbuild-doctor-").tempdir_in(near) {
+    let trial = match tempfile::Builder::new()
+        .prefix(".rbuild-doctor-")
+        .tempdir_in(near)
+    {
         Ok(trial) => trial,
         Err(error) => return (check(false, format!("{shown} cannot be made: {error}")), None),
     };
     match Store::open(&trial.path().join("store"), "", Need::Overlay) {
-        Ok(_) => (check(true, format!("{shown} will be made by the first build")), Some(Place::Trial(trial))),
+        Ok(_) => (
+            check(true, format!("{shown} will be made by the first build")),
+            Some(Place::Trial(trial)),
+        ),
         // The error speaks of the trial; the user thinks of the store.
-        Err(rbuild_store::StoreError::Unsuitable { problem, .. }) => {
-            (check(false, format!("{shown} cannot hold the store: {problem}")), None)
-        }
+        Err(rbuild_store::StoreError::Unsuitable { problem, .. }) => (
+            check(false, format!("{shown} cannot hold the store: {problem}")),
+            None,
+        ),
         Err(error) => (check(false, format!("{shown}: {error}")), None),
     }
 }
@@ -111,7 +129,12 @@ fn text(report: &HostReport, works: bool) -> String {
         false => look.paint(Paint::Bad, "builds do not work here yet"),
     };
     text += "\n\n";
-    let width = report.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    let width = report
+        .checks
+        .iter()
+        .map(|check| check.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for check in &report.checks {
         let state = match (check.ok, check.required) {
             (true, _) => look.paint(Paint::Good, "ok      "),

@@ -58,7 +58,12 @@ pub fn run(args: &HistoryArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let (store, record) = stored::image(root, &args.image)?;
     let lines = lines(&store, &record, args.no_trunc)?;
     if args.quiet {
-        print(&lines.iter().map(|line| format!("{}\n", line.id)).collect::<String>())?;
+        print(
+            &lines
+                .iter()
+                .map(|line| format!("{}\n", line.id))
+                .collect::<String>(),
+        )?;
         return Ok(0);
     }
     let now = i64::try_from(clock::now()).unwrap_or(i64::MAX);
@@ -84,10 +89,15 @@ pub fn run(args: &HistoryArgs, root: Option<&Path>) -> Result<u8, Failure> {
     for line in lines {
         // A heredoc has several lines; the table has one.
         let created_by = line.created_by.replace(['\n', '\t'], " ");
-        let created_by = if args.no_trunc { created_by } else { cut(&created_by, CREATED_BY) };
+        let created_by = if args.no_trunc {
+            created_by
+        } else {
+            cut(&created_by, CREATED_BY)
+        };
         table.row([
             line.id,
-            line.created.map_or_else(|| "N/A".to_owned(), |created| ago(created, now)),
+            line.created
+                .map_or_else(|| "N/A".to_owned(), |created| ago(created, now)),
             created_by,
             amount::bytes(line.size),
             line.comment,

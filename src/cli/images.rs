@@ -68,7 +68,10 @@ pub fn run(args: &ImagesArgs, root: Option<&Path>) -> Result<u8, Failure> {
     // Newest first; the rest makes the order the same every time.
     rows.sort_by(|one, other| {
         let rest = |row: &Row| (row.repository.clone(), row.tag.clone(), row.id.clone());
-        other.created.cmp(&one.created).then_with(|| rest(one).cmp(&rest(other)))
+        other
+            .created
+            .cmp(&one.created)
+            .then_with(|| rest(one).cmp(&rest(other)))
     });
     if args.quiet {
         let mut ids: Vec<&str> = Vec::new();
@@ -101,7 +104,13 @@ pub fn run(args: &ImagesArgs, root: Option<&Path>) -> Result<u8, Failure> {
     }
     let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
     for row in rows {
-        table.row([row.repository, row.tag, row.id, ago(row.created, now), amount::bytes(row.size)]);
+        table.row([
+            row.repository,
+            row.tag,
+            row.id,
+            ago(row.created, now),
+            amount::bytes(row.size),
+        ]);
     }
     print(&table.render())?;
     Ok(0)
@@ -114,7 +123,13 @@ fn rows(store: &Store, args: &ImagesArgs) -> Result<Vec<Row>, Failure> {
         let config = record.parse_config().map_err(Failure::from_host)?;
         let (created, size) = (created(&record, &config), stored::size(&snapshots, &record));
         for (repository, tag) in places(&names) {
-            rows.push(Row { repository, tag, id: shown_id(&record.id, args.no_trunc), created, size });
+            rows.push(Row {
+                repository,
+                tag,
+                id: shown_id(&record.id, args.no_trunc),
+                created,
+                size,
+            });
         }
     }
     Ok(rows)
@@ -126,7 +141,9 @@ fn places(names: &[String]) -> Vec<(String, String)> {
     let mut pinned = Vec::new();
     for name in names {
         match Reference::parse(name) {
-            Ok(reference) if reference.digest().is_some() => pinned.push((repository(&reference), NONE.to_owned())),
+            Ok(reference) if reference.digest().is_some() => {
+                pinned.push((repository(&reference), NONE.to_owned()))
+            }
             Ok(reference) => {
                 tagged.push((repository(&reference), reference.tag().unwrap_or(NONE).to_owned()));
             }

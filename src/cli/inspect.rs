@@ -26,7 +26,7 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let store = stored::existing(root)?;
     let mut found = Vec::new();
-    let mut first = None;
+    let mut pending: Option<Failure> = None;
     for name in &args.images {
         let value = match &store {
             Some(store) => stored::find(store, name).and_then(|record| describe(store, &record)),
@@ -34,12 +34,16 @@ pub fn run(args: &InspectArgs, root: Option<&Path>) -> Result<u8, Failure> {
         };
         match value {
             Ok(value) => found.push(value),
-            Err(failure) if first.is_none() => first = Some(failure),
-            Err(failure) => note(failure.text().trim_end()),
+            // All are tried; the last failure is left for the end of the program to tell.
+            Err(failure) => {
+                if let Some(earlier) = pending.replace(failure) {
+                    note(earlier.text().trim_end());
+                }
+            }
         }
     }
     print_json(&found)?;
-    first.map_or(Ok(0), Err)
+    pending.map_or(Ok(0), Err)
 }
 
 fn describe(store: &Store, record: &ImageRecord) -> Result<Value, Failure> {
@@ -56,7 +60,16 @@ fn describe(store: &Store, record: &ImageRecord) -> Result<Value, Failure> {
     put("Id", json!(record.id.to_string()));
     put("RepoTags", json!(tags));
     put("RepoDigests", json!(digests));
-    put("Comment", json!(config.history.last().and_then(|last| last.comment.clone()).unwrap_or_default()));
+    put(
+        "Comment",
+        json!(
+            config
+                .history
+                .last()
+                .and_then(|last| last.comment.clone())
+                .unwrap_or_default()
+        ),
+    );
     put("Created", json!(config.created));
     put("Author", json!(config.author.unwrap_or_default()));
     put("Architecture", json!(config.architecture));
@@ -64,7 +77,10 @@ fn describe(store: &Store, record: &ImageRecord) -> Result<Value, Failure> {
         put("Variant", json!(variant));
     }
     put("Os", json!(config.os));
-    put("Size", json!(stored::size(&SnapshotStore::new(store.clone()), record)));
+    put(
+        "Size",
+        json!(stored::size(&SnapshotStore::new(store.clone()), record)),
+    );
     put("Config", field("config").unwrap_or_else(|| json!({})));
     put(
         "RootFS",

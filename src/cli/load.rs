@@ -47,8 +47,11 @@ pub fn run(args: &LoadArgs, root: Option<&Path>) -> Result<u8, Failure> {
             Platform::parse(text, &here).map_err(|error| Failure::usage(format!("--platform: {error}")))?
         }
     };
-    let tags =
-        args.tags.iter().map(|tag| options::reference("--tag", tag)).collect::<Result<Vec<_>, _>>()?;
+    let tags = args
+        .tags
+        .iter()
+        .map(|tag| options::reference("--tag", tag))
+        .collect::<Result<Vec<_>, _>>()?;
     let input = args.input.as_deref().filter(|path| *path != Path::new("-"));
     if input.is_none() && std::io::stdin().is_terminal() {
         return Err(Failure::usage("nothing to load: standard input is a terminal")
@@ -71,7 +74,10 @@ pub fn run(args: &LoadArgs, root: Option<&Path>) -> Result<u8, Failure> {
         return Err(Failure::host(format!("`{}` holds no image", shown.display())));
     }
     if chosen.len() > 1 && !tags.is_empty() {
-        return Err(Failure::usage(format!("`{}` holds several images: --tag cannot name them", shown.display())));
+        return Err(Failure::usage(format!(
+            "`{}` holds several images: --tag cannot name them",
+            shown.display()
+        )));
     }
     for (entry, names) in chosen {
         let mut references = references(&names);
@@ -82,7 +88,10 @@ pub fn run(args: &LoadArgs, root: Option<&Path>) -> Result<u8, Failure> {
 }
 
 /// The entries to load with their names: of a name that several entries have, the one for the platform.
-fn choose(source: &dyn ImageSource, platform: &Platform) -> Result<BTreeMap<usize, BTreeSet<String>>, ImageError> {
+fn choose(
+    source: &dyn ImageSource,
+    platform: &Platform,
+) -> Result<BTreeMap<usize, BTreeSet<String>>, ImageError> {
     let machine = store_platform(platform);
     let mut chosen: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     let mut nameless = Vec::new();
@@ -104,7 +113,10 @@ fn choose(source: &dyn ImageSource, platform: &Platform) -> Result<BTreeMap<usiz
         several => {
             for at in several {
                 let fits = source.entries().get(*at).is_some_and(|entry| {
-                    entry.platform.as_ref().is_none_or(|platform| machine.distance(platform).is_some())
+                    entry
+                        .platform
+                        .as_ref()
+                        .is_none_or(|platform| machine.distance(platform).is_some())
                 });
                 if fits {
                     chosen.entry(*at).or_default();
@@ -137,7 +149,10 @@ fn load(
 ) -> Result<(), Failure> {
     let record = import::from_source(store, source, entry, clock::now())?;
     for reference in references {
-        store.images().tag(&reference.to_string(), &record.id).map_err(Failure::from_host)?;
+        store
+            .images()
+            .tag(&reference.to_string(), &record.id)
+            .map_err(Failure::from_host)?;
     }
     if quiet {
         return print(&format!("{}\n", record.id));
@@ -145,5 +160,10 @@ fn load(
     if references.is_empty() {
         return print(&format!("loaded {}\n", record.id));
     }
-    print(&references.iter().map(|reference| format!("loaded {}\n", reference.familiar())).collect::<String>())
+    print(
+        &references
+            .iter()
+            .map(|reference| format!("loaded {}\n", reference.familiar()))
+            .collect::<String>(),
+    )
 }

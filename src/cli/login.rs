@@ -68,13 +68,22 @@ pub fn run(args: &LoginArgs) -> Result<u8, Failure> {
     if password.is_empty() {
         return Err(Failure::usage("the password is empty"));
     }
-    let credential = Credential::Basic { username, password: Secret::new(password) };
+    let credential = Credential::Basic {
+        username,
+        password: Secret::new(password),
+    };
     let puller = puller(&args.insecure_registries, args.authfile.clone());
-    puller.client().ping(&host, Some(&credential)).map_err(|error| registry_failure(&error))?;
+    puller
+        .client()
+        .ping(&host, Some(&credential))
+        .map_err(|error| registry_failure(&error))?;
     let file = credentials(args.authfile.as_deref())
         .save(&host, &credential)
         .map_err(|error| Failure::from_error(Kind::Host, &error))?;
-    note(&format!("logged in to {host}; the credentials are in {}", file.display()));
+    note(&format!(
+        "logged in to {host}; the credentials are in {}",
+        file.display()
+    ));
     Ok(0)
 }
 
@@ -91,7 +100,10 @@ pub fn logout(args: &LogoutArgs) -> Result<u8, Failure> {
         note(&format!("there are no credentials for {host}"));
     }
     for file in files {
-        note(&format!("removed the credentials for {host} from {}", file.display()));
+        note(&format!(
+            "removed the credentials for {host} from {}",
+            file.display()
+        ));
     }
     Ok(0)
 }
@@ -111,7 +123,10 @@ fn host(text: &str) -> Result<String, Failure> {
         .or_else(|| text.strip_prefix("http://"))
         .unwrap_or(text)
         .trim_end_matches('/');
-    let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
+    let bare = bare
+        .strip_suffix("/v1")
+        .or_else(|| bare.strip_suffix("/v2"))
+        .unwrap_or(bare);
     let lower = bare.to_ascii_lowercase();
     if lower.is_empty() || lower.contains('/') {
         return Err(Failure::usage(format!("`{text}` is no registry host"))

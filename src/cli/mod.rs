@@ -3,7 +3,28 @@
 //! Parsing only says what was typed; what it means is decided in [`crate::options`] and the verbs.
 
 pub mod build;
+pub mod complete;
+pub mod debug;
+pub mod df;
+pub mod doctor;
+pub mod history;
+pub mod images;
+pub mod inspect;
+pub mod load;
+pub mod login;
+pub mod prune;
+pub mod pull;
+pub mod push;
+pub mod rmi;
 pub mod run;
+pub mod save;
+pub mod store;
+pub mod stored;
+pub mod streams;
+pub mod table;
+pub mod tag;
+pub mod transfer;
+pub mod why;
 
 use crate::error::Failure;
 use clap::{Parser, Subcommand};
@@ -49,6 +70,46 @@ pub enum Command {
     Build(Box<build::BuildArgs>),
     /// Run a command in a new container of an image
     Run(Box<run::RunArgs>),
+    /// List the images of the local store
+    #[command(visible_alias = "ls")]
+    Images(images::ImagesArgs),
+    /// Remove names and images
+    Rmi(rmi::RmiArgs),
+    /// Give an image another name
+    Tag(tag::TagArgs),
+    /// Show the steps that made an image
+    History(history::HistoryArgs),
+    /// Print an image's configuration as JSON
+    Inspect(inspect::InspectArgs),
+    /// Write images to an archive
+    Save(save::SaveArgs),
+    /// Read images from an OCI layout, an OCI archive or a docker archive
+    Load(load::LoadArgs),
+    /// Fetch an image from a registry
+    Pull(pull::PullArgs),
+    /// Send an image to a registry
+    Push(push::PushArgs),
+    /// Keep credentials for a registry
+    Login(login::LoginArgs),
+    /// Forget the credentials for a registry
+    Logout(login::LogoutArgs),
+    /// Show what the store holds and what could be freed
+    Df(df::DfArgs),
+    /// Remove what is not needed
+    Prune(prune::PruneArgs),
+    /// Say why steps of the last build did not come from the cache
+    Why(why::WhyArgs),
+    /// Say what this host allows, what is missing, and the line that mends it
+    Doctor(doctor::DoctorArgs),
+    /// Look after the store
+    Store(store::StoreArgs),
+    /// Show how rbuild reads a Dockerfile
+    Debug(debug::DebugArgs),
+    /// Print shell completions
+    Completions(complete::CompletionsArgs),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man(complete::ManArgs),
 }
 
 /// Runs what was asked for.
@@ -61,5 +122,24 @@ pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
         None => build::run(&cli.build, root),
         Some(Command::Build(args)) => build::run(&args, root),
         Some(Command::Run(args)) => run::run(&args, root),
+        Some(Command::Images(args)) => images::run(&args, root),
+        Some(Command::Rmi(args)) => rmi::run(&args, root),
+        Some(Command::Tag(args)) => tag::run(&args, root),
+        Some(Command::History(args)) => history::run(&args, root),
+        Some(Command::Inspect(args)) => inspect::run(&args, root),
+        Some(Command::Save(args)) => save::run(&args, root),
+        Some(Command::Load(args)) => load::run(&args, root),
+        Some(Command::Pull(args)) => pull::run(&args, root),
+        Some(Command::Push(args)) => push::run(&args, root),
+        Some(Command::Login(args)) => login::run(&args),
+        Some(Command::Logout(args)) => login::logout(&args),
+        Some(Command::Df(args)) => df::run(&args, root),
+        Some(Command::Prune(args)) => prune::run(&args, root),
+        Some(Command::Why(args)) => why::run(&args, root),
+        Some(Command::Doctor(args)) => doctor::run(&args, root),
+        Some(Command::Store(args)) => store::run(&args, root),
+        Some(Command::Debug(args)) => debug::run(&args, root),
+        Some(Command::Completions(args)) => complete::completions(&args),
+        Some(Command::Man(args)) => complete::man(&args),
     }
 }

@@ -56,7 +56,11 @@ pub fn run(args: &PruneArgs, root: Option<&Path>) -> Result<u8, Failure> {
         all: args.all,
         cache_mounts: args.cache_mounts,
         unused_since: args.until.as_deref().map(|text| until(text, now)).transpose()?,
-        keep_bytes: args.keep_storage.as_deref().map(|text| size("--keep-storage", text)).transpose()?,
+        keep_bytes: args
+            .keep_storage
+            .as_deref()
+            .map(|text| size("--keep-storage", text))
+            .transpose()?,
         dry_run: args.dry_run,
     };
     let Some(store) = stored::existing(root)? else {
@@ -69,14 +73,18 @@ pub fn run(args: &PruneArgs, root: Option<&Path>) -> Result<u8, Failure> {
     }
     // Files of other ids can be removed from within only.
     engine::enter_namespace()?;
-    let pruned = store.prune(&options, file_system_now()).map_err(Failure::from_host)?;
+    let pruned = store
+        .prune(&options, file_system_now())
+        .map_err(Failure::from_host)?;
     report(&pruned, args.dry_run)
 }
 
 fn asked(args: &PruneArgs) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("prune asks before it removes, and there is no terminal to ask on")
-            .hint("`rbuild prune -f` does not ask, `rbuild prune --dry-run` only says what would go"));
+        return Err(
+            Failure::usage("prune asks before it removes, and there is no terminal to ask on")
+                .hint("`rbuild prune -f` does not ask, `rbuild prune --dry-run` only says what would go"),
+        );
     }
     note("this removes:");
     note("  - images without a name");
@@ -97,7 +105,11 @@ fn report(pruned: &Pruned, dry_run: bool) -> Result<u8, Failure> {
     if dry_run && !pruned.removed.is_empty() {
         let mut table = Table::new(&["TYPE", "NAME", "SIZE"]);
         for removed in &pruned.removed {
-            table.row([kind_name(removed.kind).to_owned(), removed.name.clone(), amount::bytes(removed.bytes)]);
+            table.row([
+                kind_name(removed.kind).to_owned(),
+                removed.name.clone(),
+                amount::bytes(removed.bytes),
+            ]);
         }
         text += &table.render();
         text.push('\n');
@@ -118,11 +130,16 @@ fn report(pruned: &Pruned, dry_run: bool) -> Result<u8, Failure> {
         note(&format!("in use: {name}"));
     }
     for (path, why) in &pruned.failed {
-        note(&format!("warning: `{}` could not be removed: {why}", path.display()));
+        note(&format!(
+            "warning: `{}` could not be removed: {why}",
+            path.display()
+        ));
     }
     match pruned.failed.len() {
         0 => Ok(0),
-        count => Err(Failure::host(format!("{count} of the store's files could not be removed"))),
+        count => Err(Failure::host(format!(
+            "{count} of the store's files could not be removed"
+        ))),
     }
 }
 
@@ -132,9 +149,13 @@ fn until(text: &str, now: i64) -> Result<i64, Failure> {
         Some(seconds) => Some(seconds),
         None => duration(text).and_then(|length| now.checked_sub(length)),
     };
-    seconds.and_then(|seconds| seconds.checked_mul(NANOSECONDS)).ok_or_else(|| {
-        Failure::usage(format!("--until: `{text}` is neither a length of time like 24h nor a time like 2024-05-01T12:00:00Z"))
-    })
+    seconds
+        .and_then(|seconds| seconds.checked_mul(NANOSECONDS))
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "--until: `{text}` is neither a length of time like 24h nor a time like 2024-05-01T12:00:00Z"
+            ))
+        })
 }
 
 /// Seconds of `1h30m`, `7d`, `90s`.
@@ -172,7 +193,16 @@ mod tests {
         assert_eq!(seconds("1h30m"), Some(1_000_000 - 5400));
         assert_eq!(seconds("0s"), Some(1_000_000));
         assert_eq!(seconds("1970-01-02T00:00:00Z"), Some(86_400));
-        for wrong in ["", "24", "h", "24x", "-1h", "1h ", "99999999999999999999d", "9223372036854775807w"] {
+        for wrong in [
+            "",
+            "24",
+            "h",
+            "24x",
+            "-1h",
+            "1h ",
+            "99999999999999999999d",
+            "9223372036854775807w",
+        ] {
             assert_eq!(seconds(wrong), None, "{wrong}");
         }
     }

@@ -64,8 +64,14 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pulling {}", reference.familiar()), args.quiet);
     let total = resolved.image.layers.iter().map(|layer| layer.size).sum();
-    let record =
-        puller.fetch(&store, &reference, resolved, config, clock::now(), &|done, total| transfer.at(done, total))?;
+    let record = puller.fetch(
+        &store,
+        &reference,
+        resolved,
+        config,
+        clock::now(),
+        &|done, total| transfer.at(done, total),
+    )?;
     transfer.end(&format!("pulled {}", reference.familiar()), total);
     if !args.quiet {
         note(&format!("digest: {}", resolved.top_digest()));

@@ -8,8 +8,8 @@ use crate::options::choice;
 use crate::options::output::LayerCompression;
 use crate::{engine, export, options};
 use clap::Args;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -51,7 +51,10 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
     };
     let reference = options::reference("NAME", args.destination.as_deref().unwrap_or(&args.image))?;
     if reference.digest().is_some() {
-        return Err(Failure::usage(format!("`{}` has a digest: push to a tag", reference.familiar())));
+        return Err(Failure::usage(format!(
+            "`{}` has a digest: push to a tag",
+            reference.familiar()
+        )));
     }
     let (store, record) = stored::image(root, &args.image)?;
     let puller = puller(&args.insecure_registries, args.authfile.clone());

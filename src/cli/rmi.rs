@@ -31,7 +31,7 @@ pub struct RmiArgs {
 /// An image is not there; the others are removed.
 pub fn run(args: &RmiArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let store = stored::existing(root)?;
-    let mut first = None;
+    let mut pending: Option<Failure> = None;
     let mut deleted = false;
     for name in &args.images {
         let removed = match &store {
@@ -41,15 +41,18 @@ pub fn run(args: &RmiArgs, root: Option<&Path>) -> Result<u8, Failure> {
         match removed {
             Ok(gone) => deleted |= gone,
             Err(_) if args.force && !is_there(store.as_ref(), name) => {}
-            // All are tried; the last words are about the first that failed.
-            Err(failure) if first.is_none() => first = Some(failure),
-            Err(failure) => note(failure.text().trim_end()),
+            // All are tried; the last failure is left for the end of the program to tell.
+            Err(failure) => {
+                if let Some(earlier) = pending.replace(failure) {
+                    note(earlier.text().trim_end());
+                }
+            }
         }
     }
     if deleted && let Some(store) = &store {
         free(store);
     }
-    first.map_or(Ok(0), Err)
+    pending.map_or(Ok(0), Err)
 }
 
 fn is_there(store: Option<&Store>, name: &str) -> bool {
@@ -71,12 +74,19 @@ fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
         }
         return Ok(false);
     }
-    let tags: Vec<String> =
-        names.iter().filter(|name| !is_pinned(name)).map(|name| familiar(name)).collect();
+    let tags: Vec<String> = names
+        .iter()
+        .filter(|name| !is_pinned(name))
+        .map(|name| familiar(name))
+        .collect();
     if tags.len() > 1 && !force {
         return Err(Failure::new(
             Kind::Host,
-            format!("image {} has several names: {}", shown_id(&record.id, false), tags.join(", ")),
+            format!(
+                "image {} has several names: {}",
+                shown_id(&record.id, false),
+                tags.join(", ")
+            ),
         )
         .hint("`rbuild rmi NAME` removes one of them, `rbuild rmi -f ID` all"));
     }
@@ -86,7 +96,11 @@ fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
 
 fn names_of(store: &Store, id: &Digest) -> Result<Vec<String>, Failure> {
     let tags = store.images().tags().map_err(Failure::from_host)?;
-    Ok(tags.into_iter().filter(|tag| tag.id == *id).map(|tag| tag.name).collect())
+    Ok(tags
+        .into_iter()
+        .filter(|tag| tag.id == *id)
+        .map(|tag| tag.name)
+        .collect())
 }
 
 fn is_pinned(name: &str) -> bool {
@@ -100,7 +114,9 @@ fn repository(name: &str) -> String {
 
 /// Whether a pinned name stays after `typed` went: another tag of its repository is there.
 fn left_by_tag(names: &[String], typed: &str, pinned: &str) -> bool {
-    names.iter().any(|name| name != typed && !is_pinned(name) && repository(name) == repository(pinned))
+    names
+        .iter()
+        .any(|name| name != typed && !is_pinned(name) && repository(name) == repository(pinned))
 }
 
 /// Removes a name, and the digests under which its repository was pulled when no other tag of it is left.
@@ -109,9 +125,7 @@ fn untag(store: &Store, names: &[String], typed: &str) -> Result<Vec<String>, Fa
     let mut left = Vec::new();
     for name in names {
         let goes = name == typed
-            || (is_pinned(name)
-                && repository(name) == repository(typed)
-                && !left_by_tag(names, typed, name));
+            || (is_pinned(name) && repository(name) == repository(typed) && !left_by_tag(names, typed, name));
         if !goes {
             left.push(name.clone());
             continue;
@@ -123,7 +137,11 @@ fn untag(store: &Store, names: &[String], typed: &str) -> Result<Vec<String>, Fa
 }
 
 fn delete(store: &Store, record: &ImageRecord) -> Result<(), Failure> {
-    let names = store.images().remove(&record.id).map_err(Failure::from_host)?.unwrap_or_default();
+    let names = store
+        .images()
+        .remove(&record.id)
+        .map_err(Failure::from_host)?
+        .unwrap_or_default();
     for name in names {
         print(&format!("untagged {}\n", familiar(&name)))?;
     }
@@ -136,6 +154,9 @@ fn free(store: &Store) {
         return;
     }
     // Nothing is older than this: images without a name, cache records and compressed layers stay.
-    let options = PruneOptions { unused_since: Some(i64::MIN), ..PruneOptions::default() };
+    let options = PruneOptions {
+        unused_since: Some(i64::MIN),
+        ..PruneOptions::default()
+    };
     let _ = store.prune(&options, file_system_now());
 }

@@ -62,14 +62,23 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
         _ => Destination::Stdout,
     };
     let Some(store) = stored::existing(root)? else {
-        return Err(stored::no_such_image(None, args.images.first().map_or("", String::as_str)));
+        return Err(stored::no_such_image(
+            None,
+            args.images.first().map_or("", String::as_str),
+        ));
     };
     let images = chosen(&store, &args.images)?;
-    let images: Vec<(&ImageRecord, Vec<String>)> =
-        images.iter().map(|(record, names)| (record, names.clone())).collect();
+    let images: Vec<(&ImageRecord, Vec<String>)> = images
+        .iter()
+        .map(|(record, names)| (record, names.clone()))
+        .collect();
     // The files of layers that were built here can be read inside the namespace only.
     crate::engine::enter_namespace()?;
-    let compression = if args.uncompressed { LayerCompression::None } else { LayerCompression::Gzip(None) };
+    let compression = if args.uncompressed {
+        LayerCompression::None
+    } else {
+        LayerCompression::Gzip(None)
+    };
     match format {
         Format::Oci | Format::OciDir => {
             let options = export::options(compression, false);
@@ -85,9 +94,15 @@ fn chosen(store: &Store, wanted: &[String]) -> Result<Vec<(ImageRecord, Vec<Stri
     let mut images: Vec<(ImageRecord, Vec<String>)> = Vec::new();
     for name in wanted {
         let record = stored::find(store, name)?;
-        let full = Reference::parse(name).ok().filter(|reference| reference.digest().is_none());
+        let full = Reference::parse(name)
+            .ok()
+            .filter(|reference| reference.digest().is_none());
         let tag = match full.map(|reference| reference.to_string()) {
-            Some(full) => store.images().resolve_tag(&full).map_err(Failure::from_host)?.map(|_| full),
+            Some(full) => store
+                .images()
+                .resolve_tag(&full)
+                .map_err(Failure::from_host)?
+                .map(|_| full),
             None => None,
         };
         let at = match images.iter().position(|(other, _)| other.id == record.id) {

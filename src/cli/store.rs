@@ -90,10 +90,15 @@ fn sweep(root: Option<&Path>) -> Result<u8, Failure> {
         note(&format!("{} belong to processes that run", swept.in_use));
     }
     for (path, why) in &swept.failed {
-        note(&format!("warning: `{}` could not be removed: {why}", path.display()));
+        note(&format!(
+            "warning: `{}` could not be removed: {why}",
+            path.display()
+        ));
     }
     match swept.failed.len() {
         0 => Ok(0),
-        count => Err(Failure::host(format!("{count} of the store's files could not be removed"))),
+        count => Err(Failure::host(format!(
+            "{count} of the store's files could not be removed"
+        ))),
     }
 }

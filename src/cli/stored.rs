@@ -38,7 +38,11 @@ pub fn existing(root: Option<&Path>) -> Result<Option<Store>, Failure> {
         // Opening it says what is wrong.
         Err(_) => false,
     };
-    if empty { Ok(None) } else { open_store(&root).map(Some) }
+    if empty {
+        Ok(None)
+    } else {
+        open_store(&root).map(Some)
+    }
 }
 
 /// Enters the user namespace where the host has one for builds; elsewhere the files are read as they are.
@@ -46,7 +50,11 @@ pub fn existing(root: Option<&Path>) -> Result<Option<Store>, Failure> {
 /// # Errors
 /// The namespace should be there and is not.
 pub fn enter_if_possible() -> Result<(), Failure> {
-    if probe::tier().is_supported() { engine::enter_namespace() } else { Ok(()) }
+    if probe::tier().is_supported() {
+        engine::enter_namespace()
+    } else {
+        Ok(())
+    }
 }
 
 /// The store and the image that the user means in it.
@@ -54,7 +62,9 @@ pub fn enter_if_possible() -> Result<(), Failure> {
 /// # Errors
 /// There is none; the message names one that is called similarly.
 pub fn image(root: Option<&Path>, name: &str) -> Result<(Store, ImageRecord), Failure> {
-    let Some(store) = existing(root)? else { return Err(no_such_image(None, name)) };
+    let Some(store) = existing(root)? else {
+        return Err(no_such_image(None, name));
+    };
     let record = find(&store, name)?;
     Ok((store, record))
 }
@@ -84,11 +94,14 @@ pub fn no_such_image(store: Option<&Store>, name: &str) -> Failure {
     let same_repository = names.iter().find(|known| known.split(':').next() == Some(name));
     let near = same_repository.map(String::as_str).or_else(|| {
         let repositories = names.iter().filter_map(|known| known.split(':').next());
-        suggest::nearest(name, names.iter().map(String::as_str)).or_else(|| suggest::nearest(name, repositories))
+        suggest::nearest(name, names.iter().map(String::as_str))
+            .or_else(|| suggest::nearest(name, repositories))
     });
     match near {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint("`rbuild images` lists the images; `rbuild pull` and `rbuild load` bring in others"),
+        None => {
+            failure.hint("`rbuild images` lists the images; `rbuild pull` and `rbuild load` bring in others")
+        }
     }
 }
 
@@ -101,7 +114,11 @@ pub fn familiar(name: &str) -> String {
 /// An image id, short unless `whole`.
 #[must_use]
 pub fn shown_id(id: &Digest, whole: bool) -> String {
-    if whole { id.to_string() } else { id.to_hex()[..SHORT].to_owned() }
+    if whole {
+        id.to_string()
+    } else {
+        id.to_hex()[..SHORT].to_owned()
+    }
 }
 
 /// When an image was made, in seconds since 1970: as its config says, else when it came into the store.
@@ -120,7 +137,10 @@ pub fn size(snapshots: &SnapshotStore, record: &ImageRecord) -> u64 {
     if let Some(id) = &record.snapshot
         && let Ok(Some(snapshot)) = snapshots.get(id, Check::Skip)
     {
-        return snapshot.chain().map(rbuild_store::snapshot::Snapshot::content_bytes).sum();
+        return snapshot
+            .chain()
+            .map(rbuild_store::snapshot::Snapshot::content_bytes)
+            .sum();
     }
     record
         .layers

@@ -26,7 +26,8 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// # Errors
 /// As [`print`].
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::host(format!("making JSON: {error}")))?;
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::host(format!("making JSON: {error}")))?;
     print(&format!("{text}\n"))
 }
 
@@ -37,7 +38,8 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 pub fn print_json_lines<T: Serialize>(values: &[T]) -> Result<(), Failure> {
     let mut text = String::new();
     for value in values {
-        text += &serde_json::to_string(value).map_err(|error| Failure::host(format!("making JSON: {error}")))?;
+        text +=
+            &serde_json::to_string(value).map_err(|error| Failure::host(format!("making JSON: {error}")))?;
         text.push('\n');
     }
     print(&text)
@@ -78,7 +80,9 @@ pub fn ask(prompt: &str) -> Result<String, Failure> {
     let _ = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
     drop(err);
     let mut line = String::new();
-    io::stdin().read_line(&mut line).map_err(|error| Failure::host(format!("reading the answer: {error}")))?;
+    io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| Failure::host(format!("reading the answer: {error}")))?;
     line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok(line)
 }
@@ -89,7 +93,8 @@ pub fn ask(prompt: &str) -> Result<String, Failure> {
 /// Standard input cannot be read, or the terminal not be silenced.
 pub fn ask_hidden(prompt: &str) -> Result<String, Failure> {
     use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    let silent = |error: rustix::io::Errno| Failure::host(format!("turning off the terminal's echo: {error}"));
+    let silent =
+        |error: rustix::io::Errno| Failure::host(format!("turning off the terminal's echo: {error}"));
     let stdin = io::stdin();
     let before = tcgetattr(&stdin).map_err(silent)?;
     let mut quiet = before.clone();

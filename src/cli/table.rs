@@ -17,12 +17,16 @@ impl Table {
     /// An empty table.
     #[must_use]
     pub fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self {
+            headings: headings.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; what could move the cursor is taken out of its cells.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| clean(cell.as_bytes())).collect());
+        self.rows
+            .push(cells.iter().map(|cell| clean(cell.as_bytes())).collect());
     }
 
     /// The lines, each with its line end; no spaces at the end of a line.
@@ -35,7 +39,11 @@ impl Table {
             }
         }
         let mut text = String::new();
-        let headings: Vec<String> = self.headings.iter().map(|heading| (*heading).to_owned()).collect();
+        let headings: Vec<String> = self
+            .headings
+            .iter()
+            .map(|heading| (*heading).to_owned())
+            .collect();
         for row in std::iter::once(&headings).chain(&self.rows) {
             let mut line = String::new();
             for (width, cell) in widths.iter().zip(row) {

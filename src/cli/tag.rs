@@ -27,13 +27,18 @@ pub fn run(args: &TagArgs, root: Option<&Path>) -> Result<u8, Failure> {
     for name in &args.names {
         let reference = options::reference("NAME", name)?;
         if reference.digest().is_some() {
-            return Err(Failure::usage(format!("`{name}` has a digest: an image is not given one, it has it")));
+            return Err(Failure::usage(format!(
+                "`{name}` has a digest: an image is not given one, it has it"
+            )));
         }
         references.push(reference);
     }
     let (store, record) = stored::image(root, &args.source)?;
     for reference in references {
-        store.images().tag(&reference.to_string(), &record.id).map_err(Failure::from_host)?;
+        store
+            .images()
+            .tag(&reference.to_string(), &record.id)
+            .map_err(Failure::from_host)?;
     }
     Ok(0)
 }

@@ -32,7 +32,8 @@ impl Transfer {
         let bar = (look.is_terminal && !quiet).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(HERTZ));
             bar.set_style(
-                ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                ProgressStyle::with_template("{wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
             );
             bar.set_message(what.clone());
             bar
@@ -40,7 +41,13 @@ impl Transfer {
         if bar.is_none() && !quiet {
             note(&what);
         }
-        Self { bar, look, quiet, what, started: Instant::now() }
+        Self {
+            bar,
+            look,
+            quiet,
+            what,
+            started: Instant::now(),
+        }
     }
 
     /// Shows how far it is; called from any thread.
@@ -50,9 +57,16 @@ impl Transfer {
         let cells = usize::try_from(u128::from(done.min(total)) * CELLS as u128 / u128::from(total.max(1)))
             .unwrap_or(CELLS);
         let head = if cells < CELLS { head } else { "" };
-        let drawn = self.look.paint(Paint::Good, &format!("{}{head}", full.repeat(cells)));
+        let drawn = self
+            .look
+            .paint(Paint::Good, &format!("{}{head}", full.repeat(cells)));
         let rest = " ".repeat(CELLS - cells - head.chars().count());
-        bar.set_message(format!("{} {drawn}{rest} {} / {}", self.what, amount::bytes(done), amount::bytes(total)));
+        bar.set_message(format!(
+            "{} {drawn}{rest} {} / {}",
+            self.what,
+            amount::bytes(done),
+            amount::bytes(total)
+        ));
         bar.tick();
     }
 
@@ -62,7 +76,11 @@ impl Transfer {
             bar.finish_and_clear();
         }
         if !self.quiet {
-            note(&format!("{what} ({} in {})", amount::bytes(bytes), amount::duration(self.started.elapsed())));
+            note(&format!(
+                "{what} ({} in {})",
+                amount::bytes(bytes),
+                amount::duration(self.started.elapsed())
+            ));
         }
     }
 }
@@ -70,14 +88,26 @@ impl Transfer {
 /// A client for registries as the flags say; what it has to tell goes to standard error.
 #[must_use]
 pub fn puller(insecure: &[String], authfile: Option<PathBuf>) -> Puller {
-    let settings = RegistrySettings { insecure: insecure.to_vec(), authfile };
+    let settings = RegistrySettings {
+        insecure: insecure.to_vec(),
+        authfile,
+    };
     Puller::new(settings, Cancel::new(), Arc::new(tell))
 }
 
 fn tell(event: Event) {
     match event {
-        Event::Retry { attempt, reason, delay, number } => {
-            note(&format!("warning: {attempt}: {reason}; try {} in {:.1} s", number + 1, delay.as_secs_f64()));
+        Event::Retry {
+            attempt,
+            reason,
+            delay,
+            number,
+        } => {
+            note(&format!(
+                "warning: {attempt}: {reason}; try {} in {:.1} s",
+                number + 1,
+                delay.as_secs_f64()
+            ));
         }
         Event::PlainHttp { host } if is_loopback(&host) => {}
         Event::PlainHttp { host } => note(&format!("warning: speaking to {host} without TLS")),

@@ -53,7 +53,9 @@ pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
         dockerfile: args.file.as_deref().map(absolute),
         target: args.target.as_deref(),
     };
-    let Some(store) = stored::existing(root)? else { return Err(no_record(&wanted, None)) };
+    let Some(store) = stored::existing(root)? else {
+        return Err(no_record(&wanted, None));
+    };
     let record = newest(&store, &wanted)?;
     let steps: Vec<&BuildStep> = match step {
         None => record.steps.iter().collect(),
@@ -85,11 +87,16 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     fn is(&self, record: &BuildRecord) -> bool {
         let subject = &record.subject;
-        self.context.as_ref().is_none_or(|context| *context == subject.context)
+        self.context
+            .as_ref()
+            .is_none_or(|context| *context == subject.context)
             && self.dockerfile.as_ref().is_none_or(|file| {
-                *file == subject.dockerfile || std::fs::canonicalize(&subject.dockerfile).is_ok_and(|path| path == Path::new(file))
+                *file == subject.dockerfile
+                    || std::fs::canonicalize(&subject.dockerfile).is_ok_and(|path| path == Path::new(file))
             })
-            && self.target.is_none_or(|target| subject.target.as_deref() == Some(target))
+            && self
+                .target
+                .is_none_or(|target| subject.target.as_deref() == Some(target))
     }
 }
 
@@ -101,14 +108,20 @@ fn canonical(context: &str) -> Result<String, Failure> {
 }
 
 fn absolute(path: &Path) -> String {
-    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 fn newest(store: &Store, wanted: &Wanted<'_>) -> Result<BuildRecord, Failure> {
     let builds = store.builds();
     let mut other = None;
     for number in builds.numbers().map_err(Failure::from_host)?.into_iter().rev() {
-        let Some(record) = builds.get(number).map_err(Failure::from_host)? else { continue };
+        let Some(record) = builds.get(number).map_err(Failure::from_host)? else {
+            continue;
+        };
         if wanted.is(&record) {
             return Ok(record);
         }
@@ -140,10 +153,17 @@ fn steps<'a>(record: &'a BuildRecord, word: &str) -> Result<Vec<&'a BuildStep>, 
     let line = word.strip_prefix(':').and_then(|line| line.parse::<u32>().ok());
     let lower = word.to_lowercase();
     let place = |step: &BuildStep| {
-        let inside = step.name.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or_default();
+        let inside = step
+            .name
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next())
+            .unwrap_or_default();
         inside.to_lowercase()
     };
-    let is_place = word.contains('/') && word.split('/').all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_place = word.contains('/')
+        && word
+            .split('/')
+            .all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let found: Vec<&BuildStep> = record
         .steps
         .iter()
@@ -157,7 +177,10 @@ fn steps<'a>(record: &'a BuildRecord, word: &str) -> Result<Vec<&'a BuildStep>, 
         return Ok(found);
     }
     let failure = Failure::usage(format!("build {} has no step `{word}`", record.number));
-    let titles = record.steps.iter().map(|step| step.name.split("] ").last().unwrap_or(&step.name));
+    let titles = record
+        .steps
+        .iter()
+        .map(|step| step.name.split("] ").last().unwrap_or(&step.name));
     Err(match suggest::nearest(word, titles) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint("`rbuild why --all` lists the steps"),
@@ -181,7 +204,12 @@ fn headline(record: &BuildRecord, now: u64) -> String {
         text += &format!("target {target}\n");
     }
     match (&record.image, &record.error) {
-        (_, Some(error)) => text += &format!("failed: {}\n", clean(error.lines().next().unwrap_or_default().as_bytes())),
+        (_, Some(error)) => {
+            text += &format!(
+                "failed: {}\n",
+                clean(error.lines().next().unwrap_or_default().as_bytes())
+            )
+        }
         (Some(image), None) => text += &format!("image {image}\n"),
         (None, None) => {}
     }
@@ -190,20 +218,27 @@ fn headline(record: &BuildRecord, now: u64) -> String {
 
 fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, look: &Look) -> String {
     let mut text = "\n".to_owned();
-    let cached = steps.iter().filter(|step| step.outcome == StepOutcome::Cached).count();
+    let cached = steps
+        .iter()
+        .filter(|step| step.outcome == StepOutcome::Cached)
+        .count();
     for step in steps {
         if step.outcome == StepOutcome::Cached && !all {
             continue;
         }
         let (sign, word) = match step.outcome {
             StepOutcome::Cached => (Sign::Cached, "cached".to_owned()),
-            StepOutcome::Ran => {
-                (Sign::Done, format!("ran, {}", amount::duration(Duration::from_millis(step.millis))))
-            }
+            StepOutcome::Ran => (
+                Sign::Done,
+                format!("ran, {}", amount::duration(Duration::from_millis(step.millis))),
+            ),
             StepOutcome::Failed => (Sign::Failed, "failed".to_owned()),
             StepOutcome::Cancelled => (Sign::Stopped, "not run".to_owned()),
         };
-        let line = step.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        let line = step
+            .line
+            .map(|line| format!(" (line {line})"))
+            .unwrap_or_default();
         text += &format!(
             "{} {}{line}: {word}\n",
             look.sign(sign),
@@ -213,7 +248,10 @@ fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, lo
             text += &format!("    {}\n", clean(line.as_bytes()));
         }
         if step.outcome == StepOutcome::Failed
-            && let Some(log) = step.log.as_deref().and_then(|log| store.builds().log_path(record.number, log))
+            && let Some(log) = step
+                .log
+                .as_deref()
+                .and_then(|log| store.builds().log_path(record.number, log))
         {
             text += &format!("    its output is in {}\n", log.display());
         }
@@ -242,20 +280,33 @@ mod tests {
             key: None,
             outcome,
             millis: 1200,
-            miss: if miss.is_empty() { serde_json::Value::Null } else { miss.into() },
+            miss: if miss.is_empty() {
+                serde_json::Value::Null
+            } else {
+                miss.into()
+            },
             log: None,
         };
         BuildRecord {
             version: 1,
             number: 7,
-            subject: BuildSubject { context: "/c".into(), dockerfile: "/c/Dockerfile".into(), target: None },
+            subject: BuildSubject {
+                context: "/c".into(),
+                dockerfile: "/c/Dockerfile".into(),
+                target: None,
+            },
             started: 1000,
             millis: 2500,
             image: Some("sha256:ab".to_owned()),
             error: None,
             steps: vec![
                 step("[build 2/3] WORKDIR /src", 2, StepOutcome::Cached, ""),
-                step("[build 3/3] RUN make", 3, StepOutcome::Ran, "1 file of `src` differs\n  changed a.c: x -> y"),
+                step(
+                    "[build 3/3] RUN make",
+                    3,
+                    StepOutcome::Ran,
+                    "1 file of `src` differs\n  changed a.c: x -> y",
+                ),
                 step("[2/2] COPY --from=build / /", 5, StepOutcome::Cached, ""),
             ],
         }
@@ -285,13 +336,19 @@ mod tests {
     fn steps_are_found_by_line_place_and_title() {
         let record = record();
         let names = |word: &str| -> Vec<String> {
-            steps(&record, word).map(|steps| steps.iter().map(|step| step.name.clone()).collect()).unwrap_or_default()
+            steps(&record, word)
+                .map(|steps| steps.iter().map(|step| step.name.clone()).collect())
+                .unwrap_or_default()
         };
         assert_eq!(names(":3"), ["[build 3/3] RUN make"]);
         assert_eq!(names("2/2"), ["[2/2] COPY --from=build / /"]);
         assert_eq!(names("run make"), ["[build 3/3] RUN make"]);
         assert_eq!(names("build").len(), 3);
         let failure = steps(&record, "RUN mkae").unwrap_err();
-        assert!(failure.text().contains("did you mean `RUN make`?"), "{}", failure.text());
+        assert!(
+            failure.text().contains("did you mean `RUN make`?"),
+            "{}",
+            failure.text()
+        );
     }
 }

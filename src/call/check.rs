@@ -1,0 +1,128 @@
+//! `--check`: what the checks find. The JSON has the names of BuildKit's `lint` subrequest.
+
+use super::{Bases, location, platform, source};
+use crate::cli::streams::{print, print_json};
+use crate::context::BuildContext;
+use crate::error::Failure;
+use crate::options::BuildOptions;
+use crate::pipeline::{SourceFile, draw_diagnostic};
+use crate::ui::Look;
+use dockerfile_parser::lint::{self, LintInput, Rule};
+use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex};
+use rbuild_store::Store;
+use serde_json::{Value, json};
+
+/// Asks the checks, in file order; errors where `# check=error=true` stands. Cheap enough for every build: what it
+/// wants to know of base images is read from the store, or left unknown.
+#[must_use]
+pub fn warnings(
+    options: &BuildOptions,
+    parsed: &Dockerfile,
+    context: &BuildContext,
+    store: Option<&Store>,
+) -> Vec<Diagnostic> {
+    let bases = Bases::new(store);
+    lint::check(
+        parsed,
+        &LintInput {
+            target_platform: Some(&options.platform),
+            ignore: context.ignore_file(),
+            base_platform: Some(&|stage| bases.with(parsed, stage, platform).flatten()),
+            base_env: Some(&|stage| {
+                bases.with(parsed, stage, |config| {
+                    let names = config.config.env.iter();
+                    names
+                        .map(|variable| variable.split('=').next().unwrap_or_default().to_owned())
+                        .collect()
+                })
+            }),
+            base_shell: Some(&|stage| {
+                bases
+                    .with(parsed, stage, |config| config.config.shell.is_some())
+                    .unwrap_or(false)
+            }),
+            options: None,
+        },
+    )
+}
+
+/// Draws them, each with the name of its check; a blank line between two.
+#[must_use]
+pub fn draw_warnings(file: &SourceFile, found: &[Diagnostic], look: &Look) -> String {
+    let mut text = String::new();
+    for diagnostic in found {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text += &draw_diagnostic(file, diagnostic, look);
+        if let Some(rule) = rule(diagnostic) {
+            text += &match rule.url() {
+                Some(url) => format!("check: {} ({url})\n", rule.name()),
+                None => format!("check: {}\n", rule.name()),
+            };
+        }
+    }
+    text
+}
+
+fn rule(diagnostic: &Diagnostic) -> Option<Rule> {
+    match &diagnostic.kind {
+        Kind::Check { rule, .. } => Some(*rule),
+        _ => None,
+    }
+}
+
+pub(super) fn run(
+    options: &BuildOptions,
+    file: &SourceFile,
+    parsed: &Dockerfile,
+    context: &BuildContext,
+    store: Option<&Store>,
+    look: &Look,
+) -> Result<u8, Failure> {
+    // What the parser itself warns of belongs to it too.
+    let mut found: Vec<Diagnostic> = dockerfile_parser::parse(&file.text).diagnostics;
+    found.extend(warnings(options, parsed, context, store));
+    found.sort_by_key(|diagnostic| diagnostic.span.start);
+    if options.call_json {
+        print_json(&as_json(file, &found))?;
+    } else {
+        // The findings are what was asked for, so they are on standard output, whose look is not that of errors.
+        let look = if look.is_terminal {
+            crate::cli::streams::stdout_look()
+        } else {
+            Look::PLAIN
+        };
+        let text = draw_warnings(file, &found, &look);
+        let closing = match found.len() {
+            0 => "no warnings\n".to_owned(),
+            1 => "\n1 warning\n".to_owned(),
+            count => format!("\n{count} warnings\n"),
+        };
+        print(&(text + &closing))?;
+    }
+    Ok(u8::from(found.iter().any(Diagnostic::is_error)))
+}
+
+fn as_json(file: &SourceFile, found: &[Diagnostic]) -> Value {
+    let lines = LineIndex::new(&file.text);
+    let warnings: Vec<Value> = found
+        .iter()
+        .map(|diagnostic| {
+            let rule = rule(diagnostic);
+            let docs = rule.map(|rule| rule.definition().docs);
+            let mut place = location(&lines, diagnostic.span);
+            place["sourceIndex"] = json!(0);
+            json!({
+                "ruleName": diagnostic.code(),
+                "description": docs.unwrap_or_default(),
+                "url": rule.and_then(Rule::url),
+                "detail": diagnostic.message(),
+                "help": diagnostic.help,
+                "severity": if diagnostic.is_error() { "error" } else { "warning" },
+                "location": place,
+            })
+        })
+        .collect();
+    json!({ "warnings": warnings, "sources": [source(file)] })
+}

@@ -1,0 +1,262 @@
+//! `--call=outline`: arguments, secrets, agents and cache mounts of a target and of the stages it needs. The JSON has
+//! the names of BuildKit's `outline` subrequest.
+
+use super::{description, location, source};
+use crate::cli::streams::{print, print_json};
+use crate::cli::table::Table;
+use crate::error::Failure;
+use crate::options::BuildOptions;
+use crate::pipeline::SourceFile;
+use dockerfile_parser::instruction::Arg;
+use dockerfile_parser::mount::{Mount, MountType};
+use dockerfile_parser::stage::StageIndex;
+use dockerfile_parser::{Dockerfile, InstructionKind, Line, LineIndex, Span, Word, suggest};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The stages that a target needs, itself included, as far as names without variables tell.
+#[must_use]
+pub fn needed_stages(dockerfile: &Dockerfile, target: usize) -> BTreeSet<usize> {
+    let index = StageIndex::new(dockerfile);
+    let mut needed = BTreeSet::new();
+    let mut open = vec![target];
+    while let Some(at) = open.pop() {
+        let Some(stage) = dockerfile.stages.get(at) else {
+            continue;
+        };
+        if !needed.insert(at) {
+            continue;
+        }
+        open.extend(index.stage_by_ref(&stage.base().text, Some(at)));
+        open.extend(
+            stage
+                .sources()
+                .filter_map(|(_, word)| index.stage_for_copy(&word.text, at)),
+        );
+    }
+    needed
+}
+
+struct Argument {
+    name: String,
+    value: Option<String>,
+    description: Option<String>,
+    span: Span,
+}
+
+/// A secret, agent or cache mount.
+struct Wanted {
+    required: bool,
+    span: Span,
+}
+
+#[derive(Default)]
+struct Outline {
+    arguments: Vec<Argument>,
+    secrets: BTreeMap<String, Wanted>,
+    agents: BTreeMap<String, Wanted>,
+    caches: BTreeMap<String, Wanted>,
+}
+
+pub(super) fn run(options: &BuildOptions, file: &SourceFile, parsed: &Dockerfile) -> Result<u8, Failure> {
+    let target = target(options, parsed)?;
+    let Some(stage) = parsed.stages.get(target) else {
+        return Ok(0);
+    };
+    let outline = collect(options, parsed, target);
+    let name = stage.name().map_or_else(|| target.to_string(), str::to_owned);
+    let about = description(&stage.line, &name);
+    if options.call_json {
+        let lines = LineIndex::new(&file.text);
+        let mut value = as_json(&outline, &lines);
+        value["name"] = json!(name);
+        value["description"] = json!(about);
+        value["sources"] = json!([source(file)]);
+        print_json(&value)?;
+    } else {
+        print(&text(&outline, &name, about.as_deref()))?;
+    }
+    Ok(0)
+}
+
+fn target(options: &BuildOptions, parsed: &Dockerfile) -> Result<usize, Failure> {
+    let Some(name) = &options.target else {
+        return Ok(parsed.stages.len().saturating_sub(1));
+    };
+    parsed.stage_by_ref(name, None).ok_or_else(|| {
+        let failure = Failure::usage(format!("there is no stage `{name}` (--target)"));
+        match suggest::nearest(name, parsed.stage_names()) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint("`--call=targets` lists the stages"),
+        }
+    })
+}
+
+fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outline {
+    let mut outline = Outline::default();
+    let mut values = options.build_args.clone();
+    for global in &parsed.global_args {
+        arguments(&global.arg, &global.line, options, &mut values, &mut outline);
+    }
+    for at in needed_stages(parsed, target) {
+        let Some(stage) = parsed.stages.get(at) else {
+            continue;
+        };
+        let mut values = values.clone();
+        for instruction in &stage.instructions {
+            match &instruction.kind {
+                InstructionKind::Arg(arg) => {
+                    arguments(arg, &instruction.line, options, &mut values, &mut outline)
+                }
+                InstructionKind::Run(run) => run.mounts.iter().for_each(|mount| wanted(mount, &mut outline)),
+                _ => {}
+            }
+        }
+    }
+    outline
+}
+
+/// Declarations of one ARG. What is declared again in a stage is one argument; the first default is shown.
+fn arguments(
+    arg: &Arg,
+    line: &Line,
+    options: &BuildOptions,
+    values: &mut BTreeMap<String, String>,
+    outline: &mut Outline,
+) {
+    for declaration in &arg.declarations {
+        let name = &declaration.name.text;
+        let default = declaration.default.as_ref().map(|word| expanded(word, values));
+        let value = options
+            .build_args
+            .get(name)
+            .cloned()
+            .or(default)
+            .or_else(|| values.get(name).cloned());
+        if let Some(value) = &value {
+            values.insert(name.clone(), value.clone());
+        }
+        let about = description(line, name);
+        match outline.arguments.iter_mut().find(|known| known.name == *name) {
+            Some(known) => {
+                known.value = known.value.take().or(value);
+                known.description = known.description.take().or(about);
+            }
+            None => outline.arguments.push(Argument {
+                name: name.clone(),
+                value,
+                description: about,
+                span: declaration.name.span,
+            }),
+        }
+    }
+}
+
+/// The value as far as it is known here; as written where it is not.
+fn expanded(word: &Word, values: &BTreeMap<String, String>) -> String {
+    word.expand(values)
+        .map_or_else(|_| word.text.clone(), |expanded| expanded.value)
+}
+
+fn wanted(mount: &Mount, outline: &mut Outline) {
+    let option = |keys: &[&str]| {
+        let found = mount
+            .options
+            .iter()
+            .rev()
+            .find(|option| keys.contains(&option.key.as_str()));
+        found.map(|option| {
+            option
+                .value
+                .as_ref()
+                .map_or("", |word| word.text.as_str())
+                .to_owned()
+        })
+    };
+    let required =
+        option(&["required"]).is_some_and(|value| value.is_empty() || value == "true" || value == "1");
+    let target = || option(&["target", "dst", "destination"]);
+    let (map, id) = match mount.mount_type() {
+        Some(MountType::Secret) => {
+            let base = target().and_then(|path| path.rsplit('/').next().map(str::to_owned));
+            (&mut outline.secrets, option(&["id"]).or(base))
+        }
+        Some(MountType::Ssh) => (
+            &mut outline.agents,
+            Some(option(&["id"]).unwrap_or_else(|| "default".to_owned())),
+        ),
+        Some(MountType::Cache) => (&mut outline.caches, option(&["id"]).or_else(target)),
+        _ => return,
+    };
+    if let Some(id) = id {
+        let entry = map.entry(id).or_insert(Wanted {
+            required: false,
+            span: mount.span,
+        });
+        entry.required |= required;
+    }
+}
+
+fn text(outline: &Outline, name: &str, about: Option<&str>) -> String {
+    let mut text = format!("target: {name}\n");
+    if let Some(about) = about {
+        text += &format!("description: {about}\n");
+    }
+    if !outline.arguments.is_empty() {
+        let mut table = Table::new(&["BUILD ARG", "VALUE", "DESCRIPTION"]);
+        for argument in &outline.arguments {
+            table.row([
+                argument.name.clone(),
+                argument.value.clone().unwrap_or_default(),
+                argument.description.clone().unwrap_or_default(),
+            ]);
+        }
+        text += &format!("\n{}", table.render());
+    }
+    for (heading, wanted) in [("SECRET", &outline.secrets), ("SSH", &outline.agents)] {
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut table = Table::new(&[heading, "REQUIRED"]);
+        for (id, wanted) in wanted {
+            table.row([id.clone(), wanted.required.to_string()]);
+        }
+        text += &format!("\n{}", table.render());
+    }
+    if !outline.caches.is_empty() {
+        let mut table = Table::new(&["CACHE MOUNT"]);
+        for id in outline.caches.keys() {
+            table.row([id.clone()]);
+        }
+        text += &format!("\n{}", table.render());
+    }
+    text
+}
+
+fn as_json(outline: &Outline, lines: &LineIndex<'_>) -> Value {
+    let mounts = |map: &BTreeMap<String, Wanted>, key: &str| -> Vec<Value> {
+        map.iter()
+            .map(|(id, wanted)| {
+                json!({ key: id, "required": wanted.required, "location": location(lines, wanted.span) })
+            })
+            .collect()
+    };
+    let arguments: Vec<Value> = outline
+        .arguments
+        .iter()
+        .map(|argument| {
+            json!({
+                "name": argument.name,
+                "description": argument.description,
+                "value": argument.value,
+                "location": location(lines, argument.span),
+            })
+        })
+        .collect();
+    json!({
+        "args": arguments,
+        "secrets": mounts(&outline.secrets, "name"),
+        "ssh": mounts(&outline.agents, "id"),
+        "cacheMounts": mounts(&outline.caches, "id"),
+    })
+}

@@ -1,0 +1,62 @@
+//! `rbuild completions` and `rbuild man`: made from the same definitions as the help.
+
+use super::Cli;
+use super::streams::print;
+use crate::error::Failure;
+use crate::options::choice;
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Page of this verb [default: of rbuild itself]
+    #[arg(value_name = "VERB")]
+    pub verb: Option<String>,
+}
+
+/// Prints completions, to be sourced by the shell.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "rbuild", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(0)
+}
+
+/// Prints a page in roff, for `man -l -`.
+///
+/// # Errors
+/// There is no such verb.
+pub fn man(args: &ManArgs) -> Result<u8, Failure> {
+    let mut command = Cli::command().disable_help_subcommand(true);
+    // Built, so that a verb's page has its full name and the options of all verbs.
+    command.build();
+    let command = match &args.verb {
+        None => command,
+        Some(verb) => {
+            let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            match command.find_subcommand(verb) {
+                Some(found) => found.clone(),
+                None => return Err(choice("VERB", verb, &names)),
+            }
+        }
+    };
+    let mut page = Vec::new();
+    Man::new(command)
+        .render(&mut page)
+        .map_err(|error| Failure::host(format!("making the manual page: {error}")))?;
+    print(&String::from_utf8_lossy(&page))?;
+    Ok(0)
+}
