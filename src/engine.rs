@@ -3,6 +3,7 @@
 use crate::error::{Failure, Kind};
 use crate::ops::OpError;
 use crate::options::secret::{self, SecretSource};
+use crate::options::ssh::SshSource;
 use crate::pull::Puller;
 use rbuild_sandbox::probe::{self, Tier};
 use rbuild_sandbox::{IdMapping, Zygote, enter};
@@ -25,6 +26,8 @@ pub struct Engine {
     pub puller: Puller,
     /// `--secret`.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// `--ssh`.
+    pub ssh: BTreeMap<String, SshSource>,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
     /// Seconds since 1970, taken once.
@@ -56,6 +59,7 @@ impl Engine {
             snapshots,
             puller,
             secrets,
+            ssh: BTreeMap::new(),
             epoch,
             now,
             previous,
@@ -64,6 +68,13 @@ impl Engine {
             next_log: AtomicUsize::new(0),
             logs: Mutex::default(),
         }
+    }
+
+    /// With agents for `--mount=type=ssh`.
+    #[must_use]
+    pub fn with_ssh(mut self, ssh: BTreeMap<String, SshSource>) -> Self {
+        self.ssh = ssh;
+        self
     }
 
     /// Enters the user namespace and starts the zygote: once, while the process has one thread.

@@ -91,7 +91,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let snapshots = Arc::new(SnapshotStore::new(store.clone()));
     let entered = Arc::new(AtomicBool::new(false));
     let index = Arc::new(RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), earlier, now));
-    let engine = Arc::new(Engine::new(
+    let engine = Engine::new(
         snapshots,
         puller.clone(),
         options.secrets.clone(),
@@ -101,7 +101,8 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             let index = Arc::clone(&index);
             Box::new(move |title: &str| index.previous_output(title))
         },
-    ));
+    );
+    let engine = Arc::new(engine.with_ssh(options.ssh.clone()));
 
     let infos = RefCell::new(Vec::new());
     let Lowered { graph, target, warnings, unconsumed } =

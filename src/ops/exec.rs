@@ -93,7 +93,8 @@ pub(super) fn run(
     let tree = parent.map(Snapshot::tree).transpose()?.unwrap_or_default();
     let user = owner::user(&tree, &spec.user)?;
     let mut active = engine.snapshots.begin(parent)?;
-    let secrets = secret_env(spec, engine)?;
+    let mut secrets = secret_env(spec, engine)?;
+    secrets.extend(agent_env(spec, engine));
     let Prepared { mounts, cwd, guards, lower } = mounts::prepare(spec, inputs, engine, &tree, &mut active, context)?;
 
     let mut lowers = active.lowers();
@@ -153,6 +154,16 @@ fn environment(spec: &ExecSpec, home: Option<&Path>, secrets: Vec<(String, OsStr
             variable
         })
         .collect()
+}
+
+/// Where ssh finds the first agent that was given.
+fn agent_env(spec: &ExecSpec, engine: &Engine) -> Option<(String, OsString)> {
+    spec.mounts.iter().find_map(|mount| match mount {
+        ExecMount::Ssh { id, target, .. } if engine.ssh.contains_key(id) => {
+            Some(("SSH_AUTH_SOCK".to_owned(), target.into()))
+        }
+        _ => None,
+    })
 }
 
 fn secret_env(spec: &ExecSpec, engine: &Engine) -> Result<Vec<(String, OsString)>, OpError> {

@@ -20,6 +20,7 @@ mod output;
 pub(crate) mod owner;
 mod source;
 pub mod spec;
+mod ssh_agent;
 mod workdir;
 
 pub use error::{OpError, exit_text};

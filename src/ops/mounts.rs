@@ -2,6 +2,7 @@
 //! lacks to stand on is made without a trace (ARCHITECTURE, "Mount points without a trace").
 
 use super::spec::{ExecMount, ExecSpec};
+use super::ssh_agent::ForwardedAgent;
 use super::{OpError, StepOutput};
 use crate::engine::Engine;
 use dockerfile_parser::mount::Sharing;
@@ -340,14 +341,28 @@ fn one(
         ExecMount::Bind { target, input, source, writable } => {
             bind(target, &input_tree(inputs, *input)?, source, *writable, engine, targets, guards)?
         }
-        ExecMount::Ssh { id, required, .. } => {
-            if *required {
-                return Err(OpError::Failure(crate::error::Failure::new(
-                    crate::error::Kind::Step,
-                    format!("`--mount=type=ssh` (id `{id}`) is not supported yet"),
-                )));
-            }
-            return Ok(None);
+        ExecMount::Ssh { id, target, required, mode, uid, gid } => {
+            let Some(source) = engine.ssh.get(id) else {
+                if *required {
+                    return Err(OpError::Failure(
+                        crate::error::Failure::new(
+                            crate::error::Kind::Step,
+                            format!("the step requires the ssh agent `{id}`, which was not given"),
+                        )
+                        .hint(format!("give it with `--ssh {id}`, or `--ssh {id}=SOCKET|KEY`")),
+                    ));
+                }
+                return Ok(None);
+            };
+            let agent = ForwardedAgent::start(source, engine.store.tmp_dir()?, (*mode, *uid, *gid))?;
+            let kind = MountKind::Bind {
+                source: agent.socket().to_owned(),
+                source_root: None,
+                recursive: false,
+                flags: MountFlags { nosuid: true, nodev: true, noexec: true, ..MountFlags::default() },
+            };
+            guards.push(Box::new(agent));
+            Mount { target: targets.place(target, false)?, kind }
         }
     }))
 }

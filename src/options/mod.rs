@@ -4,6 +4,7 @@ pub mod named_context;
 pub mod output;
 pub mod secret;
 pub mod spec;
+pub mod ssh;
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
@@ -16,6 +17,7 @@ use named_context::NamedContext;
 use output::{ImageForm, Output};
 use rbuild_registry::Reference;
 use secret::SecretSource;
+use ssh::SshSource;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -137,6 +139,8 @@ pub struct BuildOptions {
     pub build_contexts: BTreeMap<String, NamedContext>,
     /// Secrets.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Agents for `--mount=type=ssh`.
+    pub ssh: BTreeMap<String, SshSource>,
     /// Labels for the result.
     pub labels: Vec<(String, String)>,
     /// Network of steps.
@@ -244,6 +248,11 @@ impl BuildOptions {
                 .secrets
                 .iter()
                 .map(|text| secret::parse(text, |name| std::env::var_os(name).is_some()))
+                .collect::<Result<_, _>>()?,
+            ssh: args
+                .ssh
+                .iter()
+                .map(|text| ssh::parse(text, env("SSH_AUTH_SOCK").as_deref()))
                 .collect::<Result<_, _>>()?,
             labels: args.labels.iter().map(|label| pair("--label", label)).collect::<Result<_, _>>()?,
             network: match args.network.as_str() {
