@@ -1,5 +1,7 @@
 //! A root full of traps: whatever is asked, by either resolver, nothing outside is seen or touched.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -183,7 +185,7 @@ fn removing_a_tree_leaves_what_links_point_to() {
     let [root, _] = traps.roots();
     fs::create_dir_all(traps.path("root/doomed/deep/er")).unwrap();
     symlink(traps.path("outside"), traps.path("root/doomed/deep/link")).unwrap();
-    fs::set_permissions(traps.path("root/doomed/deep/er"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(traps.path("root/doomed/deep/er"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(traps.path("root/doomed/deep"), fs::Permissions::from_mode(0o500)).unwrap();
     root.remove_tree(b"doomed").unwrap();
     root.remove_tree(b"out").unwrap();

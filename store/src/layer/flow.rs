@@ -98,8 +98,12 @@ pub(crate) fn run<W: Work>(
     mut tar: Option<&mut TarSink<'_>>,
 ) -> Result<Vec<FileHash>, LayerError> {
     let bytes: u64 = (0..count).map(|at| work.size(at)).sum();
+    if count < ALONE_FILES && bytes < ALONE_BYTES {
+        return alone(work, count, tar);
+    }
+    // Not asked before it matters: it reads half a dozen files of the cgroup.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    if (count < ALONE_FILES && bytes < ALONE_BYTES) || (cores == 1 && tar.is_none()) {
+    if cores == 1 && tar.is_none() {
         return alone(work, count, tar);
     }
     let batches = batches(work, count);

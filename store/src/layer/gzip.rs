@@ -6,16 +6,17 @@
 
 use std::io::{self, Write};
 use std::num::NonZero;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-use rayon::prelude::*;
 
-/// What is used when nothing else is asked for: four fifths of the time of level 6 buys 3 % of size.
-pub const DEFAULT_LEVEL: u32 = 4;
+/// What is used when nothing else is asked for. Level 6 makes a layer 2 to 4 % smaller and takes a third longer.
+pub const DEFAULT_LEVEL: u32 = 3;
 
 const BLOCK: usize = 128 * 1024;
 const DICTIONARY: usize = 32 * 1024;
-/// Blocks compressed at once, per thread.
+/// Blocks in one batch, per thread. While one batch is compressed the next one is collected.
 const PER_THREAD: usize = 4;
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
@@ -24,16 +25,27 @@ pub struct GzipWriter<W: Write> {
     out: W,
     level: Compression,
     pool: rayon::ThreadPool,
-    /// The dictionary of the next block, then the input not yet compressed.
+    /// The dictionary of the next block, then the input not yet handed to the threads.
     pending: Vec<u8>,
     /// How much of `pending` is dictionary.
     dictionary: usize,
     /// How much input is collected before the threads start on it.
     batch: usize,
-    outputs: Vec<Vec<u8>>,
+    running: Option<Running>,
+    /// Compressors to use again.
+    idle: Arc<Mutex<Vec<Compress>>>,
     crc: Crc,
     started: bool,
 }
+
+/// A batch that is being compressed.
+struct Running {
+    blocks: usize,
+    done: Receiver<(usize, io::Result<Deflated>)>,
+}
+
+/// A compressed block, and the checksum of what it was.
+type Deflated = (Vec<u8>, Crc);
 
 impl<W: Write> GzipWriter<W> {
     /// A writer with a compression level of 1 to 9 and as many threads as there are cores.
@@ -56,7 +68,8 @@ impl<W: Write> GzipWriter<W> {
             pending: Vec::new(),
             dictionary: 0,
             batch: threads * PER_THREAD * BLOCK,
-            outputs: Vec::new(),
+            running: None,
+            idle: Arc::default(),
             crc: Crc::new(),
             started: false,
         })
@@ -64,10 +77,9 @@ impl<W: Write> GzipWriter<W> {
 
     /// Compresses what is left, writes the end, and gives the output back.
     pub fn finish(mut self) -> io::Result<W> {
-        self.compress_pending()?;
-        if !self.started {
-            self.out.write_all(&HEADER)?;
-        }
+        self.dispatch()?;
+        self.collect()?;
+        self.write_header()?;
         // A final block without content: `1` (last), `01` (fixed codes), end of block.
         self.out.write_all(&[3, 0])?;
         self.out.write_all(&self.crc.sum().to_le_bytes())?;
@@ -76,46 +88,65 @@ impl<W: Write> GzipWriter<W> {
         Ok(self.out)
     }
 
-    /// Compresses all pending input: whole blocks, and a shorter one at the very end.
-    fn compress_pending(&mut self) -> io::Result<()> {
-        let input = self.pending.len() - self.dictionary;
-        if input == 0 {
+    fn write_header(&mut self) -> io::Result<()> {
+        if self.started {
             return Ok(());
         }
-        let blocks = input.div_ceil(BLOCK);
-        self.outputs.resize_with(blocks.max(self.outputs.len()), Vec::new);
-        let (pending, first, level) = (&self.pending, self.dictionary, self.level);
-        let outputs = &mut self.outputs[..blocks];
-        let crcs: Vec<Crc> = self.pool.install(|| {
-            outputs
-                .par_iter_mut()
-                .enumerate()
-                .map_init(
-                    || Compress::new(level, false),
-                    |deflate, (at, output)| {
-                        let start = first + at * BLOCK;
-                        let end = (start + BLOCK).min(pending.len());
-                        let dictionary = &pending[start.saturating_sub(DICTIONARY)..start];
-                        let block = &pending[start..end];
-                        deflate_block(deflate, dictionary, block, output)?;
-                        let mut crc = Crc::new();
-                        crc.update(block);
-                        Ok(crc)
-                    },
-                )
-                .collect::<io::Result<_>>()
-        })?;
-        if !self.started {
-            self.out.write_all(&HEADER)?;
-            self.started = true;
-        }
-        for (output, crc) in self.outputs[..blocks].iter().zip(&crcs) {
-            self.out.write_all(output)?;
-            self.crc.combine(crc);
+        self.started = true;
+        self.out.write_all(&HEADER)
+    }
+
+    /// Hands all pending input to the threads: whole blocks, and a shorter one at the very end.
+    fn dispatch(&mut self) -> io::Result<()> {
+        self.collect()?;
+        let first = self.dictionary;
+        if self.pending.len() == first {
+            return Ok(());
         }
         let keep = self.pending.len().saturating_sub(DICTIONARY);
-        self.pending.drain(..keep);
-        self.dictionary = self.pending.len();
+        let mut next = Vec::with_capacity(DICTIONARY + self.batch);
+        next.extend_from_slice(&self.pending[keep..]);
+        self.dictionary = next.len();
+        let input = Arc::new(std::mem::replace(&mut self.pending, next));
+        let blocks = (input.len() - first).div_ceil(BLOCK);
+        let (sender, done) = channel();
+        for at in 0..blocks {
+            let (input, sender, idle) = (Arc::clone(&input), sender.clone(), Arc::clone(&self.idle));
+            let level = self.level;
+            self.pool.spawn(move || {
+                let start = first + at * BLOCK;
+                let end = (start + BLOCK).min(input.len());
+                let dictionary = &input[start.saturating_sub(DICTIONARY)..start];
+                let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut deflate = lock().pop().unwrap_or_else(|| Compress::new(level, false));
+                let result = deflate_block(&mut deflate, dictionary, &input[start..end]);
+                lock().push(deflate);
+                // The receiver is gone only when the writer was dropped in the middle.
+                let _ = sender.send((at, result));
+            });
+        }
+        self.running = Some(Running { blocks, done });
+        Ok(())
+    }
+
+    /// Waits for the batch under way, and writes it.
+    fn collect(&mut self) -> io::Result<()> {
+        let Some(Running { blocks, done }) = self.running.take() else {
+            return Ok(());
+        };
+        self.write_header()?;
+        let mut ready: Vec<Option<Deflated>> = Vec::new();
+        ready.resize_with(blocks, || None);
+        let mut next = 0;
+        while next < blocks {
+            let (at, result) = done.recv().map_err(io::Error::other)?;
+            ready[at] = Some(result?);
+            while let Some((bytes, crc)) = ready.get_mut(next).and_then(Option::take) {
+                self.out.write_all(&bytes)?;
+                self.crc.combine(&crc);
+                next += 1;
+            }
+        }
         Ok(())
     }
 }
@@ -126,7 +157,7 @@ impl<W: Write> Write for GzipWriter<W> {
         let taken = room.min(bytes.len());
         self.pending.extend_from_slice(&bytes[..taken]);
         if taken == room {
-            self.compress_pending()?;
+            self.dispatch()?;
         }
         Ok(taken)
     }
@@ -137,28 +168,24 @@ impl<W: Write> Write for GzipWriter<W> {
     }
 }
 
-fn deflate_block(
-    deflate: &mut Compress,
-    dictionary: &[u8],
-    block: &[u8],
-    output: &mut Vec<u8>,
-) -> io::Result<()> {
+fn deflate_block(deflate: &mut Compress, dictionary: &[u8], block: &[u8]) -> io::Result<Deflated> {
     deflate.reset();
     if !dictionary.is_empty() {
         deflate.set_dictionary(dictionary).map_err(io::Error::other)?;
     }
-    output.clear();
+    let mut crc = Crc::new();
+    crc.update(block);
     // Deflate adds at most 5 bytes per 16 KiB to what it cannot compress.
-    output.reserve(block.len() + block.len() / 1024 + 64);
+    let mut output = Vec::with_capacity(block.len() + block.len() / 1024 + 64);
     loop {
         let done = deflate.total_in() as usize;
         let status = deflate
-            .compress_vec(&block[done..], output, FlushCompress::Sync)
+            .compress_vec(&block[done..], &mut output, FlushCompress::Sync)
             .map_err(io::Error::other)?;
         // A sync flush is complete when there was room left for more.
         let complete = deflate.total_in() as usize == block.len() && output.len() < output.capacity();
         match status {
-            Status::Ok | Status::BufError if complete => return Ok(()),
+            Status::Ok | Status::BufError if complete => return Ok((output, crc)),
             Status::Ok | Status::BufError => output.reserve(BLOCK / 4),
             Status::StreamEnd => return Err(io::Error::other("deflate ended in the middle")),
         }

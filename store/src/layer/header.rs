@@ -166,3 +166,119 @@ fn copy(field: &mut [u8], text: &[u8]) {
     let len = field.len().min(text.len());
     field[..len].copy_from_slice(&text[..len]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::FileHash;
+
+    fn headers(entry: &Entry, epoch: Option<i64>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_entry(entry, epoch, &mut bytes);
+        assert_eq!(bytes.len() % BLOCK, 0);
+        bytes
+    }
+
+    fn file(path: &str, size: u64, meta: Metadata) -> Entry {
+        Entry::file(path, size, FileHash::of(b""), meta)
+    }
+
+    /// The header as another reader sees it, pax records applied.
+    fn read_back<T>(bytes: &[u8], look: impl FnOnce(&mut tar::Entry<'_, &[u8]>) -> T) -> T {
+        let mut archive = tar::Archive::new(bytes);
+        let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+        look(&mut entry)
+    }
+
+    #[test]
+    fn an_ordinary_file_needs_one_block() {
+        let meta = Metadata::new(0o4755, 1000, 2_097_151).with_mtime(1_700_000_000, 999_999_999);
+        let bytes = headers(&file(&"n".repeat(100), 8_589_934_591, meta), None);
+        assert_eq!(bytes.len(), BLOCK);
+        read_back(&bytes, |entry| {
+            assert_eq!(entry.path_bytes().len(), 100);
+            assert_eq!(entry.header().mode().unwrap(), 0o4755);
+            assert_eq!(entry.header().uid().unwrap(), 1000);
+            assert_eq!(entry.header().gid().unwrap(), 2_097_151);
+            assert_eq!(entry.header().mtime().unwrap(), 1_700_000_000);
+            assert_eq!(entry.header().size().unwrap(), 8_589_934_591);
+            assert_eq!(entry.header().username_bytes().unwrap(), b"");
+        });
+        // A golden: these bytes must never change, or every DiffId does.
+        let digest = FileHash::of(&headers(&file("a", 3, Metadata::new(0o644, 0, 0)), None));
+        assert_eq!(
+            digest.to_hex(),
+            "5e42ae48199a165f7e8005406b8db55c2bb1383afe27179d1a0857f5c0aff534"
+        );
+    }
+
+    #[test]
+    fn what_ustar_cannot_hold_is_pax() {
+        let size = 9 << 30;
+        let meta = Metadata::new(0o644, 3_000_000, 2_097_152).with_mtime(-5, 1);
+        let path = "d/".repeat(60) + "name";
+        let bytes = headers(&file(&path, size, meta), None);
+        let records: Vec<_> = read_back(&bytes, |entry| {
+            assert_eq!(entry.path_bytes().as_ref(), path.as_bytes());
+            assert_eq!(entry.size(), size);
+            let records = entry.pax_extensions().unwrap().unwrap();
+            records
+                .map(|record| record.unwrap().key().unwrap().to_owned())
+                .collect()
+        });
+        assert_eq!(records, ["gid", "mtime", "path", "size", "uid"]);
+        let own = crate::layer::TarReader::new(&bytes[..], "test")
+            .next_entry()
+            .unwrap()
+            .unwrap();
+        assert_eq!((own.uid, own.gid, own.mtime.secs), (3_000_000, 2_097_152, -5));
+        assert_eq!(own.kind, crate::layer::TarKind::File(size));
+    }
+
+    #[test]
+    fn the_epoch_only_makes_times_earlier() {
+        let at = |secs, epoch| {
+            let bytes = headers(
+                &file("f", 0, Metadata::new(0o644, 0, 0).with_mtime(secs, 0)),
+                epoch,
+            );
+            read_back(&bytes, |entry| entry.header().mtime().unwrap())
+        };
+        assert_eq!(
+            (at(100, Some(50)), at(10, Some(50)), at(100, None)),
+            (50, 10, 100)
+        );
+    }
+
+    #[test]
+    fn other_kinds() {
+        let meta = Metadata::new(0o666, 0, 0);
+        let mut device = file("dev/null", 0, meta.clone());
+        device.kind = EntryKind::CharDevice {
+            rdev: rustix::fs::makedev(1, 3),
+        };
+        read_back(&headers(&device, None), |entry| {
+            assert!(entry.header().entry_type().is_character_special());
+            assert_eq!(entry.header().device_major().unwrap(), Some(1));
+            assert_eq!(entry.header().device_minor().unwrap(), Some(3));
+        });
+        let long = "t".repeat(101);
+        read_back(
+            &headers(&Entry::symlink("l", long.clone(), meta.clone()), None),
+            |entry| {
+                assert_eq!(entry.link_name_bytes().unwrap().as_ref(), long.as_bytes());
+            },
+        );
+        let names = |entry: &Entry| read_back(&headers(entry, None), |entry| entry.path_bytes().into_owned());
+        assert_eq!(names(&Entry::dir("", meta.clone())), b"./");
+        assert_eq!(names(&Entry::dir("d", meta)), b"d/");
+        assert_eq!(names(&Entry::whiteout("d/gone")), b"d/.wh.gone");
+        assert_eq!(names(&Entry::whiteout("gone")), b".wh.gone");
+        let mut opaque = Vec::new();
+        put_opaque(b"d", &mut opaque);
+        assert_eq!(
+            read_back(&opaque, |entry| entry.path_bytes().into_owned()),
+            b"d/.wh..wh..opq"
+        );
+    }
+}

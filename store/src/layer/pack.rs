@@ -255,3 +255,56 @@ impl<'a> TarSink<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Metadata;
+
+    #[test]
+    fn whiteouts_come_before_what_is_beside_them() {
+        let meta = Metadata::new(0o755, 0, 0);
+        let opaque = Entry {
+            kind: EntryKind::Dir { opaque: true },
+            ..Entry::dir("b", meta.clone())
+        };
+        let manifest = Manifest::new(vec![
+            Entry::dir("a", meta.clone()),
+            Entry::dir("a/x", meta.clone()),
+            Entry::whiteout("a/y"),
+            Entry::whiteout("a/x/z"),
+            opaque,
+            Entry::dir("b/c", meta),
+            Entry::whiteout("z"),
+        ]);
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = Vec::new();
+        pack(
+            &manifest.unwrap(),
+            &Root::open(dir.path()).unwrap(),
+            None,
+            &mut bytes,
+        )
+        .unwrap();
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let names: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| String::from_utf8(entry.unwrap().path_bytes().into_owned()).unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ".wh.z",
+                "a/",
+                "a/.wh.y",
+                "a/x/",
+                "a/x/.wh.z",
+                "b/",
+                "b/.wh..wh..opq",
+                "b/c/"
+            ]
+        );
+        assert_eq!(bytes.len(), 8 * 512 + 1024);
+    }
+}

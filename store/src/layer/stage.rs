@@ -4,23 +4,20 @@
 //! and filled in at the end, all together. Paths given here are without symbolic links; following those is the
 //! caller's work.
 
+mod finish;
+mod remove;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use beneath::{Kind, Root};
 
 use crate::digest::FileHash;
 use crate::layer::LayerError;
-use crate::layer::diff::UNKNOWN;
-use crate::layer::fill::{Content, FileJob, Fill};
-use crate::layer::flow;
+use crate::layer::fill::Content;
 use crate::layer::inode::{Creator, Parents};
-use crate::layer::pack::{PackedLayer, TarSink};
-use crate::manifest::{
-    Entry, EntryKind, Manifest, Metadata, Xattrs, after_subtree, ancestors, file_name, parent, path_cmp,
-};
+use crate::manifest::{Metadata, Xattrs, ancestors, file_name, parent, path_cmp};
 use crate::tree::{Node, NodeKind, Tree, TreeError, TreeView, default_root};
 
 /// A path in the manifest's order.
@@ -70,25 +67,7 @@ pub(crate) enum StagedKind {
     Whiteout,
 }
 
-/// A further name of a file.
-struct Link {
-    name: Vec<u8>,
-    first: Vec<u8>,
-}
-
-/// What comes out of a stage.
-pub(crate) struct Finished {
-    pub(crate) manifest: Manifest,
-    /// Present when it was asked for.
-    pub(crate) packed: Option<PackedLayer>,
-}
-
-/// Whether the layer's tar is hashed while the files are filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tar {
-    Hashed { epoch: Option<i64> },
-    NotNow,
-}
+pub(crate) use finish::{Finished, Tar, fill};
 
 pub(crate) struct Stage {
     root: Root,
@@ -415,246 +394,6 @@ impl Stage {
         self.links.entry(first).or_default().push(path.to_vec());
         Ok(true)
     }
-
-    /// Takes a path away: what is staged there, and what is below by a whiteout.
-    pub(crate) fn whiteout(&mut self, path: &[u8]) -> Result<(), LayerError> {
-        self.clear(path)?;
-        if self.lookup_below(path)?.is_some() {
-            let dir = self.parents.of(&self.root, path)?;
-            self.creator.whiteout(dir, path)?;
-            self.insert(path, StagedKind::Whiteout, Metadata::default());
-        }
-        Ok(())
-    }
-
-    /// Takes away what earlier rounds staged at `path` and below it.
-    pub(crate) fn hide_earlier(&mut self, path: &[u8]) -> Result<(), LayerError> {
-        self.hide_earlier_below(path)?;
-        let earlier = self.get(path).is_some_and(|staged| staged.round < self.round);
-        let empty = self.subtree(path).next().is_none();
-        if earlier && empty {
-            self.remove(path)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Takes away what earlier rounds staged below `path`.
-    pub(crate) fn hide_earlier_below(&mut self, path: &[u8]) -> Result<(), LayerError> {
-        let earlier: Vec<Vec<u8>> = self
-            .subtree(path)
-            .filter(|(_, staged)| staged.round < self.round)
-            .map(|(key, _)| key.0.clone())
-            .collect();
-        // Children come after their directory, so backwards every directory is empty, or holds what is new.
-        for path in earlier.iter().rev() {
-            if self.subtree(path).next().is_none() {
-                self.remove_one(path)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All that is staged below a path.
-    fn subtree(&self, path: &[u8]) -> impl DoubleEndedIterator<Item = (&Key, &Staged)> {
-        let end = if path.is_empty() {
-            Bound::Unbounded
-        } else {
-            Bound::Excluded(Key(after_subtree(path)))
-        };
-        self.nodes.range((Bound::Excluded(Key(path.to_vec())), end))
-    }
-
-    /// Takes away what is staged at a path and below it.
-    fn remove(&mut self, path: &[u8]) -> Result<(), LayerError> {
-        let below: Vec<Vec<u8>> = self.subtree(path).rev().map(|(key, _)| key.0.clone()).collect();
-        for path in &below {
-            self.remove_one(path)?;
-        }
-        self.remove_one(path)
-    }
-
-    fn remove_one(&mut self, path: &[u8]) -> Result<(), LayerError> {
-        self.parents = Parents::default();
-        let Some(staged) = self.nodes.remove(&Key(path.to_vec())) else {
-            return Ok(());
-        };
-        match staged.kind {
-            StagedKind::Dir { .. } if path.is_empty() => {}
-            StagedKind::Dir { .. } => self.root.rmdir(path)?,
-            StagedKind::Hardlink { target } => {
-                // Further names are made at the end: nothing is on disk yet.
-                if let Some(names) = self.links.get_mut(&target) {
-                    names.retain(|name| name != path);
-                }
-            }
-            StagedKind::File { size, hash, content } => match self.links.remove(path) {
-                Some(names) if !names.is_empty() => {
-                    self.promote(path, names, StagedKind::File { size, hash, content })?;
-                }
-                _ if matches!(content, Content::InPlace) => self.root.unlink(path)?,
-                _ => {}
-            },
-            _ => self.root.unlink(path)?,
-        }
-        Ok(())
-    }
-
-    /// Gives a file whose first name goes away to its next name.
-    fn promote(&mut self, old: &[u8], mut names: Vec<Vec<u8>>, file: StagedKind) -> Result<(), LayerError> {
-        let new = names.remove(0);
-        let file = self.moved(old, &new, file)?;
-        if let Some(staged) = self.nodes.get_mut(&Key(new.clone())) {
-            staged.kind = file;
-        }
-        for name in &names {
-            if let Some(staged) = self.nodes.get_mut(&Key(name.clone())) {
-                staged.kind = StagedKind::Hardlink { target: new.clone() };
-            }
-        }
-        self.links.insert(new, names);
-        Ok(())
-    }
-
-    /// A staged file under another path; moved on disk if it is there.
-    fn moved(&self, old: &[u8], new: &[u8], file: StagedKind) -> Result<StagedKind, LayerError> {
-        Ok(match file {
-            StagedKind::File {
-                content: Content::InPlace,
-                ..
-            } => {
-                self.root.rename(old, new)?;
-                file
-            }
-            // It was found in an older layer by its path.
-            StagedKind::File {
-                size,
-                hash,
-                content: Content::Linked { otherwise, .. },
-            } => StagedKind::File {
-                size,
-                hash,
-                content: Content::Copied(otherwise),
-            },
-            other => other,
-        })
-    }
-
-    /// The first name in order must be the file, the others links to it.
-    fn order_links(&mut self) -> Result<Vec<Link>, LayerError> {
-        let mut pairs = Vec::new();
-        for (first, mut names) in std::mem::take(&mut self.links) {
-            names.push(first.clone());
-            names.sort_by(|a, b| path_cmp(a, b));
-            let smallest = names.remove(0);
-            if smallest != first {
-                let Some(Staged { kind, .. }) = self.nodes.get(&Key(first.clone())) else {
-                    continue;
-                };
-                let kind = self.moved(&first, &smallest, kind.clone())?;
-                if let Some(staged) = self.nodes.get_mut(&Key(smallest.clone())) {
-                    staged.kind = kind;
-                }
-            }
-            for name in names {
-                if let Some(staged) = self.nodes.get_mut(&Key(name.clone())) {
-                    staged.kind = StagedKind::Hardlink {
-                        target: smallest.clone(),
-                    };
-                }
-                pairs.push(Link {
-                    name,
-                    first: smallest.clone(),
-                });
-            }
-        }
-        pairs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(pairs)
-    }
-
-    /// Fills in the planned files, gives all directories their metadata, and makes the manifest.
-    pub(crate) fn finish(mut self, tar: Tar) -> Result<Finished, LayerError> {
-        let links = self.order_links()?;
-        let nodes = std::mem::take(&mut self.nodes);
-        let mut entries = Vec::with_capacity(nodes.len());
-        let mut jobs = Vec::new();
-        for (Key(path), Staged { kind, meta, .. }) in nodes {
-            let kind = match kind {
-                StagedKind::File { size, hash, content } => {
-                    let (path, meta) = (path.clone(), meta.clone());
-                    jobs.push(FileJob {
-                        path,
-                        size,
-                        hash,
-                        meta,
-                        content,
-                    });
-                    EntryKind::File {
-                        size,
-                        hash: hash.unwrap_or(UNKNOWN),
-                    }
-                }
-                StagedKind::Hardlink { target } => EntryKind::Hardlink { target },
-                StagedKind::Dir { opaque } => EntryKind::Dir { opaque },
-                StagedKind::Symlink { target } => EntryKind::Symlink { target },
-                StagedKind::Fifo => EntryKind::Fifo,
-                StagedKind::CharDevice(rdev) => EntryKind::CharDevice { rdev },
-                StagedKind::BlockDevice(rdev) => EntryKind::BlockDevice { rdev },
-                StagedKind::Whiteout => EntryKind::Whiteout,
-            };
-            entries.push(Entry { path, kind, meta });
-        }
-        let packed = fill(&self.root, self.creator, &jobs, &mut entries, tar)?;
-        for Link { name, first } in &links {
-            self.root.link(name, first)?;
-        }
-        for entry in entries.iter().rev() {
-            if let EntryKind::Dir { opaque } = entry.kind {
-                let dir = self.root.open_dir(&entry.path)?;
-                self.creator.finish_dir(&dir, &entry.path, &entry.meta, opaque)?;
-            }
-        }
-        if entries.first().is_none_or(|entry| !entry.path.is_empty()) {
-            // What is mounted on top takes the root's owner and mode from the topmost layer.
-            let meta = match &self.below {
-                Some(below) => below.lookup(b"")?.map(|root| root.meta),
-                None => None,
-            };
-            let meta = meta.unwrap_or_else(|| default_root().meta);
-            self.creator.finish_dir(self.root.dir(), b"", &meta, false)?;
-        }
-        Ok(Finished {
-            manifest: Manifest::new(entries)?,
-            packed,
-        })
-    }
-}
-
-/// Fills in files and puts their hashes into the entries.
-pub(crate) fn fill(
-    root: &Root,
-    creator: Creator,
-    jobs: &[FileJob],
-    entries: &mut [Entry],
-    tar: Tar,
-) -> Result<Option<PackedLayer>, LayerError> {
-    let work = Fill { root, jobs, creator };
-    let (hashes, packed) = match tar {
-        Tar::NotNow => (flow::run(&work, jobs.len(), None)?, None),
-        Tar::Hashed { epoch } => {
-            let mut sink = TarSink::new(entries, epoch, None);
-            let hashes = flow::run(&work, jobs.len(), Some(&mut sink))?;
-            (hashes, Some(sink.finish()?))
-        }
-    };
-    let files = entries.iter_mut().filter_map(|entry| match &mut entry.kind {
-        EntryKind::File { hash, .. } => Some(hash),
-        _ => None,
-    });
-    for (slot, hash) in files.zip(hashes) {
-        *slot = hash;
-    }
-    Ok(packed)
 }
 
 /// What cannot be a path in a layer.

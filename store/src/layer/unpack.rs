@@ -44,7 +44,11 @@ pub(crate) enum Meaning<'a> {
     /// A layer of an image: `.wh.` names are whiteouts, `./` is the root directory.
     Layer,
     /// Any archive, unpacked in this directory: `.wh.` names are refused, `./` is left out.
-    Archive { dest: &'a [u8] },
+    Archive {
+        dest: &'a [u8],
+        /// Replaces the owners in the archive.
+        owner: Option<(u32, u32)>,
+    },
 }
 
 /// Pieces under way between the thread that decompresses and the one that writes.
@@ -206,14 +210,15 @@ impl Unpacker<'_> {
             what,
         };
         let name = clean(&entry.path).map_err(refuse)?;
-        let (base, is_layer) = match self.meaning {
-            Meaning::Layer => (&b""[..], true),
-            Meaning::Archive { dest } => (dest, false),
+        let (base, is_layer, owner) = match self.meaning {
+            Meaning::Layer => (&b""[..], true, None),
+            Meaning::Archive { dest, owner } => (dest, false, owner),
         };
+        let (uid, gid) = owner.unwrap_or((entry.uid, entry.gid));
         let mut meta = Metadata {
             mode: entry.mode,
-            uid: entry.uid,
-            gid: entry.gid,
+            uid,
+            gid,
             mtime: entry.mtime,
             xattrs: Xattrs::new(),
         };

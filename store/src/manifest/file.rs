@@ -12,7 +12,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -20,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest as _, Sha256};
 
 use super::codec::{self, Times};
+use super::cursor::EntryRef;
 use super::{Entry, Manifest, ManifestError, path_cmp};
 use crate::digest::sha256;
 
@@ -190,14 +190,19 @@ impl ManifestFile {
         }
     }
 
+    pub(super) fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// The only block that can hold `path`.
-    fn block_for(&self, path: &[u8]) -> Option<usize> {
+    pub(super) fn block_for(&self, path: &[u8]) -> Option<usize> {
         self.blocks
             .partition_point(|block| path_cmp(&block.first, path).is_le())
             .checked_sub(1)
     }
 
-    fn block(&self, at: usize) -> Result<Arc<Vec<Entry>>, ManifestError> {
+    /// A block, from memory if it was asked for lately.
+    pub(super) fn block(&self, at: usize) -> Result<Arc<Vec<Entry>>, ManifestError> {
         let cached = |cache: &mut Vec<(usize, Arc<Vec<Entry>>)>| {
             let found = cache.iter().position(|(have, _)| *have == at)?;
             cache[..=found].rotate_right(1);
@@ -274,140 +279,11 @@ fn take_u32(input: &mut &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(codec::take(input, 4)?.try_into().ok()?))
 }
 
-/// One entry of a manifest, without copying it.
-#[derive(Debug, Clone)]
-pub struct EntryRef {
-    block: Arc<Vec<Entry>>,
-    index: usize,
-}
-
-impl Deref for EntryRef {
-    type Target = Entry;
-
-    fn deref(&self) -> &Entry {
-        &self.block[self.index]
-    }
-}
-
-/// The entries of a layer, wherever they are.
-#[derive(Debug, Clone)]
-pub(crate) enum Source {
-    Memory(Manifest),
-    File(Arc<ManifestFile>),
-}
-
-impl Source {
-    pub(crate) fn get(&self, path: &[u8]) -> Result<Option<EntryRef>, ManifestError> {
-        match self {
-            Source::File(file) => file.get(path),
-            Source::Memory(manifest) => {
-                let block = manifest.shared();
-                let found = block.binary_search_by(|entry| path_cmp(&entry.path, path));
-                Ok(found.ok().map(|index| EntryRef {
-                    block: Arc::clone(block),
-                    index,
-                }))
-            }
-        }
-    }
-
-    /// A cursor at the first entry that is not before `path`.
-    pub(crate) fn seek(&self, path: &[u8]) -> Result<Cursor, ManifestError> {
-        let mut cursor = Cursor {
-            source: self.clone(),
-            number: 0,
-            block: Arc::default(),
-            index: 0,
-        };
-        cursor.seek(path)?;
-        Ok(cursor)
-    }
-}
-
-/// Walks over the entries of a layer in order.
-#[derive(Debug)]
-pub(crate) struct Cursor {
-    source: Source,
-    number: usize,
-    block: Arc<Vec<Entry>>,
-    index: usize,
-}
-
-impl Cursor {
-    /// Goes to the first entry that is not before `path`.
-    pub(crate) fn seek(&mut self, path: &[u8]) -> Result<(), ManifestError> {
-        // Often the target is a few entries ahead in the block at hand.
-        let ahead = &self.block[self.index.min(self.block.len())..];
-        let step = ahead.partition_point(|entry| path_cmp(&entry.path, path).is_lt());
-        let near = ahead
-            .first()
-            .is_some_and(|entry| path_cmp(&entry.path, path).is_le());
-        if near && step < ahead.len() {
-            self.index += step;
-            return Ok(());
-        }
-        match &self.source {
-            Source::Memory(manifest) => {
-                self.block = Arc::clone(manifest.shared());
-                self.index = self
-                    .block
-                    .partition_point(|entry| path_cmp(&entry.path, path).is_lt());
-            }
-            Source::File(file) => {
-                self.number = file.block_for(path).unwrap_or(0);
-                self.index = 0;
-                self.block = if self.number < file.blocks.len() {
-                    file.block(self.number)?
-                } else {
-                    Arc::default()
-                };
-                self.index = self
-                    .block
-                    .partition_point(|entry| path_cmp(&entry.path, path).is_lt());
-                self.settle()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The entry at the cursor.
-    pub(crate) fn peek(&self) -> Option<&Entry> {
-        self.block.get(self.index)
-    }
-
-    /// The entry at the cursor, to keep.
-    pub(crate) fn entry(&self) -> Option<EntryRef> {
-        (self.index < self.block.len()).then(|| EntryRef {
-            block: Arc::clone(&self.block),
-            index: self.index,
-        })
-    }
-
-    /// Goes one entry on.
-    pub(crate) fn advance(&mut self) -> Result<(), ManifestError> {
-        self.index += 1;
-        self.settle()
-    }
-
-    /// At the end of a block, takes the next.
-    fn settle(&mut self) -> Result<(), ManifestError> {
-        if let Source::File(file) = &self.source
-            && self.index >= self.block.len()
-            && self.number + 1 < file.blocks.len()
-        {
-            self.number += 1;
-            self.block = file.block(self.number)?;
-            self.index = 0;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::digest::FileHash;
-    use crate::manifest::Metadata;
+    use crate::manifest::{Metadata, Source};
 
     fn sample(dirs: usize, files: usize) -> Manifest {
         let mut entries = Vec::new();

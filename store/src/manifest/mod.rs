@@ -4,6 +4,7 @@
 //! Where the bytes of the files are, and how layers stack, is not known here.
 
 mod codec;
+mod cursor;
 mod entry;
 mod file;
 mod order;
@@ -16,9 +17,10 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::{ContentId, SnapshotId};
 use codec::Times;
 
+pub use cursor::EntryRef;
+pub(crate) use cursor::{Cursor, Source};
 pub use entry::{Entry, EntryKind, Metadata, Timestamp, Xattrs};
-pub(crate) use file::{Cursor, Source};
-pub use file::{EntryRef, ManifestFile};
+pub use file::ManifestFile;
 pub(crate) use order::after_subtree;
 pub use order::{ancestors, file_name, is_below, join, parent, path_cmp};
 
@@ -82,6 +84,9 @@ impl Manifest {
             };
             if !is_proper(&entry.path) {
                 return fail("is no proper path");
+            }
+            if file_name(&entry.path).starts_with(b".wh.") {
+                return fail("has a name that images reserve for whiteouts");
             }
             if at > 0 && entries[at - 1].path == entry.path {
                 return fail("is there twice");
@@ -223,7 +228,7 @@ mod tests {
             },
             meta: meta(),
         };
-        let bad: [Vec<Entry>; 9] = [
+        let bad: [Vec<Entry>; 10] = [
             vec![file("a"), file("a")],
             vec![file("a/b")],
             vec![file("a"), file("a/b")],
@@ -233,6 +238,7 @@ mod tests {
             vec![link("a", "b"), file("b")],
             vec![link("b", "a")],
             vec![file("")],
+            vec![file(".wh.x")],
         ];
         for entries in bad {
             assert!(Manifest::new(entries.clone()).is_err(), "{entries:?}");

@@ -35,8 +35,8 @@ struct Stub {
 impl SnapshotStore {
     /// Starts a snapshot on top of another, for a command to write to.
     pub fn begin(&self, parent: Option<&Snapshot>) -> Result<ActiveSnapshot<'_>, SnapshotError> {
-        let nest = Nest::new(self)?;
-        nest.work()?;
+        let mut nest = Nest::new(self)?;
+        nest.make_work()?;
         let active = ActiveSnapshot {
             store: self,
             nest,
@@ -62,8 +62,7 @@ impl ActiveSnapshot<'_> {
 
     /// Overlay's work directory.
     pub fn work(&self) -> PathBuf {
-        // Made by begin(); the path is the same.
-        self.nest.work().unwrap_or_default()
+        self.nest.work()
     }
 
     /// The lower directories of the overlay, topmost first; empty for a snapshot on nothing.

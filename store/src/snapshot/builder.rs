@@ -26,6 +26,7 @@ pub struct LayerBuilder<'s> {
     parent: Option<Snapshot>,
     stage: Stage,
     reuse: Option<Reuse>,
+    archive_owner: Option<(u32, u32)>,
 }
 
 /// An older snapshot whose files may be linked.
@@ -59,6 +60,7 @@ impl SnapshotStore {
             parent: parent.cloned(),
             stage,
             reuse: None,
+            archive_owner: None,
         })
     }
 }
@@ -87,6 +89,11 @@ impl LayerBuilder<'_> {
     /// What directories get that are missing above a path. Mode 0755, owner 0:0 and time 0 unless set.
     pub fn implicit_dirs(&mut self, meta: Metadata) {
         self.stage.set_implicit(meta);
+    }
+
+    /// Who owns what comes out of archives, instead of those named there.
+    pub fn archive_owner(&mut self, uid: u32, gid: u32) {
+        self.archive_owner = Some((uid, gid));
     }
 
     /// What a process would see at `path` now: what was added, or what is below and not hidden.
@@ -180,7 +187,7 @@ impl LayerBuilder<'_> {
     }
 
     /// Unpacks an archive (tar, plain or compressed by gzip, bzip2, xz or zstd) into the directory `dest`, which keeps
-    /// what it holds. Owners are those in the archive. `name` stands in errors.
+    /// what it holds. Owners are those in the archive, or the [`LayerBuilder::archive_owner`]. `name` stands in errors.
     pub fn archive(
         &mut self,
         input: impl Read + Send,
@@ -193,7 +200,8 @@ impl LayerBuilder<'_> {
             self.stage.dir(dest, meta)?;
         }
         let (_, input) = decompress(input, name)?;
-        unpack::apply(&mut self.stage, input, name, Meaning::Archive { dest }, limits)?;
+        let owner = self.archive_owner;
+        unpack::apply(&mut self.stage, input, name, Meaning::Archive { dest, owner }, limits)?;
         Ok(())
     }
 

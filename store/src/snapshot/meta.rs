@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
 use crate::digest::{ContentId, DiffId, SnapshotId};
+use crate::layer::PackedLayer;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,9 +25,20 @@ pub(super) struct Meta {
     pub(super) created: i64,
     /// The boot it was committed in: nothing is synced, so a power loss may hurt it.
     pub(super) boot_id: String,
+    /// The tar, if it was hashed at commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) packed: Option<PackedAtCommit>,
     /// It was verified in a later boot.
     #[serde(default)]
     pub(super) confirmed: bool,
+}
+
+/// What a layer's tar came to with one epoch.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PackedAtCommit {
+    pub(super) epoch: Option<i64>,
+    pub(super) layer: PackedLayer,
 }
 
 pub(super) const VERSION: u32 = 1;

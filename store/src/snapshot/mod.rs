@@ -16,11 +16,14 @@ mod verify;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::digest::{ContentId, DiffId, SnapshotId};
 use crate::manifest::ManifestFile;
+use crate::remove::remove_tree;
 use crate::store::{Store, list_dir};
+use crate::tmp::TmpDir;
 use crate::tree::{TreeLayer, TreeView};
 use meta::Meta;
 
@@ -140,6 +143,9 @@ pub enum Check {
 pub struct SnapshotStore {
     store: Store,
     known: Mutex<HashMap<SnapshotId, Snapshot>>,
+    /// Where snapshots are born; made with the first.
+    tmp: Mutex<Option<Arc<TmpDir>>>,
+    serial: AtomicU64,
 }
 
 impl SnapshotStore {
@@ -148,12 +154,29 @@ impl SnapshotStore {
         SnapshotStore {
             store,
             known: Mutex::default(),
+            tmp: Mutex::default(),
+            serial: AtomicU64::new(0),
         }
     }
 
     /// The store it is part of.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The directory under `tmp/` of this process's snapshots.
+    fn tmp(&self) -> Result<Arc<TmpDir>, SnapshotError> {
+        let mut slot = self.tmp.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*slot {
+            Some(tmp) => Ok(Arc::clone(tmp)),
+            None => Ok(Arc::clone(slot.insert(Arc::new(self.store.tmp_dir()?)))),
+        }
+    }
+
+    /// A new name under `tmp/`, for what is removed.
+    fn trash(&self) -> Result<PathBuf, SnapshotError> {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        Ok(self.tmp()?.path().join(format!("{serial}.removed")))
     }
 
     fn dir(&self, id: &SnapshotId) -> PathBuf {
@@ -232,8 +255,8 @@ impl SnapshotStore {
         self.lock().remove(id);
         let dir = self.dir(id);
         let meta = Meta::read(&dir.join(META)).ok().flatten();
-        let tmp = self.store.tmp_dir()?;
-        match std::fs::rename(&dir, tmp.path().join("removed")) {
+        let trash = self.trash()?;
+        match std::fs::rename(&dir, &trash) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(|e| SnapshotError::io("remove", &dir, e))?,
         }
@@ -241,8 +264,7 @@ impl SnapshotStore {
             self.forget_content(id, &meta)?;
         }
         self.forget_packed(id)?;
-        drop(tmp);
-        Ok(())
+        Ok(remove_tree(&trash)?)
     }
 
     fn path_exists(path: &Path) -> bool {

@@ -1,4 +1,5 @@
-//! Which tar a snapshot's layer makes: computed once per snapshot and epoch, kept under `diffids/`.
+//! Which tar a snapshot's layer makes. Hashed at commit it stands in the snapshot's record; computed later, perhaps for
+//! another epoch, it is kept under `diffids/`.
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -23,6 +24,12 @@ impl SnapshotStore {
         id: &SnapshotId,
         epoch: Option<i64>,
     ) -> Result<Option<PackedLayer>, SnapshotError> {
+        if let Some(snapshot) = self.load(id)?
+            && let Some(packed) = snapshot.0.meta.packed
+            && packed.epoch == epoch
+        {
+            return Ok(Some(packed.layer));
+        }
         let path = self.packed_path(id, epoch);
         match std::fs::read(&path) {
             // What cannot be read is computed again.

@@ -2,12 +2,15 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::meta::{Meta, VERSION};
+use super::meta::{Meta, PackedAtCommit, VERSION};
 use super::{FS, MANIFEST, META, Snapshot, SnapshotError, SnapshotStore};
 use crate::digest::{ContentId, DiffId, SnapshotId};
 use crate::layer::stage::{Finished, Tar};
 use crate::lock::Lease;
+use crate::remove::remove_tree;
 use crate::tmp::TmpDir;
 
 /// How a snapshot is committed.
@@ -51,42 +54,58 @@ pub struct Committed {
     pub lease: Lease,
 }
 
-/// A directory under `tmp/` in which a snapshot is made.
+/// Where a snapshot is made: a directory of its own in the one that this process has under `tmp/`.
 #[derive(Debug)]
 pub(super) struct Nest {
-    tmp: TmpDir,
+    _tmp: Arc<TmpDir>,
+    dir: PathBuf,
+    has_work: bool,
 }
 
 impl Nest {
     pub(super) fn new(store: &SnapshotStore) -> Result<Nest, SnapshotError> {
+        let tmp = store.tmp()?;
+        let dir = tmp
+            .path()
+            .join(store.serial.fetch_add(1, Ordering::Relaxed).to_string());
+        make_dir(&dir)?;
         let nest = Nest {
-            tmp: store.store.tmp_dir()?,
+            _tmp: tmp,
+            dir,
+            has_work: false,
         };
-        for dir in [nest.snapshot(), nest.fs()] {
-            make_dir(&dir)?;
-        }
+        make_dir(&nest.fs())?;
         Ok(nest)
     }
 
-    pub(super) fn snapshot(&self) -> PathBuf {
-        self.tmp.path().join("snapshot")
-    }
-
     pub(super) fn fs(&self) -> PathBuf {
-        self.snapshot().join(FS)
+        self.dir.join(FS)
     }
 
-    /// Overlay's work directory, beside the snapshot. Made here.
-    pub(super) fn work(&self) -> Result<PathBuf, SnapshotError> {
-        let work = self.tmp.path().join("work");
-        if !SnapshotStore::path_exists(&work) {
-            make_dir(&work)?;
+    /// Overlay's work directory, beside the snapshot.
+    pub(super) fn work(&self) -> PathBuf {
+        self.dir.with_extension("work")
+    }
+
+    pub(super) fn make_work(&mut self) -> Result<(), SnapshotError> {
+        self.has_work = true;
+        make_dir(&self.work())
+    }
+
+    /// Of the content index.
+    fn index(&self) -> PathBuf {
+        self.dir.with_extension("content")
+    }
+}
+
+impl Drop for Nest {
+    fn drop(&mut self) {
+        // What cannot be removed now goes with the directory that it is in, or is left for a sweep.
+        let _ = remove_tree(&self.dir);
+        let _ = std::fs::remove_file(self.index());
+        if self.has_work {
+            let _ = remove_tree(&self.work());
         }
-        Ok(work)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.tmp.path().join(name)
     }
 }
 
@@ -152,30 +171,31 @@ impl SnapshotStore {
             entries: finished.manifest.len() as u64,
             created: options.now,
             boot_id: self.store.boot_id().to_owned(),
+            packed: match (finished.packed, options.tar) {
+                (Some(layer), HashTar::Now { epoch }) => Some(PackedAtCommit { epoch, layer }),
+                _ => None,
+            },
             confirmed: false,
         };
-        let path = nest.snapshot().join(MANIFEST);
+        let path = nest.dir.join(MANIFEST);
         write_new(&path, |file| {
             finished
                 .manifest
                 .write_to(std::io::BufWriter::with_capacity(64 * 1024, file))
         })?;
-        let path = nest.snapshot().join(META);
+        let path = nest.dir.join(META);
         let bytes = meta.to_bytes(&path)?;
         write_new(&path, |mut file| std::io::Write::write_all(&mut file, &bytes))?;
 
         let lease = self.store.locks().lease_new(&id)?;
         let home = self.dir(&id);
-        match std::fs::rename(nest.snapshot(), &home) {
+        match std::fs::rename(&nest.dir, &home) {
             // Another process committed the very same.
             Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {}
             other => other.map_err(|e| SnapshotError::io("rename to", &home, e))?,
         }
-        if let (Some(packed), HashTar::Now { epoch }) = (finished.packed, options.tar) {
-            self.remember_packed(&id, epoch, &packed)?;
-        }
         // The index comes last. Whoever is first there wins; the others take what it names.
-        let born = nest.file("content");
+        let born = nest.index();
         write_new(&born, |mut file| {
             std::io::Write::write_all(&mut file, id.to_hex().as_bytes())
         })?;
@@ -255,11 +275,14 @@ impl SnapshotStore {
     /// Removes a snapshot that was committed in vain, without touching the index.
     fn remove_files(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
         self.lock().remove(id);
-        let tmp = self.store.tmp_dir()?;
+        let nest = self.trash()?;
         let dir = self.dir(id);
-        match std::fs::rename(&dir, tmp.path().join("removed")) {
+        match std::fs::rename(&dir, &nest) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(SnapshotError::io("remove", &dir, e)),
-            _ => self.forget_packed(id),
+            _ => {
+                remove_tree(&nest)?;
+                self.forget_packed(id)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn layers_stack_up_and_read_back() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let base = fixture.layer(None, "a/ a/one=1 a/two=2 b/x=x link>a/one");
     let top = fixture.layer(Some(&base), "a/two=22 -b c/deep/er=y -missing");
     assert_eq!(
@@ -19,18 +19,12 @@ fn layers_stack_up_and_read_back() {
     assert_eq!(again.parent().unwrap().id(), base.id());
     top.verify().unwrap();
     base.verify().unwrap();
-    assert_eq!(
-        std::fs::read_dir(fixture.store_dir().join("tmp"))
-            .unwrap()
-            .count(),
-        1,
-        "only the nursery"
-    );
+    assert_eq!(fixture.left_in_tmp(), 0);
 }
 
 #[test]
 fn files_on_disk_have_the_metadata_of_the_manifest() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let mut layer = fixture.snapshots.begin_layer(None).unwrap();
     let mut with_xattr = meta(0o4751);
     with_xattr.xattrs.set(b"user.note", b"a\nb\0c");
@@ -74,7 +68,7 @@ use crate::manifest::EntryKind;
 
 #[test]
 fn equal_content_is_adopted_whatever_its_times() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let make = |secs| {
         let mut layer = fixture.snapshots.begin_layer(None).unwrap();
         layer
@@ -100,7 +94,7 @@ fn equal_content_is_adopted_whatever_its_times() {
 
 #[test]
 fn many_threads_commit_the_same_once() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let ids: Vec<_> = std::thread::scope(|scope| {
         let make = |secs: i64| {
             let snapshots = SnapshotStore::new(fixture.snapshots.store().clone());
@@ -119,23 +113,21 @@ fn many_threads_commit_the_same_once() {
 
 #[test]
 fn a_dropped_layer_leaves_nothing() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let mut layer = fixture.snapshots.begin_layer(None).unwrap();
     layer.bytes(b"a/b/c", b"x", meta(0o644)).unwrap();
     drop(layer);
     drop(fixture.snapshots.begin(None).unwrap());
     assert!(fixture.snapshots.list().unwrap().is_empty());
-    assert_eq!(
-        std::fs::read_dir(fixture.store_dir().join("tmp"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(fixture.left_in_tmp(), 0);
+    let tmp = fixture.store_dir().join("tmp");
+    drop(fixture.snapshots);
+    assert_eq!(std::fs::read_dir(tmp).unwrap().count(), 0);
 }
 
 #[test]
 fn a_source_that_changed_fails_the_commit() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let commit = |size, hash, content: &str| {
         let mut layer = fixture.snapshots.begin_layer(None).unwrap();
         let source = FileSource::Bytes(content.as_bytes().into());
@@ -154,7 +146,7 @@ fn a_source_that_changed_fails_the_commit() {
 
 #[test]
 fn paths_that_leave_or_lie_are_refused() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let base = fixture.layer(None, "file=x link>/etc dir/");
     let mut layer = fixture.snapshots.begin_layer(Some(&base)).unwrap();
     for path in [
@@ -176,7 +168,7 @@ fn paths_that_leave_or_lie_are_refused() {
 
 #[test]
 fn replacing_one_kind_by_another() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let base = fixture.layer(None, "d/old=1 d/sub/x=2 f=3");
     let mut layer = fixture.snapshots.begin_layer(Some(&base)).unwrap();
     layer.bytes(b"d", b"now a file", meta(0o644)).unwrap();
@@ -200,7 +192,7 @@ fn replacing_one_kind_by_another() {
 
 #[test]
 fn unchanged_files_are_linked_from_the_last_result() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let make = |changed: &str, older: Option<&Snapshot>| {
         let mut layer = fixture.snapshots.begin_layer(None).unwrap();
         if let Some(older) = older {
@@ -243,9 +235,9 @@ fn unchanged_files_are_linked_from_the_last_result() {
 
 #[test]
 fn the_same_tar_alone_and_on_all_cores() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let mut layer = fixture.snapshots.begin_layer(None).unwrap();
-    let big: Vec<u8> = (0..3_000_000u32).map(|at| (at * 7 >> 5) as u8).collect();
+    let big: Vec<u8> = (0..3_000_000u32).map(|at| ((at * 7) >> 5) as u8).collect();
     for at in 0..300 {
         layer
             .bytes(format!("d/f{at}").as_bytes(), &big[at..at * 40], meta(0o644))
@@ -277,7 +269,7 @@ fn the_same_tar_alone_and_on_all_cores() {
 
 #[test]
 fn the_epoch_clamps_the_tar_and_nothing_else() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let snapshot = fixture.layer(None, "a=1");
     let plain = fixture.snapshots.diff_id(&snapshot, None).unwrap();
     let later = fixture.snapshots.diff_id(&snapshot, Some(1_800_000_000)).unwrap();
@@ -319,7 +311,7 @@ fn the_epoch_clamps_the_tar_and_nothing_else() {
 
 #[test]
 fn after_a_reboot_damage_is_found_once() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let base = fixture.layer(None, "good=1");
     let top = fixture.layer(Some(&base), "f=content g/h=x");
     let unhurt = fixture.layer(Some(&base), "other=1");
@@ -343,7 +335,7 @@ fn after_a_reboot_damage_is_found_once() {
 
 #[test]
 fn verify_names_what_differs() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let check = |hurt: &dyn Fn(&std::path::Path), expected: &str| {
         let snapshot = fixture.layer(None, &format!("d/f=abc link>f n={}", expected.replace(' ', "")));
         snapshot.verify().unwrap();
@@ -385,7 +377,7 @@ fn verify_names_what_differs() {
 
 #[test]
 fn a_removed_snapshot_is_gone() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let snapshot = fixture.layer(None, "a/b=1");
     fixture.snapshots.remove(snapshot.id()).unwrap();
     assert!(
@@ -411,7 +403,7 @@ fn a_removed_snapshot_is_gone() {
 
 #[test]
 fn whole_images_with_times_before_1970_and_long_names() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let mut layer = fixture.snapshots.begin_layer(None).unwrap();
     let long = "x".repeat(200);
     let path = format!("{long}/{long}/{long}");
@@ -449,7 +441,7 @@ fn a_full_store_says_so() {
 
 #[test]
 fn the_diff_id_is_known_or_computed() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let mut layer = fixture.snapshots.begin_layer(None).unwrap();
     layer.bytes(b"a", b"1", meta(0o644)).unwrap();
     let options = CommitOptions {
@@ -473,7 +465,7 @@ fn the_diff_id_is_known_or_computed() {
 
 #[test]
 fn stubs_are_made_once_per_set() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let stubs = [
         (b"proc".to_vec(), StubKind::Dir),
         (b"etc/hosts".to_vec(), StubKind::File),

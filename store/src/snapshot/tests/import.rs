@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn later_layers_replace_hide_and_link() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let one = Tar::default()
         .dir("./")
         .dir("bin/")
@@ -46,7 +46,7 @@ fn later_layers_replace_hide_and_link() {
 
 #[test]
 fn a_whiteout_does_not_hide_its_own_layer() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let one = Tar::default()
         .file("d/old", "1")
         .file("e/old", "1")
@@ -68,7 +68,7 @@ fn a_whiteout_does_not_hide_its_own_layer() {
 
 #[test]
 fn every_compression_is_read() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let plain = Tar::default().file("f", &"content ".repeat(1000)).end();
     let mut gzip = crate::layer::GzipWriter::new(Vec::new(), 6).unwrap();
     gzip.write_all(&plain).unwrap();
@@ -109,7 +109,7 @@ fn every_compression_is_read() {
 
 #[test]
 fn wrong_and_truncated_layers_name_themselves() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let good = Tar::default().file("f", "1").end();
     let import = |bytes: &[u8], diff_id: DiffId| {
         let layer = ImportLayer {
@@ -155,12 +155,7 @@ fn wrong_and_truncated_layers_name_themselves() {
         "{error}"
     );
     assert!(fixture.snapshots.list().unwrap().is_empty());
-    assert_eq!(
-        std::fs::read_dir(fixture.store_dir().join("tmp"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(fixture.left_in_tmp(), 0);
     let trailing = ImportLayer {
         reader: Box::new(&longer[..]),
         diff_id: id(&longer),
@@ -176,7 +171,7 @@ fn wrong_and_truncated_layers_name_themselves() {
 
 #[test]
 fn an_import_is_found_by_its_layers() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let tar = Tar::default().file("f", "1").end();
     let ids = [DiffId::from_bytes(crate::digest::sha256(&tar))];
     assert!(fixture.snapshots.imported(&ids, Check::Now).unwrap().is_none());
@@ -196,7 +191,7 @@ fn an_import_is_found_by_its_layers() {
 
 #[test]
 fn pax_headers_say_more() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let long = format!("{}/{}", "d".repeat(120), "f".repeat(130));
     let hostile = b"v\n30 linkpath=/etc/shadow\n30 path=../../escaped\n\0";
     let tar = Tar::default()
@@ -232,7 +227,7 @@ fn pax_headers_say_more() {
 
 #[test]
 fn adding_an_archive_merges_and_follows_links_inside() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     let base = fixture.layer(None, "usr/lib/old=1 lib>usr/lib etc/conf=a opt/");
     let tar = Tar::default()
         .dir("./")

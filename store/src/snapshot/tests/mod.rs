@@ -1,5 +1,19 @@
 //! Tests of snapshots through their public face.
 
+/// A store for a test. Files get owners, so it takes root, or a user namespace: without, the test is left to
+/// [`everything_again_in_a_user_namespace`].
+macro_rules! fixture {
+    () => {
+        match $crate::snapshot::tests::Fixture::new() {
+            Some(fixture) => fixture,
+            None => {
+                eprintln!("skipped: not root here; runs once more in a user namespace");
+                return;
+            }
+        }
+    };
+}
+
 mod commit;
 mod hostile;
 mod import;
@@ -23,19 +37,34 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    pub(super) fn new() -> Self {
+    pub(super) fn new() -> Option<Self> {
+        if !is_root() {
+            return None;
+        }
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store"), "boot-1", Need::Copy).unwrap();
-        Fixture {
+        Some(Fixture {
             dir,
             snapshots: SnapshotStore::new(store),
-        }
+        })
     }
 
     /// The same store after a reboot.
     pub(super) fn rebooted(&self) -> SnapshotStore {
         let store = Store::open(&self.dir.path().join("store"), "boot-2", Need::Copy).unwrap();
         SnapshotStore::new(store)
+    }
+
+    /// How many things are left in the directories under `tmp/`.
+    pub(super) fn left_in_tmp(&self) -> usize {
+        let list = |path: &std::path::Path| {
+            std::fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+        };
+        list(&self.store_dir().join("tmp"))
+            .map(|path| list(&path).count())
+            .sum()
     }
 
     pub(super) fn store_dir(&self) -> PathBuf {
@@ -81,6 +110,38 @@ pub(super) fn now() -> CommitOptions {
 
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// True for root of the host, who may give a file to anybody.
+pub(super) fn maps_all_ids() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().nth(2) == Some("4294967295"))
+}
+
+#[test]
+fn everything_again_in_a_user_namespace() {
+    if is_root() && !maps_all_ids() {
+        return;
+    }
+    let exe = std::env::current_exe().unwrap();
+    let run = std::process::Command::new("unshare")
+        .args(["-Ur", "--"])
+        .arg(exe)
+        .args(["snapshot::tests", "--nocapture", "--test-threads=2"])
+        .output();
+    let output = match run {
+        Ok(output) => output,
+        Err(error) => return eprintln!("skipped: unshare(1) cannot be started: {error}"),
+    };
+    let text = String::from_utf8_lossy(&output.stderr);
+    if text.contains("unshare failed") || text.contains("uid_map") {
+        return eprintln!("skipped: no user namespace here: {text}");
+    }
+    assert!(
+        output.status.success(),
+        "{}{text}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 /// All of a tree, by path.

@@ -160,7 +160,7 @@ fn run_script(fixture: &Fixture, active: &ActiveSnapshot<'_>, script: &str) -> V
 
 #[test]
 fn a_random_script_on_a_real_overlay() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     if !overlay_works(fixture.dir.path()) {
         return;
     }
@@ -200,7 +200,7 @@ fn a_random_script_on_a_real_overlay() {
 
 #[test]
 fn a_put_together_layer_is_what_an_overlay_shows() {
-    let fixture = Fixture::new();
+    let fixture = fixture!();
     if !overlay_works(fixture.dir.path()) {
         return;
     }
