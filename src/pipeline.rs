@@ -17,7 +17,7 @@ use crate::error::{Failure, Kind};
 use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, lower};
 use crate::ops::{BuildOp, OpError};
 use crate::options::named_context::NamedContext;
-use crate::options::{BuildOptions, Call, ContextSource};
+use crate::options::{BuildOptions, Call, ContextSource, NoCache};
 use crate::pull::{Puller, RegistrySettings};
 use crate::remote::Remote;
 use crate::remote::address::redacted;
@@ -27,7 +27,8 @@ use crate::{clock, interrupt};
 pub use dockerfile::{SourceFile, parse, read};
 pub use events::{is_loopback, registry_notice};
 pub use failure::{draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
-use rbuild_solver::{CancelToken, SolveOptions, solve};
+use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
+use dockerfile_parser::Dockerfile;
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildSubject;
 use rbuild_store::Need;
@@ -58,6 +59,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     if options.call != Call::Build {
         return crate::call::run(options, &file, &parsed, &contexts.main, &look);
     }
+    check_filter(options, &parsed)?;
     let store = open_store(&options.store_root)?;
     contexts.load_memos(&store)?;
 
@@ -73,11 +75,13 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         images: &resolver,
         network: options.network,
         allow_network_host: options.allow_network_host,
+        allow_insecure: options.allow_insecure,
         add_hosts: options.add_hosts.clone(),
         no_new_privs: options.no_new_privs,
         shm_size: options.shm_size,
         no_cache: &|name, index| options.no_cache.covers(name, index),
-        default_mtime: options.epoch.unwrap_or(0),
+        // A constant: a result that is cached must not depend on the epoch of the build that made it.
+        default_mtime: 0,
     };
 
     let subject = BuildSubject {
@@ -108,7 +112,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let Lowered { graph, target, warnings, unconsumed } =
         lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)))
             .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
-    for vertex in graph.order(&[target.vertex]) {
+    let order = graph.order(&[target.vertex]);
+    let titles = in_order(&graph, order.iter().copied()).into_iter().map(|vertex| graph.op(vertex).step().title.clone());
+    index.earlier().set_steps(titles.collect());
+    for vertex in order {
         let step = graph.op(vertex).step();
         infos.borrow_mut().push(StepInfo {
             vertex,
@@ -116,7 +123,6 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             line: Some(step.line).filter(|line| *line > 0),
         });
     }
-    index.earlier().set_steps(infos.borrow().iter().map(|step| step.title.clone()).collect());
     let printer = Arc::new(Printer::new(
         options.progress,
         infos.into_inner(),
@@ -172,6 +178,33 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     }
 }
 
+/// `--no-cache-filter` names stages that there are.
+fn check_filter(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<(), Failure> {
+    let NoCache::Stages(wanted) = &options.no_cache else { return Ok(()) };
+    let stages: Vec<Option<&str>> = dockerfile.stages.iter().map(|stage| stage.name()).collect();
+    let is_there = |name: &str| {
+        let one = NoCache::Stages(vec![name.to_owned()]);
+        stages.iter().enumerate().any(|(index, stage)| one.covers(*stage, index))
+    };
+    let Some(unknown) = wanted.iter().find(|name| !is_there(name)) else { return Ok(()) };
+    let failure = Failure::usage(format!("--no-cache-filter={unknown}: the Dockerfile has no such stage"));
+    Err(match dockerfile_parser::suggest::nearest(unknown, stages.iter().copied().flatten()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure,
+    })
+}
+
+/// Vertices in the order of the Dockerfile: by line, those that stand on no line of it (contexts, images that are copied
+/// from) in the order of the graph behind them.
+fn in_order(graph: &Graph<BuildOp>, vertices: impl Iterator<Item = VertexId>) -> Vec<VertexId> {
+    let mut vertices: Vec<VertexId> = vertices.collect();
+    vertices.sort_by_key(|vertex| {
+        let line = graph.op(*vertex).step().line;
+        (line == 0, line, vertex.index())
+    });
+    vertices
+}
+
 /// Opens the store for building.
 ///
 /// # Errors
@@ -193,6 +226,8 @@ pub struct Contexts {
     pub named: BTreeMap<String, NamedSource>,
     /// A context that did not come as a directory.
     pub fetched: Option<Fetched>,
+    /// Named contexts that did not come as directories.
+    _held: Vec<Fetched>,
 }
 
 impl Contexts {
@@ -213,6 +248,7 @@ impl Contexts {
         };
         let main = dockerfile::open_context(&path, Some(options), "the build context")?;
         let mut named = BTreeMap::new();
+        let mut held = Vec::new();
         for (name, source) in &options.build_contexts {
             let source = match source {
                 NamedContext::Directory(path) => {
@@ -223,11 +259,21 @@ impl Contexts {
                     )?;
                     NamedSource::Directory(Arc::new(context))
                 }
+                NamedContext::Remote(remote) => {
+                    let fetched = crate::context::remote::fetch(remote, puller)?;
+                    if fetched.dockerfile.is_some() {
+                        return Err(Failure::usage(format!("the named context `{name}` is no archive")));
+                    }
+                    let context =
+                        dockerfile::open_context(&fetched.path, None, &format!("the named context `{name}`"))?;
+                    held.push(fetched);
+                    NamedSource::Directory(Arc::new(context))
+                }
                 other => NamedSource::Other(other.clone()),
             };
             named.insert(name.clone(), source);
         }
-        Ok(Self { main: Arc::new(main), named, fetched })
+        Ok(Self { main: Arc::new(main), named, fetched, _held: held })
     }
 
     /// What the context is called from build to build, wherever its files are this time.

@@ -292,6 +292,54 @@ pub enum Capability {
 }
 
 impl Capability {
+    /// Every capability that the kernel knows, in order of number.
+    pub fn all() -> impl Iterator<Item = Capability> {
+        use Capability::*;
+        [
+            Chown,
+            DacOverride,
+            DacReadSearch,
+            Fowner,
+            Fsetid,
+            Kill,
+            Setgid,
+            Setuid,
+            Setpcap,
+            LinuxImmutable,
+            NetBindService,
+            NetBroadcast,
+            NetAdmin,
+            NetRaw,
+            IpcLock,
+            IpcOwner,
+            SysModule,
+            SysRawio,
+            SysChroot,
+            SysPtrace,
+            SysAdmin,
+            SysBoot,
+            SysNice,
+            SysResource,
+            SysTime,
+            SysTtyConfig,
+            Mknod,
+            Lease,
+            AuditWrite,
+            AuditControl,
+            Setfcap,
+            MacOverride,
+            MacAdmin,
+            Syslog,
+            WakeAlarm,
+            BlockSuspend,
+            AuditRead,
+            Perfmon,
+            Bpf,
+            CheckpointRestore,
+        ]
+        .into_iter()
+    }
+
     /// What root holds in a build step: the set that docker and BuildKit give.
     pub const DEFAULT: [Capability; 14] = [
         Capability::Chown,

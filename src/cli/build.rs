@@ -86,7 +86,7 @@ pub struct BuildArgs {
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub add_hosts: Vec<String>,
 
-    /// Entitlement that steps may use: network.host (repeatable)
+    /// Entitlement that steps may use: network.host, security.insecure (repeatable)
     #[arg(long = "allow", value_name = "ENTITLEMENT")]
     pub allow: Vec<String>,
 

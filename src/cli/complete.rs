@@ -55,6 +55,7 @@ pub fn man(args: &ManArgs) -> Result<u8, Failure> {
     };
     let mut page = Vec::new();
     Man::new(command)
+        .source(concat!("rbuild ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)
         .map_err(|error| Failure::host(format!("making the manual page: {error}")))?;
     print(&String::from_utf8_lossy(&page))?;

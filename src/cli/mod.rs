@@ -27,8 +27,8 @@ pub mod transfer;
 pub mod why;
 
 use crate::error::Failure;
-use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::path::{Path, PathBuf};
 
 /// Build Dockerfiles into OCI images, and run them: no daemon, no privileges.
 ///
@@ -119,7 +119,7 @@ pub enum Command {
 pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let root = cli.root.as_deref();
     match cli.command {
-        None => build::run(&cli.build, root),
+        None => build::run(&cli.build, root).map_err(|failure| mistyped(failure, cli.build.context.as_deref())),
         Some(Command::Build(args)) => build::run(&args, root),
         Some(Command::Run(args)) => run::run(&args, root),
         Some(Command::Images(args)) => images::run(&args, root),
@@ -141,5 +141,20 @@ pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Debug(args)) => debug::run(&args, root),
         Some(Command::Completions(args)) => complete::completions(&args),
         Some(Command::Man(args)) => complete::man(&args),
+    }
+}
+
+/// Adds the verb that was meant when the bare form was given a word that is no context.
+fn mistyped(failure: Failure, context: Option<&str>) -> Failure {
+    let Some(word) = context.filter(|word| !word.contains('/') && !Path::new(word).exists()) else {
+        return failure;
+    };
+    let verbs: Vec<String> = Cli::command()
+        .get_subcommands()
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
+    match dockerfile_parser::suggest::nearest(word, verbs.iter().map(String::as_str)) {
+        Some(verb) => failure.hint(format!("did you mean `rbuild {verb}`?")),
+        None => failure,
     }
 }

@@ -67,7 +67,6 @@ impl Transfer {
             amount::bytes(done),
             amount::bytes(total)
         ));
-        bar.tick();
     }
 
     /// Takes the bar away, and says what was done, how much and in which time.

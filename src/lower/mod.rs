@@ -66,6 +66,8 @@ pub struct LowerInput<'a> {
     pub network: ExecNetwork,
     /// `--allow network.host`.
     pub allow_network_host: bool,
+    /// `--allow security.insecure`.
+    pub allow_insecure: bool,
     /// `--add-host`.
     pub add_hosts: Vec<(String, String)>,
     /// `--security-opt no-new-privileges`.
@@ -297,7 +299,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         }
         let stages = &self.input.dockerfile.stages;
         if stages[current].name() == Some(name.to_ascii_lowercase().as_str()) || name == current.to_string() {
-            return Err(Finding::error(format!("stage `{name}` cannot take files from itself"), span)
+            return Err(Finding::error(format!("stage `{name}` cannot take files from itself: circular dependency"), span)
                 .label("this is the stage's own name"));
         }
         if let Some(later) = find_stage(self.input.dockerfile, name, stages.len()) {

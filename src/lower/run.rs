@@ -9,9 +9,10 @@ use dockerfile_parser::{Instruction, Span};
 
 impl StageLowering<'_, '_> {
     pub(super) fn run(&mut self, run: &Run, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
-        if run.security == Security::Insecure {
-            return Err(Finding::error("`--security=insecure` is not supported", instruction.line.span)
-                .help("rbuild gives no step the host's privileges"));
+        let insecure = run.security == Security::Insecure;
+        if insecure && !self.stages.input().allow_insecure {
+            return Err(Finding::error("`--security=insecure` must be allowed for this build", instruction.line.span)
+                .help("add `--allow security.insecure` to the command line"));
         }
         if let Some(device) = run.devices.first() {
             return Err(Finding::error("`--device` is not supported yet", device.span));
@@ -47,6 +48,7 @@ impl StageLowering<'_, '_> {
             mounts,
             add_hosts: input.add_hosts.clone(),
             no_new_privs: input.no_new_privs,
+            insecure,
             shm_size: input.shm_size,
             platform: self.state.platform.clone(),
             script,

@@ -5,7 +5,7 @@ use super::owner;
 use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};
 use super::{OpError, StepOutput};
 use crate::engine::Engine;
-use rbuild_sandbox::{ExitStatus, Network, Root, SandboxSpec, SpawnError, Stdio};
+use rbuild_sandbox::{Capability, ExitStatus, Network, Root, SandboxSpec, SpawnError, Stdio};
 use rbuild_solver::{Preimage, RunContext, Stream};
 use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::{LastLink, Tree, TreeView};
@@ -49,6 +49,9 @@ pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<
         .text("platform", spec.platform.to_string());
     if spec.no_new_privs {
         preimage = preimage.text("no-new-privileges", "true");
+    }
+    if spec.insecure {
+        preimage = preimage.text("security", "insecure");
     }
     for (name, _) in &spec.add_hosts {
         preimage = preimage.text("host name", name);
@@ -116,6 +119,10 @@ pub(super) fn run(
         ExecNetwork::Default | ExecNetwork::Host => Network::Host,
     };
     sandbox.no_new_privs = spec.no_new_privs;
+    if spec.insecure {
+        sandbox.capabilities = Capability::all().collect();
+        sandbox.seccomp = false;
+    }
 
     let (mut log_file, log_path) = engine.step_log(&step.title)?;
     let (status, tail) = execute(&sandbox, engine, context, &mut log_file, spec, &tree)?;

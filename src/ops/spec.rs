@@ -111,6 +111,8 @@ pub struct ExecSpec {
     pub add_hosts: Vec<(String, String)>,
     /// `no-new-privileges`.
     pub no_new_privs: bool,
+    /// `--security=insecure`: every capability of the user namespace, no system call filter.
+    pub insecure: bool,
     /// Size of /dev/shm in bytes, where not the default.
     pub shm_size: Option<u64>,
     /// Platform of the stage.

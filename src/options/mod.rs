@@ -147,6 +147,8 @@ pub struct BuildOptions {
     pub network: ExecNetwork,
     /// `--allow network.host`.
     pub allow_network_host: bool,
+    /// `--allow security.insecure`.
+    pub allow_insecure: bool,
     /// Lines for /etc/hosts.
     pub add_hosts: Vec<(String, String)>,
     /// Steps at once.
@@ -220,6 +222,7 @@ impl BuildOptions {
                 .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
         };
         let build_args = build_args(args, &env)?;
+        let allowed = allow(args)?;
         let epoch = epoch(args, &build_args, &env)?;
         let quiet = args.quiet;
         let (call, call_json) = call(args)?;
@@ -261,7 +264,8 @@ impl BuildOptions {
                 "host" => ExecNetwork::Host,
                 other => return Err(choice("--network", other, &["default", "none", "host"])),
             },
-            allow_network_host: allow(args)?,
+            allow_network_host: allowed.network_host,
+            allow_insecure: allowed.insecure,
             add_hosts: args.add_hosts.iter().map(|text| add_host(text)).collect::<Result<_, _>>()?,
             jobs: jobs(args)?,
             no_new_privs: no_new_privs(&args.security_opts)?,
@@ -456,18 +460,24 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
     Ok(outputs)
 }
 
-fn allow(args: &BuildArgs) -> Result<bool, Failure> {
-    let mut network_host = false;
+/// `--allow`: what steps may ask for. Everything else is refused.
+#[derive(Debug, Default)]
+struct Entitlements {
+    network_host: bool,
+    insecure: bool,
+}
+
+fn allow(args: &BuildArgs) -> Result<Entitlements, Failure> {
+    let mut allowed = Entitlements::default();
     for entitlement in &args.allow {
         match entitlement.as_str() {
-            "network.host" => network_host = true,
-            "security.insecure" | "device" => {
-                return Err(Failure::usage(format!("--allow: `{entitlement}` is not supported yet")));
-            }
-            other => return Err(choice("--allow", other, &["network.host"])),
+            "network.host" => allowed.network_host = true,
+            "security.insecure" => allowed.insecure = true,
+            "device" => return Err(Failure::usage("--allow: `device` is not supported yet")),
+            other => return Err(choice("--allow", other, &["network.host", "security.insecure"])),
         }
     }
-    Ok(network_host)
+    Ok(allowed)
 }
 
 fn jobs(args: &BuildArgs) -> Result<NonZeroUsize, Failure> {

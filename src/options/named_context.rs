@@ -1,6 +1,7 @@
 //! `--build-context NAME=SOURCE`.
 
 use crate::error::Failure;
+use crate::remote::Remote;
 use std::path::PathBuf;
 
 /// What a named context is.
@@ -21,6 +22,8 @@ pub enum NamedContext {
     Image(String),
     /// Another stage of the same Dockerfile (`target:`).
     Stage(String),
+    /// A git repository, or an archive at a URL.
+    Remote(Remote),
 }
 
 /// Reads one `--build-context` value.
@@ -38,9 +41,13 @@ pub fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
         NamedContext::Image(reference.to_owned())
     } else if let Some(stage) = source.strip_prefix("target:") {
         NamedContext::Stage(stage.to_owned())
-    } else if source.contains("://") || source.starts_with("git@") {
-        return Err(Failure::usage(format!("--build-context {name}: `{source}` is of a kind that is not supported yet"))
-            .hint("use a directory, oci-layout://PATH, docker-image://REF or target:STAGE"));
+    } else if let Some(remote) =
+        Remote::parse(source).map_err(|why| Failure::usage(format!("--build-context {name}: {why}")))?
+    {
+        NamedContext::Remote(remote)
+    } else if source.contains("://") {
+        return Err(Failure::usage(format!("--build-context {name}: `{source}` is of a kind that is not supported"))
+            .hint("use a directory, oci-layout://PATH, docker-image://REF, target:STAGE, an https or a git URL"));
     } else {
         NamedContext::Directory(PathBuf::from(source))
     };
@@ -76,7 +83,11 @@ mod tests {
         );
         assert_eq!(parse("b=docker-image://alpine").unwrap().1, NamedContext::Image("alpine".into()));
         assert_eq!(parse("b=target:dev").unwrap().1, NamedContext::Stage("dev".into()));
-        assert!(parse("b=https://h/x.tar").unwrap_err().text().contains("not supported yet"));
+        assert_eq!(
+            parse("b=https://h/x.tar").unwrap().1,
+            NamedContext::Remote(Remote::Http("https://h/x.tar".into()))
+        );
+        assert!(parse("b=ftp://h/x.tar").unwrap_err().text().contains("not supported"));
         assert!(parse("b").unwrap_err().text().contains("NAME=SOURCE"));
     }
 }

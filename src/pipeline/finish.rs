@@ -215,7 +215,10 @@ impl Build<'_> {
     fn record(&mut self, outcomes: &Outcomes, image: Option<String>, error: Option<String>) {
         let (log, logs) = self.engine.take_log();
         let steps: Vec<BuildStep> =
-            outcomes.iter().filter_map(|(vertex, outcome)| self.step(*vertex, outcome, &logs)).collect();
+            super::in_order(self.graph, outcomes.keys().copied())
+                .into_iter()
+                .filter_map(|vertex| self.step(vertex, &outcomes[&vertex], &logs))
+                .collect();
         let ran = steps.iter().any(|step| step.outcome != StepOutcome::Cached);
         // A build that did nothing that the one before did not do leaves no record: that one still says why steps ran.
         let keys = steps.iter().filter_map(|step| step.key.as_deref());

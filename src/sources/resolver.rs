@@ -113,7 +113,7 @@ impl ResolveImage for Resolver<'_> {
             NamedContext::OciLayout { path, tag, digest } => {
                 self.layout(name, path, tag.as_deref(), digest.as_deref(), platform).map(Arc::new)
             }
-            NamedContext::Directory(_) | NamedContext::Stage(_) => {
+            NamedContext::Directory(_) | NamedContext::Stage(_) | NamedContext::Remote(_) => {
                 Err(Failure::host(format!("internal error: named context `{name}` is no image")))
             }
         }

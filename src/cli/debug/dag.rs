@@ -55,6 +55,7 @@ pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
         images: &images,
         network: options.network,
         allow_network_host: options.allow_network_host,
+        allow_insecure: options.allow_insecure,
         add_hosts: options.add_hosts.clone(),
         no_new_privs: options.no_new_privs,
         shm_size: options.shm_size,

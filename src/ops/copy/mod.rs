@@ -13,7 +13,7 @@ use plan::{Planned, Planner, What};
 use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
 use rbuild_store::digest::FileHash;
 use rbuild_store::layer::{FileSource, LayerError, Limits};
-use rbuild_store::manifest::join;
+use rbuild_store::manifest::{Metadata, join};
 use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
 use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
 use select::{Selected, Selection};
@@ -23,7 +23,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// What the sources of an instruction named, file hashes included. What the key was made from is what is copied:
 /// nothing is looked at, or hashed, a second time, and a file that changes in between fails the copy.
@@ -214,15 +214,30 @@ pub(super) fn run(
     {
         layer.reuse(snapshot)?;
     }
-    for planned in planner.finish() {
-        add(&mut layer, planned, spec, &sources.trees)?;
+    if let Some((uid, gid)) = chown {
+        layer.archive_owner(uid, gid);
     }
+    let (uid, gid) = chown.unwrap_or((0, 0));
+    layer.implicit_dirs(Metadata::new(0o755, uid, gid).with_mtime(spec.default_mtime, 0));
+    // In the order of the sources: what comes later replaces what came before, whether a file or out of an archive.
+    let mut planned = planner.finish().into_iter();
+    let mut later = Vec::new();
     for (at, node) in archives {
+        for entry in planned.by_ref().chain(std::mem::take(&mut later)) {
+            if entry.source < at {
+                add(&mut layer, entry, spec, &sources.trees)?;
+            } else {
+                later.push(entry);
+            }
+        }
         let Some(tree) = &sources.trees[at] else { continue };
         let name = String::from_utf8_lossy(&node.path).into_owned();
         let mut archive = Hashing::new(tree.open(&node.path)?);
         layer.archive(&mut archive, &name, &archive_dest, Limits::default())?;
         archive.check(node)?;
+    }
+    for entry in planned.chain(later) {
+        add(&mut layer, entry, spec, &sources.trees)?;
     }
     let committed = layer.commit(&engine.commit_options()).map_err(|error| match error {
         // The context is the user's to change: not a failure of the store.
@@ -271,7 +286,7 @@ fn add(
     spec: &CopySpec,
     trees: &[Option<Arc<dyn Tree>>],
 ) -> Result<(), OpError> {
-    let Planned { path, what, meta } = planned;
+    let Planned { path, what, meta, .. } = planned;
     match what {
         What::Dir => layer.dir(&path, meta)?,
         What::File { source, from, size, hash } => {

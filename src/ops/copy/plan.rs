@@ -15,6 +15,8 @@ use std::collections::HashMap;
 pub struct Planned {
     /// Path in the image.
     pub path: Vec<u8>,
+    /// Which source of the instruction asked for it last.
+    pub source: usize,
     /// What it is, and for a file where its bytes are.
     pub what: What,
     /// Owner, mode, time, extended attributes.
@@ -63,6 +65,8 @@ pub struct Planner<'a> {
     owner: Option<(u32, u32)>,
     chmod: Option<&'a Chmod>,
     default_mtime: i64,
+    /// The source that is being placed.
+    source: usize,
     planned: HashMap<Vec<u8>, Planned>,
     /// Names of each source inode, for hard links: source and first name to planned paths.
     inodes: HashMap<(usize, Vec<u8>), Vec<Name>>,
@@ -76,7 +80,7 @@ impl<'a> Planner<'a> {
         chmod: Option<&'a Chmod>,
         default_mtime: i64,
     ) -> Self {
-        Self { dest, owner, chmod, default_mtime, planned: HashMap::new(), inodes: HashMap::new() }
+        Self { dest, owner, chmod, default_mtime, source: 0, planned: HashMap::new(), inodes: HashMap::new() }
     }
 
     /// Where `dest` leads, links followed inside the root, and whether a directory is there or asked for.
@@ -103,15 +107,13 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// A file and a directory are in each other's place.
     pub fn place(&mut self, selected: &Selected, dest: &str, many: bool) -> Result<(), OpError> {
+        self.source = selected.source;
         let (base, is_dir) = self.destination(dest)?;
         let wants_dir = dest.ends_with('/') || many;
         if !selected.kept_path.is_empty() || !selected.kept.is_empty() {
             return self.place_kept(selected, &base);
         }
         if selected.node.is_dir() {
-            if wants_dir {
-                self.ensure_dir(&base)?;
-            }
             return self.directory(selected, &base);
         }
         let path = if is_dir || wants_dir {
@@ -130,16 +132,14 @@ impl<'a> Planner<'a> {
             self.node(selected.source, node, join(base, path))?;
         }
         let path = join(base, &selected.kept_path);
-        if selected.node.is_dir() { self.directory(selected, &path) } else { self.node(selected.source, &selected.node, path) }
+        self.node(selected.source, &selected.node, path.clone())?;
+        if selected.node.is_dir() { self.directory(selected, &path) } else { Ok(()) }
     }
 
-    /// The contents of a directory; the directory itself only where it is not there yet.
+    /// The contents of a directory. The directory itself is the destination: as it is, or made as a missing one is; of
+    /// the source's it has nothing.
     fn directory(&mut self, selected: &Selected, path: &[u8]) -> Result<(), OpError> {
-        match self.is_dir(path)? {
-            Some(true) => self.ensure_dir(path)?,
-            Some(false) => return Err(OpError::NotADirectory { path: shown(path) }),
-            None => self.node(selected.source, &selected.node, path.to_vec())?,
-        }
+        self.ensure_dir(path)?;
         let top = selected.node.path.len() + usize::from(!selected.node.path.is_empty());
         for node in &selected.below {
             let target = join(path, &node.path[top..]);
@@ -153,6 +153,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// As [`Planner::place`].
     pub fn inline(&mut self, source: usize, name: &str, dest: &str, many: bool) -> Result<(), OpError> {
+        self.source = source;
         let (base, is_dir) = self.destination(dest)?;
         let path = if is_dir || many || dest.ends_with('/') {
             self.ensure_dir(&base)?;
@@ -184,7 +185,7 @@ impl<'a> Planner<'a> {
             }
         };
         self.ensure_parents(path)?;
-        self.planned.insert(path.to_vec(), Planned { path: path.to_vec(), what: What::Dir, meta });
+        self.planned.insert(path.to_vec(), Planned { path: path.to_vec(), source: self.source, what: What::Dir, meta });
         Ok(())
     }
 
@@ -231,7 +232,7 @@ impl<'a> Planner<'a> {
         {
             meta.mode = u16::try_from(chmod.apply(u32::from(meta.mode), what == What::Dir)).unwrap_or(meta.mode);
         }
-        self.planned.insert(path.clone(), Planned { path, what, meta });
+        self.planned.insert(path.clone(), Planned { path, source: self.source, what, meta });
         Ok(())
     }
 
