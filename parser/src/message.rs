@@ -68,8 +68,10 @@ pub(crate) fn message(kind: &Kind) -> String {
         Kind::NoSuchStage { index, stages } => {
             format!("there is no stage {index}: the file has {stages} stages")
         }
-        Kind::Cycle { stages } if stages.len() == 1 => format!("{} copies from itself", stages.join("")),
-        Kind::Cycle { stages } => format!("stages need each other: {}", stages.join(" needs ")),
+        Kind::Cycle { stages } if stages.len() == 1 => {
+            format!("circular dependency: {} needs itself", stages.join(""))
+        },
+        Kind::Cycle { stages } => format!("circular dependency: {}", stages.join(" needs ")),
         Kind::EmptyReinclude => "`!` needs a pattern".into(),
         Kind::Check { message, .. } => visible(message),
     }
