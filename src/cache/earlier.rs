@@ -36,13 +36,26 @@ pub struct EarlierStep {
 
 impl EarlierStep {
     fn new(step: BuildStep) -> Self {
-        let BuildStep { name: title, key, preimage, earlier, outcome, .. } = step;
+        let BuildStep {
+            name: title,
+            key,
+            preimage,
+            earlier,
+            outcome,
+            ..
+        } = step;
         let (failed, key, result) = match outcome {
             StepOutcome::Cached | StepOutcome::Ran => (false, key.clone(), key),
             StepOutcome::Failed => (key.is_some(), key.or_else(|| earlier.clone()), earlier),
             StepOutcome::Cancelled => (false, earlier.clone(), earlier),
         };
-        Self { title, key, preimage, failed, result }
+        Self {
+            title,
+            key,
+            preimage,
+            failed,
+            result,
+        }
     }
 
     /// The key to compare with.
@@ -82,7 +95,10 @@ impl Earlier {
             let before: Vec<Step<'_>> = self.steps.iter().map(|step| Step::parse(&step.title)).collect();
             let steps: Vec<Step<'_>> = now.iter().map(|title| Step::parse(title)).collect();
             let pairs = pair(&before, &steps);
-            pairs.into_iter().map(|(before, now_at)| (now[now_at].clone(), before)).collect()
+            pairs
+                .into_iter()
+                .map(|(before, now_at)| (now[now_at].clone(), before))
+                .collect()
         });
         self.steps.get(*pairs.get(title)?)
     }
@@ -104,7 +120,10 @@ struct Step<'t> {
 impl<'t> Step<'t> {
     fn parse(title: &'t str) -> Self {
         let Some((place, text)) = title.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else {
-            return Self { stage: "", text: title };
+            return Self {
+                stage: "",
+                text: title,
+            };
         };
         let is_number = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
         let stage = match place.rsplit_once(' ') {
@@ -135,7 +154,13 @@ impl<'t> Step<'t> {
         let (one, two) = (self.text.as_bytes(), other.text.as_bytes());
         let begin = one.iter().zip(two).take_while(|(one, two)| one == two).count();
         let rest = one.len().min(two.len()) - begin;
-        let end = one.iter().rev().zip(two.iter().rev()).take(rest).take_while(|(one, two)| one == two).count();
+        let end = one
+            .iter()
+            .rev()
+            .zip(two.iter().rev())
+            .take(rest)
+            .take_while(|(one, two)| one == two)
+            .count();
         let longer = one.len().max(two.len()).max(1);
         u32::try_from((begin + end) * 200 / longer).unwrap_or(0)
     }
@@ -148,14 +173,24 @@ const SQUARES: usize = 4_000_000;
 fn pair(before: &[Step<'_>], now: &[Step<'_>]) -> Vec<(usize, usize)> {
     let width = now.len() + 1;
     if (before.len() + 1).saturating_mul(width) > SQUARES {
-        return before.iter().enumerate().zip(now).filter(|((_, one), two)| one == two).map(|((at, _), _)| (at, at)).collect();
+        return before
+            .iter()
+            .enumerate()
+            .zip(now)
+            .filter(|((_, one), two)| one == two)
+            .map(|((at, _), _)| (at, at))
+            .collect();
     }
     // best[i][j]: the most that the steps from i and from j on can be alike.
     let mut best = vec![0_u32; (before.len() + 1) * width];
     for (i, one) in before.iter().enumerate().rev() {
         for (j, two) in now.iter().enumerate().rev() {
             let likeness = one.likeness(two);
-            let both = if likeness > 0 { likeness + best[(i + 1) * width + j + 1] } else { 0 };
+            let both = if likeness > 0 {
+                likeness + best[(i + 1) * width + j + 1]
+            } else {
+                0
+            };
             best[i * width + j] = both.max(best[(i + 1) * width + j]).max(best[i * width + j + 1]);
         }
     }
@@ -181,23 +216,59 @@ mod tests {
     use super::*;
 
     fn paired(before: &[&'static str], now: &[&'static str]) -> Vec<(usize, usize)> {
-        let steps = |titles: &[&'static str]| titles.iter().map(|title| Step::parse(title)).collect::<Vec<_>>();
+        let steps =
+            |titles: &[&'static str]| titles.iter().map(|title| Step::parse(title)).collect::<Vec<_>>();
         pair(&steps(before), &steps(now))
     }
 
     #[test]
     fn titles() {
-        assert_eq!(Step::parse("[build 2/5] RUN make"), Step { stage: "build", text: "RUN make" });
-        assert_eq!(Step::parse("[2/5] RUN make"), Step { stage: "", text: "RUN make" });
-        assert_eq!(Step::parse("[internal] context /src"), Step { stage: "internal", text: "context /src" });
-        assert_eq!(Step::parse("[stage-1 1] FROM a"), Step { stage: "stage-1", text: "FROM a" });
-        assert_eq!(Step::parse("RUN make"), Step { stage: "", text: "RUN make" });
+        assert_eq!(
+            Step::parse("[build 2/5] RUN make"),
+            Step {
+                stage: "build",
+                text: "RUN make"
+            }
+        );
+        assert_eq!(
+            Step::parse("[2/5] RUN make"),
+            Step {
+                stage: "",
+                text: "RUN make"
+            }
+        );
+        assert_eq!(
+            Step::parse("[internal] context /src"),
+            Step {
+                stage: "internal",
+                text: "context /src"
+            }
+        );
+        assert_eq!(
+            Step::parse("[stage-1 1] FROM a"),
+            Step {
+                stage: "stage-1",
+                text: "FROM a"
+            }
+        );
+        assert_eq!(
+            Step::parse("RUN make"),
+            Step {
+                stage: "",
+                text: "RUN make"
+            }
+        );
     }
 
     #[test]
     fn an_inserted_line_moves_the_others_and_is_new_itself() {
         let before = ["[1/3] FROM a", "[2/3] RUN make one", "[3/3] RUN make two"];
-        let now = ["[1/4] FROM a", "[2/4] RUN make zero", "[3/4] RUN make one", "[4/4] RUN make two"];
+        let now = [
+            "[1/4] FROM a",
+            "[2/4] RUN make zero",
+            "[3/4] RUN make one",
+            "[4/4] RUN make two",
+        ];
         assert_eq!(paired(&before, &now), [(0, 0), (1, 2), (2, 3)]);
         assert_eq!(paired(&now, &before), [(0, 0), (2, 1), (3, 2)]);
     }
@@ -205,7 +276,11 @@ mod tests {
     #[test]
     fn an_edited_line_beside_an_inserted_one_is_found_by_what_it_says() {
         let before = ["[1/2] FROM a", "[2/2] RUN apt-get install -y gcc"];
-        let now = ["[1/3] FROM a", "[2/3] RUN echo hello", "[3/3] RUN apt-get install -y gcc make"];
+        let now = [
+            "[1/3] FROM a",
+            "[2/3] RUN echo hello",
+            "[3/3] RUN apt-get install -y gcc make",
+        ];
         assert_eq!(paired(&before, &now), [(0, 0), (1, 2)]);
     }
 
@@ -214,7 +289,10 @@ mod tests {
         assert_eq!(paired(&["[1/1] COPY a /a"], &["[1/1] RUN a"]), []);
         assert_eq!(paired(&["[one 2/2] RUN a"], &["[two 2/2] RUN b"]), []);
         // A stage that has another number, or name, than before.
-        assert_eq!(paired(&["[stage-1 2/2] RUN a"], &["[stage-2 2/2] RUN a"]), [(0, 0)]);
+        assert_eq!(
+            paired(&["[stage-1 2/2] RUN a"], &["[stage-2 2/2] RUN a"]),
+            [(0, 0)]
+        );
     }
 
     #[test]
@@ -233,10 +311,19 @@ mod tests {
             })
         };
         let failed = step(StepOutcome::Failed, Some("new"), Some("old"));
-        assert_eq!((failed.key(), failed.result(), failed.failed), (Some("new"), Some("old"), true));
+        assert_eq!(
+            (failed.key(), failed.result(), failed.failed),
+            (Some("new"), Some("old"), true)
+        );
         let keyless = step(StepOutcome::Failed, None, Some("old"));
-        assert_eq!((keyless.key(), keyless.result(), keyless.failed), (Some("old"), Some("old"), false));
+        assert_eq!(
+            (keyless.key(), keyless.result(), keyless.failed),
+            (Some("old"), Some("old"), false)
+        );
         let cancelled = step(StepOutcome::Cancelled, None, Some("old"));
-        assert_eq!((cancelled.key(), cancelled.result(), cancelled.failed), (Some("old"), Some("old"), false));
+        assert_eq!(
+            (cancelled.key(), cancelled.result(), cancelled.failed),
+            (Some("old"), Some("old"), false)
+        );
     }
 }

@@ -11,7 +11,10 @@
 
 mod harness;
 
+mod cache;
+mod crash;
 mod examples;
 mod harness_itself;
 mod smoke;
 mod structure;
+mod why_records;

@@ -24,6 +24,7 @@ pub(crate) mod peer;
 pub(crate) mod registry;
 pub(crate) mod scratch;
 pub(crate) mod skip;
+pub(crate) mod steps;
 pub(crate) mod terminal;
 
 pub(crate) use archive::{Entry, Kind, OciImage};
