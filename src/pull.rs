@@ -2,10 +2,11 @@
 
 use crate::error::{Failure, Kind};
 use crate::import;
-use crate::sources::{BaseImage, Origin};
+use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
 use rbuild_registry::{
-    Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, Reference, ResolvedManifest,
+    Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, Reference,
+    ResolvedManifest,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
@@ -41,7 +42,12 @@ impl Puller {
     /// With the flags' settings; `cancel` stops transfers, `notify` is told of retries.
     #[must_use]
     pub fn new(settings: RegistrySettings, cancel: Cancel, notify: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
-        Self { settings, cancel, client: Arc::default(), notify }
+        Self {
+            settings,
+            cancel,
+            client: Arc::default(),
+            notify,
+        }
     }
 
     /// The client.
@@ -83,12 +89,20 @@ impl Puller {
             ..rbuild_registry::Platform::host()
         };
         let client = self.client();
-        let resolved = client.resolve(reference, &wanted).map_err(|error| registry_failure(&error))?;
-        let bytes =
-            client.fetch_config(reference, &resolved.image.config).map_err(|error| registry_failure(&error))?;
-        let config = ImageConfig::parse(&bytes)
-            .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("the image `{}`", reference.familiar())))?;
-        let origin = Origin::Registry { reference: reference.clone(), resolved: Box::new(resolved), config: bytes };
+        let resolved = client
+            .resolve(reference, &wanted)
+            .map_err(|error| registry_failure(&error))?;
+        let bytes = client
+            .fetch_config(reference, &resolved.image.config)
+            .map_err(|error| registry_failure(&error))?;
+        let config = ImageConfig::parse(&bytes).map_err(|error| {
+            Failure::from_error(Kind::Host, &error).context(format!("the image `{}`", reference.familiar()))
+        })?;
+        let origin = Origin::Registry {
+            reference: reference.clone(),
+            resolved: Box::new(resolved),
+            config: bytes,
+        };
         Ok(BaseImage::new(reference.familiar(), origin, config))
     }
 
@@ -131,12 +145,17 @@ impl Puller {
             transfers
                 .into_iter()
                 .map(|transfer| {
-                    transfer.join().unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
+                    transfer
+                        .join()
+                        .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
                 })
                 .collect::<Result<Vec<()>, Failure>>()
         })?;
         let manifest = store_descriptor(&resolved.descriptor)?;
-        store.blobs().put_bytes(&resolved.bytes).map_err(Failure::from_host)?;
+        store
+            .blobs()
+            .put_bytes(&resolved.bytes)
+            .map_err(Failure::from_host)?;
         store.blobs().put_bytes(config).map_err(Failure::from_host)?;
         let layers = resolved
             .image
@@ -144,16 +163,15 @@ impl Puller {
             .iter()
             .zip(&parsed.rootfs.diff_ids)
             .map(|(layer, diff_id)| {
-                Ok(ImageLayer { diff_id: *diff_id, source: LayerSource::Blob(Box::new(store_descriptor(layer)?)) })
+                Ok(ImageLayer {
+                    diff_id: *diff_id,
+                    source: LayerSource::Blob(Box::new(store_descriptor(layer)?)),
+                })
             })
             .collect::<Result<Vec<_>, Failure>>()?;
         let record = import::import(store, config, Some(manifest), layers, now)?;
         drop(pin);
-        let images = store.images();
-        images.tag(&reference.to_string(), &record.id).map_err(Failure::from_host)?;
-        // The name with its digest too, so that a pinned FROM finds it.
-        let pinned = reference.with_digest(resolved.top_digest().clone()).to_string();
-        images.tag(&pinned, &record.id).map_err(Failure::from_host)?;
+        sources::name_pulled(store, reference, resolved.top_digest(), &record)?;
         Ok(record)
     }
 
@@ -167,7 +185,11 @@ impl Puller {
         progress: Progress<'_>,
     ) -> Result<(), Failure> {
         let descriptor = store_descriptor(layer)?;
-        if store.blobs().has(&descriptor.digest).map_err(Failure::from_host)? {
+        if store
+            .blobs()
+            .has(&descriptor.digest)
+            .map_err(Failure::from_host)?
+        {
             progress(done.fetch_add(layer.size, Ordering::Relaxed) + layer.size, total);
             return Ok(());
         }

@@ -29,11 +29,20 @@ pub fn push(
         let Some(outgoing) = outgoing.first() else {
             return Err(Failure::host("internal error: nothing to push"));
         };
-        let prepared = prepare(store, outgoing, options, pin)
-            .map_err(|error| Failure::from_error(Kind::Host, &error).context("preparing the image for the registry"))?;
-        store.blobs().put_bytes(&prepared.config_bytes).map_err(Failure::from_host)?;
+        let prepared = prepare(store, outgoing, options, pin).map_err(|error| {
+            Failure::from_error(Kind::Host, &error).context("preparing the image for the registry")
+        })?;
+        store
+            .blobs()
+            .put_bytes(&prepared.config_bytes)
+            .map_err(Failure::from_host)?;
         let elsewhere = elsewhere(store, reference)?;
-        let push = Push { store, puller, reference, elsewhere };
+        let push = Push {
+            store,
+            puller,
+            reference,
+            elsewhere,
+        };
         push.layers(&prepared.layers, progress)?;
         push.blob(&prepared.config, &|_| {})?;
         puller
@@ -44,19 +53,22 @@ pub fn push(
     })
 }
 
-/// Repositories of the same registry by the blobs that they hold as far as the store knows: those that images with a
-/// name there came with. The registry takes a blob from there without its being sent.
+/// Repositories of the same registry by the blobs that they hold as far as the store knows: those that images pulled
+/// from there came with (they have a name with a digest). The registry takes a blob from there without its being sent.
 fn elsewhere(store: &Store, reference: &Reference) -> Result<HashMap<Digest, String>, Failure> {
     let mut found = HashMap::new();
     for (image, names) in store.images().list().map_err(Failure::from_host)? {
         let other = names
             .iter()
             .filter_map(|name| Reference::parse(name).ok())
-            .find(|name| name.host() == reference.host() && name.repository() != reference.repository());
+            .filter(|name| name.digest().is_some() && name.host() == reference.host())
+            .find(|name| name.repository() != reference.repository());
         let Some(other) = other else { continue };
         for layer in &image.layers {
             if let LayerSource::Blob(blob) = &layer.source {
-                found.entry(blob.digest).or_insert_with(|| other.repository().to_owned());
+                found
+                    .entry(blob.digest)
+                    .or_insert_with(|| other.repository().to_owned());
             }
         }
     }
@@ -95,7 +107,9 @@ impl Push<'_> {
             transfers
                 .into_iter()
                 .map(|transfer| {
-                    transfer.join().unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
+                    transfer
+                        .join()
+                        .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
                 })
                 .collect()
         })
@@ -105,11 +119,17 @@ impl Push<'_> {
         let digest = blob.digest.to_string();
         let descriptor = rbuild_registry::Descriptor::new(
             &*blob.media_type,
-            digest.parse().map_err(|error| Failure::host(format!("digest `{digest}`: {error}")))?,
+            digest
+                .parse()
+                .map_err(|error| Failure::host(format!("digest `{digest}`: {error}")))?,
             blob.size,
         );
         let open = |offset: u64| -> std::io::Result<Box<dyn Read>> {
-            let mut file = self.store.blobs().open(&blob.digest).map_err(std::io::Error::other)?;
+            let mut file = self
+                .store
+                .blobs()
+                .open(&blob.digest)
+                .map_err(std::io::Error::other)?;
             file.seek(SeekFrom::Start(offset))?;
             Ok(Box::new(file))
         };

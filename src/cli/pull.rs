@@ -4,7 +4,7 @@ use super::stored;
 use super::streams::{note, print};
 use super::transfer::{Transfer, puller};
 use crate::error::Failure;
-use crate::sources::Origin;
+use crate::sources::{Origin, stored_name};
 use crate::{clock, engine, options};
 use clap::Args;
 use dockerfile_parser::Platform;
@@ -72,6 +72,8 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
         clock::now(),
         &|done, total| transfer.at(done, total),
     )?;
+    // Who asks for another platform by name wants the name to stand for it.
+    store.images().tag(&stored_name(&reference), &record.id).map_err(Failure::from_host)?;
     transfer.end(&format!("pulled {}", reference.familiar()), total);
     if !args.quiet {
         note(&format!("digest: {}", resolved.top_digest()));

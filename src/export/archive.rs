@@ -36,14 +36,20 @@ pub fn with_export<T>(
             list.push(match &layer.source {
                 LayerSource::Blob(_) => None,
                 LayerSource::Snapshot { id, epoch, .. } => {
-                    let snapshot = snapshots.get(id, Check::Now).map_err(Failure::from_host)?.ok_or_else(|| {
-                        Failure::host(format!("the snapshot {id} of image {} is gone", record.id))
-                            .hint("build the image again")
-                    })?;
+                    let snapshot = snapshots
+                        .get(id, Check::Now)
+                        .map_err(Failure::from_host)?
+                        .ok_or_else(|| {
+                            Failure::host(format!("the snapshot {id} of image {} is gone", record.id))
+                                .hint("build the image again")
+                        })?;
                     let epoch = *epoch;
                     let snapshots = Arc::clone(&snapshots);
                     let program: Program = Box::new(move |out| {
-                        snapshots.pack(&snapshot, epoch, Interruptible(out)).map(|_| ()).map_err(io::Error::other)
+                        snapshots
+                            .pack(&snapshot, epoch, Interruptible(out))
+                            .map(|_| ())
+                            .map_err(io::Error::other)
                     });
                     Some(program)
                 }
@@ -63,9 +69,10 @@ pub fn with_export<T>(
                 .map(|(layer, program)| ExportLayer {
                     diff_id: layer.diff_id,
                     data: match (&layer.source, program) {
-                        (LayerSource::Snapshot { size, .. }, Some(program)) => {
-                            LayerData::Tar { size: *size, write: program.as_ref() }
-                        }
+                        (LayerSource::Snapshot { size, .. }, Some(program)) => LayerData::Tar {
+                            size: *size,
+                            write: program.as_ref(),
+                        },
                         (LayerSource::Blob(descriptor), _) => LayerData::Blob(descriptor.as_ref()),
                         (LayerSource::Snapshot { .. }, None) => unreachable_program(),
                     },
@@ -81,7 +88,10 @@ pub fn with_export<T>(
 
 /// Every snapshot layer got its program in the loop above; an empty one is never read.
 fn unreachable_program<'a>() -> LayerData<'a> {
-    LayerData::Tar { size: 0, write: &|_| Err(io::Error::other("internal error: a layer has no program")) }
+    LayerData::Tar {
+        size: 0,
+        write: &|_| Err(io::Error::other("internal error: a layer has no program")),
+    }
 }
 
 /// Options of an export.
@@ -94,7 +104,11 @@ pub fn options(compression: LayerCompression, docker_format: bool) -> ExportOpti
             LayerCompression::Gzip(None) => defaults.compression,
             LayerCompression::Gzip(Some(level)) => Compression::Gzip { level },
         },
-        media_types: if docker_format { MediaTypes::Docker } else { MediaTypes::Oci },
+        media_types: if docker_format {
+            MediaTypes::Docker
+        } else {
+            MediaTypes::Oci
+        },
         ..defaults
     }
 }
@@ -114,8 +128,9 @@ pub fn oci(
         Destination::Path(path) if !tar => {
             std::fs::create_dir_all(path)
                 .map_err(|error| Failure::host(format!("creating `{}`: {error}", path.display())))?;
-            write_oci_dir(store, outgoing, options, path, pin)
-                .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing `{}`", path.display())))
+            write_oci_dir(store, outgoing, options, path, pin).map_err(|error| {
+                Failure::from_error(Kind::Host, &error).context(format!("writing `{}`", path.display()))
+            })
         }
         _ => write_to(dest, |name, out| {
             write_oci_archive(store, outgoing, options, name, out, pin)
@@ -195,7 +210,8 @@ fn stream<T>(
 ) -> Result<T, Failure> {
     let mut out = BufWriter::with_capacity(1 << 20, Interruptible(to));
     let done = work(name, &mut out)?;
-    out.flush().map_err(|error| Failure::host(format!("writing {name}: {error}")))?;
+    out.flush()
+        .map_err(|error| Failure::host(format!("writing {name}: {error}")))?;
     Ok(done)
 }
 

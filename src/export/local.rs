@@ -35,8 +35,9 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<Str
         if interrupt::requested() {
             return Err(Failure::new(Kind::Interrupted, "interrupted"));
         }
-        write_node(&root, tree, node, &mut links, &mut left_out)
-            .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display())))?;
+        write_node(&root, tree, node, &mut links, &mut left_out).map_err(|error| {
+            Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
+        })?;
     }
     // Directories last: writing into them changes their times, and they may be read-only.
     for node in nodes.iter().rev().filter(|node| node.is_dir()) {
@@ -53,7 +54,10 @@ fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
             node.meta.mode &= !SET_ID;
         }
         if let Some(epoch) = epoch.filter(|epoch| node.meta.mtime.secs >= *epoch) {
-            node.meta.mtime = beneath::Timestamp { secs: epoch, nanos: 0 };
+            node.meta.mtime = beneath::Timestamp {
+                secs: epoch,
+                nanos: 0,
+            };
         }
         nodes.push(node);
         Ok(Walk::Into)

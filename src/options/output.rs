@@ -35,7 +35,11 @@ pub struct ImageForm {
 
 impl Default for ImageForm {
     fn default() -> Self {
-        Self { compression: LayerCompression::Gzip(None), force_compression: false, oci_media_types: None }
+        Self {
+            compression: LayerCompression::Gzip(None),
+            force_compression: false,
+            oci_media_types: None,
+        }
     }
 }
 
@@ -88,7 +92,9 @@ impl Output {
         use Destination::Stdout;
         matches!(
             self,
-            Output::Oci { dest: Stdout, .. } | Output::Docker { dest: Stdout, .. } | Output::Tar { dest: Stdout }
+            Output::Oci { dest: Stdout, .. }
+                | Output::Docker { dest: Stdout, .. }
+                | Output::Tar { dest: Stdout }
         )
     }
 
@@ -103,8 +109,13 @@ impl Output {
 }
 
 /// Keys that shape an image.
-const FORM: &[&str] =
-    &["compression", "compression-level", "force-compression", "oci-mediatypes", "rewrite-timestamp"];
+const FORM: &[&str] = &[
+    "compression",
+    "compression-level",
+    "force-compression",
+    "oci-mediatypes",
+    "rewrite-timestamp",
+];
 /// Types and the keys that go with them.
 const TYPES: &[(&str, &[&str], bool)] = &[
     ("image", &["name", "push"], true),
@@ -121,13 +132,17 @@ const TYPES: &[(&str, &[&str], bool)] = &[
 /// What is wrong, with a suggestion.
 pub fn parse(text: &str) -> Result<Output, Failure> {
     if text == "-" {
-        return Ok(Output::Tar { dest: Destination::Stdout });
+        return Ok(Output::Tar {
+            dest: Destination::Stdout,
+        });
     }
     if !text.contains('=') {
         if text.is_empty() {
             return Err(Failure::usage("-o: the destination is empty"));
         }
-        return Ok(Output::Local { dest: PathBuf::from(text) });
+        return Ok(Output::Local {
+            dest: PathBuf::from(text),
+        });
     }
     let fields = spec::fields("-o", text)?;
     let kind = kind(text, &fields)?;
@@ -148,9 +163,16 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
             "compression" => compression = value,
             "compression-level" => {
                 let text = value.unwrap_or_default();
-                level = Some(text.parse::<u32>().ok().filter(|level| *level <= 9).ok_or_else(|| {
-                    Failure::usage(format!("-o: `compression-level={text}` is not a number from 0 to 9"))
-                })?);
+                level = Some(
+                    text.parse::<u32>()
+                        .ok()
+                        .filter(|level| *level <= 9)
+                        .ok_or_else(|| {
+                            Failure::usage(format!(
+                                "-o: `compression-level={text}` is not a number from 0 to 9"
+                            ))
+                        })?,
+                );
             }
             "force-compression" => form.force_compression = boolean("force-compression", value.as_deref())?,
             "oci-mediatypes" => form.oci_media_types = Some(boolean("oci-mediatypes", value.as_deref())?),
@@ -177,14 +199,26 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
             let tar = tar.unwrap_or(match &dest {
                 Destination::Stdout => true,
                 // `dest=DIR`: an existing directory or a trailing slash means a layout directory.
-                Destination::Path(path) => !(path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")),
+                Destination::Path(path) => {
+                    !(path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/"))
+                }
             });
             if !tar && dest == Destination::Stdout {
-                return Err(Failure::usage("-o type=oci,tar=false needs a directory as `dest=`"));
+                return Err(Failure::usage(
+                    "-o type=oci,tar=false needs a directory as `dest=`",
+                ));
             }
-            Ok(Output::Oci { dest, tar, names, form })
+            Ok(Output::Oci {
+                dest,
+                tar,
+                names,
+                form,
+            })
         }
-        "docker" => Ok(Output::Docker { dest: destination()?, names }),
+        "docker" => Ok(Output::Docker {
+            dest: destination()?,
+            names,
+        }),
         "tar" => Ok(Output::Tar { dest: destination()? }),
         "local" => match destination()? {
             Destination::Path(dest) => Ok(Output::Local { dest }),
@@ -196,15 +230,21 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
 
 /// The type, after checking that every key goes with it.
 fn kind(text: &str, fields: &spec::Fields) -> Result<String, Failure> {
-    let named = fields.iter().rev().find(|(key, _)| key == "type").and_then(|(_, value)| value.as_deref());
+    let named = fields
+        .iter()
+        .rev()
+        .find(|(key, _)| key == "type")
+        .and_then(|(_, value)| value.as_deref());
     let named = named.ok_or_else(|| Failure::usage(format!("-o `{text}`: `type=` is missing")))?;
     let Some((kind, own, is_image)) = TYPES.iter().find(|(kind, ..)| *kind == named) else {
         let failure = Failure::usage(format!("-o: unknown type `{named}`"));
         let types: Vec<&str> = TYPES.iter().map(|(kind, ..)| *kind).collect();
-        return Err(match dockerfile_parser::suggest::nearest(named, types.iter().copied()) {
-            Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None => failure.hint(format!("known types: {}", types.join(", "))),
-        });
+        return Err(
+            match dockerfile_parser::suggest::nearest(named, types.iter().copied()) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint(format!("known types: {}", types.join(", "))),
+            },
+        );
     };
     let mut known: Vec<&str> = own.to_vec();
     if *is_image {
@@ -214,7 +254,8 @@ fn kind(text: &str, fields: &spec::Fields) -> Result<String, Failure> {
         if key == "type" || known.contains(&key.as_str()) {
             continue;
         }
-        let elsewhere = TYPES.iter().any(|(_, keys, _)| keys.contains(&key.as_str())) || FORM.contains(&key.as_str());
+        let elsewhere =
+            TYPES.iter().any(|(_, keys, _)| keys.contains(&key.as_str())) || FORM.contains(&key.as_str());
         return Err(if elsewhere {
             Failure::usage(format!("-o: `{key}` does not go with `type={kind}`"))
                 .hint(format!("options of `type={kind}`: {}", known.join(", ")))
@@ -228,15 +269,19 @@ fn kind(text: &str, fields: &spec::Fields) -> Result<String, Failure> {
 fn layer_compression(name: Option<&str>, level: Option<u32>) -> Result<LayerCompression, Failure> {
     match name {
         None | Some("gzip") => Ok(LayerCompression::Gzip(level)),
-        Some("uncompressed") if level.is_some() => {
-            Err(Failure::usage("-o: `compression-level` does not go with `compression=uncompressed`"))
-        }
+        Some("uncompressed") if level.is_some() => Err(Failure::usage(
+            "-o: `compression-level` does not go with `compression=uncompressed`",
+        )),
         Some("uncompressed") => Ok(LayerCompression::None),
-        Some(known @ ("zstd" | "estargz")) => {
-            Err(Failure::usage(format!("-o: compression `{known}` is not supported yet"))
-                .hint("use gzip or uncompressed"))
-        }
-        Some(other) => Err(crate::options::choice("-o compression", other, &["gzip", "uncompressed"])),
+        Some(known @ ("zstd" | "estargz")) => Err(Failure::usage(format!(
+            "-o: compression `{known}` is not supported yet"
+        ))
+        .hint("use gzip or uncompressed")),
+        Some(other) => Err(crate::options::choice(
+            "-o compression",
+            other,
+            &["gzip", "uncompressed"],
+        )),
     }
 }
 
@@ -244,7 +289,9 @@ fn boolean(key: &str, value: Option<&str>) -> Result<bool, Failure> {
     match value {
         None | Some("true" | "1") => Ok(true),
         Some("false" | "0") => Ok(false),
-        Some(other) => Err(Failure::usage(format!("-o: `{key}={other}` is neither true nor false"))),
+        Some(other) => Err(Failure::usage(format!(
+            "-o: `{key}={other}` is neither true nor false"
+        ))),
     }
 }
 
@@ -255,7 +302,12 @@ mod tests {
     #[test]
     fn bare_path_is_local() {
         assert_eq!(parse("out").unwrap(), Output::Local { dest: "out".into() });
-        assert_eq!(parse("-").unwrap(), Output::Tar { dest: Destination::Stdout });
+        assert_eq!(
+            parse("-").unwrap(),
+            Output::Tar {
+                dest: Destination::Stdout
+            }
+        );
     }
 
     #[test]
@@ -267,27 +319,57 @@ mod tests {
             form: ImageForm::default(),
         };
         assert_eq!(parse("type=oci,dest=d/").unwrap(), directory);
-        assert!(matches!(parse("type=oci,dest=d.tar").unwrap(), Output::Oci { tar: true, .. }));
+        assert!(matches!(
+            parse("type=oci,dest=d.tar").unwrap(),
+            Output::Oci { tar: true, .. }
+        ));
     }
 
     #[test]
     fn wrong_type_suggests() {
-        assert!(parse("type=dockr,dest=x").unwrap_err().text().contains("did you mean `docker`?"));
-        assert!(parse("type=oci").unwrap_err().text().contains("`dest=` is missing"));
-        assert!(parse("type=oci,dset=x").unwrap_err().text().contains("did you mean `dest`?"));
+        assert!(
+            parse("type=dockr,dest=x")
+                .unwrap_err()
+                .text()
+                .contains("did you mean `docker`?")
+        );
+        assert!(
+            parse("type=oci")
+                .unwrap_err()
+                .text()
+                .contains("`dest=` is missing")
+        );
+        assert!(
+            parse("type=oci,dset=x")
+                .unwrap_err()
+                .text()
+                .contains("did you mean `dest`?")
+        );
     }
 
     #[test]
     fn options_of_another_type_are_refused() {
         for (text, said) in [
-            ("type=local,dest=x,compression=gzip", "`compression` does not go with `type=local`"),
+            (
+                "type=local,dest=x,compression=gzip",
+                "`compression` does not go with `type=local`",
+            ),
             ("type=tar,dest=x,tar=false", "`tar` does not go with `type=tar`"),
             ("type=image,dest=x", "`dest` does not go with `type=image`"),
-            ("type=docker,dest=x,push=true", "`push` does not go with `type=docker`"),
+            (
+                "type=docker,dest=x,push=true",
+                "`push` does not go with `type=docker`",
+            ),
             ("type=oci,dest=x,compression=zstd", "`zstd` is not supported yet"),
-            ("type=oci,dest=x,compression=uncompressed,compression-level=3", "`compression-level` does not go with"),
+            (
+                "type=oci,dest=x,compression=uncompressed,compression-level=3",
+                "`compression-level` does not go with",
+            ),
             ("type=oci,dest=x,compression-level=10", "not a number from 0 to 9"),
-            ("type=oci,dest=x,rewrite-timestamp=false", "`rewrite-timestamp=false` is not supported"),
+            (
+                "type=oci,dest=x,rewrite-timestamp=false",
+                "`rewrite-timestamp=false` is not supported",
+            ),
             ("type=oci,dest=-,tar=false", "needs a directory"),
             ("type=image,push=maybe", "neither true nor false"),
         ] {
@@ -298,13 +380,22 @@ mod tests {
 
     #[test]
     fn form_of_an_image() {
-        let parsed = parse("type=registry,\"name=a:1,b:2\",compression=uncompressed,force-compression,oci-mediatypes=0");
+        let parsed = parse(
+            "type=registry,\"name=a:1,b:2\",compression=uncompressed,force-compression,oci-mediatypes=0",
+        );
         let form = ImageForm {
             compression: LayerCompression::None,
             force_compression: true,
             oci_media_types: Some(false),
         };
         let names = vec!["a:1".to_owned(), "b:2".to_owned()];
-        assert_eq!(parsed.unwrap(), Output::Image { names, push: true, form });
+        assert_eq!(
+            parsed.unwrap(),
+            Output::Image {
+                names,
+                push: true,
+                form
+            }
+        );
     }
 }

@@ -5,8 +5,17 @@ use rbuild_registry::Event;
 /// Tells what the registry client has to say. Called from any thread.
 pub fn registry_notice(event: Event) {
     match event {
-        Event::Retry { attempt, reason, delay, number } => {
-            eprintln!("warning: {attempt}: {reason}; try {} in {:.1} s", number + 1, delay.as_secs_f64());
+        Event::Retry {
+            attempt,
+            reason,
+            delay,
+            number,
+        } => {
+            eprintln!(
+                "warning: {attempt}: {reason}; try {} in {:.1} s",
+                number + 1,
+                delay.as_secs_f64()
+            );
         }
         // On this machine nobody listens in, and every client speaks plain HTTP to itself.
         Event::PlainHttp { host } if is_loopback(&host) => {}
@@ -22,7 +31,10 @@ pub fn is_loopback(host: &str) -> bool {
         Some((name, _)) => name,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    name == "localhost"
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -31,10 +43,21 @@ mod tests {
 
     #[test]
     fn this_machine() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"] {
+        for host in [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "127.9.9.9",
+            "[::1]:5000",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["localhost.example.org", "10.0.0.1:5000", "registry:5000", "[fe80::1]:5000"] {
+        for host in [
+            "localhost.example.org",
+            "10.0.0.1:5000",
+            "registry:5000",
+            "[fe80::1]:5000",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

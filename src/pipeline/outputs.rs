@@ -8,8 +8,8 @@ use crate::options::output::{Destination, ImageForm, Output};
 use crate::ui::{Printer, Summary};
 use rbuild_registry::Reference;
 use rbuild_store::Store;
-use rbuild_store::image::export::{ExportOptions, Prepared};
 use rbuild_store::image::ImageRecord;
+use rbuild_store::image::export::{ExportOptions, Prepared};
 use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::TreeView;
 use std::io::Write;
@@ -42,7 +42,11 @@ impl Outputs<'_> {
         summary: &mut Summary,
     ) -> Result<Option<Prepared>, Failure> {
         // The record comes first: exports find layers through it, and nothing collects them meanwhile.
-        let keep = self.options.outputs.iter().any(|output| matches!(output, Output::Image { .. }));
+        let keep = self
+            .options
+            .outputs
+            .iter()
+            .any(|output| matches!(output, Output::Image { .. }));
         if keep {
             self.store.images().put(image).map_err(Failure::from_host)?;
         }
@@ -53,7 +57,9 @@ impl Outputs<'_> {
             }
             match output {
                 Output::Image { push, form, .. } => {
-                    prepared = self.image(image, &self.names(output)?, *push, form, summary)?.or(prepared);
+                    prepared = self
+                        .image(image, &self.names(output)?, *push, form, summary)?
+                        .or(prepared);
                 }
                 Output::Oci { dest, tar, form, .. } => {
                     let names = self.names(output)?.iter().map(Reference::to_string).collect();
@@ -69,8 +75,10 @@ impl Outputs<'_> {
                 Output::Local { dest } => {
                     let left_out = export::local(&tree(snapshot)?, dest, self.options.epoch)?;
                     if !left_out.is_empty() {
-                        self.printer
-                            .message(&format!("warning: device files are left out: {}", left_out.join(", ")));
+                        self.printer.message(&format!(
+                            "warning: device files are left out: {}",
+                            left_out.join(", ")
+                        ));
                     }
                     summary.outputs.push(format!("{} (local)", dest.display()));
                 }
@@ -92,14 +100,27 @@ impl Outputs<'_> {
         summary: &mut Summary,
     ) -> Result<Option<Prepared>, Failure> {
         for name in names {
-            self.store.images().tag(&name.to_string(), &image.id).map_err(Failure::from_host)?;
+            self.store
+                .images()
+                .tag(&name.to_string(), &image.id)
+                .map_err(Failure::from_host)?;
             summary.tags.push(name.familiar());
         }
         let mut prepared = None;
         for name in names.iter().filter(|_| push) {
-            let pushed =
-                crate::push::push(self.store, &self.engine.puller, image, name, &self.form(form), &|_, _| {})?;
-            summary.outputs.push(format!("{} (pushed, {})", name.familiar(), pushed.manifest.digest));
+            let pushed = crate::push::push(
+                self.store,
+                &self.engine.puller,
+                image,
+                name,
+                &self.form(form),
+                &|_, _| {},
+            )?;
+            summary.outputs.push(format!(
+                "{} (pushed, {})",
+                name.familiar(),
+                pushed.manifest.digest
+            ));
             prepared = Some(pushed);
         }
         Ok(prepared)
@@ -118,9 +139,14 @@ impl Outputs<'_> {
     }
 
     fn form(&self, form: &ImageForm) -> ExportOptions {
-        let docker = form.oci_media_types.map_or(self.options.docker_format, |oci| !oci);
+        let docker = form
+            .oci_media_types
+            .map_or(self.options.docker_format, |oci| !oci);
         let options = export::options(form.compression, docker);
-        ExportOptions { force: form.force_compression, ..options }
+        ExportOptions {
+            force: form.force_compression,
+            ..options
+        }
     }
 
     /// `--iidfile`, `--metadata-file` and the image id of `-q`.
@@ -147,11 +173,16 @@ impl Outputs<'_> {
 
     /// The keys are those of buildx. A digest of a manifest is there only when one was written: an image in the store
     /// has none before its layers are compressed.
-    fn metadata(&self, image: &ImageRecord, prepared: Option<&Prepared>) -> Result<serde_json::Value, Failure> {
+    fn metadata(
+        &self,
+        image: &ImageRecord,
+        prepared: Option<&Prepared>,
+    ) -> Result<serde_json::Value, Failure> {
         let mut json = serde_json::json!({ "containerimage.config.digest": image.id.to_string() });
         if let Some(prepared) = prepared {
             json["containerimage.digest"] = prepared.manifest.digest.to_string().into();
-            json["containerimage.descriptor"] = serde_json::to_value(&prepared.manifest).map_err(Failure::from_host)?;
+            json["containerimage.descriptor"] =
+                serde_json::to_value(&prepared.manifest).map_err(Failure::from_host)?;
         }
         let mut names: Vec<String> = Vec::new();
         for output in &self.options.outputs {

@@ -2,7 +2,7 @@
 
 mod resolver;
 
-pub use resolver::{Resolver, find_stored, store_platform};
+pub use resolver::{Resolver, find_stored, name_pulled, store_platform, stored_name};
 
 use dockerfile_parser::Platform;
 use rbuild_registry::{Reference, ResolvedManifest};

@@ -27,7 +27,12 @@ impl<'a> Resolver<'a> {
     /// A resolver over a store and, through `puller`, registries.
     #[must_use]
     pub fn new(store: &'a Store, puller: &'a Puller, policy: PullPolicy) -> Self {
-        Self { store, puller, policy, known: RefCell::default() }
+        Self {
+            store,
+            puller,
+            policy,
+            known: RefCell::default(),
+        }
     }
 
     /// The image in the store that a name or id means.
@@ -39,36 +44,58 @@ impl<'a> Resolver<'a> {
     }
 
     fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
-        let stored = self.stored(name)?.map(|record| from_record(name, record)).transpose()?;
-        if self.policy != PullPolicy::Always
+        let stored = self
+            .stored(name)?
+            .map(|record| from_record(name, record))
+            .transpose()?;
+        // Under a digest there is never anything newer.
+        let pinned = Reference::parse(name).is_ok_and(|reference| reference.digest().is_some());
+        if (self.policy != PullPolicy::Always || pinned)
             && let Some(image) = &stored
             && (image.matches(platform) || self.policy == PullPolicy::Never)
         {
             return Ok(Arc::clone(image));
         }
         if self.policy == PullPolicy::Never {
-            return Err(Failure::host(format!("`{name}` is not in the store, and --pull=never forbids fetching it"))
-                .hint("`rbuild pull` or `rbuild load` brings an image into the store"));
+            return Err(Failure::host(format!(
+                "`{name}` is not in the store, and --pull=never forbids fetching it"
+            ))
+            .hint("`rbuild pull` or `rbuild load` brings an image into the store"));
         }
-        let reference = Reference::parse(name)
-            .map_err(|error| Failure::new(Kind::Dockerfile, format!("`{name}` is no image reference: {error}")))?;
-        match self.puller.resolve(&reference, platform) {
-            Ok(image) => {
-                // What the registry has now may be what the store has already.
-                if let (Some(local), Origin::Registry { config, .. }) = (&stored, &image.origin)
-                    && let Origin::Stored(record) = &local.origin
-                    && record.config.as_bytes() == config.as_slice()
-                {
-                    return Ok(Arc::clone(local));
-                }
-                Ok(Arc::new(image))
+        let reference = Reference::parse(name).map_err(|error| {
+            Failure::new(
+                Kind::Dockerfile,
+                format!("`{name}` is no image reference: {error}"),
+            )
+        })?;
+        match (self.puller.resolve(&reference, platform), stored) {
+            (Ok(image), _) => self.known_already(name, &reference, image),
+            // An image of another platform that no registry knows is better than none; the lowering warns.
+            (Err(_), Some(image))
+                if self.policy == PullPolicy::Missing && !was_pulled(self.store, &reference)? =>
+            {
+                Ok(image)
             }
-            // An image of another platform that was built here is better than none; the lowering warns.
-            Err(_) if stored.is_some() && self.policy == PullPolicy::Missing => {
-                stored.ok_or_else(|| Failure::host("internal error: the image is gone"))
-            }
-            Err(failure) => Err(failure),
+            (Err(failure), _) => Err(failure),
         }
+    }
+
+    /// What the registry has now may be what the store has already, under this name or another.
+    fn known_already(
+        &self,
+        name: &str,
+        reference: &Reference,
+        image: BaseImage,
+    ) -> Result<Arc<BaseImage>, Failure> {
+        let Origin::Registry { resolved, config, .. } = &image.origin else {
+            return Ok(Arc::new(image));
+        };
+        let id = rbuild_store::digest::Digest::of(config);
+        let Some(record) = self.store.images().get(&id).map_err(Failure::from_host)? else {
+            return Ok(Arc::new(image));
+        };
+        name_pulled(self.store, reference, resolved.top_digest(), &record)?;
+        from_record(name, record)
     }
 
     fn layout(
@@ -89,9 +116,17 @@ impl<'a> Resolver<'a> {
         let config = image.parse_config().map_err(at)?;
         let id = rbuild_store::digest::Digest::of(&image.config);
         if let Some(record) = self.store.images().get(&id).map_err(Failure::from_host)? {
-            return Ok(BaseImage::new(name.to_owned(), Origin::Stored(Box::new(record)), config));
+            return Ok(BaseImage::new(
+                name.to_owned(),
+                Origin::Stored(Box::new(record)),
+                config,
+            ));
         }
-        let origin = Origin::Layout { path: path.to_owned(), entry, id: id.to_string() };
+        let origin = Origin::Layout {
+            path: path.to_owned(),
+            entry,
+            id: id.to_string(),
+        };
         Ok(BaseImage::new(name.to_owned(), origin, config))
     }
 }
@@ -107,15 +142,20 @@ impl ResolveImage for Resolver<'_> {
         Ok(image)
     }
 
-    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+    fn named(
+        &self,
+        name: &str,
+        source: &NamedContext,
+        platform: &Platform,
+    ) -> Result<Arc<BaseImage>, Failure> {
         match source {
             NamedContext::Image(reference) => self.image(reference, platform),
-            NamedContext::OciLayout { path, tag, digest } => {
-                self.layout(name, path, tag.as_deref(), digest.as_deref(), platform).map(Arc::new)
-            }
-            NamedContext::Directory(_) | NamedContext::Stage(_) | NamedContext::Remote(_) => {
-                Err(Failure::host(format!("internal error: named context `{name}` is no image")))
-            }
+            NamedContext::OciLayout { path, tag, digest } => self
+                .layout(name, path, tag.as_deref(), digest.as_deref(), platform)
+                .map(Arc::new),
+            NamedContext::Directory(_) | NamedContext::Stage(_) | NamedContext::Remote(_) => Err(
+                Failure::host(format!("internal error: named context `{name}` is no image")),
+            ),
         }
     }
 }
@@ -126,11 +166,21 @@ impl ResolveImage for Resolver<'_> {
 /// The store cannot be read, or the beginning of an id fits several.
 pub fn find_stored(store: &Store, name: &str) -> Result<Option<ImageRecord>, Failure> {
     let images = store.images();
-    if let Ok(reference) = Reference::parse(name)
-        && let Some(id) = images.resolve_tag(&reference.to_string()).map_err(Failure::from_host)?
-        && let Some(record) = images.get(&id).map_err(Failure::from_host)?
-    {
-        return Ok(Some(record));
+    if let Ok(reference) = Reference::parse(name) {
+        if let Some(id) = images
+            .resolve_tag(&stored_name(&reference))
+            .map_err(Failure::from_host)?
+            && let Some(record) = images.get(&id).map_err(Failure::from_host)?
+        {
+            return Ok(Some(record));
+        }
+        // A pin means the same content whatever it is called.
+        if let Some(digest) = reference
+            .digest()
+            .and_then(|digest| digest.to_string().parse().ok())
+        {
+            return images.by_manifest(&digest).map_err(Failure::from_host);
+        }
     }
     match images.lookup(name) {
         Ok(record) => Ok(Some(record)),
@@ -139,9 +189,69 @@ pub fn find_stored(store: &Store, name: &str) -> Result<Option<ImageRecord>, Fai
     }
 }
 
+/// The name under which the store keeps an image. A pin is the whole meaning of a name, whatever tag stands beside it.
+#[must_use]
+pub fn stored_name(reference: &Reference) -> String {
+    match reference.digest() {
+        Some(digest) => format!("{}@{digest}", reference.name()),
+        None => reference.to_string(),
+    }
+}
+
+/// Gives an image that came from a registry its name there, and the one with the `digest` that the registry answered
+/// with, so that a pinned FROM finds it.
+///
+/// Of a name that stands for several platforms the image for this machine keeps it: what `rbuild run NAME` starts must
+/// not depend on the order in which the stages of a build were fetched.
+///
+/// # Errors
+/// The store cannot be written.
+pub fn name_pulled(
+    store: &Store,
+    reference: &Reference,
+    digest: &rbuild_registry::Digest,
+    record: &ImageRecord,
+) -> Result<(), Failure> {
+    let images = store.images();
+    let native = |record: &ImageRecord| {
+        ImageConfig::parse(record.config.as_bytes())
+            .is_ok_and(|config| config.architecture == crate::options::build_platform().architecture)
+    };
+    for name in [
+        stored_name(reference),
+        stored_name(&reference.with_digest(digest.clone())),
+    ] {
+        let before = images.resolve_tag(&name).map_err(Failure::from_host)?;
+        let before = before
+            .map(|id| images.get(&id))
+            .transpose()
+            .map_err(Failure::from_host)?
+            .flatten();
+        if native(record) || !before.is_some_and(|before| native(&before)) {
+            images.tag(&name, &record.id).map_err(Failure::from_host)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a registry has answered for this name before: then the image has a name with a digest in that repository.
+fn was_pulled(store: &Store, reference: &Reference) -> Result<bool, Failure> {
+    let pinned = format!("{}@", reference.name());
+    Ok(store
+        .images()
+        .tags()
+        .map_err(Failure::from_host)?
+        .iter()
+        .any(|tag| tag.name.starts_with(&pinned)))
+}
+
 fn from_record(name: &str, record: ImageRecord) -> Result<Arc<BaseImage>, Failure> {
     let config = ImageConfig::parse(record.config.as_bytes()).map_err(Failure::from_host)?;
-    Ok(Arc::new(BaseImage::new(name.to_owned(), Origin::Stored(Box::new(record)), config)))
+    Ok(Arc::new(BaseImage::new(
+        name.to_owned(),
+        Origin::Stored(Box::new(record)),
+        config,
+    )))
 }
 
 /// The store's form of a platform.

@@ -139,6 +139,11 @@ impl Running {
         self.child.try_wait().is_ok_and(|status| status.is_none())
     }
 
+    /// Standard output so far.
+    pub(crate) fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.stdout.so_far()).into_owned()
+    }
+
     /// Waits until standard output or standard error holds the text; the line with it is returned.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {

@@ -15,6 +15,8 @@ pub(crate) struct Registry {
     port: u16,
     dir: PathBuf,
     tls: bool,
+    /// How much of the log was read already, and how many marks are in it.
+    read: (usize, usize),
 }
 
 impl Registry {
@@ -66,6 +68,7 @@ impl Registry {
                     port,
                     dir,
                     tls,
+                    read: (0, 0),
                 };
             }
         }
@@ -102,9 +105,31 @@ impl Registry {
         path
     }
 
-    /// What curl gets from a path below `/v2/`.
+    /// What rbuild has asked since the last time, such as `GET /v2/app/manifests/1`, in the order of the answers.
     #[track_caller]
-    pub(crate) fn get(&self, env: &TestEnv, path: &str) -> String {
+    pub(crate) fn requests(&mut self, env: &TestEnv) -> Vec<String> {
+        // A line may be written after its answer. One of our own comes after all that were answered before.
+        self.read.1 += 1;
+        let mark = format!("mark-{}", self.read.1);
+        self.get(env, &format!("?{mark}"));
+        self.running.wait_for(&format!("?{mark} HTTP"));
+        let log = self.running.seen();
+        let new = log[self.read.0..].to_owned();
+        self.read.0 = log.len();
+        new.lines()
+            .filter(|line| line.contains("\"rbuild/") && !line.starts_with("time="))
+            .filter_map(|line| {
+                line.split('"')
+                    .nth(1)?
+                    .strip_suffix(" HTTP/1.1")
+                    .map(str::to_owned)
+            })
+            .collect()
+    }
+
+    /// Puts a manifest or an index into the registry under a tag.
+    #[track_caller]
+    pub(crate) fn put(&self, env: &TestEnv, path: &str, media_type: &str, document: &serde_json::Value) {
         let scheme = if self.tls { "https" } else { "http" };
         let mut curl = env
             .tool("curl")
@@ -114,11 +139,44 @@ impl Registry {
                 .args(["-u", &format!("{USER}:{PASSWORD}"), "--cacert"])
                 .arg(self.ca());
         }
-        curl.arg(format!("{scheme}://{}/v2/{path}", self.address()))
+        curl.args([
+            "-X",
+            "PUT",
+            "--data-binary",
+            "@-",
+            "-H",
+            &format!("Content-Type: {media_type}"),
+        ])
+        .arg(format!("{scheme}://{}/v2/{path}", self.address()))
+        .stdin(document.to_string())
+        .run()
+        .success();
+    }
+
+    /// What curl gets from a path below `/v2/`.
+    #[track_caller]
+    pub(crate) fn get(&self, env: &TestEnv, path: &str) -> String {
+        self.get_manifest(env, path, "*/*")
+    }
+
+    /// The same as one media type, byte by byte.
+    #[track_caller]
+    pub(crate) fn get_manifest(&self, env: &TestEnv, path: &str, media_type: &str) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let mut curl = env
+            .tool("curl")
+            .args(["-sS", "--fail-with-body", "--noproxy", "*"]);
+        if self.tls {
+            curl = curl
+                .args(["-u", &format!("{USER}:{PASSWORD}"), "--cacert"])
+                .arg(self.ca());
+        }
+        let answer = curl
+            .args(["-H", &format!("Accept: {media_type}")])
+            .arg(format!("{scheme}://{}/v2/{path}", self.address()))
             .run()
-            .success()
-            .out()
-            .into_owned()
+            .success();
+        String::from_utf8_lossy(&answer.stdout).into_owned()
     }
 }
 
