@@ -122,6 +122,11 @@ impl<R: Read> TarReader<R> {
         }
     }
 
+    /// True when a header comes next.
+    pub(crate) fn is_header(&mut self) -> bool {
+        matches!(self.header(), Ok(Some(_)))
+    }
+
     fn entry(
         &mut self,
         header: &Header,

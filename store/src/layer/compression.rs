@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use crate::layer::LayerError;
+use crate::layer::archive::TarReader;
 
 /// How bytes are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,17 @@ pub fn decompress<'r>(
     Ok((compression, plain))
 }
 
+/// Tells whether a stream is a tar, compressed or not, as `ADD` does: by what is in it and not by its name. `None` for
+/// everything else, a compressed file that holds no tar among it. Reads from the stream: start again from the front.
+pub fn sniff_archive(input: impl Read + Send) -> Option<Compression> {
+    let (compression, mut plain) = decompress(input, "").ok()?;
+    let mut block = [0; SNIFF];
+    plain.read_exact(&mut block).ok()?;
+    // An archive without entries is no archive: a block of zeros says nothing.
+    let is_tar = block != [0; SNIFF] && TarReader::new(&block[..], "").is_header();
+    is_tar.then_some(compression)
+}
+
 /// Several zstd frames, one after the other; the decoder knows only one.
 struct ZstdFrames<R: BufRead> {
     input: Option<R>,
@@ -121,4 +133,56 @@ fn skip_frame(input: &mut impl BufRead) -> io::Result<bool> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// `xz -9` of `hello xz\n`.
+    const XZ: &[u8] = &[
+        0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02, 0x00, 0x21, 0x01, 0x1c,
+        0x00, 0x00, 0x00, 0x10, 0xcf, 0x58, 0xcc, 0x01, 0x00, 0x08, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x20, 0x78,
+        0x7a, 0x0a, 0x00, 0x00, 0x00, 0x00, 0xc1, 0x49, 0x3a, 0xfa, 0x63, 0x52, 0x14, 0x5a, 0x00, 0x01, 0x21,
+        0x09, 0x6c, 0x18, 0xc5, 0xd5, 0x1f, 0xb6, 0xf3, 0x7d, 0x01, 0x00, 0x00, 0x00, 0x00, 0x04, 0x59, 0x5a,
+    ];
+
+    #[test]
+    fn xz_is_read_and_checked() {
+        let read = |bytes: &[u8]| {
+            let (compression, mut plain) = decompress(bytes, "x").unwrap();
+            assert_eq!(compression, Compression::Xz);
+            let mut text = String::new();
+            plain.read_to_string(&mut text).map(|_| text)
+        };
+        assert_eq!(read(XZ).unwrap(), "hello xz\n");
+        assert!(read(&XZ[..XZ.len() - 5]).is_err());
+        let mut damaged = XZ.to_vec();
+        damaged[30] ^= 1;
+        assert!(read(&damaged).is_err());
+    }
+
+    #[test]
+    fn archives_are_told_by_their_content() {
+        let mut header = tar::Header::new_ustar();
+        header.as_old_mut().name[0] = b'f';
+        header.set_size(0);
+        header.set_cksum();
+        let tar = [&header.as_bytes()[..], &[0; 1024]].concat();
+        let gzip = |bytes: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(sniff_archive(&tar[..]), Some(Compression::None));
+        assert_eq!(sniff_archive(&gzip(&tar)[..]), Some(Compression::Gzip));
+        assert_eq!(sniff_archive(&gzip(b"just a file")[..]), None);
+        assert_eq!(sniff_archive(&b"#!/bin/sh\n"[..]), None);
+        assert_eq!(sniff_archive(&[0; 2048][..]), None);
+        assert_eq!(sniff_archive(&b""[..]), None);
+        let mut damaged = tar;
+        damaged[3] ^= 1;
+        assert_eq!(sniff_archive(&damaged[..]), None);
+    }
 }

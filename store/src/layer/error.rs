@@ -143,6 +143,29 @@ impl LayerError {
         }
     }
 
+    /// True when the fault is in what was to become a layer, not in the host or the store.
+    pub fn is_input(&self) -> bool {
+        match self {
+            LayerError::Changed { .. }
+            | LayerError::NotADirectory { .. }
+            | LayerError::Path { .. }
+            | LayerError::Input { .. }
+            | LayerError::Malformed { .. }
+            | LayerError::Entry { .. }
+            | LayerError::Limit { .. }
+            | LayerError::WrongDiffId { .. }
+            | LayerError::Unsupported { .. } => true,
+            LayerError::Access(_)
+            | LayerError::Manifest(_)
+            | LayerError::Tree(_)
+            | LayerError::Content { .. }
+            | LayerError::Output(_)
+            | LayerError::Owner { .. }
+            | LayerError::Thread(_)
+            | LayerError::Host { .. } => false,
+        }
+    }
+
     /// True when the file system is full.
     pub fn is_no_space(&self) -> bool {
         let full = |error: &io::Error| {

@@ -22,7 +22,7 @@ pub(crate) mod unpack;
 pub(crate) mod xattr;
 
 pub use archive::{TarEntry, TarKind, TarReader};
-pub use compression::{Compression, decompress};
+pub use compression::{Compression, decompress, sniff_archive};
 pub use error::LayerError;
 pub use fill::FileSource;
 pub use gzip::{DEFAULT_LEVEL, GzipWriter};

@@ -69,7 +69,7 @@ impl LayerBuilder<'_> {
     /// Lets files be hard-linked from an older snapshot's own layer, where it has a file at the same path with the same
     /// hash, owner, mode, time and attributes. For the last result of the same step.
     ///
-    /// Only an older snapshot that is *not* below this layer is of use, and any other is ignored: two names of one
+    /// The caller holds a lease on it until the commit. Only an older snapshot that is *not* below this layer is of use, and any other is ignored: two names of one
     /// inode in one tree would show.
     pub fn reuse(&mut self, older: &Snapshot) -> Result<(), SnapshotError> {
         let below = |older: &Snapshot| {
@@ -201,7 +201,13 @@ impl LayerBuilder<'_> {
         }
         let (_, input) = decompress(input, name)?;
         let owner = self.archive_owner;
-        unpack::apply(&mut self.stage, input, name, Meaning::Archive { dest, owner }, limits)?;
+        unpack::apply(
+            &mut self.stage,
+            input,
+            name,
+            Meaning::Archive { dest, owner },
+            limits,
+        )?;
         Ok(())
     }
 

@@ -189,10 +189,18 @@ impl SnapshotStore {
 
         let lease = self.store.locks().lease_new(&id)?;
         let home = self.dir(&id);
-        match std::fs::rename(&nest.dir, &home) {
-            // Another process committed the very same.
-            Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {}
-            other => other.map_err(|e| SnapshotError::io("rename to", &home, e))?,
+        loop {
+            match std::fs::rename(&nest.dir, &home) {
+                Ok(()) => break,
+                // Another process committed the very same, or an earlier boot did: then it may have been hurt since, and
+                // is taken away by the check.
+                Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {
+                    if self.get(&id, super::Check::Now)?.is_some() {
+                        break;
+                    }
+                }
+                Err(e) => return Err(SnapshotError::io("rename to", &home, e)),
+            }
         }
         // The index comes last. Whoever is first there wins; the others take what it names.
         let born = nest.index();

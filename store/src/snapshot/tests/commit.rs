@@ -334,6 +334,25 @@ fn after_a_reboot_damage_is_found_once() {
 }
 
 #[test]
+fn what_a_power_loss_hurt_is_made_again() {
+    let fixture = fixture!();
+    let first = fixture.layer(None, "f=content");
+    let id = *first.id();
+    std::fs::write(first.fs().join("f"), b"").unwrap();
+    // Even when its index entry is lost, so that only the name meets.
+    std::fs::remove_dir_all(fixture.store_dir().join("content")).unwrap();
+    std::fs::create_dir(fixture.store_dir().join("content")).unwrap();
+    let rebooted = Fixture {
+        snapshots: fixture.rebooted(),
+        dir: fixture.dir,
+    };
+    let again = rebooted.layer(None, "f=content");
+    assert_eq!(*again.id(), id);
+    assert_eq!(shown(&again), "f=content");
+    again.verify().unwrap();
+}
+
+#[test]
 fn verify_names_what_differs() {
     let fixture = fixture!();
     let check = |hurt: &dyn Fn(&std::path::Path), expected: &str| {
