@@ -2,12 +2,16 @@
 
 use clap::Parser;
 use rbuild::cli::{self, Cli};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let args: Vec<String> =
+                std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            let error = cli::with_nearest_flag(error, &args);
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 125 } else { 0 });
         }
@@ -15,7 +19,8 @@ fn main() -> ExitCode {
     match cli::dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprint!("{}", failure.text());
+            // Nobody may be reading; that changes nothing about the exit code.
+            let _ = std::io::stderr().write_all(failure.text().as_bytes());
             ExitCode::from(failure.exit_code())
         }
     }

@@ -95,7 +95,11 @@ fn store(root: &Path) -> (Check, Option<Place>) {
         .tempdir_in(near)
     {
         Ok(trial) => trial,
-        Err(error) => return (check(false, format!("{shown} cannot be made: {error}")), None),
+        Err(error) => {
+            // The error itself speaks of the trial.
+            let why = std::io::Error::from(error.kind());
+            return (check(false, format!("{shown} cannot be made: {why}")), None);
+        }
     };
     match Store::open(&trial.path().join("store"), "", Need::Overlay) {
         Ok(_) => (

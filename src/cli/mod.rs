@@ -158,3 +158,26 @@ fn mistyped(failure: Failure, context: Option<&str>) -> Failure {
         None => failure,
     }
 }
+
+/// Names the flag that was meant. By clap's own measure, which favours long words with the same beginning, `--tga` is
+/// nearer to `--target` than to `--tag`.
+#[must_use]
+pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return error };
+    let Some(wrong) = wrong.strip_prefix("--") else { return error };
+    let command = Cli::command();
+    let verb = args.iter().skip(1).find_map(|word| command.find_subcommand(word));
+    let flags: Vec<&str> = verb.unwrap_or(&command).get_arguments().filter_map(clap::Arg::get_long).collect();
+    if let Some(near) = dockerfile_parser::suggest::nearest(wrong, flags) {
+        let near = ContextValue::String(format!("--{near}"));
+        if error.insert(ContextKind::SuggestedArg, near.clone()).is_some_and(|before| before != near) {
+            // It shows the flag that clap had found.
+            error.remove(ContextKind::Usage);
+        }
+    }
+    error
+}

@@ -3,6 +3,7 @@
 use super::stored::{self, familiar, no_such_image, shown_id};
 use super::streams::{note, print};
 use crate::error::{Failure, Kind};
+use crate::sources::stored_name;
 use clap::Args;
 use rbuild_registry::Reference;
 use rbuild_sandbox::probe;
@@ -63,11 +64,11 @@ fn is_there(store: Option<&Store>, name: &str) -> bool {
 fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
     let record = stored::find(store, name)?;
     let names = names_of(store, &record.id)?;
-    let typed = Reference::parse(name).ok().map(|reference| reference.to_string());
+    let typed = Reference::parse(name)
+        .ok()
+        .map(|reference| stored_name(&reference));
     if let Some(typed) = typed.filter(|typed| names.contains(typed)) {
-        let mut left = untag(store, &names, &typed)?;
-        // What is left are digests of a repository whose last tag just went.
-        left.retain(|name| !is_pinned(name) || left_by_tag(&names, &typed, name));
+        let left = untag(store, &names, &typed)?;
         if left.is_empty() {
             delete(store, &record)?;
             return Ok(true);

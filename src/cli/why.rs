@@ -278,6 +278,8 @@ mod tests {
             name: name.to_owned(),
             line: Some(line),
             key: None,
+            preimage: None,
+            earlier: None,
             outcome,
             millis: 1200,
             miss: if miss.is_empty() {

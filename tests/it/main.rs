@@ -17,4 +17,5 @@ mod examples;
 mod harness_itself;
 mod smoke;
 mod structure;
+mod verbs;
 mod why_records;
