@@ -109,6 +109,12 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let engine = Arc::new(engine.with_ssh(options.ssh.clone()));
 
     let infos = RefCell::new(Vec::new());
+    let found = crate::call::warnings(options, &parsed, &contexts.main, Some(&store));
+    if found.iter().any(dockerfile_parser::Diagnostic::is_error) {
+        // The file itself says so: `# check=error=true`.
+        let drawn = crate::call::draw_warnings(&file, &found, &look);
+        return Err(Failure::new(Kind::Dockerfile, "the checks found something, and the file makes that an error").drawn(drawn));
+    }
     let Lowered { graph, target, warnings, unconsumed } =
         lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)))
             .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
@@ -132,6 +138,9 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     printer.close_on_panic();
     for warning in &warnings {
         printer.message(failure::draw(&file, warning, &look).trim_end());
+    }
+    if !found.is_empty() {
+        printer.message(crate::call::draw_warnings(&file, &found, &look).trim_end());
     }
     if !unconsumed.is_empty() {
         printer.message(&format!("warning: build arguments that nothing uses: {}", unconsumed.join(", ")));

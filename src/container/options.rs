@@ -8,7 +8,7 @@ use rbuild_sandbox::MountFlags;
 use std::path::{Path, PathBuf};
 
 /// Everything that shapes a run.
-pub struct RunOptions {
+pub(super) struct RunOptions {
     pub interactive: bool,
     pub tty: bool,
     pub env: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub struct RunOptions {
 
 /// `-v HOST:CONTAINER[:OPTIONS]`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Volume {
+pub(super) struct Volume {
     /// Absolute host path.
     pub source: PathBuf,
     /// Absolute container path.
@@ -42,7 +42,7 @@ pub struct Volume {
 
 /// `--tmpfs CONTAINER[:OPTIONS]`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Tmpfs {
+pub(super) struct Tmpfs {
     /// Absolute container path.
     pub target: String,
     /// Bytes.

@@ -224,10 +224,6 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
     fn stage_of_context(&mut self, name: &str) -> Option<usize> {
         find_stage(self.input.dockerfile, name, self.input.dockerfile.stages.len())
     }
-
-    fn scratch_from(&mut self, context: Arc<BuildContext>, span: Span) -> VertexId {
-        stage::context_as_base(self, context, span)
-    }
 }
 
 impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
