@@ -102,7 +102,7 @@ impl Compression {
 pub struct ExportOptions {
     /// For layers that are not compressed yet.
     pub compression: Compression,
-    /// Compress blobs that came compressed again, if they came otherwise than `compression` says.
+    /// Compress blobs again that came otherwise than `compression` says.
     pub force: bool,
     /// Which family of media types the manifest uses.
     pub media_types: MediaTypes,
@@ -265,7 +265,12 @@ fn prepare_layer(
                 });
             };
             let again = match compression {
-                LayerCompression::None => wanted != Compression::None,
+                // A Docker archive has no other than plain layers: there they are no choice. In an OCI image, or a
+                // registry, they are, and a base stays the blob that it is elsewhere.
+                LayerCompression::None => {
+                    wanted != Compression::None
+                        && (options.force || blob.media_type == media_type::DOCKER_LAYER)
+                }
                 // Docker's manifests have no media type for zstd that Docker itself would take.
                 LayerCompression::Zstd if options.media_types == MediaTypes::Docker => true,
                 compressed => options.force && compressed != wanted.kind(),

@@ -238,12 +238,7 @@ fn what_was_written_is_read_back() {
                     original: ingested.manifest.clone(),
                     ..image.clone()
                 };
-                let options = if path.ends_with("plain.tar") {
-                    plain
-                } else {
-                    ExportOptions::default()
-                };
-                let prepared = prepare(&other.store, &again, &options, &pin).unwrap();
+                let prepared = prepare(&other.store, &again, &ExportOptions::default(), &pin).unwrap();
                 if let Some(manifest) = &ingested.manifest {
                     assert_eq!(prepared.manifest.digest, manifest.digest, "{}", path.display());
                 }
