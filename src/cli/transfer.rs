@@ -1,11 +1,11 @@
 //! How far a pull or push is: a bar on a terminal, a line before and after elsewhere.
 
 use super::streams::{note, stderr_look};
-use crate::pipeline::is_loopback;
+use crate::pipeline::registry_notice;
 use crate::pull::{Puller, RegistrySettings};
 use crate::ui::{Look, Paint, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rbuild_registry::{Cancel, Event};
+use rbuild_registry::Cancel;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,26 +91,5 @@ pub fn puller(insecure: &[String], authfile: Option<PathBuf>) -> Puller {
         insecure: insecure.to_vec(),
         authfile,
     };
-    Puller::new(settings, Cancel::new(), Arc::new(tell))
-}
-
-fn tell(event: Event) {
-    match event {
-        Event::Retry {
-            attempt,
-            reason,
-            delay,
-            number,
-        } => {
-            note(&format!(
-                "warning: {attempt}: {reason}; try {} in {:.1} s",
-                number + 1,
-                delay.as_secs_f64()
-            ));
-        }
-        Event::PlainHttp { host } if is_loopback(&host) => {}
-        Event::PlainHttp { host } => note(&format!("warning: speaking to {host} without TLS")),
-        Event::Credentials(warning) => note(&format!("warning: {warning}")),
-        _ => {}
-    }
+    Puller::new(settings, Cancel::new(), Arc::new(registry_notice))
 }

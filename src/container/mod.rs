@@ -43,7 +43,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let record = match &image.origin {
         Origin::Stored(record) => record.as_ref().clone(),
         Origin::Registry { reference, resolved, config } => {
-            eprintln!("pulling {}", reference.familiar());
+            crate::cli::streams::note(&format!("pulling {}", reference.familiar()));
             puller.fetch(&store, reference, resolved, config, clock::now(), &|_, _| {})?
         }
         Origin::Layout { .. } => return Err(Failure::host("internal error: run found a layout")),

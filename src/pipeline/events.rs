@@ -1,5 +1,6 @@
 //! Notices that belong to no step.
 
+use crate::cli::streams::note;
 use rbuild_registry::Event;
 
 /// Tells what the registry client has to say. Called from any thread.
@@ -11,16 +12,16 @@ pub fn registry_notice(event: Event) {
             delay,
             number,
         } => {
-            eprintln!(
+            note(&format!(
                 "warning: {attempt}: {reason}; try {} in {:.1} s",
                 number + 1,
                 delay.as_secs_f64()
-            );
+            ));
         }
         // On this machine nobody listens in, and every client speaks plain HTTP to itself.
         Event::PlainHttp { host } if is_loopback(&host) => {}
-        Event::PlainHttp { host } => eprintln!("warning: speaking to {host} without TLS"),
-        Event::Credentials(warning) => eprintln!("warning: {warning}"),
+        Event::PlainHttp { host } => note(&format!("warning: speaking to {host} without TLS")),
+        Event::Credentials(warning) => note(&format!("warning: {warning}")),
         _ => {}
     }
 }
