@@ -15,6 +15,8 @@ mod cache;
 mod crash;
 mod examples;
 mod harness_itself;
+mod registry_e2e;
+mod outputs;
 mod smoke;
 mod structure;
 mod verbs;
