@@ -121,7 +121,7 @@ impl RecordIndex {
                 return Ok(None);
             }
         }
-        Ok(Some(StepOutput::new(snapshot, Some(lease), record.created)))
+        Ok(Some(StepOutput::new(snapshot, Some(lease))))
     }
 }
 
@@ -168,7 +168,7 @@ impl CacheIndex<StepOutput> for RecordIndex {
         };
         self.store.records().put(&record)?;
         lock(&self.missed).remove(wanted);
-        Ok(output.made_at(self.now))
+        Ok(output)
     }
 
     fn explain(&self, name: &str, preimage: &Preimage) -> Option<MissReason> {

@@ -137,13 +137,18 @@ impl Failure {
         self.exit_code.unwrap_or_else(|| self.kind.exit_code())
     }
 
-    /// Message and innermost cause in one line, to be shown at a place in a Dockerfile.
+    /// Message and causes in one line, to be shown at a place in a Dockerfile.
     #[must_use]
     pub fn one_line(&self) -> String {
-        match self.causes.last() {
-            Some(cause) => format!("{}: {cause}", self.message),
-            None => self.message.clone(),
+        let mut line = self.message.clone();
+        for cause in &self.causes {
+            // A message may end with its cause already.
+            if !line.ends_with(cause.as_str()) {
+                line.push_str(": ");
+                line.push_str(cause);
+            }
         }
+        line
     }
 
     /// What the user can do, the first of it.

@@ -3,7 +3,7 @@
 //! In the warm phase the default disposition is right: there is nothing to stop and nothing half-written.
 
 use crate::error::Failure;
-use nix::sys::signal::{SigSet, Signal};
+use rbuild_sandbox::signals::{SigSet, Signal};
 use rbuild_solver::CancelToken;
 use std::sync::atomic::{AtomicBool, Ordering};
 

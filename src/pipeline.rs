@@ -133,7 +133,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         options.progress,
         infos.into_inner(),
         Box::new(std::io::stderr()),
-        look.clone(),
+        look,
     ));
     printer.close_on_panic();
     for warning in &warnings {

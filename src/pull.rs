@@ -86,7 +86,6 @@ impl Puller {
             os: platform.os.clone(),
             architecture: platform.architecture.clone(),
             variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
-            ..rbuild_registry::Platform::host()
         };
         let client = self.client();
         let resolved = client

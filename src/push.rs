@@ -105,13 +105,11 @@ impl Push<'_> {
                 })
                 .collect();
             transfers
-                .into_iter()
-                .map(|transfer| {
+                .into_iter().try_for_each(|transfer| {
                     transfer
                         .join()
                         .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
                 })
-                .collect()
         })
     }
 

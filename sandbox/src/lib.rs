@@ -21,6 +21,7 @@ mod pty;
 mod raw;
 mod resolv;
 mod seccomp;
+pub mod signals;
 pub mod spec;
 mod step;
 mod stubs;

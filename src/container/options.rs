@@ -55,7 +55,7 @@ pub(super) struct Tmpfs {
 
 impl RunOptions {
     /// Gives the flags their meaning.
-    pub fn from_args(args: &RunArgs) -> Result<Self, Failure> {
+    pub(super) fn from_args(args: &RunArgs) -> Result<Self, Failure> {
         let caller = |name: &str| std::env::var(name).ok();
         let mut env = Vec::new();
         for file in &args.env_files {

@@ -2,7 +2,7 @@
 
 use super::options::RunOptions;
 use crate::error::{Failure, Kind};
-use nix::sys::signal::{SigSet, Signal};
+use rbuild_sandbox::signals::{SigSet, Signal};
 use rbuild_sandbox::{ExitStatus, RawMode, Running, SandboxSpec, SpawnError, Stdio, Zygote, resize, window_size};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -24,7 +24,7 @@ const FORWARDED: [Signal; 9] = [
 ];
 
 /// Starts the command and waits for it.
-pub fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> Result<u8, Failure> {
+pub(super) fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> Result<u8, Failure> {
     if options.tty && options.interactive && !io::stdin().is_terminal() {
         return Err(Failure::usage("-t and -i need a terminal on standard input, which this is not")
             .hint("leave out -t when input comes from a file or pipe"));

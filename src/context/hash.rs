@@ -19,6 +19,9 @@ struct Task<'a> {
     xattrs: &'a mut Xattrs,
 }
 
+/// Path, what the file looked like before it was read, and its hash.
+type Learned = (Vec<u8>, FileStat, FileHash);
+
 /// How much may be read on the calling thread in the warm phase.
 const CHEAP_BYTES: u64 = 1 << 20;
 const CHEAP_FILES: usize = 64;
@@ -47,7 +50,7 @@ impl BuildContext {
             return Ok(false);
         }
         let now = file_system_now();
-        let learned: Result<Vec<Option<(Vec<u8>, FileStat, FileHash)>>, TreeError> =
+        let learned: Result<Vec<Option<Learned>>, TreeError> =
             if cheap || (tasks.len() < 16 && bytes < CHEAP_BYTES) {
                 tasks.iter_mut().map(|task| self.hash_one(task)).collect()
             } else {

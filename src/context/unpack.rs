@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The archive is broken, a name is hostile, or a file cannot be written.
-pub fn unpack(input: impl Read + Send, dest: &Path) -> Result<(), OpError> {
+pub(super) fn unpack(input: impl Read + Send, dest: &Path) -> Result<(), OpError> {
     let (_, input) = decompress(input, "the context")?;
     let mut reader = TarReader::new(input, "the context");
     let root = Root::open(dest)?;

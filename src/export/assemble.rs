@@ -91,6 +91,6 @@ impl Assembly<'_> {
     }
 
     fn made(&self, vertex: VertexId) -> Option<i64> {
-        self.outputs.get(&vertex).map(|output| i64::try_from(output.created()).unwrap_or(i64::MAX))
+        self.outputs.get(&vertex).map(StepOutput::created)
     }
 }

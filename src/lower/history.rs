@@ -16,20 +16,20 @@ pub struct HistoryItem {
 
 /// `["a" "b"]`, as CMD and ENTRYPOINT write lists in history.
 #[must_use]
-pub fn list(args: &[String]) -> String {
+pub(super) fn list(args: &[String]) -> String {
     let quoted: Vec<String> = args.iter().map(|arg| format!("{arg:?}")).collect();
     format!("[{}]", quoted.join(" "))
 }
 
 /// `[a b]`, as SHELL, EXPOSE and VOLUME write lists in history.
 #[must_use]
-pub fn plain_list(items: &[String]) -> String {
+pub(super) fn plain_list(items: &[String]) -> String {
     format!("[{}]", items.join(" "))
 }
 
 /// `RUN |2 A=1 B=2 /bin/sh -c make # buildkit`: the arguments that the step saw, then the command.
 #[must_use]
-pub fn run(args: &[(String, String)], argv: &[String]) -> String {
+pub(super) fn run(args: &[(String, String)], argv: &[String]) -> String {
     let mut text = String::from("RUN ");
     if !args.is_empty() {
         text.push_str(&format!("|{} ", args.len()));

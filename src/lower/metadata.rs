@@ -14,7 +14,7 @@ use rbuild_store::image::{Empty, Healthcheck};
 use std::time::Duration;
 
 /// The shell when neither SHELL nor the base image says another.
-pub const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+pub(super) const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 impl StageLowering<'_, '_> {
     pub(super) fn env(&mut self, env: &Env) -> Result<String, Finding> {

@@ -60,7 +60,7 @@ impl BuildArgs {
 
 /// The arguments that describe platforms and target: global always, in a stage after `ARG NAME`.
 #[must_use]
-pub fn platform_args(build: &Platform, target: &Platform, stage: &str) -> BTreeMap<String, String> {
+pub(super) fn platform_args(build: &Platform, target: &Platform, stage: &str) -> BTreeMap<String, String> {
     let mut args = BTreeMap::new();
     for (prefix, platform) in [("BUILD", build), ("TARGET", target)] {
         args.insert(format!("{prefix}PLATFORM"), platform.to_string());

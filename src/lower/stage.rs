@@ -168,6 +168,7 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
                 .images
                 .named(&name, &other, &platform)
                 .map_err(|failure| unresolved(&failure, &name, word.span))?;
+            warn_of_platform(stages, &image, &platform, &name, word.span);
             return Ok(from_image(stages, image, platform, &name, step));
         }
         None => {}
@@ -202,16 +203,16 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
             }
         }
     })?;
-    if !image.matches(&platform) {
-        stages.report(
-            Finding::warning(
-                format!("InvalidBaseImagePlatform: `{name}` is for {}, not for {platform}", image.platform()),
-                word.span,
-            )
-            .label("used as it is"),
-        );
-    }
+    warn_of_platform(stages, &image, &platform, &name, word.span);
     Ok(from_image(stages, image, platform, &name, step))
+}
+
+/// A base for another platform is used as it is, and told.
+fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platform, name: &str, span: Span) {
+    if !image.matches(platform) {
+        let message = format!("InvalidBaseImagePlatform: `{name}` is for {}, not for {platform}", image.platform());
+        stages.report(Finding::warning(message, span).label("used as it is"));
+    }
 }
 
 fn from_stage(stages: &mut dyn Stages, index: usize, word: &Word) -> Result<StageState, Finding> {

@@ -29,7 +29,7 @@ const TAIL_LINE: usize = 4096;
 const REVISION: u32 = 1;
 
 /// Host name of build steps; fixed, so that results do not depend on the machine.
-pub const HOSTNAME: &str = "rbuild";
+pub(super) const HOSTNAME: &str = "rbuild";
 
 pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<Preimage>, OpError> {
     let mut preimage = Preimage::new("exec", REVISION);
@@ -133,7 +133,7 @@ pub(super) fn run(
     if status != ExitStatus::Code(0) {
         return Err(OpError::CommandFailed { status, tail, log: log_path });
     }
-    Ok(StepOutput::committed(active.commit(&engine.commit_options())?, engine.now))
+    Ok(StepOutput::committed(active.commit(&engine.commit_options())?))
 }
 
 /// The complete environment: ENV and ARG, then what the key leaves out, PATH and HOME where nobody set them.

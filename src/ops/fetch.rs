@@ -81,7 +81,7 @@ pub(super) fn run(spec: &FetchSpec, engine: &Engine, context: &RunContext<'_>) -
             let meta = Metadata::new(0o600, 0, 0).with_mtime(file.mtime, 0);
             let path = file_name(url).unwrap_or_else(|| UNNAMED.to_owned());
             layer.file(path.as_bytes(), size, None, FileSource::File(Arc::new(content)), meta)?;
-            Ok(StepOutput::committed(layer.commit(&engine.commit_options())?, engine.now))
+            Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
         }
         FetchSpec::Git(address) => repository(address, engine),
     }
@@ -124,5 +124,5 @@ fn repository(address: &GitAddress, engine: &Engine) -> Result<StepOutput, OpErr
             NodeKind::Fifo | NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) => {}
         }
     }
-    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?, engine.now))
+    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
 }

@@ -90,10 +90,7 @@ impl<'a> Targets<'a> {
         for layer in self.tree.layers() {
             for at in ancestors(path).chain(std::iter::once(path)) {
                 let entry = layer.entry(at).map_err(rbuild_store::tree::TreeError::from)?;
-                match entry.map(|entry| entry.kind.clone()) {
-                    Some(EntryKind::Whiteout | EntryKind::Dir { opaque: true }) => return Ok(true),
-                    _ => {}
-                }
+                if let Some(EntryKind::Whiteout | EntryKind::Dir { opaque: true }) = entry.map(|entry| entry.kind.clone()) { return Ok(true) }
             }
         }
         Ok(false)

@@ -10,46 +10,37 @@ use std::sync::Arc;
 pub struct StepOutput {
     snapshot: Option<Snapshot>,
     content: ContentId,
-    created: u64,
     _lease: Option<Arc<Lease>>,
 }
 
 impl StepOutput {
-    /// A snapshot, when it was made (seconds since 1970), and the lease that keeps it.
+    /// A snapshot, and the lease that keeps it.
     #[must_use]
-    pub fn new(snapshot: Snapshot, lease: Option<Lease>, created: u64) -> Self {
+    pub fn new(snapshot: Snapshot, lease: Option<Lease>) -> Self {
         Self {
             content: *snapshot.content_id(),
             snapshot: Some(snapshot),
-            created,
             _lease: lease.map(Arc::new),
         }
     }
 
     /// A snapshot that was just made.
     #[must_use]
-    pub fn committed(committed: Committed, created: u64) -> Self {
+    pub fn committed(committed: Committed) -> Self {
         let Committed { snapshot, lease, .. } = committed;
-        Self::new(snapshot, Some(lease), created)
+        Self::new(snapshot, Some(lease))
     }
 
     /// No files.
     #[must_use]
     pub fn nothing(content: ContentId) -> Self {
-        Self { snapshot: None, content, created: 0, _lease: None }
+        Self { snapshot: None, content, _lease: None }
     }
 
     /// `FROM scratch`.
     #[must_use]
     pub fn scratch() -> Self {
         Self::nothing(ContentId::from_bytes([0; 32]))
-    }
-
-    /// The same, made at another time.
-    #[must_use]
-    pub fn made_at(mut self, created: u64) -> Self {
-        self.created = created;
-        self
     }
 
     /// The snapshot, if there are files.
@@ -64,9 +55,10 @@ impl StepOutput {
         &self.content
     }
 
-    /// When it was made, in seconds since 1970.
+    /// When its files came about for the first time, in seconds since 1970: a step that ran again to the same end
+    /// made nothing new. 0 when there are none.
     #[must_use]
-    pub fn created(&self) -> u64 {
-        self.created
+    pub fn created(&self) -> i64 {
+        self.snapshot.as_ref().map_or(0, Snapshot::created)
     }
 }

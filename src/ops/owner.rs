@@ -9,7 +9,7 @@ use std::io::Read;
 ///
 /// # Errors
 /// The name is not listed, the number is no id, or a database is no regular file of a sane size.
-pub fn user(tree: &dyn Tree, spec: &str) -> Result<User, OpError> {
+pub(crate) fn user(tree: &dyn Tree, spec: &str) -> Result<User, OpError> {
     let (passwd, group) = (database(tree, "etc/passwd")?, database(tree, "etc/group")?);
     resolve_user(spec, &passwd, &group).map_err(|error| OpError::Owner(error.to_string()))
 }
@@ -18,7 +18,7 @@ pub fn user(tree: &dyn Tree, spec: &str) -> Result<User, OpError> {
 ///
 /// # Errors
 /// As [`user`].
-pub fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), OpError> {
+pub(crate) fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), OpError> {
     if let Some((uid, gid)) = numeric(spec) {
         return Ok((uid, gid));
     }
@@ -31,7 +31,7 @@ pub fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), OpError> {
 
 /// `1000`, `1000:1000`: needs no database.
 #[must_use]
-pub fn numeric(spec: &str) -> Option<(u32, u32)> {
+pub(crate) fn numeric(spec: &str) -> Option<(u32, u32)> {
     let id = |text: &str| -> Option<u32> {
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         // The largest id means "unchanged" to the kernel.
@@ -55,12 +55,12 @@ fn database(tree: &dyn Tree, path: &str) -> Result<Vec<u8>, OpError> {
     let NodeKind::File { size, .. } = node.kind else {
         return Err(refuse("is not a regular file"));
     };
-    if size > MAX_DATABASE_SIZE as u64 {
+    if size > MAX_DATABASE_SIZE {
         return Err(refuse("is too large"));
     }
     let mut bytes = Vec::new();
     tree.open(&node.path)?
-        .take(MAX_DATABASE_SIZE as u64 + 1)
+        .take(MAX_DATABASE_SIZE + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| OpError::io(format!("reading the image's /{path}"), error))?;
     if bytes.len() > MAX_DATABASE_SIZE as usize {

@@ -31,8 +31,7 @@ fn stored(record: &ImageRecord, engine: &Engine) -> Result<Option<StepOutput>, O
     if engine.is_entered() && engine.snapshots.get(id, Check::Now)?.is_none() {
         return Ok(None);
     }
-    let created = u64::try_from(snapshot.created()).unwrap_or(0);
-    Ok(Some(StepOutput::new(snapshot, Some(lease), created)))
+    Ok(Some(StepOutput::new(snapshot, Some(lease))))
 }
 
 pub(super) fn run(spec: &SourceSpec, engine: &Engine, context: &RunContext<'_>) -> Result<StepOutput, OpError> {

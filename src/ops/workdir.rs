@@ -35,5 +35,5 @@ pub(super) fn run(spec: &WorkdirSpec, inputs: &[StepOutput], engine: &Engine) ->
             layer.dir(&resolved.path, meta)?;
         }
     }
-    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?, engine.now))
+    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
 }

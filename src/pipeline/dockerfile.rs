@@ -102,7 +102,7 @@ pub fn parse(file: &SourceFile, look: &Look) -> Result<Dockerfile, Failure> {
 ///
 /// # Errors
 /// The directory or the ignore file cannot be read.
-pub fn open_context(path: &Path, options: Option<&BuildOptions>, what: &str) -> Result<BuildContext, Failure> {
+pub(super) fn open_context(path: &Path, options: Option<&BuildOptions>, what: &str) -> Result<BuildContext, Failure> {
     let mut candidates = Vec::new();
     if let Some(options) = options {
         let dockerfiles = match &options.dockerfile {

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// A build that has been solved, or not.
-pub struct Build<'a> {
+pub(super) struct Build<'a> {
     /// The flags.
     pub options: &'a BuildOptions,
     /// The store.
@@ -58,7 +58,7 @@ impl Build<'_> {
     ///
     /// # Errors
     /// An output cannot be written.
-    pub fn succeeded(mut self, target: &StageState, solution: &Solution<StepOutput>) -> Result<u8, Failure> {
+    pub(super) fn succeeded(mut self, target: &StageState, solution: &Solution<StepOutput>) -> Result<u8, Failure> {
         let base = self.base_record(target)?;
         let assembly = Assembly {
             snapshots: &self.engine.snapshots,
@@ -116,7 +116,7 @@ impl Build<'_> {
     }
 
     /// Words for a solve that failed.
-    pub fn failed(mut self, error: SolveError<OpError, OpError>) -> Failure {
+    pub(super) fn failed(mut self, error: SolveError<OpError, OpError>) -> Failure {
         self.printer.close();
         let failure = match error.failure {
             SolveFailure::Interrupted => interrupted(),

@@ -35,7 +35,7 @@ impl Outputs<'_> {
     ///
     /// # Errors
     /// An output cannot be written; those before it are whole, those after it not begun.
-    pub fn write(
+    pub(super) fn write(
         &self,
         image: &ImageRecord,
         snapshot: Option<&Snapshot>,
@@ -153,7 +153,7 @@ impl Outputs<'_> {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn describe(&self, image: &ImageRecord, prepared: Option<&Prepared>) -> Result<(), Failure> {
+    pub(super) fn describe(&self, image: &ImageRecord, prepared: Option<&Prepared>) -> Result<(), Failure> {
         if let Some(path) = &self.options.iidfile {
             write_atomically(path, image.id.to_string().as_bytes())?;
         }

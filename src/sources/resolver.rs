@@ -107,7 +107,8 @@ impl<'a> Resolver<'a> {
         platform: &Platform,
     ) -> Result<BaseImage, Failure> {
         let at = |error: image::ImageError| {
-            Failure::from_error(Kind::Host, &error).context(format!("named context `{name}`"))
+            Failure::from_error(Kind::Host, &error)
+                .context(format!("named context `{name}` (`{}`)", path.display()))
         };
         let source = source::open(self.store, path).map_err(at)?;
         let machine = store_platform(platform);

@@ -233,18 +233,22 @@ pub(super) fn run(
         let Some(tree) = &sources.trees[at] else { continue };
         let name = String::from_utf8_lossy(&node.path).into_owned();
         let mut archive = Hashing::new(tree.open(&node.path)?);
-        layer.archive(&mut archive, &name, &archive_dest, Limits::default())?;
+        layer.archive(&mut archive, &name, &archive_dest, Limits::default()).map_err(given)?;
         archive.check(node)?;
     }
     for entry in planned.chain(later) {
         add(&mut layer, entry, spec, &sources.trees)?;
     }
-    let committed = layer.commit(&engine.commit_options()).map_err(|error| match error {
-        // The context is the user's to change: not a failure of the store.
-        SnapshotError::Layer(changed @ LayerError::Changed { .. }) => OpError::Layer(changed),
+    let committed = layer.commit(&engine.commit_options()).map_err(given)?;
+    Ok(StepOutput::committed(committed))
+}
+
+/// A fault in the sources or the archives is the user's to mend: no failure of the store.
+fn given(error: SnapshotError) -> OpError {
+    match error {
+        SnapshotError::Layer(layer) if layer.is_input() => OpError::Layer(layer),
         other => other.into(),
-    })?;
-    Ok(StepOutput::committed(committed, engine.now))
+    }
 }
 
 /// An archive that is unpacked, and hashed on the way: what was unpacked must be what the key was made from.

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// One entry of the layer to be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
+pub(super) struct Planned {
     /// Path in the image.
     pub path: Vec<u8>,
     /// Which source of the instruction asked for it last.
@@ -25,7 +25,7 @@ pub struct Planned {
 
 /// What a planned entry is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum What {
+pub(super) enum What {
     /// A directory.
     Dir,
     /// A file with the bytes of a source's file.
@@ -60,7 +60,7 @@ struct Name {
 }
 
 /// The rules of one instruction.
-pub struct Planner<'a> {
+pub(super) struct Planner<'a> {
     dest: &'a dyn Tree,
     owner: Option<(u32, u32)>,
     chmod: Option<&'a Chmod>,
@@ -74,7 +74,7 @@ pub struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// For a destination tree; `owner` replaces every owner.
-    pub fn new(
+    pub(super) fn new(
         dest: &'a dyn Tree,
         owner: Option<(u32, u32)>,
         chmod: Option<&'a Chmod>,
@@ -87,7 +87,7 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// The path runs through something that is no directory.
-    pub fn destination(&self, dest: &str) -> Result<(Vec<u8>, bool), OpError> {
+    pub(super) fn destination(&self, dest: &str) -> Result<(Vec<u8>, bool), OpError> {
         let wants_dir = dest.ends_with('/');
         let path = dest.trim_matches('/').as_bytes();
         let Resolved { path, node } = self.dest.resolve(path, LastLink::Follow)?;
@@ -106,7 +106,7 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// A file and a directory are in each other's place.
-    pub fn place(&mut self, selected: &Selected, dest: &str, many: bool) -> Result<(), OpError> {
+    pub(super) fn place(&mut self, selected: &Selected, dest: &str, many: bool) -> Result<(), OpError> {
         self.source = selected.source;
         let (base, is_dir) = self.destination(dest)?;
         let wants_dir = dest.ends_with('/') || many;
@@ -152,7 +152,7 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// As [`Planner::place`].
-    pub fn inline(&mut self, source: usize, name: &str, dest: &str, many: bool) -> Result<(), OpError> {
+    pub(super) fn inline(&mut self, source: usize, name: &str, dest: &str, many: bool) -> Result<(), OpError> {
         self.source = source;
         let (base, is_dir) = self.destination(dest)?;
         let path = if is_dir || many || dest.ends_with('/') {
@@ -170,7 +170,7 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// Something else is there.
-    pub fn ensure_dir(&mut self, path: &[u8]) -> Result<(), OpError> {
+    pub(super) fn ensure_dir(&mut self, path: &[u8]) -> Result<(), OpError> {
         if path.is_empty() || self.planned.get(path).is_some_and(|planned| planned.what == What::Dir) {
             return Ok(());
         }
@@ -253,7 +253,7 @@ impl<'a> Planner<'a> {
 
     /// The entries, sorted; files that were one inode in their source are one here.
     #[must_use]
-    pub fn finish(mut self) -> Vec<Planned> {
+    pub(super) fn finish(mut self) -> Vec<Planned> {
         for ((of, _), mut names) in self.inodes.drain().filter(|(_, names)| names.len() > 1) {
             // What a later source replaced is no name of this inode any more.
             names.retain(|name| {

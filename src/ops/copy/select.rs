@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// One thing that a pattern named.
 #[derive(Debug)]
-pub struct Selected {
+pub(super) struct Selected {
     /// Which source of the instruction.
     pub source: usize,
     /// Name under which it is put into a directory: its own, even where it is a link.
@@ -24,8 +24,11 @@ pub struct Selected {
     pub kept_path: Vec<u8>,
 }
 
+/// With `--parents`: the directories that are kept, and the kept path of the thing itself.
+type Kept = (Vec<(Vec<u8>, Node)>, Vec<u8>);
+
 /// How a source is read.
-pub struct Selection<'a> {
+pub(super) struct Selection<'a> {
     /// The source tree.
     pub tree: &'a dyn Tree,
     /// Which source of the instruction.
@@ -45,7 +48,7 @@ impl Selection<'_> {
     ///
     /// # Errors
     /// A path without wildcards is not there, or the tree cannot be read.
-    pub fn run(&self) -> Result<Vec<Selected>, OpError> {
+    pub(super) fn run(&self) -> Result<Vec<Selected>, OpError> {
         let (pivot, pattern) = self.pivot();
         let components = if self.literal {
             literal_components(&pattern)
@@ -179,7 +182,7 @@ impl Selection<'_> {
         }))
     }
 
-    fn kept(&self, path: &[u8], pivot: usize) -> Result<(Vec<(Vec<u8>, Node)>, Vec<u8>), OpError> {
+    fn kept(&self, path: &[u8], pivot: usize) -> Result<Kept, OpError> {
         let components: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
         let mut kept = Vec::new();
         let (mut full, mut short) = (Vec::new(), Vec::new());
@@ -283,7 +286,7 @@ fn literal_components(path: &str) -> Vec<Component> {
 
 /// The kinds that can be told in a fingerprint, in the words of `rbuild why`.
 #[must_use]
-pub fn fingerprint(node: &Node, with_owner: bool) -> String {
+pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> String {
     use std::fmt::Write as _;
     let mut text = match &node.kind {
         NodeKind::File { hash: Some(hash), first_name, .. } => match first_name {
