@@ -119,7 +119,7 @@ impl Manifest {
 
     /// Reads and checks a manifest. `announced` is the media type in the descriptor or HTTP header.
     pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Manifest, ImageError> {
-        let shape = Shape::of(bytes)?;
+        let shape = Shape::of(bytes, "manifest")?;
         shape.expect(
             "manifest",
             announced,
@@ -165,7 +165,7 @@ impl Index {
 
     /// Reads and checks an index. `announced` is the media type in the descriptor or HTTP header.
     pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Index, ImageError> {
-        let shape = Shape::of(bytes)?;
+        let shape = Shape::of(bytes, "index")?;
         shape.expect("index", announced, media_type::is_index, media_type::OCI_INDEX)?;
         json::parse("index", bytes, MANIFEST_LIMIT)
     }
@@ -188,7 +188,7 @@ pub enum Document {
 impl Document {
     /// Reads either, by the announced media type, else by what the document says, else by its fields.
     pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, ImageError> {
-        let shape = Shape::of(bytes)?;
+        let shape = Shape::of(bytes, "manifest")?;
         let named = announced.or(shape.media_type.as_deref());
         let index = match named {
             Some(name) if media_type::is_index(name) => true,
@@ -222,8 +222,8 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(bytes: &[u8]) -> Result<Shape, ImageError> {
-        let shape: Shape = json::parse("manifest", bytes, MANIFEST_LIMIT)?;
+    fn of(bytes: &[u8], what: &'static str) -> Result<Shape, ImageError> {
+        let shape: Shape = json::parse(what, bytes, MANIFEST_LIMIT)?;
         if shape.schema_version == Some(1) || shape.fs_layers.is_some() {
             return Err(ImageError::SchemaOne);
         }
