@@ -404,7 +404,15 @@ fn hostile_layers_touch_nothing_outside() {
     let attempts: Vec<(&str, Vec<u8>)> = vec![
         (
             "dots",
-            tar(|tar| add(tar, "../../../../../../canary/evil", Type::Regular, "", b"evil")),
+            tar(|tar| {
+                add(
+                    tar,
+                    &format!("{}{outside}/evil", "../".repeat(12)),
+                    Type::Regular,
+                    "",
+                    b"evil",
+                )
+            }),
         ),
         (
             "absolute",
@@ -426,7 +434,15 @@ fn hostile_layers_touch_nothing_outside() {
         ),
         (
             "dotted hard link",
-            tar(|tar| add(tar, "hard", Type::Link, "../../../../canary/file", b"")),
+            tar(|tar| {
+                add(
+                    tar,
+                    "hard",
+                    Type::Link,
+                    &format!("{}{outside}/file", "../".repeat(12)),
+                    b"",
+                )
+            }),
         ),
         (
             "whiteout through a link",
