@@ -87,6 +87,7 @@ impl Build<'_> {
             store: self.store,
             engine: self.engine,
             printer: self.printer,
+            started: self.started,
             enter: self.enter,
         };
         let result = outputs.write(&image, tree_of.as_ref(), &mut summary);

@@ -3,10 +3,13 @@
 use crate::engine::Engine;
 use crate::error::Failure;
 use crate::export;
+use crate::interrupt;
 use crate::options::BuildOptions;
 use crate::options::output::{Destination, ImageForm, Output};
+use crate::pull::Progress;
 use crate::ui::{Printer, Summary};
 use rbuild_registry::Reference;
+use rbuild_solver::{Event, EventKind};
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::image::export::{ExportOptions, Prepared};
@@ -14,6 +17,7 @@ use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::TreeView;
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 /// What the outputs of one build need.
 pub(super) struct Outputs<'a> {
@@ -25,6 +29,8 @@ pub(super) struct Outputs<'a> {
     pub engine: &'a Engine,
     /// Progress.
     pub printer: &'a Printer,
+    /// When the build began.
+    pub started: Instant,
     /// Enters the cold phase: only there can the files of every user be read. Does nothing the second time.
     pub enter: &'a dyn Fn() -> Result<(), Failure>,
 }
@@ -63,17 +69,26 @@ impl Outputs<'_> {
                 }
                 Output::Oci { dest, tar, form, .. } => {
                     let names = self.names(output)?.iter().map(Reference::to_string).collect();
-                    let written = export::oci(self.store, &[(image, names)], dest, *tar, &self.form(form))?;
+                    let title = format!("writing {} (oci)", shown(dest));
+                    let written = self.task(&title, |_| {
+                        export::oci(self.store, &[(image, names)], dest, *tar, &self.form(form))
+                    })?;
                     prepared = written.into_iter().next().or(prepared);
                     summary.outputs.push(format!("{} (oci)", shown(dest)));
                 }
                 Output::Docker { dest, .. } => {
                     let names = self.names(output)?.iter().map(Reference::to_string).collect();
-                    export::docker_archive(self.store, &[(image, names)], dest)?;
+                    let title = format!("writing {} (docker)", shown(dest));
+                    self.task(&title, |_| {
+                        export::docker_archive(self.store, &[(image, names)], dest)
+                    })?;
                     summary.outputs.push(format!("{} (docker)", shown(dest)));
                 }
                 Output::Local { dest } => {
-                    let left_out = export::local(&tree(snapshot)?, dest, self.options.epoch)?;
+                    let title = format!("writing {} (local)", dest.display());
+                    let left_out = self.task(&title, |_| {
+                        export::local(&tree(snapshot)?, dest, self.options.epoch)
+                    })?;
                     if !left_out.is_empty() {
                         self.printer.message(&format!(
                             "warning: device files are left out: {}",
@@ -83,7 +98,10 @@ impl Outputs<'_> {
                     summary.outputs.push(format!("{} (local)", dest.display()));
                 }
                 Output::Tar { dest } => {
-                    export::tar(&tree(snapshot)?, dest, self.options.epoch)?;
+                    let title = format!("writing {} (tar)", shown(dest));
+                    self.task(&title, |_| {
+                        export::tar(&tree(snapshot)?, dest, self.options.epoch)
+                    })?;
                     summary.outputs.push(format!("{} (tar)", shown(dest)));
                 }
             }
@@ -108,14 +126,17 @@ impl Outputs<'_> {
         }
         let mut prepared = None;
         for name in names.iter().filter(|_| push) {
-            let pushed = crate::push::push(
-                self.store,
-                &self.engine.puller,
-                image,
-                name,
-                &self.form(form),
-                &|_, _| {},
-            )?;
+            let title = format!("pushing {}", name.familiar());
+            let pushed = self.task(&title, |progress| {
+                crate::push::push(
+                    self.store,
+                    &self.engine.puller,
+                    image,
+                    name,
+                    &self.form(form),
+                    progress,
+                )
+            })?;
             summary.outputs.push(format!(
                 "{} (pushed, {})",
                 name.familiar(),
@@ -124,6 +145,41 @@ impl Outputs<'_> {
             prepared = Some(pushed);
         }
         Ok(prepared)
+    }
+
+    /// Shows work that may take a while as a step.
+    fn task<T>(
+        &self,
+        title: &str,
+        work: impl FnOnce(Progress<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (printer, started, began) = (self.printer, self.started, Instant::now());
+        let vertex = printer.task(title);
+        let tell = |kind| {
+            printer.event(&Event {
+                vertex,
+                at: started.elapsed(),
+                kind,
+            });
+        };
+        tell(EventKind::Started);
+        let result = work(&|done, total| {
+            tell(EventKind::Progress {
+                done,
+                total: Some(total),
+                label: String::new(),
+            });
+        });
+        tell(match &result {
+            Ok(_) => EventKind::Completed {
+                cost: began.elapsed(),
+            },
+            Err(_) if interrupt::requested() => EventKind::Cancelled,
+            Err(failure) => EventKind::Failed {
+                message: failure.one_line(),
+            },
+        });
+        result
     }
 
     /// The names of `-t` and the output's own.

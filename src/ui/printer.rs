@@ -30,6 +30,8 @@ pub(super) struct Step {
     /// From 1, in the order in which they were given.
     pub(super) number: usize,
     pub(super) info: StepInfo,
+    /// Whether it is a step of the Dockerfile.
+    counted: bool,
     /// When it began.
     pub(super) started: Duration,
     out: LineSplitter,
@@ -39,6 +41,8 @@ pub(super) struct Step {
 
 /// Shows what happens. Called by one thread at a time.
 pub(super) trait Display: Send {
+    /// A step that was not among those given at first.
+    fn added(&mut self, _: &Step) {}
     /// Anything but output of a step.
     fn event(&mut self, step: &Step, event: &Event);
     /// A whole line that a step printed; raw.
@@ -103,6 +107,32 @@ impl Printer {
             counts: Counts::default(),
             display,
         }))
+    }
+
+    /// Adds something that takes a while and is no step of the Dockerfile, such as an export. It is shown as a step and
+    /// not counted as one; its events are told under the vertex that is returned.
+    pub fn task(&self, title: &str) -> VertexId {
+        let mut state = self.state();
+        let number = state.steps.len() + 1;
+        // From the end of all ids downwards: those of graphs begin at 0.
+        let vertex = VertexId::from_index(usize::MAX.min(u32::MAX as usize) - number);
+        let title = clean(title.replace('\n', " ").as_bytes());
+        let step = Step {
+            counted: false,
+            ..Step::new(
+                number,
+                StepInfo {
+                    vertex,
+                    title,
+                    line: None,
+                },
+            )
+        };
+        if let Some(display) = &mut state.display {
+            display.added(&step);
+        }
+        state.steps.insert(vertex, step);
+        vertex
     }
 
     /// Takes an event: for [`SolveOptions::events`](rbuild_solver::SolveOptions::events).
@@ -198,7 +228,7 @@ impl State {
                 self.counts.cached += 1;
                 self.counts.total += 1;
             }
-            EventKind::Completed { .. } => self.counts.total += 1,
+            EventKind::Completed { .. } => self.counts.total += usize::from(step.counted),
             _ => {}
         }
         if event.kind.is_last() {
@@ -216,6 +246,7 @@ impl Step {
         Self {
             number,
             info,
+            counted: true,
             started: Duration::ZERO,
             out,
             err,

@@ -1,7 +1,8 @@
 //! `--progress rawjson`: one JSON object per line.
 //!
 //! The first line is `{"event":"steps","steps":[{"step":1,"title":"...","line":3},...]}`; `line` is null where a step
-//! has no line of its own. Then, with `at` in seconds since the start and `step` a number of the first line:
+//! has no line of its own. What takes a while and is no step, such as an export, is added later as
+//! `{"event":"step","step":4,"title":"...","line":null}`. Then, with `at` in seconds since the start and `step` one of these numbers:
 //!
 //! | `event` | further fields |
 //! |---|---|
@@ -56,6 +57,12 @@ impl RawJson {
 }
 
 impl Display for RawJson {
+    fn added(&mut self, step: &Step) {
+        self.put(&json!({
+            "event": "step", "step": step.number, "title": step.info.title, "line": step.info.line,
+        }));
+    }
+
     fn event(&mut self, step: &Step, event: &Event) {
         let (name, fields) = match &event.kind {
             EventKind::Started => ("started", Value::Null),

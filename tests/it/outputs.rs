@@ -381,6 +381,41 @@ fn failing_outputs_leave_nothing() {
     assert_eq!(fs::read_dir(env.path("real")).unwrap().count(), 1);
 }
 
+/// An export that takes a while is given up at once, cleaned up, and can be done again.
+#[test]
+fn an_interrupted_export_leaves_nothing() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nRUN dd if=/dev/urandom of=/big bs=1M count=200 2>/dev/null; mkdir -p /d && touch /d/last\n";
+    let context = env.context_of(dockerfile, &[]);
+    let build = || {
+        env.building([
+            "--progress",
+            "plain",
+            "-o",
+            "type=oci,dest=out/app.tar,compression-level=9",
+            "--iidfile",
+            "out/id",
+        ])
+        .arg(&context)
+    };
+    fs::create_dir(env.path("out")).unwrap();
+    for when in ["#2 DONE", "#2 CACHED"] {
+        let mut running = build().start();
+        running.wait_for(when);
+        running.wait_for("writing out/app.tar (oci)");
+        running.signal(rustix::process::Signal::TERM);
+        running.wait().exits(143).says("interrupted").no_panic();
+        assert_eq!(fs::read_dir(env.path("out")).unwrap().count(), 0, "{when}");
+    }
+    env.building(["-o", "type=tar,dest=out/app.tar"])
+        .arg(&context)
+        .run()
+        .success()
+        .says("CACHED");
+    assert_eq!(fs::read_dir(env.path("out")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(env.store().join("tmp")).unwrap().count(), 0);
+}
+
 #[test]
 fn compression_and_media_types() {
     let env = TestEnv::new();
