@@ -115,7 +115,7 @@ impl Printer {
         let mut state = self.state();
         let number = state.steps.len() + 1;
         // From the end of all ids downwards: those of graphs begin at 0.
-        let vertex = VertexId::from_index(usize::MAX.min(u32::MAX as usize) - number);
+        let vertex = VertexId::from_index(u32::MAX as usize - number);
         let title = clean(title.replace('\n', " ").as_bytes());
         let step = Step {
             counted: false,

@@ -581,7 +581,7 @@ fn a_directory_that_was_made_anew() {
     let names: Vec<&str> = image.layers[2]
         .iter()
         .map(|entry| entry.path.as_str())
-        .filter(|path| *path != "")
+        .filter(|path| !path.is_empty())
         .collect();
     assert!(names == ["w", "w/.wh..wh..opq", "w/both", "w/new"], "{names:?}");
     assert_eq!(image.tree()["w/both"].text(), "other\n");
