@@ -111,7 +111,9 @@ pub struct ExportOptions {
 impl Default for ExportOptions {
     fn default() -> Self {
         ExportOptions {
-            compression: Compression::Gzip { level: 6 },
+            compression: Compression::Gzip {
+                level: crate::layer::DEFAULT_LEVEL,
+            },
             force: false,
             media_types: MediaTypes::Oci,
         }
