@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
-/// What is used when nothing else is asked for. Level 6 makes a layer 2 to 4 % smaller and takes a third longer.
-pub const DEFAULT_LEVEL: u32 = 3;
+/// What is used when nothing else is asked for. Level 6 makes a layer 3 to 5 % smaller and takes half as long again.
+pub const DEFAULT_LEVEL: u32 = 2;
 
 const BLOCK: usize = 128 * 1024;
 const DICTIONARY: usize = 32 * 1024;
