@@ -525,6 +525,24 @@ fn forms_of_a_push() {
         ("base".to_owned(), "more".to_owned())
     );
 
+    // Docker's media types are a base like OCI's, also for several builds at once on one store.
+    let shared = TestEnv::new();
+    let base = shared.context_of(
+        &format!("FROM {host}/second:x\nCOPY --from={host}/first:x /more /again\n"),
+        &[],
+    );
+    let builds: Vec<_> = (0..3).map(|_| shared.rbuild(["-q"]).arg(&base).start()).collect();
+    let ids: Vec<String> = builds
+        .into_iter()
+        .map(|build| build.wait().success().out().into_owned())
+        .collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(
+        file_of(&shared, &format!("{host}/second:x"), &["--pull=never"]),
+        "base"
+    );
+    registry.requests(&env);
+
     // A second push of the same sends nothing but the manifest.
     registry.requests(&env);
     other
