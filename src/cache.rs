@@ -8,7 +8,8 @@ use crate::ops::{OpError, StepOutput};
 use rbuild_solver::{CacheIndex, CacheKey, Claim, MissReason, Preimage, Tree, Value, compare};
 use rbuild_store::lock;
 use rbuild_store::records::{
-    Field, FieldValue, Key, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree, TreeEntry,
+    Field, FieldValue, Key, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
+    TreeEntry,
 };
 use rbuild_store::snapshot::{Check, SnapshotStore};
 use rbuild_store::{Store, StoreError};
@@ -56,7 +57,14 @@ impl RecordIndex {
     #[must_use]
     pub fn new(snapshots: Arc<SnapshotStore>, entered: Arc<AtomicBool>, earlier: Earlier, now: u64) -> Self {
         let store = snapshots.store().clone();
-        Self { store, snapshots, entered, earlier, now, missed: Mutex::default() }
+        Self {
+            store,
+            snapshots,
+            entered,
+            earlier,
+            now,
+            missed: Mutex::default(),
+        }
     }
 
     /// The last build of the same thing.
@@ -87,7 +95,11 @@ impl RecordIndex {
     }
 
     fn compared(&self, title: &str, preimage: &Preimage) -> MissReason {
-        let Some((step, old)) = self.earlier.step(title).and_then(|step| Some((step, step.key()?))) else {
+        let Some((step, old)) = self
+            .earlier
+            .step(title)
+            .and_then(|step| Some((step, step.key()?)))
+        else {
             return MissReason::FirstTime;
         };
         let is_same = old == preimage.key().to_string();
@@ -113,9 +125,16 @@ impl RecordIndex {
         let Some(id) = &record.output.snapshot else {
             return Ok(Some(StepOutput::nothing(record.output.content)));
         };
-        let Some(lease) = self.store.locks().lease(id)? else { return Ok(None) };
-        let Some(snapshot) = self.snapshots.get(id, Check::Skip)? else { return Ok(None) };
-        if snapshot.chain().any(|below| below.needs_check(self.store.boot_id())) {
+        let Some(lease) = self.store.locks().lease(id)? else {
+            return Ok(None);
+        };
+        let Some(snapshot) = self.snapshots.get(id, Check::Skip)? else {
+            return Ok(None);
+        };
+        if snapshot
+            .chain()
+            .any(|below| below.needs_check(self.store.boot_id()))
+        {
             // A miss in the warm phase is asked for again in the cold one.
             if !self.entered.load(Ordering::Acquire) || self.snapshots.get(id, Check::Now)?.is_none() {
                 return Ok(None);
@@ -173,7 +192,11 @@ impl CacheIndex<StepOutput> for RecordIndex {
 
     fn explain(&self, name: &str, preimage: &Preimage) -> Option<MissReason> {
         let reason = self.compared(name, preimage);
-        let missed = Missed { title: name.to_owned(), preimage: preimage.clone(), reason: reason.clone() };
+        let missed = Missed {
+            title: name.to_owned(),
+            preimage: preimage.clone(),
+            reason: reason.clone(),
+        };
         lock(&self.missed).insert(preimage.key(), missed);
         Some(reason)
     }
@@ -189,8 +212,14 @@ const KIND: &str = "kind";
 
 impl RecordIndex {
     fn stored(&self, preimage: &Preimage) -> Result<StoredPreimage, StoreError> {
-        let text = |name: String, value: String| Field { name, value: FieldValue::Text(value) };
-        let mut fields = vec![text(KIND.to_owned(), format!("{} {}", preimage.kind(), preimage.revision()))];
+        let text = |name: String, value: String| Field {
+            name,
+            value: FieldValue::Text(value),
+        };
+        let mut fields = vec![text(
+            KIND.to_owned(),
+            format!("{} {}", preimage.kind(), preimage.revision()),
+        )];
         for (name, value) in preimage.fields() {
             fields.push(match value {
                 Value::Text(value) => text(format!("text:{name}"), value.clone()),
@@ -204,7 +233,10 @@ impl RecordIndex {
                         })
                         .collect();
                     let tree = self.store.records().put_tree(&StoredTree::new(entries))?;
-                    Field { name: format!("tree:{name}"), value: FieldValue::Tree(tree) }
+                    Field {
+                        name: format!("tree:{name}"),
+                        value: FieldValue::Tree(tree),
+                    }
                 }
             });
         }
@@ -213,7 +245,9 @@ impl RecordIndex {
 
     fn loaded(&self, stored: &StoredPreimage) -> Option<Preimage> {
         let (first, rest) = stored.fields.split_first()?;
-        let FieldValue::Text(kind) = &first.value else { return None };
+        let FieldValue::Text(kind) = &first.value else {
+            return None;
+        };
         let (kind, revision) = kind.rsplit_once(' ')?;
         let mut preimage = Preimage::new(kind, revision.parse().ok()?);
         for field in rest {

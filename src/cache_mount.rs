@@ -34,13 +34,19 @@ pub fn acquire(
             fill(&root, tree, source).map_err(io::Error::other)?;
         }
         beneath::fchown(root.dir(), uid, gid)?;
-        Ok(beneath::fchmod(root.dir(), u16::try_from(mode & 0o7777).unwrap_or(0o755))?)
+        Ok(beneath::fchmod(
+            root.dir(),
+            u16::try_from(mode & 0o7777).unwrap_or(0o755),
+        )?)
     };
     match engine.store.try_cache_mount(id, sharing, &init)? {
         CacheMountClaim::Held(mount) => Ok(mount),
         CacheMountClaim::Busy => {
             waiting();
-            engine.store.wait_cache_mount_or(id, &init, &|| cancel.is_cancelled())?.ok_or(OpError::Cancelled)
+            engine
+                .store
+                .wait_cache_mount_or(id, &init, &|| cancel.is_cancelled())?
+                .ok_or(OpError::Cancelled)
         }
     }
 }
@@ -49,14 +55,21 @@ pub fn acquire(
 fn fill(root: &beneath::Root, tree: &TreeView, source: &str) -> Result<(), OpError> {
     let resolved = tree.resolve(source.as_bytes(), LastLink::Follow)?;
     let Some(top) = resolved.node.filter(|node| node.is_dir()) else {
-        return Err(OpError::MissingMountSource { path: source.to_owned(), target: "a cache".to_owned() });
+        return Err(OpError::MissingMountSource {
+            path: source.to_owned(),
+            target: "a cache".to_owned(),
+        });
     };
     let mut nodes = Vec::new();
     tree.walk(&top.path, &mut |node| {
         nodes.push(node);
         Ok(rbuild_store::tree::Walk::Into)
     })?;
-    let skip = if top.path.is_empty() { 0 } else { top.path.len() + 1 };
+    let skip = if top.path.is_empty() {
+        0
+    } else {
+        top.path.len() + 1
+    };
     for node in nodes {
         let path = &node.path[skip..];
         match &node.kind {

@@ -102,9 +102,11 @@ impl Engine {
     /// # Errors
     /// [`Engine::prepare`] was not called: a bug.
     pub fn zygote(&self) -> Result<&Zygote, OpError> {
-        self.sandbox
-            .get()
-            .ok_or_else(|| OpError::Failure(Failure::host("internal error: a step ran before the sandbox was entered")))
+        self.sandbox.get().ok_or_else(|| {
+            OpError::Failure(Failure::host(
+                "internal error: a step ran before the sandbox was entered",
+            ))
+        })
     }
 
     /// The value of a secret; `None` when it was not given.
@@ -112,8 +114,13 @@ impl Engine {
     /// # Errors
     /// It cannot be read or is too large.
     pub fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, OpError> {
-        let wrong = |why: String| OpError::Secret { id: id.to_owned(), why };
-        let Some(source) = self.secrets.get(id) else { return Ok(None) };
+        let wrong = |why: String| OpError::Secret {
+            id: id.to_owned(),
+            why,
+        };
+        let Some(source) = self.secrets.get(id) else {
+            return Ok(None);
+        };
         let bytes = match source {
             SecretSource::Env(name) => match std::env::var_os(name) {
                 Some(value) => value.into_encoded_bytes(),
@@ -123,7 +130,11 @@ impl Engine {
                 .map_err(|error| wrong(format!("reading `{}`: {error}", path.display())))?,
         };
         if bytes.len() > secret::MAX_BYTES {
-            return Err(wrong(format!("{} bytes are more than the {} allowed", bytes.len(), secret::MAX_BYTES)));
+            return Err(wrong(format!(
+                "{} bytes are more than the {} allowed",
+                bytes.len(),
+                secret::MAX_BYTES
+            )));
         }
         Ok(Some(bytes))
     }
@@ -151,7 +162,10 @@ impl Engine {
         };
         let (name, file) = build.step_log(self.next_log.fetch_add(1, Ordering::Relaxed))?;
         let path = build.log_path(&name);
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).insert(title.to_owned(), name);
+        self.logs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(title.to_owned(), name);
         Ok((file, path))
     }
 
@@ -186,14 +200,16 @@ pub fn enter_namespace() -> Result<(), Failure> {
     match probe::tier() {
         Tier::Root | Tier::A => {}
         other => {
-            return Err(Failure::host(format!("builds are not supported on a host of tier {other:?} yet"))
-                .hint("`rbuild doctor` says what is missing and how to mend it"));
+            return Err(Failure::host(format!(
+                "builds are not supported on a host of tier {other:?} yet"
+            ))
+            .hint("`rbuild doctor` says what is missing and how to mend it"));
         }
     }
     enter(&mapping).map_err(|error| {
         let fix = error.fix();
-        let failure =
-            Failure::from_error(Kind::Host, &error).context("this host does not let rbuild make a user namespace");
+        let failure = Failure::from_error(Kind::Host, &error)
+            .context("this host does not let rbuild make a user namespace");
         match fix {
             Some(fix) => failure.hint(fix),
             None => failure,

@@ -55,7 +55,14 @@ pub struct Failure {
 impl Failure {
     /// A failure with one line of text: lower case, no full stop.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new(), exit_code: None, drawn: None }
+        Self {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+            exit_code: None,
+            drawn: None,
+        }
     }
 
     /// A wrong command line.
@@ -196,8 +203,13 @@ mod tests {
 
     #[test]
     fn causes_and_hints_are_lines() {
-        let failure = Failure::host("opening the store").cause("permission denied").hint("use --root");
-        assert_eq!(failure.text(), "error: opening the store\n  caused by: permission denied\nhelp: use --root\n");
+        let failure = Failure::host("opening the store")
+            .cause("permission denied")
+            .hint("use --root");
+        assert_eq!(
+            failure.text(),
+            "error: opening the store\n  caused by: permission denied\nhelp: use --root\n"
+        );
         assert_eq!(failure.exit_code(), 125);
     }
 

@@ -24,7 +24,10 @@ pub fn import(
     let mut lease = None;
     let snapshot = if diff_ids.is_empty() {
         None
-    } else if let Some(found) = snapshots.imported(&diff_ids, Check::Now).map_err(Failure::from_host)? {
+    } else if let Some(found) = snapshots
+        .imported(&diff_ids, Check::Now)
+        .map_err(Failure::from_host)?
+    {
         lease = store.locks().lease(found.id()).map_err(Failure::from_host)?;
         Some(*found.id())
     } else {
@@ -59,9 +62,13 @@ fn unpack(
             name: format!("layer {} of {count} ({})", at + 1, descriptor.digest),
         });
     }
-    let options =
-        ImportOptions { now: i64::try_from(now).unwrap_or(i64::MAX), limits: Limits::default() };
-    snapshots.import_layers(inputs, &options).map_err(Failure::from_host)
+    let options = ImportOptions {
+        now: i64::try_from(now).unwrap_or(i64::MAX),
+        limits: Limits::default(),
+    };
+    snapshots
+        .import_layers(inputs, &options)
+        .map_err(Failure::from_host)
 }
 
 /// Brings one image of an OCI layout or archive into the store. Must run inside the user namespace.
@@ -89,10 +96,23 @@ pub fn from_source(
 /// # Errors
 /// It was built here, so there are no blobs to make it from.
 pub fn restore(store: &Store, record: &ImageRecord, now: u64) -> Result<ImageRecord, Failure> {
-    if !record.layers.iter().all(|layer| matches!(layer.source, LayerSource::Blob(_))) {
-        return Err(Failure::host(format!("the files of image {} are gone from the store", record.id))
-            .hint("build it again"));
+    if !record
+        .layers
+        .iter()
+        .all(|layer| matches!(layer.source, LayerSource::Blob(_)))
+    {
+        return Err(Failure::host(format!(
+            "the files of image {} are gone from the store",
+            record.id
+        ))
+        .hint("build it again"));
     }
     let _pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
-    import(store, record.config.as_bytes(), record.manifest.clone(), record.layers.clone(), now)
+    import(
+        store,
+        record.config.as_bytes(),
+        record.manifest.clone(),
+        record.layers.clone(),
+        now,
+    )
 }

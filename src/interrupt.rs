@@ -30,7 +30,9 @@ pub fn watch(cancel: CancelToken, transfers: rbuild_registry::Cancel) -> Result<
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);
     }
-    signals.thread_block().map_err(|errno| Failure::host(format!("blocking signals: {errno}")))?;
+    signals
+        .thread_block()
+        .map_err(|errno| Failure::host(format!("blocking signals: {errno}")))?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {

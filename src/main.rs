@@ -9,8 +9,9 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let args: Vec<String> =
-                std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            let args: Vec<String> = std::env::args_os()
+                .map(|arg| arg.to_string_lossy().into_owned())
+                .collect();
             let error = cli::with_nearest_flag(error, &args);
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 125 } else { 0 });

@@ -25,13 +25,13 @@ use crate::sources::Resolver;
 use crate::ui::{Look, Printer, StepInfo};
 use crate::{clock, interrupt};
 pub use dockerfile::{SourceFile, parse, read};
+use dockerfile_parser::Dockerfile;
 pub use events::{is_loopback, registry_notice};
 pub use failure::{draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
-use dockerfile_parser::Dockerfile;
+use rbuild_store::Need;
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildSubject;
-use rbuild_store::Need;
 use rbuild_store::snapshot::SnapshotStore;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -50,8 +50,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
     let cancel = CancelToken::new();
     let registry_cancel = rbuild_registry::Cancel::new();
-    let settings =
-        RegistrySettings { insecure: options.insecure_registries.clone(), authfile: options.authfile.clone() };
+    let settings = RegistrySettings {
+        insecure: options.insecure_registries.clone(),
+        authfile: options.authfile.clone(),
+    };
     let puller = Puller::new(settings, registry_cancel.clone(), Arc::new(registry_notice));
     let contexts = Contexts::open(options, &puller)?;
     let file = dockerfile::read(options, contexts.main.path(), contexts.fetched.as_ref())?;
@@ -86,15 +88,29 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
 
     let subject = BuildSubject {
         context: contexts.name(options),
-        dockerfile: file.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
+        dockerfile: file
+            .path
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
         target: options.target.clone(),
     };
     // A record that cannot be read costs explanations only.
-    let earlier = store.builds().latest(&subject).ok().flatten().map(Earlier::new).unwrap_or_default();
+    let earlier = store
+        .builds()
+        .latest(&subject)
+        .ok()
+        .flatten()
+        .map(Earlier::new)
+        .unwrap_or_default();
     let now = clock::now();
     let snapshots = Arc::new(SnapshotStore::new(store.clone()));
     let entered = Arc::new(AtomicBool::new(false));
-    let index = Arc::new(RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), earlier, now));
+    let index = Arc::new(RecordIndex::new(
+        Arc::clone(&snapshots),
+        Arc::clone(&entered),
+        earlier,
+        now,
+    ));
     let engine = Engine::new(
         snapshots,
         puller.clone(),
@@ -113,13 +129,23 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     if found.iter().any(dockerfile_parser::Diagnostic::is_error) {
         // The file itself says so: `# check=error=true`.
         let drawn = crate::call::draw_warnings(&file, &found, &look);
-        return Err(Failure::new(Kind::Dockerfile, "the checks found something, and the file makes that an error").drawn(drawn));
+        return Err(Failure::new(
+            Kind::Dockerfile,
+            "the checks found something, and the file makes that an error",
+        )
+        .drawn(drawn));
     }
-    let Lowered { graph, target, warnings, unconsumed } =
-        lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)))
-            .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
+    let Lowered {
+        graph,
+        target,
+        warnings,
+        unconsumed,
+    } = lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)))
+        .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
     let order = graph.order(&[target.vertex]);
-    let titles = in_order(&graph, order.iter().copied()).into_iter().map(|vertex| graph.op(vertex).step().title.clone());
+    let titles = in_order(&graph, order.iter().copied())
+        .into_iter()
+        .map(|vertex| graph.op(vertex).step().title.clone());
     index.earlier().set_steps(titles.collect());
     for vertex in order {
         let step = graph.op(vertex).step();
@@ -143,7 +169,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         printer.message(crate::call::draw_warnings(&file, &found, &look).trim_end());
     }
     if !unconsumed.is_empty() {
-        printer.message(&format!("warning: build arguments that nothing uses: {}", unconsumed.join(", ")));
+        printer.message(&format!(
+            "warning: build arguments that nothing uses: {}",
+            unconsumed.join(", ")
+        ));
     }
 
     let enter = || -> Result<(), Failure> {
@@ -189,18 +218,29 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
 
 /// `--no-cache-filter` names stages that there are.
 fn check_filter(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<(), Failure> {
-    let NoCache::Stages(wanted) = &options.no_cache else { return Ok(()) };
+    let NoCache::Stages(wanted) = &options.no_cache else {
+        return Ok(());
+    };
     let stages: Vec<Option<&str>> = dockerfile.stages.iter().map(|stage| stage.name()).collect();
     let is_there = |name: &str| {
         let one = NoCache::Stages(vec![name.to_owned()]);
-        stages.iter().enumerate().any(|(index, stage)| one.covers(*stage, index))
+        stages
+            .iter()
+            .enumerate()
+            .any(|(index, stage)| one.covers(*stage, index))
     };
-    let Some(unknown) = wanted.iter().find(|name| !is_there(name)) else { return Ok(()) };
-    let failure = Failure::usage(format!("--no-cache-filter={unknown}: the Dockerfile has no such stage"));
-    Err(match dockerfile_parser::suggest::nearest(unknown, stages.iter().copied().flatten()) {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure,
-    })
+    let Some(unknown) = wanted.iter().find(|name| !is_there(name)) else {
+        return Ok(());
+    };
+    let failure = Failure::usage(format!(
+        "--no-cache-filter={unknown}: the Dockerfile has no such stage"
+    ));
+    Err(
+        match dockerfile_parser::suggest::nearest(unknown, stages.iter().copied().flatten()) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure,
+        },
+    )
 }
 
 /// Vertices in the order of the Dockerfile: by line, those that stand on no line of it (contexts, images that are copied
@@ -271,10 +311,15 @@ impl Contexts {
                 NamedContext::Remote(remote) => {
                     let fetched = crate::context::remote::fetch(remote, puller)?;
                     if fetched.dockerfile.is_some() {
-                        return Err(Failure::usage(format!("the named context `{name}` is no archive")));
+                        return Err(Failure::usage(format!(
+                            "the named context `{name}` is no archive"
+                        )));
                     }
-                    let context =
-                        dockerfile::open_context(&fetched.path, None, &format!("the named context `{name}`"))?;
+                    let context = dockerfile::open_context(
+                        &fetched.path,
+                        None,
+                        &format!("the named context `{name}`"),
+                    )?;
                     held.push(fetched);
                     NamedSource::Directory(Arc::new(context))
                 }
@@ -282,7 +327,12 @@ impl Contexts {
             };
             named.insert(name.clone(), source);
         }
-        Ok(Self { main: Arc::new(main), named, fetched, _held: held })
+        Ok(Self {
+            main: Arc::new(main),
+            named,
+            fetched,
+            _held: held,
+        })
     }
 
     /// What the context is called from build to build, wherever its files are this time.
@@ -303,7 +353,9 @@ impl Contexts {
     }
 
     fn load_memos(&self, store: &Store) -> Result<(), Failure> {
-        self.all().try_for_each(|context| context.load_memo(store)).map_err(Failure::from_host)
+        self.all()
+            .try_for_each(|context| context.load_memo(store))
+            .map_err(Failure::from_host)
     }
 
     /// A memo that cannot be saved costs time, not truth.
@@ -316,7 +368,9 @@ impl Contexts {
 
 fn directory(path: &Path) -> Result<PathBuf, Failure> {
     let wrong = |why: String| Failure::usage(format!("the context `{}` {why}", path.display()));
-    let found = path.canonicalize().map_err(|error| wrong(format!("cannot be opened: {error}")))?;
+    let found = path
+        .canonicalize()
+        .map_err(|error| wrong(format!("cannot be opened: {error}")))?;
     if !found.is_dir() {
         return Err(wrong("is not a directory".to_owned())
             .hint("the context is the directory that COPY takes files from; `-f` names the Dockerfile"));

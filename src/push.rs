@@ -104,12 +104,11 @@ impl Push<'_> {
                     })
                 })
                 .collect();
-            transfers
-                .into_iter().try_for_each(|transfer| {
-                    transfer
-                        .join()
-                        .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
-                })
+            transfers.into_iter().try_for_each(|transfer| {
+                transfer
+                    .join()
+                    .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
+            })
         })
     }
 

@@ -119,7 +119,9 @@ pub enum Command {
 pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let root = cli.root.as_deref();
     match cli.command {
-        None => build::run(&cli.build, root).map_err(|failure| mistyped(failure, cli.build.context.as_deref())),
+        None => {
+            build::run(&cli.build, root).map_err(|failure| mistyped(failure, cli.build.context.as_deref()))
+        }
         Some(Command::Build(args)) => build::run(&args, root),
         Some(Command::Run(args)) => run::run(&args, root),
         Some(Command::Images(args)) => images::run(&args, root),
@@ -167,14 +169,25 @@ pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
-    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return error };
-    let Some(wrong) = wrong.strip_prefix("--") else { return error };
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let Some(wrong) = wrong.strip_prefix("--") else {
+        return error;
+    };
     let command = Cli::command();
     let verb = args.iter().skip(1).find_map(|word| command.find_subcommand(word));
-    let flags: Vec<&str> = verb.unwrap_or(&command).get_arguments().filter_map(clap::Arg::get_long).collect();
+    let flags: Vec<&str> = verb
+        .unwrap_or(&command)
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .collect();
     if let Some(near) = dockerfile_parser::suggest::nearest(wrong, flags) {
         let near = ContextValue::String(format!("--{near}"));
-        if error.insert(ContextKind::SuggestedArg, near.clone()).is_some_and(|before| before != near) {
+        if error
+            .insert(ContextKind::SuggestedArg, near.clone())
+            .is_some_and(|before| before != near)
+        {
             // It shows the flag that clap had found.
             error.remove(ContextKind::Usage);
         }

@@ -73,7 +73,10 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
         &|done, total| transfer.at(done, total),
     )?;
     // Who asks for another platform by name wants the name to stand for it.
-    store.images().tag(&stored_name(&reference), &record.id).map_err(Failure::from_host)?;
+    store
+        .images()
+        .tag(&stored_name(&reference), &record.id)
+        .map_err(Failure::from_host)?;
     transfer.end(&format!("pulled {}", reference.familiar()), total);
     if !args.quiet {
         note(&format!("digest: {}", resolved.top_digest()));

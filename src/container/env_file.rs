@@ -51,7 +51,10 @@ mod tests {
             (key == "HOME").then(|| "/root".to_owned())
         });
         let expected = [("A", "b c "), ("Q", "\"x\""), ("E", ""), ("HOME", "/root")];
-        assert_eq!(parsed.unwrap(), expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(
+            parsed.unwrap(),
+            expected.map(|(k, v)| (k.to_owned(), v.to_owned()))
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let options = RunOptions::from_args(args)?;
     let store = open_store(&crate::store_root::locate(root)?)?;
     let puller = Puller::new(
-        RegistrySettings { insecure: args.insecure_registries.clone(), authfile: None },
+        RegistrySettings {
+            insecure: args.insecure_registries.clone(),
+            authfile: None,
+        },
         rbuild_registry::Cancel::new(),
         Arc::new(crate::pipeline::registry_notice),
     );
@@ -42,7 +45,11 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let zygote = engine::enter_sandbox()?;
     let record = match &image.origin {
         Origin::Stored(record) => record.as_ref().clone(),
-        Origin::Registry { reference, resolved, config } => {
+        Origin::Registry {
+            reference,
+            resolved,
+            config,
+        } => {
             crate::cli::streams::note(&format!("pulling {}", reference.familiar()));
             puller.fetch(&store, reference, resolved, config, clock::now(), &|_, _| {})?
         }
@@ -65,7 +72,9 @@ fn files(
     snapshots: &SnapshotStore,
     record: &ImageRecord,
 ) -> Result<(Option<Snapshot>, Option<rbuild_store::lock::Lease>), Failure> {
-    let Some(id) = &record.snapshot else { return Ok((None, None)) };
+    let Some(id) = &record.snapshot else {
+        return Ok((None, None));
+    };
     let lease = store.locks().lease(id).map_err(Failure::from_host)?;
     match snapshots.get(id, Check::Now).map_err(Failure::from_host)? {
         Some(snapshot) if lease.is_some() => Ok((Some(snapshot), lease)),
@@ -88,35 +97,62 @@ fn sandbox(
         crate::ops::OpError::Failure(failure) => failure,
         other => Failure::from_host(other),
     };
-    let tree = active.parent().map(Snapshot::tree).transpose().map_err(Failure::from_host)?.unwrap_or_default();
+    let tree = active
+        .parent()
+        .map(Snapshot::tree)
+        .transpose()
+        .map_err(Failure::from_host)?
+        .unwrap_or_default();
     let container = &config.config;
     let user_spec = options.user.clone().unwrap_or_else(|| container.user.clone());
     let user = owner::user(&tree, &user_spec).map_err(op)?;
-    let cwd = options.workdir.clone().unwrap_or_else(|| container.working_dir.clone());
-    let cwd = if cwd.is_empty() { "/".to_owned() } else { crate::lower::path::clean(&cwd) };
-    let hostname = options.hostname.clone().or_else(|| options.name.clone()).unwrap_or_else(|| "rbuild".to_owned());
+    let cwd = options
+        .workdir
+        .clone()
+        .unwrap_or_else(|| container.working_dir.clone());
+    let cwd = if cwd.is_empty() {
+        "/".to_owned()
+    } else {
+        crate::lower::path::clean(&cwd)
+    };
+    let hostname = options
+        .hostname
+        .clone()
+        .or_else(|| options.name.clone())
+        .unwrap_or_else(|| "rbuild".to_owned());
 
     let mut targets = Targets::new(&tree);
     let mut mounts = etc_files(&mut targets, &options.add_hosts, &hostname).map_err(op)?;
     if options.read_only {
         for path in ["/run", "/tmp"] {
-            mounts.push(Mount { target: targets.place(path, true).map_err(op)?, kind: scratch_tmpfs(0o1777) });
+            mounts.push(Mount {
+                target: targets.place(path, true).map_err(op)?,
+                kind: scratch_tmpfs(0o1777),
+            });
         }
     }
     for tmpfs in &options.tmpfs {
         mounts.push(Mount {
             target: targets.place(&tmpfs.target, true).map_err(op)?,
-            kind: MountKind::Tmpfs { size: tmpfs.size, mode: tmpfs.mode, flags: tmpfs.flags },
+            kind: MountKind::Tmpfs {
+                size: tmpfs.size,
+                mode: tmpfs.mode,
+                flags: tmpfs.flags,
+            },
         });
     }
     for volume in &options.volumes {
         mounts.push(bind(volume, &mut targets).map_err(op)?);
     }
-    let resolved = tree.resolve(cwd.as_bytes(), LastLink::Follow).map_err(Failure::from_host)?;
+    let resolved = tree
+        .resolve(cwd.as_bytes(), LastLink::Follow)
+        .map_err(Failure::from_host)?;
     if let Some(node) = &resolved.node
         && !node.is_dir()
     {
-        return Err(Failure::host(format!("the working directory `{cwd}` is not a directory in the image")));
+        return Err(Failure::host(format!(
+            "the working directory `{cwd}` is not a directory in the image"
+        )));
     }
     if resolved.node.is_none() {
         targets.keep_directory(&resolved.path);
@@ -125,7 +161,12 @@ fn sandbox(
 
     let mut lowers = active.lowers();
     lowers.extend(lower);
-    let root = Root::Overlay { lowers, upper: active.upper(), work: active.work(), volatile: true };
+    let root = Root::Overlay {
+        lowers,
+        upper: active.upper(),
+        work: active.work(),
+        volatile: true,
+    };
     let argv = argv(options, container)?;
     let mut spec = SandboxSpec::new(root, argv.into_iter().map(OsString::from).collect());
     spec.read_only = options.read_only;
@@ -134,14 +175,26 @@ fn sandbox(
     spec.cwd = host_form(&resolved.path);
     spec.user = user.credentials();
     spec.hostname = hostname;
-    spec.network = if options.network_none { Network::None } else { Network::Host };
+    spec.network = if options.network_none {
+        Network::None
+    } else {
+        Network::Host
+    };
     spec.no_new_privs = options.no_new_privs;
     Ok(spec)
 }
 
 fn scratch_tmpfs(mode: u32) -> MountKind {
-    let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
-    MountKind::Tmpfs { size: None, mode, flags }
+    let flags = MountFlags {
+        nosuid: true,
+        nodev: true,
+        ..MountFlags::default()
+    };
+    MountKind::Tmpfs {
+        size: None,
+        mode,
+        flags,
+    }
 }
 
 fn bind(volume: &Volume, targets: &mut Targets<'_>) -> Result<Mount, crate::ops::OpError> {
@@ -151,13 +204,19 @@ fn bind(volume: &Volume, targets: &mut Targets<'_>) -> Result<Mount, crate::ops:
             source: volume.source.clone(),
             source_root: None,
             recursive: true,
-            flags: MountFlags { read_only: volume.read_only, ..MountFlags::default() },
+            flags: MountFlags {
+                read_only: volume.read_only,
+                ..MountFlags::default()
+            },
         },
     })
 }
 
 /// Entry point and command: arguments replace CMD, `--entrypoint` replaces both.
-fn argv(options: &RunOptions, container: &rbuild_store::image::ContainerConfig) -> Result<Vec<String>, Failure> {
+fn argv(
+    options: &RunOptions,
+    container: &rbuild_store::image::ContainerConfig,
+) -> Result<Vec<String>, Failure> {
     let mut argv = Vec::new();
     match &options.entrypoint {
         Some(entrypoint) => argv.extend(Some(entrypoint.clone()).filter(|program| !program.is_empty())),
@@ -171,8 +230,10 @@ fn argv(options: &RunOptions, container: &rbuild_store::image::ContainerConfig) 
         argv.extend(options.command.iter().cloned());
     }
     if argv.is_empty() {
-        return Err(Failure::new(Kind::Host, "the image names no command, and none was given")
-            .hint("`rbuild run IMAGE COMMAND…` runs a command"));
+        return Err(
+            Failure::new(Kind::Host, "the image names no command, and none was given")
+                .hint("`rbuild run IMAGE COMMAND…` runs a command"),
+        );
     }
     Ok(argv)
 }
@@ -195,7 +256,10 @@ fn environment(options: &RunOptions, config: &ImageConfig, home: Option<&str>) -
     for (name, value) in &options.env {
         set(name, value);
     }
-    variables.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}"))).collect()
+    variables
+        .into_iter()
+        .map(|(name, value)| OsString::from(format!("{name}={value}")))
+        .collect()
 }
 
 /// The policies of `--pull` that make sense for a run.

@@ -83,8 +83,16 @@ impl RunOptions {
             workdir: args.workdir.clone(),
             user: args.user.clone(),
             entrypoint: args.entrypoint.clone(),
-            volumes: args.volumes.iter().map(|text| volume(text)).collect::<Result<_, _>>()?,
-            tmpfs: args.tmpfs.iter().map(|text| tmpfs(text)).collect::<Result<_, _>>()?,
+            volumes: args
+                .volumes
+                .iter()
+                .map(|text| volume(text))
+                .collect::<Result<_, _>>()?,
+            tmpfs: args
+                .tmpfs
+                .iter()
+                .map(|text| tmpfs(text))
+                .collect::<Result<_, _>>()?,
             read_only: args.read_only,
             hostname: args.hostname.clone(),
             name: args.name.clone(),
@@ -92,12 +100,18 @@ impl RunOptions {
                 "none" => true,
                 "host" => false,
                 "bridge" | "pasta" | "slirp4netns" => {
-                    return Err(Failure::usage(format!("--network {} is not supported yet", args.network))
-                        .hint("use none, or host (the caller's own network)"));
+                    return Err(
+                        Failure::usage(format!("--network {} is not supported yet", args.network))
+                            .hint("use none, or host (the caller's own network)"),
+                    );
                 }
                 other => return Err(choice("--network", other, &["none", "host"])),
             },
-            add_hosts: args.add_hosts.iter().map(|text| add_host(text)).collect::<Result<_, _>>()?,
+            add_hosts: args
+                .add_hosts
+                .iter()
+                .map(|text| add_host(text))
+                .collect::<Result<_, _>>()?,
             pull: pull_policy(&args.pull)?,
             no_new_privs: no_new_privs(&args.security_opts)?,
             command: args.command.clone(),
@@ -108,7 +122,9 @@ impl RunOptions {
 fn check_name(name: &str) -> Result<(), Failure> {
     let good = !name.is_empty()
         && name.len() <= 64
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
         && name.as_bytes()[0].is_ascii_alphanumeric();
     if good {
         Ok(())
@@ -128,10 +144,17 @@ fn volume(text: &str) -> Result<Volume, Failure> {
         return Err(wrong(format!("`{target}` is not an absolute path below `/`")));
     }
     if !(source.starts_with('/') || source.starts_with('.') || source.starts_with('~')) {
-        return Err(wrong(format!("named volumes are not supported yet; write `./{source}` for a directory here")));
+        return Err(wrong(format!(
+            "named volumes are not supported yet; write `./{source}` for a directory here"
+        )));
     }
     let mut read_only = false;
-    for option in parts.next().unwrap_or_default().split(',').filter(|option| !option.is_empty()) {
+    for option in parts
+        .next()
+        .unwrap_or_default()
+        .split(',')
+        .filter(|option| !option.is_empty())
+    {
         match option {
             "ro" => read_only = true,
             "rw" | "z" | "Z" => {}
@@ -142,7 +165,10 @@ fn volume(text: &str) -> Result<Volume, Failure> {
         return Err(wrong("has too many colons".to_owned()));
     }
     let source = match source.strip_prefix("~/") {
-        Some(rest) => std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(rest),
+        Some(rest) => std::env::var_os("HOME")
+            .map(PathBuf::from)
+            .unwrap_or_default()
+            .join(rest),
         None => PathBuf::from(source),
     };
     let source = Path::new(&source)
@@ -159,17 +185,27 @@ fn volume(text: &str) -> Result<Volume, Failure> {
 fn tmpfs(text: &str) -> Result<Tmpfs, Failure> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     if !target.starts_with('/') || crate::lower::path::clean(target) == "/" {
-        return Err(Failure::usage(format!("--tmpfs `{text}`: `{target}` is not an absolute path below `/`")));
+        return Err(Failure::usage(format!(
+            "--tmpfs `{text}`: `{target}` is not an absolute path below `/`"
+        )));
     }
-    let mut flags = MountFlags { nosuid: true, nodev: true, noexec: true, read_only: false };
+    let mut flags = MountFlags {
+        nosuid: true,
+        nodev: true,
+        noexec: true,
+        read_only: false,
+    };
     let (mut bytes, mut mode) = (None, 0o1777);
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
             Some(("size", value)) => bytes = Some(size("--tmpfs size", value)?),
             Some(("mode", value)) => {
-                mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| {
-                    Failure::usage(format!("--tmpfs `{text}`: `{value}` is not an octal mode"))
-                })?;
+                mode = u32::from_str_radix(value, 8)
+                    .ok()
+                    .filter(|mode| *mode <= 0o7777)
+                    .ok_or_else(|| {
+                        Failure::usage(format!("--tmpfs `{text}`: `{value}` is not an octal mode"))
+                    })?;
             }
             None if option == "ro" => flags.read_only = true,
             None if option == "rw" => flags.read_only = false,
@@ -183,12 +219,19 @@ fn tmpfs(text: &str) -> Result<Tmpfs, Failure> {
                 return Err(choice(
                     &format!("--tmpfs `{text}`"),
                     option,
-                    &["size=", "mode=", "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev"],
+                    &[
+                        "size=", "mode=", "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev",
+                    ],
                 ));
             }
         }
     }
-    Ok(Tmpfs { target: crate::lower::path::clean(target), size: bytes, mode, flags })
+    Ok(Tmpfs {
+        target: crate::lower::path::clean(target),
+        size: bytes,
+        mode,
+        flags,
+    })
 }
 
 #[cfg(test)]
@@ -198,7 +241,10 @@ mod tests {
     #[test]
     fn volumes() {
         let ours = volume("/tmp:/data:ro").unwrap();
-        assert_eq!((ours.target.as_str(), ours.read_only, ours.is_dir), ("/data", true, true));
+        assert_eq!(
+            (ours.target.as_str(), ours.read_only, ours.is_dir),
+            ("/data", true, true)
+        );
         for (wrong, why) in [
             ("/tmp", "HOST:CONTAINER"),
             ("/tmp:data", "absolute"),
@@ -216,7 +262,10 @@ mod tests {
     #[test]
     fn tmpfs_options() {
         let ours = tmpfs("/t:size=1m,mode=700,exec").unwrap();
-        assert_eq!((ours.size, ours.mode, ours.flags.noexec, ours.flags.nosuid), (Some(1 << 20), 0o700, false, true));
+        assert_eq!(
+            (ours.size, ours.mode, ours.flags.noexec, ours.flags.nosuid),
+            (Some(1 << 20), 0o700, false, true)
+        );
         assert!(tmpfs("t").is_err());
         assert!(tmpfs("/t:sise=1").is_err());
     }

@@ -3,7 +3,9 @@
 use super::options::RunOptions;
 use crate::error::{Failure, Kind};
 use rbuild_sandbox::signals::{SigSet, Signal};
-use rbuild_sandbox::{ExitStatus, RawMode, Running, SandboxSpec, SpawnError, Stdio, Zygote, resize, window_size};
+use rbuild_sandbox::{
+    ExitStatus, RawMode, Running, SandboxSpec, SpawnError, Stdio, Zygote, resize, window_size,
+};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -26,21 +28,36 @@ const FORWARDED: [Signal; 9] = [
 /// Starts the command and waits for it.
 pub(super) fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> Result<u8, Failure> {
     if options.tty && options.interactive && !io::stdin().is_terminal() {
-        return Err(Failure::usage("-t and -i need a terminal on standard input, which this is not")
-            .hint("leave out -t when input comes from a file or pipe"));
+        return Err(
+            Failure::usage("-t and -i need a terminal on standard input, which this is not")
+                .hint("leave out -t when input comes from a file or pipe"),
+        );
     }
     let mut signals = SigSet::empty();
     for signal in FORWARDED {
         signals.add(signal);
     }
     // Blocked before any thread starts, so that only the waiting thread sees them.
-    signals.thread_block().map_err(|errno| Failure::host(format!("blocking signals: {errno}")))?;
-    if options.tty { terminal(zygote, spec, options, signals) } else { streams(zygote, spec, options, signals) }
+    signals
+        .thread_block()
+        .map_err(|errno| Failure::host(format!("blocking signals: {errno}")))?;
+    if options.tty {
+        terminal(zygote, spec, options, signals)
+    } else {
+        streams(zygote, spec, options, signals)
+    }
 }
 
-fn streams(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions, signals: SigSet) -> Result<u8, Failure> {
+fn streams(
+    zygote: &Zygote,
+    spec: &SandboxSpec,
+    options: &RunOptions,
+    signals: SigSet,
+) -> Result<u8, Failure> {
     let duplicate = |fd: &dyn AsFd| -> Result<OwnedFd, Failure> {
-        fd.as_fd().try_clone_to_owned().map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
+        fd.as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
     };
     let stdin = if options.interactive {
         duplicate(&io::stdin())?
@@ -48,26 +65,44 @@ fn streams(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions, signals: S
         rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| Failure::host(format!("opening /dev/null: {errno}")))?
     };
-    let stdio = Stdio::Streams { stdin, stdout: duplicate(&io::stdout())?, stderr: duplicate(&io::stderr())? };
+    let stdio = Stdio::Streams {
+        stdin,
+        stdout: duplicate(&io::stdout())?,
+        stderr: duplicate(&io::stderr())?,
+    };
     let running = Arc::new(zygote.spawn(spec, stdio).map_err(spawn_failure)?);
     forward(&running, signals, None)?;
     finish(&running)
 }
 
-fn terminal(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions, signals: SigSet) -> Result<u8, Failure> {
+fn terminal(
+    zygote: &Zygote,
+    spec: &SandboxSpec,
+    options: &RunOptions,
+    signals: SigSet,
+) -> Result<u8, Failure> {
     let stdin = io::stdin();
     let size = window_size(io::stdout()).or_else(|_| window_size(&stdin));
-    let size = size.unwrap_or(rbuild_sandbox::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 });
+    let size = size.unwrap_or(rbuild_sandbox::Winsize {
+        ws_row: 24,
+        ws_col: 80,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    });
     let mut running = zygote.spawn(spec, Stdio::Pty { size }).map_err(spawn_failure)?;
-    let pty = running.take_pty().ok_or_else(|| Failure::host("internal error: the container has no terminal"))?;
+    let pty = running
+        .take_pty()
+        .ok_or_else(|| Failure::host("internal error: the container has no terminal"))?;
     let clone = |fd: &OwnedFd| {
-        fd.try_clone().map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
+        fd.try_clone()
+            .map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
     };
     let (to_pty, for_resize) = (clone(&pty)?, clone(&pty)?);
     let running = Arc::new(running);
     // Raw only now: an error before this is printed on a terminal in order.
     let raw = if options.interactive {
-        RawMode::enter(&stdin).map_err(|errno| Failure::host(format!("setting the terminal to raw: {errno}")))?
+        RawMode::enter(&stdin)
+            .map_err(|errno| Failure::host(format!("setting the terminal to raw: {errno}")))?
     } else {
         None
     };

@@ -36,9 +36,12 @@ impl BuildContext {
         let mut tasks: Vec<Task<'_>> = nodes
             .iter_mut()
             .filter_map(|node| match &mut node.kind {
-                NodeKind::File { size, hash, .. } if hash.is_none() => {
-                    Some(Task { path: &node.path, hash, size, xattrs: &mut node.meta.xattrs })
-                }
+                NodeKind::File { size, hash, .. } if hash.is_none() => Some(Task {
+                    path: &node.path,
+                    hash,
+                    size,
+                    xattrs: &mut node.meta.xattrs,
+                }),
                 _ => None,
             })
             .collect();
@@ -73,7 +76,9 @@ impl BuildContext {
     /// has no place for them. So a file that the memo knows has none, and an unchanged context is not asked for any.
     fn hash_one(&self, task: &mut Task<'_>) -> Result<Option<(Vec<u8>, FileStat, FileHash)>, TreeError> {
         let at = |error: std::io::Error| {
-            let errno = error.raw_os_error().map_or(beneath::Errno::IO, beneath::Errno::from_raw_os_error);
+            let errno = error
+                .raw_os_error()
+                .map_or(beneath::Errno::IO, beneath::Errno::from_raw_os_error);
             TreeError::from(beneath::Error::new("read", task.path, errno))
         };
         let mut file = self.open(task.path)?;

@@ -101,11 +101,15 @@ impl BuildContext {
         let ignore = self.ignore.as_ref()?;
         let decision = ignore.patterns.decide(path);
         let pattern = ignore.patterns.patterns().get(decision.pattern?)?;
-        decision.excluded.then(|| (pattern.text.clone(), ignore.name.as_str()))
+        decision
+            .excluded
+            .then(|| (pattern.text.clone(), ignore.name.as_str()))
     }
 
     fn excluded(&self, path: &[u8]) -> bool {
-        self.ignore.as_ref().is_some_and(|ignore| ignore.patterns.decide(path).excluded)
+        self.ignore
+            .as_ref()
+            .is_some_and(|ignore| ignore.patterns.decide(path).excluded)
     }
 
     fn may_reinclude_below(&self, path: &[u8]) -> bool {
@@ -124,19 +128,37 @@ impl BuildContext {
         Ok(path.is_empty() || !self.excluded(path) || (is_dir && self.has_included_below(path)?))
     }
 
-    fn node(&self, dir: &Dir, path: Vec<u8>, name: &[u8], stat: &Stat) -> Result<Option<Node>, beneath::Error> {
-        let mode = if stat.kind == Kind::Symlink { 0o777 } else { stat.mode };
+    fn node(
+        &self,
+        dir: &Dir,
+        path: Vec<u8>,
+        name: &[u8],
+        stat: &Stat,
+    ) -> Result<Option<Node>, beneath::Error> {
+        let mode = if stat.kind == Kind::Symlink {
+            0o777
+        } else {
+            stat.mode
+        };
         let mut meta = Metadata::new(mode, 0, 0);
         meta.mtime = stat.mtime;
         let kind = match stat.kind {
             Kind::File => {
-                let first_name = if stat.nlink > 1 { self.first_name(&path, stat) } else { None };
+                let first_name = if stat.nlink > 1 {
+                    self.first_name(&path, stat)
+                } else {
+                    None
+                };
                 let file_stat = file_stat(stat);
                 let hash = lock(&self.memo)
                     .as_mut()
                     .and_then(|memo| memo.lookup(&path, &file_stat))
                     .map(FileHash::from_bytes);
-                NodeKind::File { size: stat.size, hash, first_name }
+                NodeKind::File {
+                    size: stat.size,
+                    hash,
+                    first_name,
+                }
             }
             Kind::Dir => NodeKind::Dir,
             Kind::Symlink => NodeKind::Symlink(dir.readlink(name).map_err(|error| error.at(&path))?),
@@ -151,7 +173,9 @@ impl BuildContext {
 
     fn first_name(&self, path: &[u8], stat: &Stat) -> Option<Vec<u8>> {
         let mut inodes = lock(&self.inodes);
-        let first = inodes.entry((stat.dev, stat.ino)).or_insert_with(|| path.to_vec());
+        let first = inodes
+            .entry((stat.dev, stat.ino))
+            .or_insert_with(|| path.to_vec());
         (first.as_slice() != path).then(|| first.clone())
     }
 }
@@ -162,9 +186,16 @@ impl Tree for BuildContext {
             // The mode of the context directory itself is an accident of the checkout.
             let mut meta = Metadata::new(0o755, 0, 0);
             meta.mtime = Timestamp::default();
-            return Ok(Some(Node { path: Vec::new(), kind: NodeKind::Dir, meta }));
+            return Ok(Some(Node {
+                path: Vec::new(),
+                kind: NodeKind::Dir,
+                meta,
+            }));
         }
-        let found = self.root.parent(path).and_then(|(dir, name)| Ok((dir.lstat(name)?, dir, name)));
+        let found = self
+            .root
+            .parent(path)
+            .and_then(|(dir, name)| Ok((dir.lstat(name)?, dir, name)));
         let (stat, dir, name) = match found {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -215,8 +246,18 @@ impl Tree for BuildContext {
 }
 
 fn file_stat(stat: &Stat) -> FileStat {
-    let nanos = |time: beneath::Timestamp| time.secs.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos));
-    FileStat { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: nanos(stat.mtime), ctime: nanos(stat.ctime) }
+    let nanos = |time: beneath::Timestamp| {
+        time.secs
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i64::from(time.nanos))
+    };
+    FileStat {
+        dev: stat.dev,
+        ino: stat.ino,
+        size: stat.size,
+        mtime: nanos(stat.mtime),
+        ctime: nanos(stat.ctime),
+    }
 }
 
 /// A poisoned lock means that a thread panicked; the data under these locks is only a cache.

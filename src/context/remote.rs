@@ -32,16 +32,30 @@ fn repository(address: &GitAddress) -> Result<Fetched, Failure> {
     let commit = git::resolve(address)?;
     let (dir, path) = directory()?;
     git::checkout(address, &commit, &path)?;
-    let Some(subdir) = &address.subdir else { return Ok(Fetched { path, dockerfile: None, dir }) };
+    let Some(subdir) = &address.subdir else {
+        return Ok(Fetched {
+            path,
+            dockerfile: None,
+            dir,
+        });
+    };
     // Links in it are followed inside the repository only (CVE-2026-33748).
     let at = |error: &dyn std::fmt::Display| {
-        Failure::new(Kind::Usage, format!("{} has no directory `{subdir}`: {error}", redacted(&address.url)))
+        Failure::new(
+            Kind::Usage,
+            format!("{} has no directory `{subdir}`: {error}", redacted(&address.url)),
+        )
     };
     let checkout = super::BuildContext::open(&path, None).map_err(|error| at(&error))?;
-    let resolved = rbuild_store::tree::Tree::resolve(&checkout, subdir.as_bytes(), rbuild_store::tree::LastLink::Follow)
-        .map_err(|error| at(&error))?;
+    let resolved =
+        rbuild_store::tree::Tree::resolve(&checkout, subdir.as_bytes(), rbuild_store::tree::LastLink::Follow)
+            .map_err(|error| at(&error))?;
     if resolved.node.is_none_or(|node| !node.is_dir()) {
         return Err(at(&"it is not there"));
     }
-    Ok(Fetched { path: path.join(OsStr::from_bytes(&resolved.path)), dockerfile: None, dir })
+    Ok(Fetched {
+        path: path.join(OsStr::from_bytes(&resolved.path)),
+        dockerfile: None,
+        dir,
+    })
 }

@@ -22,7 +22,8 @@ pub struct Fetched {
 /// # Errors
 /// It cannot be read, is empty, or the archive is broken.
 pub fn read() -> Result<Fetched, Failure> {
-    let at = |error: std::io::Error| Failure::host(format!("reading the context from standard input: {error}"));
+    let at =
+        |error: std::io::Error| Failure::host(format!("reading the context from standard input: {error}"));
     let mut spool = tempfile::tempfile().map_err(at)?;
     std::io::copy(&mut std::io::stdin().lock(), &mut spool).map_err(at)?;
     from_file(spool, "standard input")
@@ -43,7 +44,10 @@ pub(super) fn from_file(mut spool: File, name: &str) -> Result<Fetched, Failure>
     let (dir, path) = directory()?;
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
     let mut head = Vec::new();
-    Read::by_ref(&mut spool).take(1024).read_to_end(&mut head).map_err(at)?;
+    Read::by_ref(&mut spool)
+        .take(1024)
+        .read_to_end(&mut head)
+        .map_err(at)?;
     if head.is_empty() {
         return Err(Failure::usage(format!("the context from {name} is empty")));
     }
@@ -53,10 +57,18 @@ pub(super) fn from_file(mut spool: File, name: &str) -> Result<Fetched, Failure>
     if !is_archive {
         let mut text = Vec::new();
         spool.read_to_end(&mut text).map_err(at)?;
-        return Ok(Fetched { path, dockerfile: Some(text), dir });
+        return Ok(Fetched {
+            path,
+            dockerfile: Some(text),
+            dir,
+        });
     }
     super::unpack::unpack(spool, &path).map_err(|error| {
         Failure::from_error(Kind::Usage, &error).context(format!("unpacking the context from {name}"))
     })?;
-    Ok(Fetched { path, dockerfile: None, dir })
+    Ok(Fetched {
+        path,
+        dockerfile: None,
+        dir,
+    })
 }

@@ -46,7 +46,8 @@ pub(super) fn unpack(input: impl Read + Send, dest: &Path) -> Result<(), OpError
                 let mut file = dir.create_file(name)?;
                 let mut buffer = Vec::new();
                 while reader.piece(&mut buffer, 1 << 16)? {
-                    file.write_all(&buffer).map_err(|error| OpError::io("unpacking the context", error))?;
+                    file.write_all(&buffer)
+                        .map_err(|error| OpError::io("unpacking the context", error))?;
                 }
             }
             TarKind::Symlink(target) => dir.symlink(name, target)?,

@@ -35,10 +35,17 @@ impl Assembly<'_> {
         let mut layers: Vec<ImageLayer> = self.base.map(|base| base.layers.clone()).unwrap_or_default();
         let built = self.built_layers(stage)?;
         for (snapshot, _) in &built {
-            let packed = self.snapshots.diff_id(snapshot, self.epoch).map_err(Failure::from_host)?;
+            let packed = self
+                .snapshots
+                .diff_id(snapshot, self.epoch)
+                .map_err(Failure::from_host)?;
             layers.push(ImageLayer {
                 diff_id: packed.diff_id,
-                source: LayerSource::Snapshot { id: *snapshot.id(), size: packed.size, epoch: self.epoch },
+                source: LayerSource::Snapshot {
+                    id: *snapshot.id(),
+                    size: packed.size,
+                    epoch: self.epoch,
+                },
             });
         }
         self.date(&mut config, stage);
@@ -47,7 +54,11 @@ impl Assembly<'_> {
         }
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
         let bytes = config.to_bytes().map_err(Failure::from_host)?;
-        let snapshot = self.outputs.get(&stage.vertex).and_then(StepOutput::snapshot).map(|snapshot| *snapshot.id());
+        let snapshot = self
+            .outputs
+            .get(&stage.vertex)
+            .and_then(StepOutput::snapshot)
+            .map(|snapshot| *snapshot.id());
         ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)
     }
 
@@ -57,10 +68,16 @@ impl Assembly<'_> {
         let mut layers = Vec::with_capacity(vertices.len());
         // From the top down: a snapshot that was adopted or came from the cache has its own parents, equal in content
         // to those that were made in this build, and the image must be made of one chain.
-        let mut at = self.outputs.get(&stage.vertex).and_then(StepOutput::snapshot).cloned();
+        let mut at = self
+            .outputs
+            .get(&stage.vertex)
+            .and_then(StepOutput::snapshot)
+            .cloned();
         for vertex in vertices.iter().rev() {
             let Some(snapshot) = at else {
-                return Err(Failure::host("internal error: the image has fewer layers than steps"));
+                return Err(Failure::host(
+                    "internal error: the image has fewer layers than steps",
+                ));
             };
             at = snapshot.parent().cloned();
             layers.push((snapshot, *vertex));

@@ -1,7 +1,7 @@
 //! Where results go: the image itself, archives, directories (FEATURES 2.2).
 
-mod assemble;
 mod archive;
+mod assemble;
 mod local;
 
 pub use archive::{docker_archive, oci, options, with_export};

@@ -1,9 +1,9 @@
 //! `COPY` and `ADD` to vertices (FEATURES 1.6).
 
+use super::From;
 use super::finding::Finding;
 use super::path;
 use super::stage::StageLowering;
-use super::From;
 use crate::ops::owner;
 use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec};
 use crate::ops::{FetchSpec, UNNAMED};
@@ -33,14 +33,21 @@ impl StageLowering<'_, '_> {
                     sources.push(match &from {
                         None => {
                             let context = self.stages.input().context.clone();
-                            CopySource::Context { context, pattern, literal: false }
+                            CopySource::Context {
+                                context,
+                                pattern,
+                                literal: false,
+                            }
                         }
-                        Some(From::Context(context)) => {
-                            CopySource::Context { context: context.clone(), pattern, literal: false }
-                        }
-                        Some(From::Vertex(vertex)) => {
-                            CopySource::Snapshot { input: input(&mut more, *vertex), pattern }
-                        }
+                        Some(From::Context(context)) => CopySource::Context {
+                            context: context.clone(),
+                            pattern,
+                            literal: false,
+                        },
+                        Some(From::Vertex(vertex)) => CopySource::Snapshot {
+                            input: input(&mut more, *vertex),
+                            pattern,
+                        },
                     });
                 }
             }
@@ -64,7 +71,12 @@ impl StageLowering<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn add(&mut self, add: &Add, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
+    pub(super) fn add(
+        &mut self,
+        add: &Add,
+        instruction: &Instruction,
+        at: Option<Span>,
+    ) -> Result<(), Finding> {
         let mut more = Vec::new();
         let mut sources = Vec::new();
         let mut texts = Vec::new();
@@ -81,21 +93,33 @@ impl StageLowering<'_, '_> {
                     }
                     texts.push(pattern.clone());
                     let context = self.stages.input().context.clone();
-                    sources.push(CopySource::Context { context, pattern, literal: false });
+                    sources.push(CopySource::Context {
+                        context,
+                        pattern,
+                        literal: false,
+                    });
                 }
             }
         }
-        let has_remote = sources.iter().any(|source| matches!(source, CopySource::Snapshot { .. }));
+        let has_remote = sources
+            .iter()
+            .any(|source| matches!(source, CopySource::Snapshot { .. }));
         if let Some(checksum) = &add.checksum {
             if !has_remote {
-                return Err(Finding::error("`--checksum` is for remote sources", checksum.span));
+                return Err(Finding::error(
+                    "`--checksum` is for remote sources",
+                    checksum.span,
+                ));
             }
             if sources.len() > 1 {
                 return Err(Finding::error("`--checksum` goes with one source", checksum.span));
             }
         }
         if add.keep_git_dir && !has_remote {
-            return Err(Finding::error("`--keep-git-dir` is for git sources", instruction.line.span));
+            return Err(Finding::error(
+                "`--keep-git-dir` is for git sources",
+                instruction.line.span,
+            ));
         }
         let unnamed = |source: &CopySource| matches!(source, CopySource::Snapshot { pattern, .. } if pattern == UNNAMED);
         let excludes = add.excludes.iter().map(|word| word.text.clone()).collect();
@@ -129,7 +153,11 @@ impl StageLowering<'_, '_> {
         span: Span,
         more: &mut Vec<VertexId>,
     ) -> Result<CopySource, Finding> {
-        let checksum = add.checksum.as_ref().map(|word| Ok((self.expand(word)?, word.span))).transpose()?;
+        let checksum = add
+            .checksum
+            .as_ref()
+            .map(|word| Ok((self.expand(word)?, word.span)))
+            .transpose()?;
         let (spec, pattern, title) = match remote {
             Remote::Http(url) => {
                 let checksum = checksum
@@ -168,7 +196,10 @@ impl StageLowering<'_, '_> {
             spec: StepSpec::Fetch(spec),
         };
         let vertex = self.stages.add(step, &[]);
-        Ok(CopySource::Snapshot { input: input(more, vertex), pattern: escape(&pattern) })
+        Ok(CopySource::Snapshot {
+            input: input(more, vertex),
+            pattern: escape(&pattern),
+        })
     }
 
     fn inline(
@@ -185,13 +216,19 @@ impl StageLowering<'_, '_> {
             heredoc.content()
         };
         texts.push(format!("<<{}", heredoc.name));
-        Ok(CopySource::Inline { name: heredoc.name.clone(), content })
+        Ok(CopySource::Inline {
+            name: heredoc.name.clone(),
+            content,
+        })
     }
 
     fn source_path(&self, word: &Word) -> Result<String, Finding> {
         let path = self.expand(word)?;
         if path.is_empty() {
-            return Err(Finding::error(format!("the source `{}` is empty after expansion", word.text), word.span));
+            return Err(Finding::error(
+                format!("the source `{}` is empty after expansion", word.text),
+                word.span,
+            ));
         }
         Ok(path)
     }
@@ -199,14 +236,20 @@ impl StageLowering<'_, '_> {
     fn destination(&self, dest: &Word, sources: usize, texts: &mut Vec<String>) -> Result<String, Finding> {
         let text = self.expand(dest)?;
         if text.is_empty() {
-            return Err(Finding::error(format!("the destination `{}` is empty after expansion", dest.text), dest.span));
+            return Err(Finding::error(
+                format!("the destination `{}` is empty after expansion", dest.text),
+                dest.span,
+            ));
         }
         texts.push(text.clone());
         let joined = path::join_destination(&self.cwd(), &text);
         if sources > 1 && !joined.ends_with('/') {
-            return Err(Finding::error("with more than one source the destination must be a directory", dest.span)
-                .label("no `/` at the end")
-                .help(format!("write `{text}/`")));
+            return Err(Finding::error(
+                "with more than one source the destination must be a directory",
+                dest.span,
+            )
+            .label("no `/` at the end")
+            .help(format!("write `{text}/`")));
         }
         Ok(joined)
     }
@@ -215,12 +258,17 @@ impl StageLowering<'_, '_> {
         let Some(word) = word else { return Ok(None) };
         let text = self.expand(word)?;
         if text.is_empty() || text.starts_with(':') {
-            return Err(Finding::error(format!("--chown: `{text}` names no user"), word.span));
+            return Err(Finding::error(
+                format!("--chown: `{text}` names no user"),
+                word.span,
+            ));
         }
         if link && owner::numeric(&text).is_none() {
-            return Err(Finding::error(format!("--chown: `{text}` has no meaning with --link"), word.span)
-                .label("a name")
-                .help("--link reads nothing of the image below, its /etc/passwd included: write numbers"));
+            return Err(
+                Finding::error(format!("--chown: `{text}` has no meaning with --link"), word.span)
+                    .label("a name")
+                    .help("--link reads nothing of the image below, its /etc/passwd included: write numbers"),
+            );
         }
         Ok(Some(text))
     }

@@ -22,12 +22,22 @@ pub struct Finding {
 impl Finding {
     /// An error.
     pub fn error(message: impl Into<String>, span: Span) -> Self {
-        Self { is_error: true, message: message.into(), span, label: None, secondary: Vec::new(), help: None }
+        Self {
+            is_error: true,
+            message: message.into(),
+            span,
+            label: None,
+            secondary: Vec::new(),
+            help: None,
+        }
     }
 
     /// A warning.
     pub fn warning(message: impl Into<String>, span: Span) -> Self {
-        Self { is_error: false, ..Self::error(message, span) }
+        Self {
+            is_error: false,
+            ..Self::error(message, span)
+        }
     }
 
     /// Sets the words beside the carets.

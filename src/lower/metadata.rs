@@ -26,13 +26,21 @@ impl StageLowering<'_, '_> {
         let mut texts = Vec::new();
         for (key, value) in pairs {
             if key.is_empty() {
-                return Err(Finding::error("the name of a variable is empty", env.pairs[0].key.span));
+                return Err(Finding::error(
+                    "the name of a variable is empty",
+                    env.pairs[0].key.span,
+                ));
             }
             texts.push(format!("{key}={value}"));
             self.state.scope.set_env(&key, &value);
         }
-        self.state.config.config.env =
-            self.state.scope.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.state.config.config.env = self
+            .state
+            .scope
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         Ok(format!("ENV {}", texts.join(" ")))
     }
 
@@ -149,12 +157,16 @@ impl StageLowering<'_, '_> {
 
     pub(super) fn healthcheck(&mut self, check: &HealthCheck) -> String {
         let nanos = |duration: Option<Duration>| {
-            duration.filter(|d| !d.is_zero()).and_then(|d| i64::try_from(d.as_nanos()).ok())
+            duration
+                .filter(|d| !d.is_zero())
+                .and_then(|d| i64::try_from(d.as_nanos()).ok())
         };
         let test = match &check.test {
             HealthCheckTest::None => vec!["NONE".to_owned()],
             HealthCheckTest::Command(command) => match &command.form {
-                CommandForm::Exec(args) => std::iter::once("CMD".to_owned()).chain(args.iter().cloned()).collect(),
+                CommandForm::Exec(args) => std::iter::once("CMD".to_owned())
+                    .chain(args.iter().cloned())
+                    .collect(),
                 CommandForm::Shell { text, .. } => vec!["CMD-SHELL".to_owned(), text.clone()],
             },
         };

@@ -19,8 +19,8 @@ pub use stage::{DEFAULT_PATH, StageState};
 
 use crate::context::BuildContext;
 use crate::error::Failure;
-use crate::options::named_context::NamedContext;
 use crate::ops::spec::{ExecNetwork, Step};
+use crate::options::named_context::NamedContext;
 use crate::sources::BaseImage;
 use dockerfile_parser::{Dockerfile, Platform, Span, Word};
 use rbuild_solver::{Graph, VertexId};
@@ -41,7 +41,12 @@ pub trait ResolveImage {
     ///
     /// # Errors
     /// As [`ResolveImage::image`].
-    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Failure>;
+    fn named(
+        &self,
+        name: &str,
+        source: &NamedContext,
+        platform: &Platform,
+    ) -> Result<Arc<BaseImage>, Failure>;
 }
 
 /// What shapes a lowering besides the Dockerfile.
@@ -112,10 +117,7 @@ pub struct LowerFailure {
 ///
 /// # Errors
 /// All that is wrong with the stages that are needed.
-pub fn lower<O>(
-    input: &LowerInput<'_>,
-    wrap: &dyn Fn(Step) -> O,
-) -> Result<Lowered<O>, LowerFailure>
+pub fn lower<O>(input: &LowerInput<'_>, wrap: &dyn Fn(Step) -> O) -> Result<Lowered<O>, LowerFailure>
 where
     O: rbuild_solver::Op,
 {
@@ -131,16 +133,25 @@ where
     };
     let result = lowering.target();
     if lowering.findings.iter().any(|finding| finding.is_error) {
-        return Err(LowerFailure { findings: lowering.findings });
+        return Err(LowerFailure {
+            findings: lowering.findings,
+        });
     }
     match result {
         Ok(target) => Ok(Lowered {
             graph: lowering.graph,
             target,
             warnings: lowering.findings,
-            unconsumed: input.build_args.unconsumed().into_iter().map(str::to_owned).collect(),
+            unconsumed: input
+                .build_args
+                .unconsumed()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         }),
-        Err(Reported) => Err(LowerFailure { findings: lowering.findings }),
+        Err(Reported) => Err(LowerFailure {
+            findings: lowering.findings,
+        }),
     }
 }
 
@@ -190,8 +201,11 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
         self.declare_globals();
         let Some(index) = index else {
             let name = self.input.target.unwrap_or_default();
-            let finding = Finding::error(format!("there is no stage `{name}` to build (--target)"), Span::default())
-                .suggest(name, stage_names());
+            let finding = Finding::error(
+                format!("there is no stage `{name}` to build (--target)"),
+                Span::default(),
+            )
+            .suggest(name, stage_names());
             self.findings.push(finding);
             return Err(Reported);
         };
@@ -201,8 +215,11 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
     fn declare_globals(&mut self) {
         let input = self.input;
         let target = input.target.unwrap_or("default");
-        self.global =
-            GlobalScope::new(scope::platform_args(&input.build_platform, &input.platform, target));
+        self.global = GlobalScope::new(scope::platform_args(
+            &input.build_platform,
+            &input.platform,
+            target,
+        ));
         for global in &input.dockerfile.global_args {
             for declaration in &global.arg.declarations {
                 let name = declaration.name.text.clone();
@@ -257,8 +274,11 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
             let stage = &self.input.dockerfile.stages[index];
             let name = stage.name().map_or_else(|| index.to_string(), str::to_owned);
             self.findings.push(
-                Finding::error(format!("stage `{name}` needs itself: circular dependency"), stage.from.base.span)
-                    .label("this stage"),
+                Finding::error(
+                    format!("stage `{name}` needs itself: circular dependency"),
+                    stage.from.base.span,
+                )
+                .label("this stage"),
             );
             return Err(Reported);
         }
@@ -270,13 +290,17 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
     }
 
     fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding> {
-        let unmade = |_: Reported| Finding::error(format!("`{name}` could not be made"), span).label("needed here");
+        let unmade =
+            |_: Reported| Finding::error(format!("`{name}` could not be made"), span).label("needed here");
         if let Some(source) = self.input.named.get(&name.to_ascii_lowercase()).cloned() {
             return match source {
                 NamedSource::Directory(context) => Ok(From::Context(context)),
                 NamedSource::Other(NamedContext::Stage(target)) => {
                     let index = self.stage_of_context(&target).ok_or_else(|| {
-                        Finding::error(format!("the named context `{name}` is stage `{target}`, which is not there"), span)
+                        Finding::error(
+                            format!("the named context `{name}` is stage `{target}`, which is not there"),
+                            span,
+                        )
                     })?;
                     Ok(From::Vertex(self.stage(index).map_err(unmade)?.vertex))
                 }
@@ -295,8 +319,11 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         }
         let stages = &self.input.dockerfile.stages;
         if stages[current].name() == Some(name.to_ascii_lowercase().as_str()) || name == current.to_string() {
-            return Err(Finding::error(format!("stage `{name}` cannot take files from itself: circular dependency"), span)
-                .label("this is the stage's own name"));
+            return Err(Finding::error(
+                format!("stage `{name}` cannot take files from itself: circular dependency"),
+                span,
+            )
+            .label("this is the stage's own name"));
         }
         if let Some(later) = find_stage(self.input.dockerfile, name, stages.len()) {
             return Err(Finding::error(format!("stage `{name}` is not made yet"), span)
@@ -311,10 +338,16 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
             return Err(Finding::error("`scratch` has no files to take", span));
         }
         if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Finding::error(format!("there is no stage number {name} above this one"), span));
+            return Err(Finding::error(
+                format!("there is no stage number {name} above this one"),
+                span,
+            ));
         }
-        let near: Vec<String> =
-            stages[..current].iter().filter_map(|stage| stage.name()).map(str::to_owned).collect();
+        let near: Vec<String> = stages[..current]
+            .iter()
+            .filter_map(|stage| stage.name())
+            .map(str::to_owned)
+            .collect();
         let image = self.input.images.image(name, platform).map_err(|failure| {
             let finding = stage::unresolved(&failure, name, span);
             match dockerfile_parser::suggest::nearest(name, near.iter().map(String::as_str)) {

@@ -1,17 +1,21 @@
 //! `RUN --mount` to mounts of a step and the vertices that they need.
 
+use super::From;
 use super::copy::input;
 use super::finding::Finding;
 use super::path;
 use super::stage::{self, StageLowering};
-use super::From;
 use crate::ops::spec::ExecMount;
-use dockerfile_parser::mount::{Mount, ResolvedMountKind};
 use dockerfile_parser::Span;
+use dockerfile_parser::mount::{Mount, ResolvedMountKind};
 use rbuild_solver::VertexId;
 
 impl StageLowering<'_, '_> {
-    pub(super) fn mounts(&mut self, mounts: &[Mount], more: &mut Vec<VertexId>) -> Result<Vec<ExecMount>, Finding> {
+    pub(super) fn mounts(
+        &mut self,
+        mounts: &[Mount],
+        more: &mut Vec<VertexId>,
+    ) -> Result<Vec<ExecMount>, Finding> {
         let mut made = Vec::new();
         let mut agents = 0;
         for mount in mounts {
@@ -19,8 +23,9 @@ impl StageLowering<'_, '_> {
                 .resolve(&self.state.scope, self.stages.global())
                 .map_err(|error| Finding::error(error.to_string(), error.span))?;
             for (span, option) in resolved.ignored {
-                self.stages
-                    .report(Finding::warning(format!("`{option}` has no effect in rbuild"), span).label("ignored"));
+                self.stages.report(
+                    Finding::warning(format!("`{option}` has no effect in rbuild"), span).label("ignored"),
+                );
             }
             made.push(self.mount(resolved.kind, mount.span, more, &mut agents)?);
         }
@@ -74,9 +79,11 @@ impl StageLowering<'_, '_> {
                     seed,
                 }
             }
-            ResolvedMountKind::Tmpfs(tmpfs) => {
-                ExecMount::Tmpfs { target: target(&tmpfs.target)?, size: tmpfs.size, read_only: tmpfs.read_only }
-            }
+            ResolvedMountKind::Tmpfs(tmpfs) => ExecMount::Tmpfs {
+                target: target(&tmpfs.target)?,
+                size: tmpfs.size,
+                read_only: tmpfs.read_only,
+            },
             ResolvedMountKind::Secret(secret) => ExecMount::Secret {
                 target: secret.target.as_deref().map(target).transpose()?,
                 id: secret.id,

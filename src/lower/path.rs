@@ -3,7 +3,11 @@
 /// `path` made absolute below `base` (absolute itself), cleaned: no `.`, `..`, doubled or trailing slashes.
 #[must_use]
 pub fn join(base: &str, path: &str) -> String {
-    if path.starts_with('/') { clean(path) } else { clean(&format!("{base}/{path}")) }
+    if path.starts_with('/') {
+        clean(path)
+    } else {
+        clean(&format!("{base}/{path}"))
+    }
 }
 
 /// An absolute, cleaned path; `..` above the root is the root.
@@ -27,7 +31,11 @@ pub fn clean(path: &str) -> String {
 pub fn join_destination(base: &str, path: &str) -> String {
     let joined = join(base, path);
     let is_directory = path.is_empty() || path.ends_with('/') || path == "." || path.ends_with("/.");
-    if is_directory && joined != "/" { format!("{joined}/") } else { joined }
+    if is_directory && joined != "/" {
+        format!("{joined}/")
+    } else {
+        joined
+    }
 }
 
 #[cfg(test)]
@@ -36,9 +44,14 @@ mod tests {
 
     #[test]
     fn cleaning() {
-        for (path, expected) in
-            [("/", "/"), ("//a//b/", "/a/b"), ("/a/../../b", "/b"), ("a/./b", "/a/b"), ("", "/"), ("/a/b/..", "/a")]
-        {
+        for (path, expected) in [
+            ("/", "/"),
+            ("//a//b/", "/a/b"),
+            ("/a/../../b", "/b"),
+            ("a/./b", "/a/b"),
+            ("", "/"),
+            ("/a/b/..", "/a"),
+        ] {
             assert_eq!(clean(path), expected, "{path}");
         }
         assert_eq!(join("/w", "a"), "/w/a");

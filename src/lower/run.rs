@@ -8,11 +8,19 @@ use dockerfile_parser::instruction::{CommandForm, Network, Run, RunScript, Secur
 use dockerfile_parser::{Instruction, Span};
 
 impl StageLowering<'_, '_> {
-    pub(super) fn run(&mut self, run: &Run, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
+    pub(super) fn run(
+        &mut self,
+        run: &Run,
+        instruction: &Instruction,
+        at: Option<Span>,
+    ) -> Result<(), Finding> {
         let insecure = run.security == Security::Insecure;
         if insecure && !self.stages.input().allow_insecure {
-            return Err(Finding::error("`--security=insecure` must be allowed for this build", instruction.line.span)
-                .help("add `--allow security.insecure` to the command line"));
+            return Err(Finding::error(
+                "`--security=insecure` must be allowed for this build",
+                instruction.line.span,
+            )
+            .help("add `--allow security.insecure` to the command line"));
         }
         if let Some(device) = run.devices.first() {
             return Err(Finding::error("`--device` is not supported yet", device.span));
@@ -64,10 +72,11 @@ impl StageLowering<'_, '_> {
             Network::Default => Ok(self.stages.input().network),
             Network::None => Ok(ExecNetwork::None),
             Network::Host if self.stages.input().allow_network_host => Ok(ExecNetwork::Host),
-            Network::Host => {
-                Err(Finding::error("`--network=host` must be allowed for this build", instruction.line.span)
-                    .help("add `--allow network.host` to the command line"))
-            }
+            Network::Host => Err(Finding::error(
+                "`--network=host` must be allowed for this build",
+                instruction.line.span,
+            )
+            .help("add `--allow network.host` to the command line")),
         }
     }
 }

@@ -7,15 +7,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Build arguments that need no ARG: usable everywhere, and in neither history nor key unless declared.
 pub const PREDEFINED: [&str; 10] = [
-    "ALL_PROXY", "FTP_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "ftp_proxy", "https_proxy",
-    "http_proxy", "no_proxy",
+    "ALL_PROXY",
+    "FTP_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "all_proxy",
+    "ftp_proxy",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
 ];
 
 /// Build arguments that steer BuildKit: recognised, so never "not consumed".
 const BUILDKIT: [&str; 10] = [
-    "BUILDKIT_BUILD_NAME", "BUILDKIT_CACHE_MOUNT_NS", "BUILDKIT_CONTEXT_KEEP_GIT_DIR", "BUILDKIT_INLINE_CACHE",
-    "BUILDKIT_MULTI_PLATFORM", "BUILDKIT_SANDBOX_HOSTNAME", "BUILDKIT_SBOM_SCAN_CONTEXT",
-    "BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SYNTAX", "SOURCE_DATE_EPOCH",
+    "BUILDKIT_BUILD_NAME",
+    "BUILDKIT_CACHE_MOUNT_NS",
+    "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
+    "BUILDKIT_INLINE_CACHE",
+    "BUILDKIT_MULTI_PLATFORM",
+    "BUILDKIT_SANDBOX_HOSTNAME",
+    "BUILDKIT_SBOM_SCAN_CONTEXT",
+    "BUILDKIT_SBOM_SCAN_STAGE",
+    "BUILDKIT_SYNTAX",
+    "SOURCE_DATE_EPOCH",
 ];
 
 /// The `--build-arg`s, and which of them something asked for.
@@ -29,7 +44,10 @@ impl BuildArgs {
     /// Of the values given on the command line.
     #[must_use]
     pub fn new(values: BTreeMap<String, String>) -> Self {
-        Self { values, consumed: RefCell::default() }
+        Self {
+            values,
+            consumed: RefCell::default(),
+        }
     }
 
     /// The value, which counts as consumed from now on.
@@ -53,7 +71,9 @@ impl BuildArgs {
         self.values
             .keys()
             .map(String::as_str)
-            .filter(|name| !consumed.contains(*name) && !PREDEFINED.contains(name) && !BUILDKIT.contains(name))
+            .filter(|name| {
+                !consumed.contains(*name) && !PREDEFINED.contains(name) && !BUILDKIT.contains(name)
+            })
             .collect()
     }
 }
@@ -83,12 +103,21 @@ impl GlobalScope {
     /// With the platform arguments alone.
     #[must_use]
     pub fn new(platform: BTreeMap<String, String>) -> Self {
-        Self { values: platform.into_iter().map(|(name, value)| (name, Some(value))).collect() }
+        Self {
+            values: platform
+                .into_iter()
+                .map(|(name, value)| (name, Some(value)))
+                .collect(),
+        }
     }
 
     /// Declares an ARG: the build argument, else the default, else what a platform argument says.
     pub fn declare(&mut self, name: &str, default: Option<String>, args: &BuildArgs) {
-        let value = args.take(name).map(str::to_owned).or(default).or_else(|| self.value(name).map(str::to_owned));
+        let value = args
+            .take(name)
+            .map(str::to_owned)
+            .or(default)
+            .or_else(|| self.value(name).map(str::to_owned));
         self.values.insert(name.to_owned(), value);
     }
 
@@ -126,7 +155,10 @@ impl StageScope {
     #[must_use]
     pub fn new(env: &[String], args: &BuildArgs) -> Self {
         let mut scope = Self {
-            predefined: args.predefined().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            predefined: args
+                .predefined()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             ..Self::default()
         };
         for variable in env {
@@ -143,8 +175,11 @@ impl StageScope {
 
     /// Declares an ARG: the build argument, else the default here, else the global value.
     pub fn declare(&mut self, name: &str, default: Option<String>, global: &GlobalScope, args: &BuildArgs) {
-        let value =
-            args.take(name).map(str::to_owned).or(default).or_else(|| global.value(name).map(str::to_owned));
+        let value = args
+            .take(name)
+            .map(str::to_owned)
+            .or(default)
+            .or_else(|| global.value(name).map(str::to_owned));
         set(&mut self.args, name, value);
     }
 
@@ -172,7 +207,10 @@ impl StageScope {
 
     /// All names, for suggestions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.env.iter().map(|(name, _)| name.as_str()).chain(self.args.iter().map(|(name, _)| name.as_str()))
+        self.env
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .chain(self.args.iter().map(|(name, _)| name.as_str()))
     }
 }
 
@@ -184,7 +222,9 @@ impl Scope for StageScope {
         if let Some((_, value)) = self.args.iter().find(|(other, _)| other == name) {
             return value.as_deref().map(Cow::Borrowed);
         }
-        self.predefined.get(name).map(|value| Cow::Borrowed(value.as_str()))
+        self.predefined
+            .get(name)
+            .map(|value| Cow::Borrowed(value.as_str()))
     }
 }
 
@@ -200,7 +240,12 @@ mod tests {
     use super::*;
 
     fn args(pairs: &[(&str, &str)]) -> BuildArgs {
-        BuildArgs::new(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        BuildArgs::new(
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -242,9 +287,17 @@ mod tests {
 
     #[test]
     fn unconsumed_leaves_out_predefined_and_buildkit() {
-        let given = args(&[("HTTP_PROXY", "p"), ("BUILDKIT_SYNTAX", "s"), ("X", "1"), ("Y", "2")]);
+        let given = args(&[
+            ("HTTP_PROXY", "p"),
+            ("BUILDKIT_SYNTAX", "s"),
+            ("X", "1"),
+            ("Y", "2"),
+        ]);
         assert_eq!(given.take("Y"), Some("2"));
         assert_eq!(given.unconsumed(), ["X"]);
-        assert_eq!(StageScope::new(&[], &given).undeclared_predefined(), [("HTTP_PROXY".into(), "p".into())]);
+        assert_eq!(
+            StageScope::new(&[], &given).undeclared_predefined(),
+            [("HTTP_PROXY".into(), "p".into())]
+        );
     }
 }

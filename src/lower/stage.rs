@@ -7,11 +7,13 @@ use super::scope::StageScope;
 use super::{From, NamedSource, Reported, Stages, expand_global, find_stage};
 use crate::context::BuildContext;
 use crate::error::Failure;
-use crate::options::named_context::NamedContext;
 use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
+use crate::options::named_context::NamedContext;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
-use dockerfile_parser::{Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger};
+use dockerfile_parser::{
+    Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
+};
 use rbuild_solver::VertexId;
 use rbuild_store::image::ImageConfig;
 use std::sync::Arc;
@@ -67,8 +69,15 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
     let triggers = triggers(stages, &base, &stage)?;
     let total = total(triggers.iter().chain(&stage.instructions));
     let no_cache = (stages.input().no_cache)(stage.name(), index);
-    let mut lowering =
-        StageLowering { stages, index, stage_name, state: base, ordinal: 1, total, no_cache };
+    let mut lowering = StageLowering {
+        stages,
+        index,
+        stage_name,
+        state: base,
+        ordinal: 1,
+        total,
+        no_cache,
+    };
     lowering.state.config.config.on_build.clear();
     let mut failed = false;
     for (instruction, at) in triggers
@@ -79,8 +88,11 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         if let Err(mut finding) = lowering.instruction(instruction, at) {
             if let Some(span) = at {
                 // A trigger has no place in this file but the FROM that pulled it in.
-                finding = Finding::error(format!("ONBUILD trigger `{}`: {}", instruction.line.text, finding.message), span)
-                    .label("the base image runs this trigger");
+                finding = Finding::error(
+                    format!("ONBUILD trigger `{}`: {}", instruction.line.text, finding.message),
+                    span,
+                )
+                .label("the base image runs this trigger");
             }
             lowering.stages.report(finding);
             failed = true;
@@ -91,14 +103,19 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
 
 /// How many steps a stage has, FROM included: the 5 of "[build 2/5]".
 fn total<'a>(instructions: impl Iterator<Item = &'a Instruction>) -> usize {
-    1 + instructions.filter(|instruction| makes_step(&instruction.kind)).count()
+    1 + instructions
+        .filter(|instruction| makes_step(&instruction.kind))
+        .count()
 }
 
 /// Whether an instruction becomes a vertex.
 fn makes_step(kind: &InstructionKind) -> bool {
     matches!(
         kind,
-        InstructionKind::Run(_) | InstructionKind::Copy(_) | InstructionKind::Add(_) | InstructionKind::Workdir(_)
+        InstructionKind::Run(_)
+            | InstructionKind::Copy(_)
+            | InstructionKind::Add(_)
+            | InstructionKind::Workdir(_)
     )
 }
 
@@ -108,10 +125,16 @@ fn triggers(stages: &mut dyn Stages, base: &StageState, stage: &Stage) -> Result
         match parse_onbuild_trigger(text) {
             Ok(instruction) => triggers.push(instruction),
             Err(diagnostics) => {
-                let why = diagnostics.first().map(dockerfile_parser::Diagnostic::message).unwrap_or_default();
+                let why = diagnostics
+                    .first()
+                    .map(dockerfile_parser::Diagnostic::message)
+                    .unwrap_or_default();
                 stages.report(
-                    Finding::error(format!("ONBUILD trigger `{text}` of the base image: {why}"), stage.from.base.span)
-                        .label("this base image"),
+                    Finding::error(
+                        format!("ONBUILD trigger `{text}` of the base image: {why}"),
+                        stage.from.base.span,
+                    )
+                    .label("this base image"),
                 );
                 return Err(Reported);
             }
@@ -121,7 +144,12 @@ fn triggers(stages: &mut dyn Stages, base: &StageState, stage: &Stage) -> Result
 }
 
 /// The state at the FROM line.
-fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) -> Result<StageState, Finding> {
+fn base(
+    stages: &mut dyn Stages,
+    stage: &Stage,
+    index: usize,
+    stage_name: &str,
+) -> Result<StageState, Finding> {
     let word = &stage.from.base;
     let platform = match &stage.from.platform {
         None => stages.input().platform.clone(),
@@ -133,15 +161,26 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
     };
     let name = expand_global(stages, word)?;
     if name.is_empty() {
-        return Err(Finding::error(format!("the base `{}` is empty after expansion", word.text), word.span)
-            .help("give the ARG a default, or set it with --build-arg"));
+        return Err(Finding::error(
+            format!("the base `{}` is empty after expansion", word.text),
+            word.span,
+        )
+        .help("give the ARG a default, or set it with --build-arg"));
     }
     let named = stages.input().named.get(&name.to_ascii_lowercase()).cloned();
     let step = |spec, on_build: &[String]| Step {
         title: {
             // A trigger that is wrong is reported when it is lowered.
-            let triggers: Vec<_> = on_build.iter().filter_map(|text| parse_onbuild_trigger(text).ok()).collect();
-            title(stage_name, 1, total(triggers.iter().chain(&stage.instructions)), &format!("FROM {name}"))
+            let triggers: Vec<_> = on_build
+                .iter()
+                .filter_map(|text| parse_onbuild_trigger(text).ok())
+                .collect();
+            title(
+                stage_name,
+                1,
+                total(triggers.iter().chain(&stage.instructions)),
+                &format!("FROM {name}"),
+            )
         },
         stage: display_stage(stage_name, index),
         instruction: stage.line.text.clone(),
@@ -154,12 +193,19 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
         Some(NamedSource::Directory(context)) => {
             let vertex = context_as_base(stages, context, word.span);
             let mut state = fresh(stages, vertex, platform, &name);
-            state.history.push(HistoryItem { created_by: format!("FROM {name}"), layer: Some(vertex) });
+            state.history.push(HistoryItem {
+                created_by: format!("FROM {name}"),
+                layer: Some(vertex),
+            });
             return Ok(state);
         }
         Some(NamedSource::Other(NamedContext::Stage(target))) => {
-            let index = find_stage(stages.input().dockerfile, &target, usize::MAX)
-                .ok_or_else(|| Finding::error(format!("named context `{name}`: there is no stage `{target}`"), word.span))?;
+            let index = find_stage(stages.input().dockerfile, &target, usize::MAX).ok_or_else(|| {
+                Finding::error(
+                    format!("named context `{name}`: there is no stage `{target}`"),
+                    word.span,
+                )
+            })?;
             return from_stage(stages, index, word);
         }
         Some(NamedSource::Other(other)) => {
@@ -185,12 +231,23 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
     let later = stages.input().dockerfile.stages[index..]
         .iter()
         .find(|later| later.name() == Some(name.to_ascii_lowercase().as_str()))
-        .map(|later| (later.index, later.from.name.as_ref().map_or(later.from.base.span, |name| name.span)));
+        .map(|later| {
+            (
+                later.index,
+                later
+                    .from
+                    .name
+                    .as_ref()
+                    .map_or(later.from.base.span, |name| name.span),
+            )
+        });
     let image = stages.input().images.image(&name, &platform).map_err(|failure| {
         let finding = unresolved(&failure, &name, word.span);
         match later {
             Some((at, span)) if at == index => finding.secondary(span, "the stage itself has this name"),
-            Some((_, span)) => finding.secondary(span, "a stage of this name begins later: it cannot be used above"),
+            Some((_, span)) => {
+                finding.secondary(span, "a stage of this name begins later: it cannot be used above")
+            }
             None => {
                 let near: Vec<String> = stages.input().dockerfile.stages[..index]
                     .iter()
@@ -210,7 +267,10 @@ fn base(stages: &mut dyn Stages, stage: &Stage, index: usize, stage_name: &str) 
 /// A base for another platform is used as it is, and told.
 fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platform, name: &str, span: Span) {
     if !image.matches(platform) {
-        let message = format!("InvalidBaseImagePlatform: `{name}` is for {}, not for {platform}", image.platform());
+        let message = format!(
+            "InvalidBaseImagePlatform: `{name}` is for {}, not for {platform}",
+            image.platform()
+        );
         stages.report(Finding::warning(message, span).label("used as it is"));
     }
 }
@@ -232,9 +292,17 @@ fn from_image(
     step: impl Fn(StepSpec, &[String]) -> Step,
 ) -> StageState {
     let config = image.config().clone();
-    let vertex =
-        stages.add(step(StepSpec::Source(SourceSpec::Image(Arc::clone(&image))), &config.config.on_build), &[]);
-    StageState { base: Some(image), ..state(stages, vertex, config, platform, name) }
+    let vertex = stages.add(
+        step(
+            StepSpec::Source(SourceSpec::Image(Arc::clone(&image))),
+            &config.config.on_build,
+        ),
+        &[],
+    );
+    StageState {
+        base: Some(image),
+        ..state(stages, vertex, config, platform, name)
+    }
 }
 
 /// A stage without a base image.
@@ -248,8 +316,19 @@ fn fresh(stages: &dyn Stages, vertex: VertexId, platform: Platform, name: &str) 
     state(stages, vertex, config, platform, name)
 }
 
-fn state(stages: &dyn Stages, vertex: VertexId, mut config: ImageConfig, platform: Platform, name: &str) -> StageState {
-    if !config.config.env.iter().any(|variable| variable.starts_with("PATH=")) {
+fn state(
+    stages: &dyn Stages,
+    vertex: VertexId,
+    mut config: ImageConfig,
+    platform: Platform,
+    name: &str,
+) -> StageState {
+    if !config
+        .config
+        .env
+        .iter()
+        .any(|variable| variable.starts_with("PATH="))
+    {
         config.config.env.push(format!("PATH={DEFAULT_PATH}"));
     }
     let scope = StageScope::new(&config.config.env, &stages.input().build_args);
@@ -266,7 +345,12 @@ fn state(stages: &dyn Stages, vertex: VertexId, mut config: ImageConfig, platfor
 }
 
 /// A vertex for an image that is copied or mounted from.
-pub(super) fn image_vertex(stages: &mut dyn Stages, image: Arc<BaseImage>, name: &str, span: Span) -> VertexId {
+pub(super) fn image_vertex(
+    stages: &mut dyn Stages,
+    image: Arc<BaseImage>,
+    name: &str,
+    span: Span,
+) -> VertexId {
     let step = Step {
         title: format!("[internal] image {name}"),
         stage: String::new(),
@@ -300,11 +384,21 @@ pub(super) fn context_files(
         no_cache: false,
         spec,
     };
-    let scratch = stages.add(internal("[internal] nothing".to_owned(), StepSpec::Source(SourceSpec::Scratch)), &[]);
+    let scratch = stages.add(
+        internal(
+            "[internal] nothing".to_owned(),
+            StepSpec::Source(SourceSpec::Scratch),
+        ),
+        &[],
+    );
     let default_mtime = stages.input().default_mtime;
     let spec = CopySpec {
         keyword: "--mount",
-        sources: vec![CopySource::Context { context, pattern: source.to_owned(), literal: true }],
+        sources: vec![CopySource::Context {
+            context,
+            pattern: source.to_owned(),
+            literal: true,
+        }],
         dest: "/".to_owned(),
         chown: None,
         chmod: None,
@@ -315,7 +409,10 @@ pub(super) fn context_files(
         unpack_remote: false,
         default_mtime,
     };
-    stages.add(internal(format!("[internal] context {source}"), StepSpec::Copy(spec)), &[scratch])
+    stages.add(
+        internal(format!("[internal] context {source}"), StepSpec::Copy(spec)),
+        &[scratch],
+    )
 }
 
 /// A base image that cannot be had, at the word that names it.
@@ -329,13 +426,21 @@ pub(super) fn unresolved(failure: &Failure, name: &str, span: Span) -> Finding {
 }
 
 fn display_stage(name: &str, index: usize) -> String {
-    if name.is_empty() { index.to_string() } else { name.to_owned() }
+    if name.is_empty() {
+        index.to_string()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// `[build 2/5] RUN make`.
 fn title(stage: &str, ordinal: usize, total: usize, text: &str) -> String {
     let place = format!("{ordinal}/{total}");
-    if stage.is_empty() { format!("[{place}] {text}") } else { format!("[{stage} {place}] {text}") }
+    if stage.is_empty() {
+        format!("[{place}] {text}")
+    } else {
+        format!("[{stage} {place}] {text}")
+    }
 }
 
 impl StageLowering<'_, '_> {
@@ -363,7 +468,10 @@ impl StageLowering<'_, '_> {
                 format!("MAINTAINER {}", maintainer.name.text)
             }
         };
-        self.state.history.push(HistoryItem { created_by, layer: None });
+        self.state.history.push(HistoryItem {
+            created_by,
+            layer: None,
+        });
         Ok(())
     }
 
@@ -372,7 +480,11 @@ impl StageLowering<'_, '_> {
         let mut declared = Vec::new();
         for declaration in &arg.declarations {
             let name = self.expand(&declaration.name)?;
-            let default = declaration.default.as_ref().map(|word| self.expand(word)).transpose()?;
+            let default = declaration
+                .default
+                .as_ref()
+                .map(|word| self.expand(word))
+                .transpose()?;
             declared.push((name, default));
         }
         for (name, default) in declared {
@@ -380,7 +492,13 @@ impl StageLowering<'_, '_> {
             let mut scope = std::mem::take(&mut self.state.scope);
             scope.declare(&name, default, self.stages.global(), &input.build_args);
             self.state.scope = scope;
-            let value = self.state.scope.args.iter().find(|(other, _)| *other == name).and_then(|(_, v)| v.clone());
+            let value = self
+                .state
+                .scope
+                .args
+                .iter()
+                .find(|(other, _)| *other == name)
+                .and_then(|(_, v)| v.clone());
             texts.push(match value {
                 Some(value) => format!("{name}={value}"),
                 None => name,
@@ -389,17 +507,28 @@ impl StageLowering<'_, '_> {
         Ok(format!("ARG {}", texts.join(" ")))
     }
 
-    fn workdir(&mut self, workdir: &Workdir, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
+    fn workdir(
+        &mut self,
+        workdir: &Workdir,
+        instruction: &Instruction,
+        at: Option<Span>,
+    ) -> Result<(), Finding> {
         let text = self.expand(&workdir.path)?;
         if text.is_empty() {
-            return Err(Finding::error("WORKDIR is empty after expansion", workdir.path.span));
+            return Err(Finding::error(
+                "WORKDIR is empty after expansion",
+                workdir.path.span,
+            ));
         }
         let path = path::join(&self.cwd(), &text);
         self.state.config.config.working_dir.clone_from(&path);
         let created_by = format!("WORKDIR {path}");
         if path == "/" {
             self.ordinal += 1;
-            self.state.history.push(HistoryItem { created_by, layer: None });
+            self.state.history.push(HistoryItem {
+                created_by,
+                layer: None,
+            });
             return Ok(());
         }
         let spec = WorkdirSpec {
@@ -425,7 +554,11 @@ impl StageLowering<'_, '_> {
             title: title(&self.stage_name, self.ordinal, self.total, &instruction.line.text),
             stage: display_stage(&self.stage_name, self.index),
             instruction: instruction.line.text.clone(),
-            line: if at.is_some() { 0 } else { instruction.line.start_line },
+            line: if at.is_some() {
+                0
+            } else {
+                instruction.line.start_line
+            },
             span: at.unwrap_or(instruction.line.span),
             no_cache: self.no_cache,
             spec,
@@ -433,7 +566,10 @@ impl StageLowering<'_, '_> {
         let mut inputs = vec![self.state.vertex];
         inputs.extend_from_slice(more_inputs);
         self.state.vertex = self.stages.add(step, &inputs);
-        self.state.history.push(HistoryItem { created_by, layer: Some(self.state.vertex) });
+        self.state.history.push(HistoryItem {
+            created_by,
+            layer: Some(self.state.vertex),
+        });
     }
 
     /// The value of a word in this stage.
@@ -454,12 +590,20 @@ impl StageLowering<'_, '_> {
         let name = expand_global(self.stages, word)?;
         let platform = self.state.platform.clone();
         let stage_variable = word.has_variables() && name.is_empty();
-        self.stages.from(&name, word.span, self.index, &platform).map_err(|finding| {
-            if stage_variable && self.state.scope.get(word.text.trim_matches(['$', '{', '}'])).is_some() {
-                finding.help("`--from` sees global ARGs only: move the ARG above the first FROM")
-            } else {
-                finding
-            }
-        })
+        self.stages
+            .from(&name, word.span, self.index, &platform)
+            .map_err(|finding| {
+                if stage_variable
+                    && self
+                        .state
+                        .scope
+                        .get(word.text.trim_matches(['$', '{', '}']))
+                        .is_some()
+                {
+                    finding.help("`--from` sees global ARGs only: move the ARG above the first FROM")
+                } else {
+                    finding
+                }
+            })
     }
 }

@@ -113,12 +113,18 @@ pub enum OpError {
 impl OpError {
     /// A malformed pattern.
     pub fn pattern(pattern: &str, why: &dyn std::fmt::Display) -> Self {
-        OpError::Pattern { pattern: pattern.to_owned(), why: why.to_string() }
+        OpError::Pattern {
+            pattern: pattern.to_owned(),
+            why: why.to_string(),
+        }
     }
 
     /// A failed system call.
     pub fn io(attempt: impl Into<String>, source: std::io::Error) -> Self {
-        OpError::Io { attempt: attempt.into(), source }
+        OpError::Io {
+            attempt: attempt.into(),
+            source,
+        }
     }
 }
 
@@ -128,7 +134,10 @@ pub fn exit_text(status: ExitStatus) -> String {
     match status {
         ExitStatus::Code(code) => format!("the command failed with exit code {code}"),
         ExitStatus::Signal(signal) => {
-            format!("the command was killed by SIG{}", crate::lower::signal::name(signal))
+            format!(
+                "the command was killed by SIG{}",
+                crate::lower::signal::name(signal)
+            )
         }
     }
 }

@@ -61,17 +61,33 @@ pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<
     }
     for mount in &spec.mounts {
         preimage = match mount {
-            ExecMount::Bind { target, input, source, writable } => {
+            ExecMount::Bind {
+                target,
+                input,
+                source,
+                writable,
+            } => {
                 let how = if *writable { "rw" } else { "ro" };
                 let preimage = preimage.text("mount bind", format!("{target} {how} {source}"));
                 let tree = mounts::bind_fingerprints(inputs, *input, source)?;
                 preimage.tree(&format!("files at {target}"), tree)
             }
-            ExecMount::Cache { target, read_only, .. } => {
-                preimage.text("mount cache", format!("{target}{}", if *read_only { " ro" } else { "" }))
-            }
+            ExecMount::Cache {
+                target, read_only, ..
+            } => preimage.text(
+                "mount cache",
+                format!("{target}{}", if *read_only { " ro" } else { "" }),
+            ),
             ExecMount::Tmpfs { target, .. } => preimage.text("mount tmpfs", target),
-            ExecMount::Secret { id, target, env, mode, uid, gid, .. } => preimage.text(
+            ExecMount::Secret {
+                id,
+                target,
+                env,
+                mode,
+                uid,
+                gid,
+                ..
+            } => preimage.text(
                 "mount secret",
                 format!(
                     "{id} {} {} {mode:o} {uid}:{gid}",
@@ -98,7 +114,12 @@ pub(super) fn run(
     let mut active = engine.snapshots.begin(parent)?;
     let mut secrets = secret_env(spec, engine)?;
     secrets.extend(agent_env(spec, engine));
-    let Prepared { mounts, cwd, guards, lower } = mounts::prepare(spec, inputs, engine, &tree, &mut active, context)?;
+    let Prepared {
+        mounts,
+        cwd,
+        guards,
+        lower,
+    } = mounts::prepare(spec, inputs, engine, &tree, &mut active, context)?;
 
     let mut lowers = active.lowers();
     lowers.extend(lower);
@@ -131,7 +152,11 @@ pub(super) fn run(
         return Err(OpError::Cancelled);
     }
     if status != ExitStatus::Code(0) {
-        return Err(OpError::CommandFailed { status, tail, log: log_path });
+        return Err(OpError::CommandFailed {
+            status,
+            tail,
+            log: log_path,
+        });
     }
     Ok(StepOutput::committed(active.commit(&engine.commit_options())?))
 }
@@ -177,7 +202,13 @@ fn secret_env(spec: &ExecSpec, engine: &Engine) -> Result<Vec<(String, OsString)
     use std::os::unix::ffi::OsStringExt;
     let mut variables = Vec::new();
     for mount in &spec.mounts {
-        if let ExecMount::Secret { id, env: Some(name), required, .. } = mount {
+        if let ExecMount::Secret {
+            id,
+            env: Some(name),
+            required,
+            ..
+        } = mount
+        {
             match engine.secret(id)? {
                 Some(bytes) if bytes.contains(&0) => {
                     return Err(OpError::Secret {
@@ -203,16 +234,21 @@ fn execute(
     spec: &ExecSpec,
     tree: &TreeView,
 ) -> Result<(ExitStatus, Vec<String>), OpError> {
-    let pipe = || {
-        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| OpError::io("making a pipe", errno.into()))
-    };
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| OpError::io("making a pipe", errno.into()));
     let (out, out_there) = pipe()?;
     let (err, err_there) = pipe()?;
     let stdin = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| OpError::io("opening /dev/null", errno.into()))?;
     let running = engine
         .zygote()?
-        .spawn(sandbox, Stdio::Streams { stdin, stdout: out_there, stderr: err_there })
+        .spawn(
+            sandbox,
+            Stdio::Streams {
+                stdin,
+                stdout: out_there,
+                stderr: err_there,
+            },
+        )
         .map_err(|error| explain_spawn(error, spec, tree))?;
     let running = Arc::new(running);
     let to_kill = Arc::clone(&running);
@@ -234,14 +270,20 @@ fn carry(
     context: &RunContext<'_>,
     log: &mut File,
 ) -> Result<Vec<String>, OpError> {
-    let mut pipes = [(Some(File::from(out)), Stream::Out), (Some(File::from(err)), Stream::Err)];
+    let mut pipes = [
+        (Some(File::from(out)), Stream::Out),
+        (Some(File::from(err)), Stream::Err),
+    ];
     let mut tail = Tail::default();
     let mut buffer = vec![0; 32 * 1024];
     // The command must not block because our disk is full: its output is still read and shown.
     let mut log_error = None;
     while pipes.iter().any(|(pipe, _)| pipe.is_some()) {
-        let mut fds: Vec<PollFd<'_>> =
-            pipes.iter().filter_map(|(pipe, _)| pipe.as_ref()).map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
+        let mut fds: Vec<PollFd<'_>> = pipes
+            .iter()
+            .filter_map(|(pipe, _)| pipe.as_ref())
+            .map(|pipe| PollFd::new(pipe, PollFlags::IN))
+            .collect();
         match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(OpError::io("waiting for the command's output", errno.into())),
@@ -302,7 +344,11 @@ impl Tail {
     fn finish(self) -> Vec<String> {
         self.lines
             .into_iter()
-            .map(|line| String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned())
+            .map(|line| {
+                String::from_utf8_lossy(&line)
+                    .trim_end_matches(['\n', '\r'])
+                    .to_owned()
+            })
             .collect()
     }
 }
@@ -315,7 +361,11 @@ fn explain_spawn(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -> OpError
     let code = error.exit_code();
     let program = spec.argv.first().map(String::as_str).unwrap_or_default();
     if code != 127 {
-        return OpError::Program { message: error.to_string(), help: None, code };
+        return OpError::Program {
+            message: error.to_string(),
+            help: None,
+            code,
+        };
     }
     let is_there = program.starts_with('/')
         && tree
@@ -324,21 +374,33 @@ fn explain_spawn(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -> OpError
     if is_there {
         return OpError::Program {
             message: format!("`{program}` is there, but the interpreter or library loader it names is not"),
-            help: Some("a script needs its `#!` program, a dynamic binary its loader; both must be in the image".to_owned()),
-            code,
-        };
-    }
-    let base = if spec.base_name.is_empty() { "the image".to_owned() } else { format!("`{}`", spec.base_name) };
-    if spec.is_shell_form && spec.script.is_none() {
-        return OpError::Program {
-            message: format!("there is no `{program}` in {base}, which the shell form of RUN needs"),
             help: Some(
-                "use a base with a shell, the exec form `RUN [\"program\", \"argument\"]`, or SHELL".to_owned(),
+                "a script needs its `#!` program, a dynamic binary its loader; both must be in the image"
+                    .to_owned(),
             ),
             code,
         };
     }
-    OpError::Program { message: format!("there is no `{program}` in {base}"), help: None, code }
+    let base = if spec.base_name.is_empty() {
+        "the image".to_owned()
+    } else {
+        format!("`{}`", spec.base_name)
+    };
+    if spec.is_shell_form && spec.script.is_none() {
+        return OpError::Program {
+            message: format!("there is no `{program}` in {base}, which the shell form of RUN needs"),
+            help: Some(
+                "use a base with a shell, the exec form `RUN [\"program\", \"argument\"]`, or SHELL"
+                    .to_owned(),
+            ),
+            code,
+        };
+    }
+    OpError::Program {
+        message: format!("there is no `{program}` in {base}"),
+        help: None,
+        code,
+    }
 }
 
 #[cfg(test)]

@@ -41,12 +41,18 @@ pub(super) fn preimage(
 ) -> Result<Option<Preimage>, OpError> {
     let preimage = Preimage::new("fetch", REVISION);
     match spec {
-        FetchSpec::Http { url, checksum: Some(checksum) } => {
-            Ok(Some(preimage.text("url", redacted(url)).text("content", checksum.to_string())))
-        }
+        FetchSpec::Http {
+            url,
+            checksum: Some(checksum),
+        } => Ok(Some(
+            preimage
+                .text("url", redacted(url))
+                .text("content", checksum.to_string()),
+        )),
         _ if effort == Effort::Cheap => Ok(None),
         FetchSpec::Http { url, checksum: None } => {
-            let file = http::fetch(&engine.store, &engine.puller, url, None, &|_, _| {}).map_err(OpError::Failure)?;
+            let file = http::fetch(&engine.store, &engine.puller, url, None, &|_, _| {})
+                .map_err(OpError::Failure)?;
             Ok(Some(
                 preimage
                     .text("url", redacted(url))
@@ -68,7 +74,11 @@ pub(super) fn preimage(
     }
 }
 
-pub(super) fn run(spec: &FetchSpec, engine: &Engine, context: &RunContext<'_>) -> Result<StepOutput, OpError> {
+pub(super) fn run(
+    spec: &FetchSpec,
+    engine: &Engine,
+    context: &RunContext<'_>,
+) -> Result<StepOutput, OpError> {
     match spec {
         FetchSpec::Http { url, checksum } => {
             let label = redacted(url);
@@ -76,11 +86,20 @@ pub(super) fn run(spec: &FetchSpec, engine: &Engine, context: &RunContext<'_>) -
             let file = http::fetch(&engine.store, &engine.puller, url, checksum.as_ref(), &progress)
                 .map_err(OpError::Failure)?;
             let content = engine.store.blobs().open(&file.digest)?;
-            let size = content.metadata().map_err(|error| OpError::io("examining a download", error))?.len();
+            let size = content
+                .metadata()
+                .map_err(|error| OpError::io("examining a download", error))?
+                .len();
             let mut layer = engine.snapshots.begin_layer(None)?;
             let meta = Metadata::new(0o600, 0, 0).with_mtime(file.mtime, 0);
             let path = file_name(url).unwrap_or_else(|| UNNAMED.to_owned());
-            layer.file(path.as_bytes(), size, None, FileSource::File(Arc::new(content)), meta)?;
+            layer.file(
+                path.as_bytes(),
+                size,
+                None,
+                FileSource::File(Arc::new(content)),
+                meta,
+            )?;
             Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
         }
         FetchSpec::Git(address) => repository(address, engine),
@@ -91,17 +110,22 @@ fn repository(address: &GitAddress, engine: &Engine) -> Result<StepOutput, OpErr
     let commit = git::resolve(address).map_err(OpError::Failure)?;
     let tmp = engine.store.tmp_dir()?;
     let checkout = tmp.path().join("checkout");
-    std::fs::create_dir(&checkout).map_err(|error| OpError::io("making a directory for a checkout", error))?;
+    std::fs::create_dir(&checkout)
+        .map_err(|error| OpError::io("making a directory for a checkout", error))?;
     git::checkout(address, &commit, &checkout).map_err(OpError::Failure)?;
     let files: Arc<dyn Tree> = Arc::new(BuildContext::open(&checkout, None)?);
     let subdir = address.subdir.as_deref().unwrap_or_default();
     // Links in it are followed inside the repository only (CVE-2026-33748).
-    let top = files.resolve(subdir.as_bytes(), LastLink::Follow)?.node.filter(Node::is_dir).ok_or_else(|| {
-        OpError::Failure(Failure::host(format!(
-            "{} has no directory `{subdir}` in commit {commit}",
-            redacted(&address.url)
-        )))
-    })?;
+    let top = files
+        .resolve(subdir.as_bytes(), LastLink::Follow)?
+        .node
+        .filter(Node::is_dir)
+        .ok_or_else(|| {
+            OpError::Failure(Failure::host(format!(
+                "{} has no directory `{subdir}` in commit {commit}",
+                redacted(&address.url)
+            )))
+        })?;
     let mut layer = engine.snapshots.begin_layer(None)?;
     let mut nodes = Vec::new();
     files.walk(&top.path, &mut |node| {
@@ -117,7 +141,10 @@ fn repository(address: &GitAddress, engine: &Engine) -> Result<StepOutput, OpErr
         match node.kind {
             NodeKind::Dir => layer.dir(path, meta)?,
             NodeKind::File { size, .. } => {
-                let source = FileSource::Tree { tree: Arc::clone(&files), path: node.path.clone() };
+                let source = FileSource::Tree {
+                    tree: Arc::clone(&files),
+                    path: node.path.clone(),
+                };
                 layer.file(path, size, None, source, meta)?;
             }
             NodeKind::Symlink(target) => layer.symlink(path, &target, meta)?,

@@ -44,7 +44,11 @@ impl BuildOp {
     /// A vertex that does its work with `engine`.
     #[must_use]
     pub fn new(step: Step, engine: Arc<Engine>) -> Self {
-        Self { step, engine, keyed: Mutex::new(None) }
+        Self {
+            step,
+            engine,
+            keyed: Mutex::new(None),
+        }
     }
 
     /// What it does, and for which line.

@@ -45,18 +45,30 @@ pub(crate) struct Targets<'a> {
 impl<'a> Targets<'a> {
     /// Over the files of an image.
     pub(crate) fn new(tree: &'a TreeView) -> Self {
-        Self { tree, lower: BTreeSet::new(), upper: Vec::new(), taken: Vec::new() }
+        Self {
+            tree,
+            lower: BTreeSet::new(),
+            upper: Vec::new(),
+            taken: Vec::new(),
+        }
     }
 
     /// The path without links at which `target` is mounted; something to stand on is provided.
     pub(crate) fn place(&mut self, target: &str, is_dir: bool) -> Result<PathBuf, OpError> {
         let Resolved { path, node } = self.tree.resolve(target.as_bytes(), LastLink::Follow)?;
-        let inside = self.taken.iter().any(|taken| rbuild_store::manifest::is_below(&path, taken));
+        let inside = self
+            .taken
+            .iter()
+            .any(|taken| rbuild_store::manifest::is_below(&path, taken));
         match node {
             _ if inside => {}
             Some(node) if node.is_dir() == is_dir => {}
             Some(_) => {
-                let (want, have) = if is_dir { ("directory", "a file") } else { ("file", "a directory") };
+                let (want, have) = if is_dir {
+                    ("directory", "a file")
+                } else {
+                    ("file", "a directory")
+                };
                 return Err(OpError::Failure(crate::error::Failure::new(
                     crate::error::Kind::Step,
                     format!("a {want} cannot be mounted on `{target}`, which is {have} in the image"),
@@ -80,7 +92,11 @@ impl<'a> Targets<'a> {
 
     /// A directory that must be there while the command runs.
     pub(crate) fn keep_directory(&mut self, path: &[u8]) {
-        if !self.taken.iter().any(|taken| taken == path || rbuild_store::manifest::is_below(path, taken)) {
+        if !self
+            .taken
+            .iter()
+            .any(|taken| taken == path || rbuild_store::manifest::is_below(path, taken))
+        {
             self.upper.push((path.to_vec(), StubKind::Dir));
         }
     }
@@ -90,7 +106,11 @@ impl<'a> Targets<'a> {
         for layer in self.tree.layers() {
             for at in ancestors(path).chain(std::iter::once(path)) {
                 let entry = layer.entry(at).map_err(rbuild_store::tree::TreeError::from)?;
-                if let Some(EntryKind::Whiteout | EntryKind::Dir { opaque: true }) = entry.map(|entry| entry.kind.clone()) { return Ok(true) }
+                if let Some(EntryKind::Whiteout | EntryKind::Dir { opaque: true }) =
+                    entry.map(|entry| entry.kind.clone())
+                {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -129,13 +149,21 @@ pub(crate) fn missing_secret(id: &str) -> OpError {
 }
 
 /// What a key says about the files of a bind mount.
-pub(super) fn bind_fingerprints(inputs: &[StepOutput], input: usize, source: &str) -> Result<Fingerprints, OpError> {
+pub(super) fn bind_fingerprints(
+    inputs: &[StepOutput],
+    input: usize,
+    source: &str,
+) -> Result<Fingerprints, OpError> {
     let mut fingerprints = Fingerprints::default();
     let Some(snapshot) = inputs.get(input).and_then(StepOutput::snapshot) else {
         return Ok(fingerprints);
     };
     let tree = snapshot.tree()?;
-    let Resolved { node: Some(node), path } = tree.resolve(source.as_bytes(), LastLink::Follow)? else {
+    let Resolved {
+        node: Some(node),
+        path,
+    } = tree.resolve(source.as_bytes(), LastLink::Follow)?
+    else {
         return Ok(fingerprints);
     };
     // The whole of a snapshot has a name already.
@@ -176,7 +204,12 @@ pub(super) fn prepare(
             kind: MountKind::Tmpfs {
                 size: Some(size),
                 mode: 0o1777,
-                flags: MountFlags { nosuid: true, nodev: true, noexec: true, ..MountFlags::default() },
+                flags: MountFlags {
+                    nosuid: true,
+                    nodev: true,
+                    noexec: true,
+                    ..MountFlags::default()
+                },
             },
         });
     }
@@ -185,8 +218,17 @@ pub(super) fn prepare(
     }
     let cwd = working_directory(&mut targets, &spec.cwd)?;
     let lower = targets.finish(&engine.snapshots, active)?;
-    guards.extend(caches.into_values().map(|cache| Box::new(cache) as Box<dyn Any + Send>));
-    Ok(Prepared { mounts, cwd, guards, lower })
+    guards.extend(
+        caches
+            .into_values()
+            .map(|cache| Box::new(cache) as Box<dyn Any + Send>),
+    );
+    Ok(Prepared {
+        mounts,
+        cwd,
+        guards,
+        lower,
+    })
 }
 
 /// The cache mounts of a step by id. They are taken in the order of their ids, each once: two steps that want the same
@@ -206,16 +248,31 @@ fn caches<'s>(
     }
     let mut held = BTreeMap::new();
     for (id, (sharing, mount)) in wanted {
-        let ExecMount::Cache { mode, uid, gid, seed, .. } = mount else { continue };
+        let ExecMount::Cache {
+            mode, uid, gid, seed, ..
+        } = mount
+        else {
+            continue;
+        };
         let seed = match seed {
             Some((input, source)) => Some((input_tree(inputs, *input)?, source.as_str())),
             None => None,
         };
         let tell = || {
-            context.log(Stream::Err, format!("rbuild: another step has the cache `{id}`, waiting for it\n").as_bytes());
+            context.log(
+                Stream::Err,
+                format!("rbuild: another step has the cache `{id}`, waiting for it\n").as_bytes(),
+            );
         };
-        let cache =
-            crate::cache_mount::acquire(engine, id, sharing, (*mode, *uid, *gid), seed, &tell, context.cancel())?;
+        let cache = crate::cache_mount::acquire(
+            engine,
+            id,
+            sharing,
+            (*mode, *uid, *gid),
+            seed,
+            &tell,
+            context.cancel(),
+        )?;
         held.insert(id, cache);
     }
     Ok(held)
@@ -239,14 +296,25 @@ fn script_mount(
     let tmp = engine.store.tmp_dir()?;
     let root = beneath::Root::open(tmp.path())?;
     let mut file = root.create_file(b"script")?;
-    file.write_all(content.as_bytes()).map_err(|error| OpError::io("writing the script of a heredoc", error))?;
+    file.write_all(content.as_bytes())
+        .map_err(|error| OpError::io("writing the script of a heredoc", error))?;
     root.chmod(b"script", 0o755)?;
     let source = tmp.path().join("script");
     guards.push(Box::new(tmp));
-    let flags = MountFlags { read_only: true, nosuid: true, nodev: true, noexec: false };
+    let flags = MountFlags {
+        read_only: true,
+        nosuid: true,
+        nodev: true,
+        noexec: false,
+    };
     Ok(Mount {
         target: format!("/dev/pipes/{name}").into(),
-        kind: MountKind::Bind { source, source_root: None, recursive: false, flags },
+        kind: MountKind::Bind {
+            source,
+            source_root: None,
+            recursive: false,
+            flags,
+        },
     })
 }
 
@@ -276,14 +344,18 @@ pub(crate) fn etc_files(
             "/etc/resolv.conf" => resolv_conf(),
             _ => continue,
         };
-        mounts.push(Mount { target, kind: MountKind::ReadOnlyFile { content: content.as_str().into() } });
+        mounts.push(Mount {
+            target,
+            kind: MountKind::ReadOnlyFile {
+                content: content.as_str().into(),
+            },
+        });
     }
     Ok(mounts)
 }
 
 fn hosts(add_hosts: &[(String, String)], hostname: &str) -> String {
-    let mut text =
-        format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    let mut text = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (name, address) in add_hosts {
         text.push_str(&format!("{address}\t{name}\n"));
     }
@@ -305,15 +377,32 @@ fn one(
     guards: &mut Vec<Box<dyn Any + Send>>,
 ) -> Result<Option<Mount>, OpError> {
     Ok(Some(match mount {
-        ExecMount::Tmpfs { target, size, read_only } => Mount {
+        ExecMount::Tmpfs {
+            target,
+            size,
+            read_only,
+        } => Mount {
             target: targets.place(target, true)?,
             kind: MountKind::Tmpfs {
                 size: *size,
                 mode: 0o1777,
-                flags: MountFlags { read_only: *read_only, nosuid: true, nodev: true, ..MountFlags::default() },
+                flags: MountFlags {
+                    read_only: *read_only,
+                    nosuid: true,
+                    nodev: true,
+                    ..MountFlags::default()
+                },
             },
         },
-        ExecMount::Secret { id, target, required, mode, uid, gid, .. } => {
+        ExecMount::Secret {
+            id,
+            target,
+            required,
+            mode,
+            uid,
+            gid,
+            ..
+        } => {
             let bytes = match engine.secret(id)? {
                 Some(bytes) => bytes,
                 None if *required => return Err(missing_secret(id)),
@@ -322,23 +411,59 @@ fn one(
             let Some(target) = target else { return Ok(None) };
             Mount {
                 target: targets.place(target, false)?,
-                kind: MountKind::SecretFile { bytes: bytes.into(), mode: *mode, uid: *uid, gid: *gid },
+                kind: MountKind::SecretFile {
+                    bytes: bytes.into(),
+                    mode: *mode,
+                    uid: *uid,
+                    gid: *gid,
+                },
             }
         }
-        ExecMount::Cache { target, id, read_only, .. } => {
-            let Some(cache) = caches.get(id.as_str()) else { return Ok(None) };
+        ExecMount::Cache {
+            target,
+            id,
+            read_only,
+            ..
+        } => {
+            let Some(cache) = caches.get(id.as_str()) else {
+                return Ok(None);
+            };
             let kind = MountKind::Bind {
                 source: cache.path().to_owned(),
                 source_root: None,
                 recursive: false,
-                flags: MountFlags { read_only: *read_only, ..MountFlags::default() },
+                flags: MountFlags {
+                    read_only: *read_only,
+                    ..MountFlags::default()
+                },
             };
-            Mount { target: targets.place(target, true)?, kind }
+            Mount {
+                target: targets.place(target, true)?,
+                kind,
+            }
         }
-        ExecMount::Bind { target, input, source, writable } => {
-            bind(target, &input_tree(inputs, *input)?, source, *writable, engine, targets, guards)?
-        }
-        ExecMount::Ssh { id, target, required, mode, uid, gid } => {
+        ExecMount::Bind {
+            target,
+            input,
+            source,
+            writable,
+        } => bind(
+            target,
+            &input_tree(inputs, *input)?,
+            source,
+            *writable,
+            engine,
+            targets,
+            guards,
+        )?,
+        ExecMount::Ssh {
+            id,
+            target,
+            required,
+            mode,
+            uid,
+            gid,
+        } => {
             let Some(source) = engine.ssh.get(id) else {
                 if *required {
                     return Err(OpError::Failure(
@@ -356,10 +481,18 @@ fn one(
                 source: agent.socket().to_owned(),
                 source_root: None,
                 recursive: false,
-                flags: MountFlags { nosuid: true, nodev: true, noexec: true, ..MountFlags::default() },
+                flags: MountFlags {
+                    nosuid: true,
+                    nodev: true,
+                    noexec: true,
+                    ..MountFlags::default()
+                },
             };
             guards.push(Box::new(agent));
-            Mount { target: targets.place(target, false)?, kind }
+            Mount {
+                target: targets.place(target, false)?,
+                kind,
+            }
         }
     }))
 }
@@ -380,17 +513,26 @@ fn bind(
     targets: &mut Targets<'_>,
     guards: &mut Vec<Box<dyn Any + Send>>,
 ) -> Result<Mount, OpError> {
-    let missing = || OpError::MissingMountSource { path: source.to_owned(), target: target.to_owned() };
+    let missing = || OpError::MissingMountSource {
+        path: source.to_owned(),
+        target: target.to_owned(),
+    };
     let Resolved { node, path } = tree.resolve(source.as_bytes(), LastLink::Follow)?;
     let node = node.ok_or_else(missing)?;
-    let flags = MountFlags { read_only: !writable, ..MountFlags::default() };
+    let flags = MountFlags {
+        read_only: !writable,
+        ..MountFlags::default()
+    };
     if !node.is_dir() {
         if !matches!(node.kind, NodeKind::File { .. }) {
             return Err(missing());
         }
         let (layer, _) = tree.locate(&path)?.ok_or_else(missing)?;
         // Writes to a single file could not be thrown away: it is read-only even where `rw` is asked for.
-        let flags = MountFlags { read_only: true, ..flags };
+        let flags = MountFlags {
+            read_only: true,
+            ..flags
+        };
         return Ok(Mount {
             target: targets.place(target, false)?,
             kind: MountKind::Bind {
@@ -405,7 +547,12 @@ fn bind(
     let target = targets.place(target, true)?;
     if !writable && lowers.len() == 1 {
         let source = lowers.swap_remove(0);
-        let kind = MountKind::Bind { source, source_root: None, recursive: false, flags };
+        let kind = MountKind::Bind {
+            source,
+            source_root: None,
+            recursive: false,
+            flags,
+        };
         return Ok(Mount { target, kind });
     }
     let tmp = engine.store.tmp_dir()?;
@@ -421,7 +568,15 @@ fn bind(
     beneath::fchown(root.dir(), meta.uid, meta.gid)?;
     beneath::fchmod(root.dir(), meta.mode)?;
     guards.push(Box::new(tmp));
-    Ok(Mount { target, kind: MountKind::OverlayBind { lowers, upper, work, flags } })
+    Ok(Mount {
+        target,
+        kind: MountKind::OverlayBind {
+            lowers,
+            upper,
+            work,
+            flags,
+        },
+    })
 }
 
 /// The directories that together are `path` of a tree, topmost first: what an overlay is made of.

@@ -34,7 +34,11 @@ impl StepOutput {
     /// No files.
     #[must_use]
     pub fn nothing(content: ContentId) -> Self {
-        Self { snapshot: None, content, _lease: None }
+        Self {
+            snapshot: None,
+            content,
+            _lease: None,
+        }
     }
 
     /// `FROM scratch`.

@@ -35,7 +35,9 @@ pub(crate) fn numeric(spec: &str) -> Option<(u32, u32)> {
     let id = |text: &str| -> Option<u32> {
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         // The largest id means "unchanged" to the kernel.
-        plain.then(|| text.parse::<u32>().ok().filter(|id| *id < u32::MAX)).flatten()
+        plain
+            .then(|| text.parse::<u32>().ok().filter(|id| *id < u32::MAX))
+            .flatten()
     };
     match spec.split_once(':') {
         None => id(spec).map(|uid| (uid, uid)),
@@ -51,7 +53,9 @@ fn database(tree: &dyn Tree, path: &str) -> Result<Vec<u8>, OpError> {
         Err(TreeError::NotADirectory(_)) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    let Some(node) = resolved.node else { return Ok(Vec::new()) };
+    let Some(node) = resolved.node else {
+        return Ok(Vec::new());
+    };
     let NodeKind::File { size, .. } = node.kind else {
         return Err(refuse("is not a regular file"));
     };

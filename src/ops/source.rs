@@ -22,10 +22,20 @@ pub(super) fn quick(spec: &SourceSpec, engine: &Engine) -> Result<Option<StepOut
 }
 
 fn stored(record: &ImageRecord, engine: &Engine) -> Result<Option<StepOutput>, OpError> {
-    let Some(id) = &record.snapshot else { return Ok(Some(StepOutput::scratch())) };
-    let Some(lease) = engine.store.locks().lease(id)? else { return Ok(None) };
-    let Some(snapshot) = engine.snapshots.get(id, Check::Skip)? else { return Ok(None) };
-    if snapshot.chain().any(|below| below.needs_check(engine.store.boot_id())) && !engine.is_entered() {
+    let Some(id) = &record.snapshot else {
+        return Ok(Some(StepOutput::scratch()));
+    };
+    let Some(lease) = engine.store.locks().lease(id)? else {
+        return Ok(None);
+    };
+    let Some(snapshot) = engine.snapshots.get(id, Check::Skip)? else {
+        return Ok(None);
+    };
+    if snapshot
+        .chain()
+        .any(|below| below.needs_check(engine.store.boot_id()))
+        && !engine.is_entered()
+    {
         return Ok(None);
     }
     if engine.is_entered() && engine.snapshots.get(id, Check::Now)?.is_none() {
@@ -34,13 +44,20 @@ fn stored(record: &ImageRecord, engine: &Engine) -> Result<Option<StepOutput>, O
     Ok(Some(StepOutput::new(snapshot, Some(lease))))
 }
 
-pub(super) fn run(spec: &SourceSpec, engine: &Engine, context: &RunContext<'_>) -> Result<StepOutput, OpError> {
+pub(super) fn run(
+    spec: &SourceSpec,
+    engine: &Engine,
+    context: &RunContext<'_>,
+) -> Result<StepOutput, OpError> {
     match spec {
         SourceSpec::Scratch => Ok(StepOutput::scratch()),
         SourceSpec::Image(image) => {
             let record = bring(image, engine, context).map_err(OpError::Failure)?;
             stored(&record, engine)?.ok_or_else(|| {
-                OpError::Failure(Failure::host(format!("the files of `{}` are gone from the store", image.name)))
+                OpError::Failure(Failure::host(format!(
+                    "the files of `{}` are gone from the store",
+                    image.name
+                )))
             })
         }
     }
@@ -53,11 +70,22 @@ fn bring(image: &BaseImage, engine: &Engine, context: &RunContext<'_>) -> Result
             // Its snapshot is gone or damaged; an image that came with its layers is unpacked again.
             import::restore(&engine.store, record, engine.now)
         }
-        Origin::Registry { reference, resolved, config } => {
+        Origin::Registry {
+            reference,
+            resolved,
+            config,
+        } => {
             let label = reference.familiar();
-            engine.puller.fetch(&engine.store, reference, resolved, config, engine.now, &|done, total| {
-                context.progress(done, Some(total), &label);
-            })
+            engine.puller.fetch(
+                &engine.store,
+                reference,
+                resolved,
+                config,
+                engine.now,
+                &|done, total| {
+                    context.progress(done, Some(total), &label);
+                },
+            )
         }
         Origin::Layout { path, entry, .. } => {
             let at = |error: rbuild_store::image::ImageError| {

@@ -71,7 +71,13 @@ impl ForwardedAgent {
                 }
             })
             .map_err(io("starting a thread"))?;
-        Ok(Self { socket, stop, thread: Some(thread), agent, _tmp: tmp })
+        Ok(Self {
+            socket,
+            stop,
+            thread: Some(thread),
+            agent,
+            _tmp: tmp,
+        })
     }
 
     /// The socket's path on the host.
@@ -129,19 +135,22 @@ fn message(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn send(to: &mut impl Write, body: &[u8]) -> io::Result<()> {
-    let mut bytes = u32::try_from(body.len()).map_err(io::Error::other)?.to_be_bytes().to_vec();
+    let mut bytes = u32::try_from(body.len())
+        .map_err(io::Error::other)?
+        .to_be_bytes()
+        .to_vec();
     bytes.extend_from_slice(body);
     to.write_all(&bytes)
 }
 
 /// An agent that holds these keys and lives as long as the step.
 fn own_agent(keys: &[PathBuf], dir: &Path) -> Result<(PathBuf, Child), OpError> {
-    let missing = |program: &str, error: io::Error| {
-        OpError::Failure(
-            Failure::host(format!("running {program}: {error}"))
-                .hint("keys for `--ssh` need OpenSSH's ssh-agent and ssh-add; or give the socket of an agent"),
-        )
-    };
+    let missing =
+        |program: &str, error: io::Error| {
+            OpError::Failure(Failure::host(format!("running {program}: {error}")).hint(
+                "keys for `--ssh` need OpenSSH's ssh-agent and ssh-add; or give the socket of an agent",
+            ))
+        };
     let socket = dir.join("keys");
     let mut agent = Command::new("ssh-agent")
         .arg("-D")
@@ -175,7 +184,9 @@ fn own_agent(keys: &[PathBuf], dir: &Path) -> Result<(PathBuf, Child), OpError> 
 fn wait_for(socket: &Path, agent: &mut Child) -> Result<(), OpError> {
     while UnixStream::connect(socket).is_err() {
         if let Ok(Some(status)) = agent.try_wait() {
-            return Err(OpError::Failure(Failure::host(format!("ssh-agent ended at once: {status}"))));
+            return Err(OpError::Failure(Failure::host(format!(
+                "ssh-agent ended at once: {status}"
+            ))));
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
@@ -183,13 +194,22 @@ fn wait_for(socket: &Path, agent: &mut Child) -> Result<(), OpError> {
 }
 
 fn added_to(command: &mut Command) -> Result<(), OpError> {
-    let output = command.output().map_err(|error| OpError::io("running ssh-add", error))?;
+    let output = command
+        .output()
+        .map_err(|error| OpError::io("running ssh-add", error))?;
     if output.status.success() {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let words = words.lines().next().unwrap_or("no reason was given").trim().to_owned();
-    Err(OpError::Failure(Failure::host(format!("ssh-add refused the keys of `--ssh`: {words}"))))
+    let words = words
+        .lines()
+        .next()
+        .unwrap_or("no reason was given")
+        .trim()
+        .to_owned();
+    Err(OpError::Failure(Failure::host(format!(
+        "ssh-add refused the keys of `--ssh`: {words}"
+    ))))
 }
 
 #[cfg(test)]

@@ -25,7 +25,11 @@ pub(super) fn run(spec: &WorkdirSpec, inputs: &[StepOutput], engine: &Engine) ->
     let resolved = tree.resolve(spec.path.as_bytes(), LastLink::Follow)?;
     let mut layer = engine.snapshots.begin_layer(parent)?;
     match resolved.node {
-        Some(node) if !node.is_dir() => return Err(OpError::NotADirectory { path: spec.path.clone() }),
+        Some(node) if !node.is_dir() => {
+            return Err(OpError::NotADirectory {
+                path: spec.path.clone(),
+            });
+        }
         // An empty layer: the history has one entry more, and so must the image.
         Some(_) => {}
         None => {

@@ -63,9 +63,9 @@ impl NoCache {
         match self {
             NoCache::Nothing => false,
             NoCache::Everything => true,
-            NoCache::Stages(stages) => stages
-                .iter()
-                .any(|stage| name.is_some_and(|name| stage.eq_ignore_ascii_case(name)) || *stage == index.to_string()),
+            NoCache::Stages(stages) => stages.iter().any(|stage| {
+                name.is_some_and(|name| stage.eq_ignore_ascii_case(name)) || *stage == index.to_string()
+            }),
         }
     }
 }
@@ -190,11 +190,15 @@ impl BuildOptions {
         let env = |name: &str| std::env::var(name).ok();
         let context = match args.context.as_deref() {
             Some("-") => ContextSource::Stdin,
-            Some(text) => match Remote::parse(text).map_err(|why| Failure::usage(format!("the context `{text}`: {why}")))? {
+            Some(text) => match Remote::parse(text)
+                .map_err(|why| Failure::usage(format!("the context `{text}`: {why}")))?
+            {
                 Some(remote) => ContextSource::Remote(remote),
                 None if text.contains("://") => {
-                    return Err(Failure::usage(format!("the context `{text}` is a URL of a kind that is not supported"))
-                        .hint("use a directory, `-`, https://…/archive.tar, or a git repository"));
+                    return Err(Failure::usage(format!(
+                        "the context `{text}` is a URL of a kind that is not supported"
+                    ))
+                    .hint("use a directory, `-`, https://…/archive.tar, or a git repository"));
                 }
                 None => ContextSource::Directory(PathBuf::from(text)),
             },
@@ -209,14 +213,22 @@ impl BuildOptions {
             Some(path) => DockerfileSource::Path(path.to_owned()),
         };
         if context == ContextSource::Stdin && dockerfile == DockerfileSource::Stdin {
-            return Err(Failure::usage("the context and the Dockerfile cannot both come from standard input"));
+            return Err(Failure::usage(
+                "the context and the Dockerfile cannot both come from standard input",
+            ));
         }
-        let tags = args.tags.iter().map(|tag| reference("-t", tag)).collect::<Result<Vec<_>, _>>()?;
+        let tags = args
+            .tags
+            .iter()
+            .map(|tag| reference("-t", tag))
+            .collect::<Result<Vec<_>, _>>()?;
         let build_platform = build_platform();
         let platform = match args.platform.as_deref() {
             None => build_platform.clone(),
             Some(text) if text.contains(',') => {
-                return Err(Failure::usage("--platform: more than one platform at once is not supported yet"));
+                return Err(Failure::usage(
+                    "--platform: more than one platform at once is not supported yet",
+                ));
             }
             Some(text) => Platform::parse(text, &build_platform)
                 .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
@@ -257,7 +269,11 @@ impl BuildOptions {
                 .iter()
                 .map(|text| ssh::parse(text, env("SSH_AUTH_SOCK").as_deref()))
                 .collect::<Result<_, _>>()?,
-            labels: args.labels.iter().map(|label| pair("--label", label)).collect::<Result<_, _>>()?,
+            labels: args
+                .labels
+                .iter()
+                .map(|label| pair("--label", label))
+                .collect::<Result<_, _>>()?,
             network: match args.network.as_str() {
                 "default" => ExecNetwork::Default,
                 "none" => ExecNetwork::None,
@@ -266,10 +282,18 @@ impl BuildOptions {
             },
             allow_network_host: allowed.network_host,
             allow_insecure: allowed.insecure,
-            add_hosts: args.add_hosts.iter().map(|text| add_host(text)).collect::<Result<_, _>>()?,
+            add_hosts: args
+                .add_hosts
+                .iter()
+                .map(|text| add_host(text))
+                .collect::<Result<_, _>>()?,
             jobs: jobs(args)?,
             no_new_privs: no_new_privs(&args.security_opts)?,
-            shm_size: args.shm_size.as_deref().map(|text| size("--shm-size", text)).transpose()?,
+            shm_size: args
+                .shm_size
+                .as_deref()
+                .map(|text| size("--shm-size", text))
+                .transpose()?,
             docker_format: match args.format.as_str() {
                 "oci" => false,
                 "docker" => true,
@@ -284,7 +308,13 @@ impl BuildOptions {
                 "plain" => ProgressMode::Plain,
                 "quiet" | "none" => ProgressMode::Quiet,
                 "rawjson" => ProgressMode::RawJson,
-                other => return Err(choice("--progress", other, &["auto", "tty", "plain", "quiet", "rawjson"])),
+                other => {
+                    return Err(choice(
+                        "--progress",
+                        other,
+                        &["auto", "tty", "plain", "quiet", "rawjson"],
+                    ));
+                }
             },
             quiet,
             propagate_exit: args.propagate_exit,
@@ -363,9 +393,16 @@ pub fn no_new_privs(options: &[String]) -> Result<bool, Failure> {
 /// It has another form, or the address is none.
 pub fn add_host(text: &str) -> Result<(String, String), Failure> {
     let wrong = || Failure::usage(format!("--add-host `{text}` is not of the form HOST:IP"));
-    let (host, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(wrong)?;
+    let (host, address) = text
+        .split_once('=')
+        .or_else(|| text.split_once(':'))
+        .ok_or_else(wrong)?;
     let address = address.trim_start_matches('[').trim_end_matches(']');
-    let address = if address == "host-gateway" { "127.0.0.1" } else { address };
+    let address = if address == "host-gateway" {
+        "127.0.0.1"
+    } else {
+        address
+    };
     if host.is_empty() || host.contains(char::is_whitespace) || address.parse::<std::net::IpAddr>().is_err() {
         return Err(wrong());
     }
@@ -375,12 +412,17 @@ pub fn add_host(text: &str) -> Result<(String, String), Failure> {
 fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     if key.is_empty() {
-        return Err(Failure::usage(format!("{flag} `{text}` is not of the form KEY=VALUE")));
+        return Err(Failure::usage(format!(
+            "{flag} `{text}` is not of the form KEY=VALUE"
+        )));
     }
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn build_args(args: &BuildArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<BTreeMap<String, String>, Failure> {
+fn build_args(
+    args: &BuildArgs,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, String>, Failure> {
     let mut values = BTreeMap::new();
     // Proxies of the caller reach RUN as predefined arguments, as docker's configuration would do it.
     for name in PREDEFINED {
@@ -397,7 +439,9 @@ fn build_args(args: &BuildArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<
     for text in &args.build_args {
         match text.split_once('=') {
             Some(("", _)) => {
-                return Err(Failure::usage(format!("--build-arg `{text}` is not of the form KEY[=VALUE]")));
+                return Err(Failure::usage(format!(
+                    "--build-arg `{text}` is not of the form KEY[=VALUE]"
+                )));
             }
             Some((name, value)) => {
                 values.insert(name.to_owned(), value.to_owned());
@@ -417,19 +461,31 @@ fn epoch(
     build_args: &BTreeMap<String, String>,
     _env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<i64>, Failure> {
-    match args.source_date_epoch.as_deref().or_else(|| build_args.get("SOURCE_DATE_EPOCH").map(String::as_str)) {
+    match args
+        .source_date_epoch
+        .as_deref()
+        .or_else(|| build_args.get("SOURCE_DATE_EPOCH").map(String::as_str))
+    {
         None | Some("") => Ok(None),
         Some(text) => text
             .parse::<i64>()
             .ok()
             .filter(|seconds| *seconds >= 0)
             .map(Some)
-            .ok_or_else(|| Failure::usage(format!("SOURCE_DATE_EPOCH `{text}` is not a number of seconds since 1970"))),
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "SOURCE_DATE_EPOCH `{text}` is not a number of seconds since 1970"
+                ))
+            }),
     }
 }
 
 fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
-    let mut outputs = args.outputs.iter().map(|text| output::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut outputs = args
+        .outputs
+        .iter()
+        .map(|text| output::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
     match outputs.iter().filter(|output| output.is_stdout()).count() {
         0 => {}
         1 if std::io::stdout().is_terminal() => {
@@ -439,9 +495,15 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
         1 => {}
         _ => return Err(Failure::usage("only one output can go to standard output")),
     }
-    let stores = outputs.iter().any(|output| matches!(output, Output::Image { .. }));
+    let stores = outputs
+        .iter()
+        .any(|output| matches!(output, Output::Image { .. }));
     if (outputs.is_empty() || args.load || args.push) && !stores {
-        outputs.push(Output::Image { names: Vec::new(), push: args.push, form: ImageForm::default() });
+        outputs.push(Output::Image {
+            names: Vec::new(),
+            push: args.push,
+            form: ImageForm::default(),
+        });
     } else if args.push {
         for output in &mut outputs {
             if let Output::Image { push, .. } = output {
@@ -452,7 +514,9 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
     for name in outputs.iter().flat_map(Output::names) {
         reference("-o name=", name)?;
     }
-    if outputs.iter().any(|output| matches!(output, Output::Image { names, push: true, .. } if names.is_empty()))
+    if outputs
+        .iter()
+        .any(|output| matches!(output, Output::Image { names, push: true, .. } if names.is_empty()))
         && args.tags.is_empty()
     {
         return Err(Failure::usage("pushing needs a name: give one with -t"));

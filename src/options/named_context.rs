@@ -46,8 +46,12 @@ pub fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
     {
         NamedContext::Remote(remote)
     } else if source.contains("://") {
-        return Err(Failure::usage(format!("--build-context {name}: `{source}` is of a kind that is not supported"))
-            .hint("use a directory, oci-layout://PATH, docker-image://REF, target:STAGE, an https or a git URL"));
+        return Err(Failure::usage(format!(
+            "--build-context {name}: `{source}` is of a kind that is not supported"
+        ))
+        .hint(
+            "use a directory, oci-layout://PATH, docker-image://REF, target:STAGE, an https or a git URL",
+        ));
     } else {
         NamedContext::Directory(PathBuf::from(source))
     };
@@ -67,7 +71,11 @@ fn oci_layout(rest: &str) -> NamedContext {
         }
         _ => (rest, None),
     };
-    NamedContext::OciLayout { path: PathBuf::from(path), tag, digest }
+    NamedContext::OciLayout {
+        path: PathBuf::from(path),
+        tag,
+        digest,
+    }
 }
 
 #[cfg(test)]
@@ -76,18 +84,36 @@ mod tests {
 
     #[test]
     fn kinds() {
-        assert_eq!(parse("A=dir").unwrap(), ("a".into(), NamedContext::Directory("dir".into())));
+        assert_eq!(
+            parse("A=dir").unwrap(),
+            ("a".into(), NamedContext::Directory("dir".into()))
+        );
         assert_eq!(
             parse("b=oci-layout:///x/y:1.0").unwrap().1,
-            NamedContext::OciLayout { path: "/x/y".into(), tag: Some("1.0".into()), digest: None }
+            NamedContext::OciLayout {
+                path: "/x/y".into(),
+                tag: Some("1.0".into()),
+                digest: None
+            }
         );
-        assert_eq!(parse("b=docker-image://alpine").unwrap().1, NamedContext::Image("alpine".into()));
-        assert_eq!(parse("b=target:dev").unwrap().1, NamedContext::Stage("dev".into()));
+        assert_eq!(
+            parse("b=docker-image://alpine").unwrap().1,
+            NamedContext::Image("alpine".into())
+        );
+        assert_eq!(
+            parse("b=target:dev").unwrap().1,
+            NamedContext::Stage("dev".into())
+        );
         assert_eq!(
             parse("b=https://h/x.tar").unwrap().1,
             NamedContext::Remote(Remote::Http("https://h/x.tar".into()))
         );
-        assert!(parse("b=ftp://h/x.tar").unwrap_err().text().contains("not supported"));
+        assert!(
+            parse("b=ftp://h/x.tar")
+                .unwrap_err()
+                .text()
+                .contains("not supported")
+        );
         assert!(parse("b").unwrap_err().text().contains("NAME=SOURCE"));
     }
 }

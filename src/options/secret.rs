@@ -25,7 +25,8 @@ const KEYS: &[&str] = &["id", "type", "src", "source", "env"];
 pub fn parse(text: &str, env_is_set: impl Fn(&str) -> bool) -> Result<(String, SecretSource), Failure> {
     let (mut id, mut kind, mut src, mut env) = (None, None, None, None);
     for (key, value) in spec::fields("--secret", text)? {
-        let value = value.ok_or_else(|| Failure::usage(format!("--secret `{text}`: `{key}` needs a value")))?;
+        let value =
+            value.ok_or_else(|| Failure::usage(format!("--secret `{text}`: `{key}` needs a value")))?;
         match key.as_str() {
             "id" => id = Some(value),
             "type" => kind = Some(value),
@@ -39,12 +40,16 @@ pub fn parse(text: &str, env_is_set: impl Fn(&str) -> bool) -> Result<(String, S
         .ok_or_else(|| Failure::usage(format!("--secret `{text}`: `id=` is missing")))?;
     let source = match (kind.as_deref(), src, env) {
         (None | Some("file" | "env"), Some(_), Some(_)) => {
-            return Err(Failure::usage(format!("--secret `{text}`: `src` and `env` exclude each other")));
+            return Err(Failure::usage(format!(
+                "--secret `{text}`: `src` and `env` exclude each other"
+            )));
         }
         (Some("env"), Some(name), None) | (None | Some("env"), None, Some(name)) => SecretSource::Env(name),
         (None | Some("file"), Some(path), None) => SecretSource::File(path.into()),
         (Some("file"), None, Some(_)) => {
-            return Err(Failure::usage(format!("--secret `{text}`: `type=file` takes `src`, not `env`")));
+            return Err(Failure::usage(format!(
+                "--secret `{text}`: `type=file` takes `src`, not `env`"
+            )));
         }
         (Some("env"), None, None) => SecretSource::Env(id.clone()),
         (None, None, None) if env_is_set(&id) => SecretSource::Env(id.clone()),
@@ -63,14 +68,33 @@ mod tests {
     #[test]
     fn default_source_is_env_then_file() {
         assert_eq!(parse("id=A", |_| true).unwrap().1, SecretSource::Env("A".into()));
-        assert_eq!(parse("id=A", |_| false).unwrap().1, SecretSource::File("A".into()));
-        assert_eq!(parse("id=A,src=f", |_| true).unwrap().1, SecretSource::File("f".into()));
-        assert_eq!(parse("id=A,type=env", |_| false).unwrap().1, SecretSource::Env("A".into()));
+        assert_eq!(
+            parse("id=A", |_| false).unwrap().1,
+            SecretSource::File("A".into())
+        );
+        assert_eq!(
+            parse("id=A,src=f", |_| true).unwrap().1,
+            SecretSource::File("f".into())
+        );
+        assert_eq!(
+            parse("id=A,type=env", |_| false).unwrap().1,
+            SecretSource::Env("A".into())
+        );
     }
 
     #[test]
     fn missing_id_and_unknown_key() {
-        assert!(parse("src=f", |_| true).unwrap_err().text().contains("`id=` is missing"));
-        assert!(parse("id=a,srd=f", |_| true).unwrap_err().text().contains("did you mean `src`?"));
+        assert!(
+            parse("src=f", |_| true)
+                .unwrap_err()
+                .text()
+                .contains("`id=` is missing")
+        );
+        assert!(
+            parse("id=a,srd=f", |_| true)
+                .unwrap_err()
+                .text()
+                .contains("did you mean `src`?")
+        );
     }
 }

@@ -37,7 +37,11 @@ pub fn fields(flag: &str, text: &str) -> Result<Fields, Failure> {
                 Some((key, value)) => (key.trim().to_ascii_lowercase(), Some(value.to_owned())),
                 None => (field.trim().to_owned(), None),
             };
-            if key.is_empty() { Err(wrong("a field is empty")) } else { Ok((key, value)) }
+            if key.is_empty() {
+                Err(wrong("a field is empty"))
+            } else {
+                Ok((key, value))
+            }
         })
         .collect()
 }
@@ -61,12 +65,20 @@ mod tests {
         let parsed = fields("-o", "type=local,\"dest=a,b\"").unwrap();
         assert_eq!(
             parsed,
-            vec![("type".into(), Some("local".into())), ("dest".into(), Some("a,b".into()))]
+            vec![
+                ("type".into(), Some("local".into())),
+                ("dest".into(), Some("a,b".into()))
+            ]
         );
     }
 
     #[test]
     fn open_quote_is_an_error() {
-        assert!(fields("-o", "\"a").unwrap_err().text().contains("a quote is not closed"));
+        assert!(
+            fields("-o", "\"a")
+                .unwrap_err()
+                .text()
+                .contains("a quote is not closed")
+        );
     }
 }

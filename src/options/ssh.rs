@@ -20,13 +20,19 @@ pub enum SshSource {
 pub fn parse(text: &str, auth_sock: Option<&str>) -> Result<(String, SshSource), Failure> {
     let (id, paths) = text.split_once('=').unwrap_or((text, ""));
     if id.is_empty() {
-        return Err(Failure::usage(format!("--ssh `{text}` is not of the form ID[=SOCKET|KEY,…]")));
+        return Err(Failure::usage(format!(
+            "--ssh `{text}` is not of the form ID[=SOCKET|KEY,…]"
+        )));
     }
     if paths.is_empty() {
         return match auth_sock.filter(|path| !path.is_empty()) {
             Some(path) => Ok((id.to_owned(), SshSource::Socket(PathBuf::from(path)))),
-            None => Err(Failure::usage(format!("--ssh {id}: no agent is running (SSH_AUTH_SOCK is not set)"))
-                .hint(format!("start one with `eval $(ssh-agent)`, or give keys: `--ssh {id}=PATH`"))),
+            None => Err(Failure::usage(format!(
+                "--ssh {id}: no agent is running (SSH_AUTH_SOCK is not set)"
+            ))
+            .hint(format!(
+                "start one with `eval $(ssh-agent)`, or give keys: `--ssh {id}=PATH`"
+            ))),
         };
     }
     let mut keys = Vec::new();
@@ -40,13 +46,18 @@ pub fn parse(text: &str, auth_sock: Option<&str>) -> Result<(String, SshSource),
         } else if kind.is_file() {
             keys.push(path);
         } else {
-            return Err(Failure::usage(format!("--ssh {id}: `{}` is neither a socket nor a key", path.display())));
+            return Err(Failure::usage(format!(
+                "--ssh {id}: `{}` is neither a socket nor a key",
+                path.display()
+            )));
         }
     }
     match (sockets.pop(), keys.is_empty(), sockets.is_empty()) {
         (Some(socket), true, true) => Ok((id.to_owned(), SshSource::Socket(socket))),
         (None, false, _) => Ok((id.to_owned(), SshSource::Keys(keys))),
-        _ => Err(Failure::usage(format!("--ssh {id}: give one socket, or keys, not both"))),
+        _ => Err(Failure::usage(format!(
+            "--ssh {id}: give one socket, or keys, not both"
+        ))),
     }
 }
 
@@ -56,10 +67,28 @@ mod tests {
 
     #[test]
     fn sources() {
-        assert_eq!(parse("default", Some("/s")).unwrap().1, SshSource::Socket("/s".into()));
-        assert!(parse("default", None).unwrap_err().text().contains("SSH_AUTH_SOCK"));
-        assert!(parse("x=/nowhere/at/all", None).unwrap_err().text().contains("/nowhere/at/all"));
-        assert!(parse("x=/", None).unwrap_err().text().contains("neither a socket nor a key"));
+        assert_eq!(
+            parse("default", Some("/s")).unwrap().1,
+            SshSource::Socket("/s".into())
+        );
+        assert!(
+            parse("default", None)
+                .unwrap_err()
+                .text()
+                .contains("SSH_AUTH_SOCK")
+        );
+        assert!(
+            parse("x=/nowhere/at/all", None)
+                .unwrap_err()
+                .text()
+                .contains("/nowhere/at/all")
+        );
+        assert!(
+            parse("x=/", None)
+                .unwrap_err()
+                .text()
+                .contains("neither a socket nor a key")
+        );
         let file = tempfile::NamedTempFile::new().unwrap();
         let keys = parse(&format!("k={}", file.path().display()), None).unwrap();
         assert_eq!(keys, ("k".into(), SshSource::Keys(vec![file.path().into()])));

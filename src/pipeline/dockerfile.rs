@@ -24,7 +24,11 @@ pub struct SourceFile {
 ///
 /// # Errors
 /// It is not there, cannot be read, or is not UTF-8.
-pub fn read(options: &BuildOptions, context: &Path, fetched: Option<&Fetched>) -> Result<SourceFile, Failure> {
+pub fn read(
+    options: &BuildOptions,
+    context: &Path,
+    fetched: Option<&Fetched>,
+) -> Result<SourceFile, Failure> {
     let piped = fetched.and_then(|fetched| fetched.dockerfile.as_deref());
     let (name, path, bytes) = match &options.dockerfile {
         DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
@@ -49,7 +53,11 @@ pub fn read(options: &BuildOptions, context: &Path, fetched: Option<&Fetched>) -
 /// first.
 fn located(path: &Path, context: &Path, is_fetched: bool) -> PathBuf {
     let inside = context.join(path);
-    if is_fetched && path.is_relative() && inside.exists() { inside } else { path.to_owned() }
+    if is_fetched && path.is_relative() && inside.exists() {
+        inside
+    } else {
+        path.to_owned()
+    }
 }
 
 /// What the file is called where `-f` names none.
@@ -91,7 +99,11 @@ fn stdin() -> Result<Vec<u8>, Failure> {
 /// There are errors.
 pub fn parse(file: &SourceFile, look: &Look) -> Result<Dockerfile, Failure> {
     let parsed = dockerfile_parser::parse(&file.text);
-    if parsed.diagnostics.iter().any(dockerfile_parser::Diagnostic::is_error) {
+    if parsed
+        .diagnostics
+        .iter()
+        .any(dockerfile_parser::Diagnostic::is_error)
+    {
         return Err(failure::parsing(file, &parsed.diagnostics, look));
     }
     Ok(parsed.dockerfile)
@@ -102,7 +114,11 @@ pub fn parse(file: &SourceFile, look: &Look) -> Result<Dockerfile, Failure> {
 ///
 /// # Errors
 /// The directory or the ignore file cannot be read.
-pub(super) fn open_context(path: &Path, options: Option<&BuildOptions>, what: &str) -> Result<BuildContext, Failure> {
+pub(super) fn open_context(
+    path: &Path,
+    options: Option<&BuildOptions>,
+    what: &str,
+) -> Result<BuildContext, Failure> {
     let mut candidates = Vec::new();
     if let Some(options) = options {
         let dockerfiles = match &options.dockerfile {
@@ -126,9 +142,17 @@ pub(super) fn open_context(path: &Path, options: Option<&BuildOptions>, what: &s
         match std::fs::read(&candidate) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                let name = candidate.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let name = candidate
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
                 let patterns = IgnoreFile::parse(&text).map_err(|diagnostics| {
-                    let file = SourceFile { name: candidate.display().to_string(), path: None, text: text.clone() };
+                    let file = SourceFile {
+                        name: candidate.display().to_string(),
+                        path: None,
+                        text: text.clone(),
+                    };
                     failure::parsing(&file, &diagnostics, &Look::new(false, |_| None))
                 })?;
                 ignore = Some(Ignore { patterns, name });
@@ -136,7 +160,10 @@ pub(super) fn open_context(path: &Path, options: Option<&BuildOptions>, what: &s
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                return Err(Failure::usage(format!("reading `{}`: {error}", candidate.display())));
+                return Err(Failure::usage(format!(
+                    "reading `{}`: {error}",
+                    candidate.display()
+                )));
             }
         }
     }

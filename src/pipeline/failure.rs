@@ -7,7 +7,11 @@ use crate::report::{self, Label, Severity, Source};
 use crate::ui::Look;
 
 /// All errors of a file that does not parse.
-pub(super) fn parsing(file: &SourceFile, diagnostics: &[dockerfile_parser::Diagnostic], look: &Look) -> Failure {
+pub(super) fn parsing(
+    file: &SourceFile,
+    diagnostics: &[dockerfile_parser::Diagnostic],
+    look: &Look,
+) -> Failure {
     let mut drawn = String::new();
     let mut errors = 0;
     for diagnostic in diagnostics {
@@ -46,10 +50,17 @@ pub fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagno
     let secondary: Vec<Label<'_>> = diagnostic
         .secondary
         .iter()
-        .map(|(span, text)| Label { span: span.start..span.end, text })
+        .map(|(span, text)| Label {
+            span: span.start..span.end,
+            text,
+        })
         .collect();
     let help: Vec<String> = diagnostic.help.iter().cloned().collect();
-    let severity = if diagnostic.is_error() { Severity::Error } else { Severity::Warning };
+    let severity = if diagnostic.is_error() {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     let span = diagnostic.span;
     // A warning about a secret must not carry it into a log.
     let text = match diagnostic.code() {
@@ -57,7 +68,10 @@ pub fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagno
         _ => std::borrow::Cow::Borrowed(file.text.as_str()),
     };
     report::diagnostic(
-        Source { name: &file.name, text: &text },
+        Source {
+            name: &file.name,
+            text: &text,
+        },
         &report::Diagnostic {
             severity,
             message: &message,
@@ -83,15 +97,21 @@ fn values_hidden(text: &str, shown: std::ops::Range<usize>) -> String {
         }
         first = start;
     }
-    let keyword = text[first..].trim_start().find(char::is_whitespace).unwrap_or_default();
+    let keyword = text[first..]
+        .trim_start()
+        .find(char::is_whitespace)
+        .unwrap_or_default();
     let keyword = first + text[first..].len() - text[first..].trim_start().len() + keyword;
     let last = text[first..]
         .split_inclusive('\n')
-        .scan(true, |more, line| std::mem::replace(more, continued(line)).then_some(line.len()))
+        .scan(true, |more, line| {
+            std::mem::replace(more, continued(line)).then_some(line.len())
+        })
         .sum::<usize>();
     text.char_indices()
         .flat_map(|(at, c)| {
-            let is_hidden = (keyword..first + last).contains(&at) && !shown.contains(&at) && !c.is_whitespace();
+            let is_hidden =
+                (keyword..first + last).contains(&at) && !shown.contains(&at) && !c.is_whitespace();
             let (sign, times) = if is_hidden { ('*', c.len_utf8()) } else { (c, 1) };
             std::iter::repeat_n(sign, times)
         })
@@ -103,10 +123,17 @@ pub fn draw(file: &SourceFile, finding: &Finding, look: &Look) -> String {
     let secondary: Vec<Label<'_>> = finding
         .secondary
         .iter()
-        .map(|(span, text)| Label { span: span.start..span.end, text })
+        .map(|(span, text)| Label {
+            span: span.start..span.end,
+            text,
+        })
         .collect();
     let help: Vec<String> = finding.help.iter().cloned().collect();
-    let severity = if finding.is_error { Severity::Error } else { Severity::Warning };
+    let severity = if finding.is_error {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     if finding.span == dockerfile_parser::Span::default() {
         let word = if finding.is_error { "error" } else { "warning" };
         let mut text = format!("{word}: {}\n", finding.message);
@@ -116,7 +143,10 @@ pub fn draw(file: &SourceFile, finding: &Finding, look: &Look) -> String {
         return text;
     }
     report::diagnostic(
-        Source { name: &file.name, text: &file.text },
+        Source {
+            name: &file.name,
+            text: &file.text,
+        },
         &report::Diagnostic {
             severity,
             message: &finding.message,
@@ -144,8 +174,14 @@ mod tests {
             hidden
         };
         let text = "FROM a\nENV TOKEN=abc \\\n  PASSWORD=d\u{e9}f\nRUN x\n";
-        assert_eq!(hidden(text, "PASSWORD"), "FROM a\nENV ********* *\n  PASSWORD*****\nRUN x\n");
-        assert_eq!(hidden(text, "TOKEN"), "FROM a\nENV TOKEN**** *\n  *************\nRUN x\n");
+        assert_eq!(
+            hidden(text, "PASSWORD"),
+            "FROM a\nENV ********* *\n  PASSWORD*****\nRUN x\n"
+        );
+        assert_eq!(
+            hidden(text, "TOKEN"),
+            "FROM a\nENV TOKEN**** *\n  *************\nRUN x\n"
+        );
         assert_eq!(hidden("ARG KEY", "KEY"), "ARG KEY");
         assert_eq!(hidden("ENV KEY some words", "KEY"), "ENV KEY **** *****");
     }

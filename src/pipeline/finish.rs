@@ -5,8 +5,8 @@ use super::outputs::Outputs;
 use crate::cache::RecordIndex;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
-use crate::interrupt;
 use crate::export::Assembly;
+use crate::interrupt;
 use crate::lower::StageState;
 use crate::ops::spec::{SourceSpec, StepSpec};
 use crate::ops::{BuildOp, OpError, StepOutput};
@@ -15,7 +15,9 @@ use crate::report::{self, Ended};
 use crate::sources::{BaseImage, Origin};
 use crate::ui::{Look, Printer, ProgressMode, Summary};
 use rbuild_sandbox::ExitStatus;
-use rbuild_solver::{Cause, Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId};
+use rbuild_solver::{
+    Cause, Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId,
+};
 use rbuild_store::Store;
 use rbuild_store::buildlog::{BUILD_VERSION, BuildRecord, BuildStep, BuildSubject, StepOutcome};
 use rbuild_store::digest::Digest;
@@ -58,7 +60,11 @@ impl Build<'_> {
     ///
     /// # Errors
     /// An output cannot be written.
-    pub(super) fn succeeded(mut self, target: &StageState, solution: &Solution<StepOutput>) -> Result<u8, Failure> {
+    pub(super) fn succeeded(
+        mut self,
+        target: &StageState,
+        solution: &Solution<StepOutput>,
+    ) -> Result<u8, Failure> {
         let base = self.base_record(target)?;
         let assembly = Assembly {
             snapshots: &self.engine.snapshots,
@@ -76,7 +82,11 @@ impl Build<'_> {
                 assembly.image(target)?
             }
         };
-        let tree_of = solution.all.get(&target.vertex).and_then(StepOutput::snapshot).cloned();
+        let tree_of = solution
+            .all
+            .get(&target.vertex)
+            .and_then(StepOutput::snapshot)
+            .cloned();
         let mut summary = Summary {
             image: Some(image.id.to_string()),
             size: Some(image_size(&image)),
@@ -91,9 +101,15 @@ impl Build<'_> {
             enter: self.enter,
         };
         let result = outputs.write(&image, tree_of.as_ref(), &mut summary);
-        let result = result.and_then(|prepared| outputs.describe(&image, prepared.as_ref())).map_err(|failure| {
-            if interrupt::requested() { interrupted() } else { failure }
-        });
+        let result = result
+            .and_then(|prepared| outputs.describe(&image, prepared.as_ref()))
+            .map_err(|failure| {
+                if interrupt::requested() {
+                    interrupted()
+                } else {
+                    failure
+                }
+            });
         let error = result.as_ref().err().map(ToString::to_string);
         self.record(&solution.outcomes, Some(image.id.to_string()), error);
         if let Err(failure) = result {
@@ -111,8 +127,10 @@ impl Build<'_> {
         let id = image_id(base)?;
         match self.store.images().get(&id).map_err(Failure::from_host)? {
             Some(record) => Ok(Some(record)),
-            None => Err(Failure::host(format!("the base image {id} is not in the store any more"))
-                .hint("something removed it during the build; build again")),
+            None => Err(
+                Failure::host(format!("the base image {id} is not in the store any more"))
+                    .hint("something removed it during the build; build again"),
+            ),
         }
     }
 
@@ -143,7 +161,11 @@ impl Build<'_> {
         let mut log = None;
         let mut kind = Kind::Step;
         let ended = match &error {
-            OpError::CommandFailed { status, tail: lines, log: path } => {
+            OpError::CommandFailed {
+                status,
+                tail: lines,
+                log: path,
+            } => {
                 tail.clone_from(lines);
                 log.clone_from(path);
                 match status {
@@ -157,7 +179,11 @@ impl Build<'_> {
                     }
                 }
             }
-            OpError::Program { message, help: advice, code } => {
+            OpError::Program {
+                message,
+                help: advice,
+                code,
+            } => {
                 exit_code = Some(*code);
                 help.extend(advice.clone());
                 Ended::Error(message.clone())
@@ -172,15 +198,23 @@ impl Build<'_> {
                 Ended::Error(failure.one_line())
             }
             other => {
-                if matches!(other, OpError::Store(_) | OpError::Snapshot(_) | OpError::Sandbox(_) | OpError::Io { .. }) {
+                if matches!(
+                    other,
+                    OpError::Store(_) | OpError::Snapshot(_) | OpError::Sandbox(_) | OpError::Io { .. }
+                ) {
                     kind = Kind::Host;
                 }
                 Ended::Error(chain(other))
             }
         };
         let step = self.graph.op(vertex).step();
-        let source = report::Source { name: &self.file.name, text: &self.file.text };
-        let whole = log.as_ref().filter(|_| report::is_ci(|name| std::env::var(name).ok()));
+        let source = report::Source {
+            name: &self.file.name,
+            text: &self.file.text,
+        };
+        let whole = log
+            .as_ref()
+            .filter(|_| report::is_ci(|name| std::env::var(name).ok()));
         let whole = match (whole, self.options.progress) {
             // Plain progress has shown every line already.
             (Some(path), ProgressMode::Quiet) => std::fs::read(path).ok(),
@@ -215,18 +249,19 @@ impl Build<'_> {
     /// cannot be written costs an explanation only.
     fn record(&mut self, outcomes: &Outcomes, image: Option<String>, error: Option<String>) {
         let (log, logs) = self.engine.take_log();
-        let steps: Vec<BuildStep> =
-            super::in_order(self.graph, outcomes.keys().copied())
-                .into_iter()
-                .filter_map(|vertex| self.step(vertex, &outcomes[&vertex], &logs))
-                .collect();
+        let steps: Vec<BuildStep> = super::in_order(self.graph, outcomes.keys().copied())
+            .into_iter()
+            .filter_map(|vertex| self.step(vertex, &outcomes[&vertex], &logs))
+            .collect();
         let ran = steps.iter().any(|step| step.outcome != StepOutcome::Cached);
         // A build that did nothing that the one before did not do leaves no record: that one still says why steps ran.
         let keys = steps.iter().filter_map(|step| step.key.as_deref());
         if !ran && log.is_none() && error.is_none() && !self.index.earlier().differs(keys) {
             return;
         }
-        let Ok(log) = log.map_or_else(|| self.store.builds().start(), Ok) else { return };
+        let Ok(log) = log.map_or_else(|| self.store.builds().start(), Ok) else {
+            return;
+        };
         let record = BuildRecord {
             version: BUILD_VERSION,
             number: log.number(),
@@ -241,7 +276,12 @@ impl Build<'_> {
     }
 
     /// What became of one step; `None` for what is no step.
-    fn step(&self, vertex: VertexId, outcome: &Outcome, logs: &BTreeMap<String, String>) -> Option<BuildStep> {
+    fn step(
+        &self,
+        vertex: VertexId,
+        outcome: &Outcome,
+        logs: &BTreeMap<String, String>,
+    ) -> Option<BuildStep> {
         let step = self.graph.op(vertex).step();
         let before = self.index.earlier();
         let mut made = BuildStep {
@@ -286,15 +326,23 @@ impl Build<'_> {
                     if made.outcome == StepOutcome::Cached {
                         made.outcome = StepOutcome::Ran;
                     }
-                    let shown = |id: &str| Some(format!("sha256:{}", id.chars().take(12).collect::<String>()));
-                    miss = Some(MissReason::FieldChanged { field: "image".to_owned(), old: shown(old), new: shown(&id) });
+                    let shown =
+                        |id: &str| Some(format!("sha256:{}", id.chars().take(12).collect::<String>()));
+                    miss = Some(MissReason::FieldChanged {
+                        field: "image".to_owned(),
+                        old: shown(old),
+                        new: shown(&id),
+                    });
                 }
                 made.key = Some(id);
             }
             _ => {}
         }
         if matches!(made.outcome, StepOutcome::Failed | StepOutcome::Cancelled) {
-            made.earlier = before.step(&step.title).and_then(|step| step.result()).map(str::to_owned);
+            made.earlier = before
+                .step(&step.title)
+                .and_then(|step| step.result())
+                .map(str::to_owned);
         }
         made.miss = miss.map_or(serde_json::Value::Null, |reason| reason.to_string().into());
         Some(made)
@@ -306,9 +354,9 @@ fn image_id(image: &BaseImage) -> Result<Digest, Failure> {
     Ok(match &image.origin {
         Origin::Stored(record) => record.id,
         Origin::Registry { config, .. } => Digest::of(config),
-        Origin::Layout { id, .. } => {
-            id.parse().map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?
-        }
+        Origin::Layout { id, .. } => id
+            .parse()
+            .map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?,
     })
 }
 
@@ -340,6 +388,10 @@ fn image_size(image: &ImageRecord) -> u64 {
 }
 
 fn interrupted() -> Failure {
-    let kind = if interrupt::was_terminated() { Kind::Terminated } else { Kind::Interrupted };
+    let kind = if interrupt::was_terminated() {
+        Kind::Terminated
+    } else {
+        Kind::Interrupted
+    };
     Failure::new(kind, "interrupted")
 }

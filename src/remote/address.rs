@@ -33,7 +33,9 @@ impl Remote {
     /// A query parameter of a git URL that is not known, or a malformed one.
     pub fn parse(text: &str) -> Result<Option<Remote>, String> {
         let is_http = text.starts_with("http://") || text.starts_with("https://");
-        let scp = text.split_once(':').is_some_and(|(host, _)| host.starts_with("git@") && !host.contains('/'));
+        let scp = text
+            .split_once(':')
+            .is_some_and(|(host, _)| host.starts_with("git@") && !host.contains('/'));
         let is_git_scheme = text.starts_with("git://") || text.starts_with("ssh://") || scp;
         if !is_http && !is_git_scheme {
             return Ok(None);
@@ -49,7 +51,10 @@ impl Remote {
 fn git(text: &str) -> Result<GitAddress, String> {
     let (rest, fragment) = text.split_once('#').unwrap_or((text, ""));
     let (url, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut address = GitAddress { url: url.to_owned(), ..GitAddress::default() };
+    let mut address = GitAddress {
+        url: url.to_owned(),
+        ..GitAddress::default()
+    };
     let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
     address.reference = some(reference);
     address.subdir = some(subdir);
@@ -72,7 +77,16 @@ fn git(text: &str) -> Result<GitAddress, String> {
             "keep-git-dir" => address.keep_git_dir = yes()?,
             "submodules" => address.no_submodules = !yes()?,
             other => {
-                let known = ["ref", "branch", "tag", "commit", "checksum", "subdir", "keep-git-dir", "submodules"];
+                let known = [
+                    "ref",
+                    "branch",
+                    "tag",
+                    "commit",
+                    "checksum",
+                    "subdir",
+                    "keep-git-dir",
+                    "submodules",
+                ];
                 return Err(match dockerfile_parser::suggest::nearest(other, known) {
                     Some(near) => format!("unknown parameter `{other}` of a git URL: did you mean `{near}`?"),
                     None => format!("unknown parameter `{other}` of a git URL"),
@@ -145,7 +159,10 @@ mod tests {
         for path in ["a/b", "./x.git", "/x", "git", "C:\\x", "a:b"] {
             assert_eq!(Remote::parse(path), Ok(None), "{path}");
         }
-        assert_eq!(Remote::parse("https://h/a.tar#x"), Ok(Some(Remote::Http("https://h/a.tar#x".into()))));
+        assert_eq!(
+            Remote::parse("https://h/a.tar#x"),
+            Ok(Some(Remote::Http("https://h/a.tar#x".into())))
+        );
         assert_eq!(git_of("git@h:me/r.git").url, "git@h:me/r.git");
         assert_eq!(git_of("git://h/r").url, "git://h/r");
     }
@@ -153,19 +170,33 @@ mod tests {
     #[test]
     fn fragments_and_queries() {
         let address = git_of("https://h/r.git#v1:dir/sub");
-        assert_eq!((address.reference.as_deref(), address.subdir.as_deref()), (Some("v1"), Some("dir/sub")));
+        assert_eq!(
+            (address.reference.as_deref(), address.subdir.as_deref()),
+            (Some("v1"), Some("dir/sub"))
+        );
         let address = git_of("https://h/r.git?tag=v1&subdir=d&keep-git-dir=1&submodules=false&checksum=abc");
         assert_eq!(address.reference.as_deref(), Some("refs/tags/v1"));
         assert!(address.keep_git_dir && address.no_submodules);
         assert_eq!(address.checksum.as_deref(), Some("abc"));
-        assert!(Remote::parse("https://h/r.git?tga=v1").unwrap_err().contains("did you mean `tag`?"));
+        assert!(
+            Remote::parse("https://h/r.git?tga=v1")
+                .unwrap_err()
+                .contains("did you mean `tag`?")
+        );
         assert!(Remote::parse("https://h/r.git#--upload-pack=x").is_err());
     }
 
     #[test]
     fn names_and_redaction() {
         assert_eq!(file_name("https://h/a/b%20c.txt?x=1").as_deref(), Some("b c.txt"));
-        for url in ["https://h", "https://h/", "https://h/a/", "https://h/..", "https://h/%2e%2e", "https://h/a%2Fb"] {
+        for url in [
+            "https://h",
+            "https://h/",
+            "https://h/a/",
+            "https://h/..",
+            "https://h/%2e%2e",
+            "https://h/a%2Fb",
+        ] {
             assert_eq!(file_name(url), None, "{url}");
         }
         assert_eq!(redacted("https://user:pw@h/r.git"), "https://h/r.git");

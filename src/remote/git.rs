@@ -19,7 +19,10 @@ pub fn resolve(address: &GitAddress) -> Result<String, Failure> {
     } else {
         let listed = run(None, &["ls-remote", "--", &address.url], address)?;
         find(&listed, reference).ok_or_else(|| {
-            Failure::host(format!("{} has no branch, tag or commit `{reference}`", redacted(&address.url)))
+            Failure::host(format!(
+                "{} has no branch, tag or commit `{reference}`",
+                redacted(&address.url)
+            ))
         })?
     };
     if let Some(checksum) = &address.checksum
@@ -39,22 +42,55 @@ pub fn resolve(address: &GitAddress) -> Result<String, Failure> {
 /// As [`resolve`]; or the commit cannot be fetched.
 pub fn checkout(address: &GitAddress, commit: &str, dest: &Path) -> Result<(), Failure> {
     run(Some(dest), &["init", "--quiet", "."], address)?;
-    let by_commit = run(Some(dest), &["fetch", "--quiet", "--depth=1", "--", &address.url, commit], address);
+    let by_commit = run(
+        Some(dest),
+        &["fetch", "--quiet", "--depth=1", "--", &address.url, commit],
+        address,
+    );
     if by_commit.is_err() {
         // A server may give commits by reference only.
         let reference = address.reference.as_deref().unwrap_or("HEAD");
         let narrow = if is_commit(reference) {
             by_commit
         } else {
-            run(Some(dest), &["fetch", "--quiet", "--depth=1", "--", &address.url, reference], address)
+            run(
+                Some(dest),
+                &["fetch", "--quiet", "--depth=1", "--", &address.url, reference],
+                address,
+            )
         };
         if narrow.is_err() {
-            run(Some(dest), &["fetch", "--quiet", "--", &address.url, "+refs/*:refs/remotes/origin/*"], address)?;
+            run(
+                Some(dest),
+                &[
+                    "fetch",
+                    "--quiet",
+                    "--",
+                    &address.url,
+                    "+refs/*:refs/remotes/origin/*",
+                ],
+                address,
+            )?;
         }
     }
-    run(Some(dest), &["checkout", "--quiet", "--detach", "--force", commit], address)?;
+    run(
+        Some(dest),
+        &["checkout", "--quiet", "--detach", "--force", commit],
+        address,
+    )?;
     if !address.no_submodules && dest.join(".gitmodules").exists() {
-        run(Some(dest), &["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"], address)?;
+        run(
+            Some(dest),
+            &[
+                "submodule",
+                "--quiet",
+                "update",
+                "--init",
+                "--recursive",
+                "--depth=1",
+            ],
+            address,
+        )?;
     }
     if !address.keep_git_dir {
         std::fs::remove_dir_all(dest.join(".git"))
@@ -77,17 +113,35 @@ fn find(listed: &str, reference: &str) -> Option<String> {
             .find(|(_, listed)| *listed == name)
             .map(|(commit, _)| commit.to_owned())
     };
-    let candidates =
-        [reference.to_owned(), format!("refs/tags/{reference}"), format!("refs/heads/{reference}"), format!("refs/{reference}")];
-    candidates.iter().find_map(|name| lookup(&format!("{name}^{{}}")).or_else(|| lookup(name)))
+    let candidates = [
+        reference.to_owned(),
+        format!("refs/tags/{reference}"),
+        format!("refs/heads/{reference}"),
+        format!("refs/{reference}"),
+    ];
+    candidates
+        .iter()
+        .find_map(|name| lookup(&format!("{name}^{{}}")).or_else(|| lookup(name)))
 }
 
 fn run(dir: Option<&Path>, args: &[&str], address: &GitAddress) -> Result<String, Failure> {
     let mut command = Command::new("git");
     command.env_clear();
     for name in [
-        "PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy",
-        "all_proxy", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "HOME",
+        "PATH",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "all_proxy",
+        "SSH_AUTH_SOCK",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "GIT_SSL_CAINFO",
+        "HOME",
     ] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -99,8 +153,22 @@ fn run(dir: Option<&Path>, args: &[&str], address: &GitAddress) -> Result<String
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_ALLOW_PROTOCOL", "http:https:git:ssh")
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "protocol.version=2", "-c", "init.defaultBranch=main"])
-        .args(["-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "safe.directory=*"])
+        .args([
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "protocol.version=2",
+            "-c",
+            "init.defaultBranch=main",
+        ])
+        .args([
+            "-c",
+            "core.autocrlf=false",
+            "-c",
+            "advice.detachedHead=false",
+            "-c",
+            "safe.directory=*",
+        ])
         .args(args)
         .stdin(Stdio::null());
     if let Some(dir) = dir {

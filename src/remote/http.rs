@@ -46,10 +46,12 @@ pub fn fetch(
     {
         return Ok(known.clone());
     }
-    let validators = known.as_ref().map_or_else(Validators::default, |known| Validators {
-        etag: known.etag.clone(),
-        last_modified: known.last_modified.clone(),
-    });
+    let validators = known
+        .as_ref()
+        .map_or_else(Validators::default, |known| Validators {
+            etag: known.etag.clone(),
+            last_modified: known.last_modified.clone(),
+        });
     let tmp = store.tmp_dir().map_err(Failure::from_host)?;
     let io = |error: std::io::Error| Failure::host(format!("keeping {}: {error}", redacted(url)));
     let mut file = std::fs::File::options()
@@ -58,17 +60,29 @@ pub fn fetch(
         .create_new(true)
         .open(tmp.path().join("download"))
         .map_err(io)?;
-    let answer =
-        puller.client().download(url, &validators, &mut file, progress).map_err(|error| registry_failure(&error))?;
+    let answer = puller
+        .client()
+        .download(url, &validators, &mut file, progress)
+        .map_err(|error| registry_failure(&error))?;
     let found = match (answer, known) {
         (Download::Unchanged, Some(known)) => known,
         (Download::Unchanged, None) => {
-            return Err(Failure::host(format!("{} says that nothing changed, but nothing was asked", redacted(url))));
+            return Err(Failure::host(format!(
+                "{} says that nothing changed, but nothing was asked",
+                redacted(url)
+            )));
         }
         (Download::Fetched { validators, name, .. }, _) => {
             file.seek(SeekFrom::Start(0)).map_err(io)?;
-            let blob = store.blobs().put(Expect::anything(), &mut file).map_err(Failure::from_host)?;
-            let mtime = validators.last_modified.as_deref().and_then(clock::parse_http_date).unwrap_or(0);
+            let blob = store
+                .blobs()
+                .put(Expect::anything(), &mut file)
+                .map_err(Failure::from_host)?;
+            let mtime = validators
+                .last_modified
+                .as_deref()
+                .and_then(clock::parse_http_date)
+                .unwrap_or(0);
             let found = HttpFile {
                 digest: blob.digest,
                 mtime,
@@ -96,5 +110,7 @@ pub fn fetch(
 }
 
 fn memo_path(store: &Store, url: &str) -> PathBuf {
-    store.memo_dir().join(format!("url-{}", Digest::of(url.as_bytes()).to_hex()))
+    store
+        .memo_dir()
+        .join(format!("url-{}", Digest::of(url.as_bytes()).to_hex()))
 }

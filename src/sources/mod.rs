@@ -59,7 +59,11 @@ impl BaseImage {
     /// What it is for.
     #[must_use]
     pub fn platform(&self) -> Platform {
-        Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref().unwrap_or_default())
+        Platform::new(
+            &self.config.os,
+            &self.config.architecture,
+            self.config.variant.as_deref().unwrap_or_default(),
+        )
     }
 
     /// Whether it can be used for `wanted`; an image that says nothing can be used for anything.

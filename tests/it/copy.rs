@@ -29,7 +29,10 @@ fn said(entry: &Entry, tree: &BTreeMap<String, Entry>) -> String {
 }
 
 fn expected(lines: &[(&str, &str)]) -> BTreeMap<String, String> {
-    lines.iter().map(|(path, what)| ((*path).to_owned(), (*what).to_owned())).collect()
+    lines
+        .iter()
+        .map(|(path, what)| ((*path).to_owned(), (*what).to_owned()))
+        .collect()
 }
 
 #[test]
@@ -98,7 +101,10 @@ COPY /a //doubled//
 #[test]
 fn the_whole_context_and_nothing_else() {
     let env = TestEnv::new();
-    let image = env.image_of("FROM scratch\nWORKDIR /w\nCOPY . .\n", &[("x", "X"), ("e/y", "Y"), (".h", "H")]);
+    let image = env.image_of(
+        "FROM scratch\nWORKDIR /w\nCOPY . .\n",
+        &[("x", "X"), ("e/y", "Y"), (".h", "H")],
+    );
     let shape = shape(&image);
     let paths: Vec<&str> = shape.keys().map(String::as_str).collect();
     assert_eq!(paths, ["w", "w/.h", "w/Dockerfile", "w/e", "w/e/y", "w/x"]);
@@ -133,10 +139,17 @@ COPY none* a1 /some/
     let shape = shape(&env.image([""; 0], &context));
     let below = |dir: &str| -> Vec<String> {
         let dir = format!("{dir}/");
-        shape.keys().filter_map(|path| path.strip_prefix(&dir)).map(str::to_owned).collect()
+        shape
+            .keys()
+            .filter_map(|path| path.strip_prefix(&dir))
+            .map(str::to_owned)
+            .collect()
     };
     // A directory that a wildcard hits brings its contents, not itself.
-    assert_eq!(below("star"), ["*", "[x]", "a1", "b1", "c1", "deep.txt", "q", "q/deep.txt"]);
+    assert_eq!(
+        below("star"),
+        ["*", "[x]", "a1", "b1", "c1", "deep.txt", "q", "q/deep.txt"]
+    );
     assert_eq!(shape["star/a1"], "a", "the later of two of one name stays");
     assert_eq!(below("question"), ["a1", "b1", "c1"]);
     assert_eq!(below("class"), ["b1", "c1"]);
@@ -161,9 +174,13 @@ COPY to-dir/up/../file /through
 COPY absolute /absolute
 ";
     let context = env.context_of(dockerfile, &[("file", "F"), ("real/one", "1")]);
-    for (link, to) in
-        [("to-file", "file"), ("to-dir", "in"), ("absolute", "/file"), ("out", "../canary"), ("loop", "loop")]
-    {
+    for (link, to) in [
+        ("to-file", "file"),
+        ("to-dir", "in"),
+        ("absolute", "/file"),
+        ("out", "../canary"),
+        ("loop", "loop"),
+    ] {
         symlink(to, context.join(link)).unwrap();
     }
     std::fs::create_dir(context.join("in")).unwrap();
@@ -172,7 +189,11 @@ COPY absolute /absolute
     std::fs::write(context.join("in/file"), "in").unwrap();
     // `to-dir/up/..` would have to be a directory.
     let text = std::fs::read_to_string(context.join("Dockerfile")).unwrap();
-    std::fs::write(context.join("Dockerfile"), text.replace("to-dir/up/../file", "to-dir/file")).unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        text.replace("to-dir/up/../file", "to-dir/file"),
+    )
+    .unwrap();
     let shape = shape(&env.image([""; 0], &context));
     assert_eq!(
         shape,
@@ -194,8 +215,18 @@ COPY absolute /absolute
         ])
     );
     for source in ["out", "in/out", "../canary", "loop"] {
-        std::fs::write(context.join("Dockerfile"), format!("FROM scratch\nCOPY {source} /x\n")).unwrap();
-        let refused = env.building([""; 0]).arg(&context).run().exits(1).says("Dockerfile:2").no_panic();
+        std::fs::write(
+            context.join("Dockerfile"),
+            format!("FROM scratch\nCOPY {source} /x\n"),
+        )
+        .unwrap();
+        let refused = env
+            .building([""; 0])
+            .arg(&context)
+            .run()
+            .exits(1)
+            .says("Dockerfile:2")
+            .no_panic();
         assert!(!refused.err().contains("outside"), "{refused}");
     }
 }
@@ -212,8 +243,21 @@ COPY new /absolute/x
 COPY new /escape/canary/file
 COPY two /real
 ";
-    let context = env.context_of(dockerfile, &[("links/real/kept", "kept"), ("new", "N"), ("two/linked", "two"), ("two/soft", "two")]);
-    for (link, to) in [("to-dir", "real"), ("absolute", "/real"), ("escape", "../../../../../.."), ("real/soft", "kept")] {
+    let context = env.context_of(
+        dockerfile,
+        &[
+            ("links/real/kept", "kept"),
+            ("new", "N"),
+            ("two/linked", "two"),
+            ("two/soft", "two"),
+        ],
+    );
+    for (link, to) in [
+        ("to-dir", "real"),
+        ("absolute", "/real"),
+        ("escape", "../../../../../.."),
+        ("real/soft", "kept"),
+    ] {
         symlink(to, context.join("links").join(link)).unwrap();
     }
     std::fs::hard_link(context.join("links/real/kept"), context.join("links/real/linked")).unwrap();
@@ -243,12 +287,26 @@ COPY two /real
 #[test]
 fn a_file_and_a_directory_in_each_others_place() {
     let env = TestEnv::new();
-    let files = [("f", "F"), ("d/f/x", "X"), ("e/d", "not a directory"), ("g/d/y", "Y")];
+    let files = [
+        ("f", "F"),
+        ("d/f/x", "X"),
+        ("e/d", "not a directory"),
+        ("g/d/y", "Y"),
+    ];
     for (dockerfile, expected) in [
-        ("FROM scratch\nCOPY f /f\nCOPY d /f\n", "cannot copy to non-directory"),
-        ("FROM scratch\nCOPY f /f\nCOPY f /f/\n", "cannot copy to non-directory"),
+        (
+            "FROM scratch\nCOPY f /f\nCOPY d /f\n",
+            "cannot copy to non-directory",
+        ),
+        (
+            "FROM scratch\nCOPY f /f\nCOPY f /f/\n",
+            "cannot copy to non-directory",
+        ),
         ("FROM scratch\nCOPY f /f\nCOPY f /f/below\n", "not a directory"),
-        ("FROM scratch\nCOPY f /f\nCOPY d /\n", "cannot copy to non-directory"),
+        (
+            "FROM scratch\nCOPY f /f\nCOPY d /\n",
+            "cannot copy to non-directory",
+        ),
         ("FROM scratch\nCOPY g /t\nCOPY e /t\n", "cannot replace directory"),
         ("FROM scratch\nCOPY f d /dest\n", "must be a directory"),
         ("FROM scratch\nCOPY missing /\n", "missing"),
@@ -256,7 +314,9 @@ fn a_file_and_a_directory_in_each_others_place() {
         ("FROM scratch\nCOPY [a-] /t/\n", "[a-]"),
     ] {
         let last = dockerfile.lines().count();
-        env.refused(dockerfile, &files).says(expected).says(&format!("Dockerfile:{last}"));
+        env.refused(dockerfile, &files)
+            .says(expected)
+            .says(&format!("Dockerfile:{last}"));
     }
     env.refused("FROM scratch\nCOPY mispelt.txt /\n", &[("misspelt.txt", "")])
         .says("misspelt.txt");
@@ -266,11 +326,14 @@ fn a_file_and_a_directory_in_each_others_place() {
 fn directories_that_are_there_already() {
     let env = TestEnv::new();
     let dockerfile = r"FROM scratch
-COPY --chmod=700 --chown=7:8 old /t
+COPY --chmod=700 --chown=7:8 old /
 COPY new /t
 COPY new /t/
 ";
-    let context = env.context_of(dockerfile, &[("old/n/o", "O"), ("new/n/p", "P"), ("new/q/r", "R")]);
+    let context = env.context_of(
+        dockerfile,
+        &[("old/t/n/o", "O"), ("new/n/p", "P"), ("new/q/r", "R")],
+    );
     std::fs::set_permissions(context.join("new"), PermissionsExt::from_mode(0o777)).unwrap();
     std::fs::set_permissions(context.join("new/n"), PermissionsExt::from_mode(0o1777)).unwrap();
     let tree = env.image([""; 0], &context).tree();
@@ -285,9 +348,17 @@ COPY new /t/
 fn what_is_kept_of_a_file() {
     let env = TestEnv::new();
     let dockerfile = "FROM scratch AS one\nCOPY --chown=5:6 m /m\nCOPY m /plain/\nFROM scratch\nCOPY --from=one / /again\n";
-    let context = env.context_of(dockerfile, &[("m/suid", "s"), ("m/linked", "l"), ("m/sticky/x", "")]);
+    let context = env.context_of(
+        dockerfile,
+        &[("m/suid", "s"), ("m/linked", "l"), ("m/sticky/x", "")],
+    );
     let m = context.join("m");
-    for (path, mode) in [("suid", 0o6711), ("sticky", 0o3770), ("sticky/x", 0o400), ("linked", 0o604)] {
+    for (path, mode) in [
+        ("suid", 0o6711),
+        ("sticky", 0o3770),
+        ("sticky/x", 0o400),
+        ("linked", 0o604),
+    ] {
         std::fs::set_permissions(m.join(path), PermissionsExt::from_mode(mode)).unwrap();
     }
     std::fs::hard_link(m.join("linked"), m.join("other")).unwrap();
@@ -306,37 +377,76 @@ fn what_is_kept_of_a_file() {
     .unwrap();
     let socket = std::os::unix::net::UnixListener::bind(m.join("socket"));
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    std::fs::File::open(m.join("suid")).unwrap().set_modified(old).unwrap();
-    let has_xattrs = rustix::fs::setxattr(m.join("suid"), "user.kept", b"v", rustix::fs::XattrFlags::empty()).is_ok();
+    std::fs::File::open(m.join("suid"))
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    let has_xattrs =
+        rustix::fs::setxattr(m.join("suid"), "user.kept", b"v", rustix::fs::XattrFlags::empty()).is_ok();
     if has_xattrs {
-        rustix::fs::setxattr(m.join("suid"), "user.overlay.opaque", b"y", rustix::fs::XattrFlags::empty()).unwrap();
+        rustix::fs::setxattr(
+            m.join("suid"),
+            "user.overlay.opaque",
+            b"y",
+            rustix::fs::XattrFlags::empty(),
+        )
+        .unwrap();
     } else {
-        skip::because_of_host("what_is_kept_of_a_file", "the file system has no user.* attributes");
+        skip::because_of_host(
+            "what_is_kept_of_a_file",
+            "the file system has no user.* attributes",
+        );
     }
     for round in ["cold", "from the memo"] {
         let tree = env.image([""; 0], &context).tree();
         let at = |path: &str| (tree[path].mode, tree[path].uid, tree[path].gid);
         for top in ["again/m", "again/plain"] {
             let owner = if top == "again/m" { (5, 6) } else { (0, 0) };
-            for (path, mode) in
-                [("suid", 0o6711), ("sticky", 0o3770), ("sticky/x", 0o400), ("linked", 0o604), ("fifo", 0o644)]
-            {
-                assert_eq!(at(&format!("{top}/{path}")), (mode, owner.0, owner.1), "{top}/{path} {round}");
+            for (path, mode) in [
+                ("suid", 0o6711),
+                ("sticky", 0o3770),
+                ("sticky/x", 0o400),
+                ("linked", 0o604),
+                ("fifo", 0o644),
+            ] {
+                assert_eq!(
+                    at(&format!("{top}/{path}")),
+                    (mode, owner.0, owner.1),
+                    "{top}/{path} {round}"
+                );
             }
-            assert_eq!(tree[&format!("{top}/other")].kind, Kind::Hardlink { to: format!("{top}/linked") });
+            assert_eq!(
+                tree[&format!("{top}/other")].kind,
+                Kind::Hardlink {
+                    to: format!("{top}/linked")
+                }
+            );
             assert_eq!(tree[&format!("{top}/{long}")].text(), "long");
-            assert_eq!(tree[&format!("{top}/long-link")].kind, Kind::Symlink { to: "t".repeat(300) });
+            assert_eq!(
+                tree[&format!("{top}/long-link")].kind,
+                Kind::Symlink { to: "t".repeat(300) }
+            );
             assert_eq!(tree[&format!("{top}/fifo")].kind, Kind::Fifo);
-            assert!(!tree.contains_key(&format!("{top}/socket")), "a socket is nothing to copy");
+            assert!(
+                !tree.contains_key(&format!("{top}/socket")),
+                "a socket is nothing to copy"
+            );
             let suid = &tree[&format!("{top}/suid")];
             assert_eq!(suid.mtime, 1_000_000_000);
             if has_xattrs {
-                let kept: Vec<(&str, &[u8])> =
-                    suid.xattrs.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+                let kept: Vec<(&str, &[u8])> = suid
+                    .xattrs
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_slice()))
+                    .collect();
                 assert_eq!(kept, [("user.kept", &b"v"[..])], "{round}");
             }
         }
-        assert!(tree.keys().any(|path| path.ends_with("b\u{fffd}d\n")), "{:?}", tree.keys());
+        assert!(
+            tree.keys().any(|path| path.ends_with("b\u{fffd}d\n")),
+            "{:?}",
+            tree.keys()
+        );
     }
     drop(socket);
 }
@@ -352,7 +462,13 @@ fn capabilities_of_a_file() {
     // VFS_CAP_REVISION_2, effective: cap_net_bind_service.
     let mut caps = vec![1, 0, 0, 2, 0, 4, 0, 0];
     caps.resize(20, 0);
-    rustix::fs::setxattr(context.join("p"), "security.capability", &caps, rustix::fs::XattrFlags::empty()).unwrap();
+    rustix::fs::setxattr(
+        context.join("p"),
+        "security.capability",
+        &caps,
+        rustix::fs::XattrFlags::empty(),
+    )
+    .unwrap();
     let tree = env.image([""; 0], &context).tree();
     assert_eq!(tree["p"].xattrs["security.capability"], caps);
 }
@@ -360,7 +476,10 @@ fn capabilities_of_a_file() {
 #[test]
 fn a_later_source_replaces_a_linked_file() {
     let env = TestEnv::new();
-    let context = env.context_of("FROM scratch\nCOPY one/ two/ /t/\n", &[("one/f", "one"), ("two/g", "two")]);
+    let context = env.context_of(
+        "FROM scratch\nCOPY one/ two/ /t/\n",
+        &[("one/f", "one"), ("two/g", "two")],
+    );
     std::fs::hard_link(context.join("one/f"), context.join("one/g")).unwrap();
     let shape = shape(&env.image([""; 0], &context));
     assert_eq!(shape, expected(&[("t", "/"), ("t/f", "one"), ("t/g", "two")]));
@@ -371,7 +490,14 @@ fn the_callers_umask_is_nowhere() {
     let env = TestEnv::new();
     let dockerfile = "FROM scratch\nCOPY a d /x/y/\nWORKDIR /w/v\nADD t.tar /t/\nCOPY <<EOF /h/h\nh\nEOF\n";
     let context = env.context_of(dockerfile, &[("a", "A"), ("d/e/f", "F")]);
-    let tar = env.tool("tar").args(["-C"]).arg(&context).args(["-cf"]).arg(context.join("t.tar")).arg("d").run();
+    let tar = env
+        .tool("tar")
+        .args(["-C"])
+        .arg(&context)
+        .args(["-cf"])
+        .arg(context.join("t.tar"))
+        .arg("d")
+        .run();
     tar.success();
     let mut digests = Vec::new();
     for umask in ["022", "077", "000"] {
@@ -422,14 +548,15 @@ COPY --from=1 --chown=1:2 ../../x /owned
         ("COPY --from=later /a /b", "not made yet"),
         ("COPY --from=this /a /b", "circular dependency"),
         ("COPY --from=1 /a /b", "circular dependency"),
-        ("COPY --from=7 /a /b", "no stage number 7"),
+        ("COPY --from=7 /a /b", "no stage 7"),
         ("COPY --from=scratch /a /b", "scratch"),
         ("ARG X=one\nCOPY --from=$X /a /b", "global"),
         ("COPY --from=ome /a /b", "one"),
         ("COPY --from=one /nothing /b", "nothing"),
     ] {
-        let dockerfile =
-            format!("FROM scratch AS one\nCOPY a /a\nFROM scratch AS this\n{line}\nFROM scratch AS later\nCOPY a /\nFROM scratch\nCOPY --from=this / /\nCOPY --from=later / /\n");
+        let dockerfile = format!(
+            "FROM scratch AS one\nCOPY a /a\nFROM scratch AS this\n{line}\nFROM scratch AS later\nCOPY a /\nFROM scratch\nCOPY --from=this / /\nCOPY --from=later / /\n"
+        );
         env.refused(&dockerfile, &[("a", "A")]).says(words);
     }
 }
@@ -475,9 +602,12 @@ COPY --chown=$WHO d /made/dir/
         ("--chown=4294967295", "4294967295"),
     ] {
         let dockerfile = format!("FROM scratch\nCOPY etc /etc\nCOPY {flag} f /f\n");
-        env.refused(&dockerfile, &databases).says(words).says("Dockerfile:3");
+        env.refused(&dockerfile, &databases)
+            .says(words)
+            .says("Dockerfile:3");
     }
-    env.refused("FROM scratch\nCOPY --chown=app f /f\n", &databases).says("app");
+    env.refused("FROM scratch\nCOPY --chown=app f /f\n", &databases)
+        .says("app");
 }
 
 #[test]
@@ -499,7 +629,7 @@ COPY --chmod=600 l /links
     let tree = env.image([""; 0], &context).tree();
     for (path, mode) in [
         ("octal", 0o604),
-        ("all", 0o7777),
+        ("all", 0o755),
         ("all/x", 0o7777),
         ("all/y", 0o7777),
         ("var", 0o750),
@@ -508,14 +638,15 @@ COPY --chmod=600 l /links
         ("symbolic/y", 0o755),
         ("symbolic/y/z", 0o644),
         ("changed", 0o660),
-        ("links", 0o600),
+        ("links", 0o755),
         ("links/f", 0o600),
     ] {
         assert_eq!(format!("{:o}", tree[path].mode), format!("{mode:o}"), "{path}");
     }
     assert_eq!(tree["links/link"].kind, Kind::Symlink { to: "f".to_owned() });
     for mode in ["999", "rwx", "10000", "u=q"] {
-        env.refused(&format!("FROM scratch\nCOPY --chmod={mode} f /\n"), &[("f", "")]).says(mode);
+        env.refused(&format!("FROM scratch\nCOPY --chmod={mode} f /\n"), &[("f", "")])
+            .says(mode);
     }
 }
 
@@ -530,7 +661,13 @@ COPY --parents x/y /dir
 ";
     let context = env.context_of(
         dockerfile,
-        &[("x/a.txt", "1"), ("y/a.txt", "2"), ("x/y/b.txt", "3"), ("x/y/z/c.go", "4"), ("top.go", "5")],
+        &[
+            ("x/a.txt", "1"),
+            ("y/a.txt", "2"),
+            ("x/y/b.txt", "3"),
+            ("x/y/z/c.go", "4"),
+            ("top.go", "5"),
+        ],
     );
     std::fs::set_permissions(context.join("x"), PermissionsExt::from_mode(0o750)).unwrap();
     let image = env.image([""; 0], &context);
@@ -559,8 +696,13 @@ COPY --parents x/y /dir
             ("dir/x/y/z/c.go", "4"),
         ])
     );
-    assert_eq!(image.tree()["plain/x"].mode, 0o750, "kept directories are as they are in the source");
-    env.refused("FROM scratch\nCOPY --parents x/none.txt /\n", &[("x/a", "")]).says("x/none.txt");
+    assert_eq!(
+        image.tree()["plain/x"].mode,
+        0o750,
+        "kept directories are as they are in the source"
+    );
+    env.refused("FROM scratch\nCOPY --parents x/none.txt /\n", &[("x/a", "")])
+        .says("x/none.txt");
 }
 
 #[test]
@@ -590,7 +732,8 @@ COPY --exclude=*.md *.md f /y/
             ("y/f", "6"),
         ])
     );
-    env.refused("FROM scratch\nCOPY --exclude=[ f /\n", &files).says("[");
+    env.refused("FROM scratch\nCOPY --exclude=[ f /\n", &files)
+        .says("[");
 }
 
 #[test]
@@ -618,16 +761,22 @@ fn heredocs() {
     let at = |path: &str| (tree[path].mode, tree[path].uid, tree[path].gid);
     assert_eq!(at("one"), (0o644, 0, 0));
     assert_eq!(at("bin/script.sh"), (0o500, 3, 4));
-    env.refused("FROM scratch\nCOPY <<A <<B /file\nA\nB\n", &[]).says("directory");
+    env.refused("FROM scratch\nCOPY <<A <<B /file\nA\nB\n", &[])
+        .says("directory");
 }
 
 #[test]
 fn link_makes_the_same_layer_on_any_base() {
     let env = TestEnv::new();
     let dockerfile = |base: &str| {
-        format!("FROM scratch AS one\nCOPY f /bin/one\nFROM scratch AS two\nCOPY two /\nFROM {base}\nCOPY --link f /bin/\nCOPY --link --chown=5:6 d /tmp/deep/d/\n")
+        format!(
+            "FROM scratch AS one\nCOPY f /bin/one\nFROM scratch AS two\nCOPY two /\nFROM {base}\nCOPY --link f /bin/\nCOPY --link --chown=5:6 d /tmp/deep/d/\n"
+        )
     };
-    let context = env.context_of(&dockerfile("one"), &[("f", "F"), ("d/x", "X"), ("two/usr/bin/other", "O")]);
+    let context = env.context_of(
+        &dockerfile("one"),
+        &[("f", "F"), ("d/x", "X"), ("two/usr/bin/other", "O")],
+    );
     symlink("usr/bin", context.join("two/bin")).unwrap();
     std::fs::create_dir(context.join("two/tmp")).unwrap();
     std::fs::set_permissions(context.join("two/tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
@@ -636,7 +785,10 @@ fn link_makes_the_same_layer_on_any_base() {
     let two = env.image([""; 0], &context);
     let last = |image: &OciImage| -> Vec<String> {
         let ids = image.config["rootfs"]["diff_ids"].as_array().unwrap();
-        ids[ids.len() - 2..].iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+        ids[ids.len() - 2..]
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(last(&one), last(&two), "the layers do not know what is below");
     let tree = two.tree();
@@ -645,7 +797,9 @@ fn link_makes_the_same_layer_on_any_base() {
     assert!(!tree.contains_key("usr/bin/f"));
     assert_eq!((tree["tmp/deep"].mode, tree["tmp/deep"].uid), (0o755, 5));
     assert_eq!((tree["tmp/deep/d/x"].uid, tree["tmp/deep/d/x"].gid), (5, 6));
-    env.refused("FROM scratch\nCOPY --link --chown=root f /\n", &[("f", "")]).says("--link").says("numbers");
+    env.refused("FROM scratch\nCOPY --link --chown=root f /\n", &[("f", "")])
+        .says("--link")
+        .says("numbers");
 }
 
 #[test]
@@ -690,7 +844,15 @@ COPY --from=one /d /x/d
 COPY --from=0 /owned/ /o
 COPY --from=one / /all
 ";
-    let files = [("a", "A"), ("d/b", "B"), ("d/e/f", "F"), ("w/a1", "1"), ("w/b2", "2"), ("w/c3", "3"), ("links/real/r", "R")];
+    let files = [
+        ("a", "A"),
+        ("d/b", "B"),
+        ("d/e/f", "F"),
+        ("w/a1", "1"),
+        ("w/b2", "2"),
+        ("w/c3", "3"),
+        ("links/real/r", "R"),
+    ];
     let context = env.context_of(dockerfile, &files);
     symlink("../a", context.join("links/to-a")).unwrap();
     symlink("real", context.join("links/to-dir")).unwrap();
@@ -711,14 +873,24 @@ COPY --from=one / /all
         .run()
         .success();
     let layout = env.path("peer-layout");
-    peer::buildah(&env).args(["push", "-q", "peer"]).arg(format!("oci:{}:peer", layout.display())).run().success();
+    peer::buildah(&env)
+        .args(["push", "-q", "peer"])
+        .arg(format!("oci:{}:peer", layout.display()))
+        .run()
+        .success();
     let theirs = OciImage::from_dir(&layout);
     let told = |image: &OciImage| -> BTreeMap<String, String> {
         let tree = image.tree();
         tree.iter()
             .filter(|(path, _)| !path.is_empty())
             .map(|(path, entry)| {
-                let what = format!("{:o} {}:{} {}", entry.mode, entry.uid, entry.gid, said(entry, &tree));
+                let what = format!(
+                    "{:o} {}:{} {}",
+                    entry.mode,
+                    entry.uid,
+                    entry.gid,
+                    said(entry, &tree)
+                );
                 (path.clone(), what)
             })
             .collect()

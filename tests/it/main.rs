@@ -11,16 +11,23 @@
 
 mod harness;
 
+mod add;
+mod args;
+mod bases;
 mod cache;
+mod concurrency;
+mod config;
+mod copy;
 mod crash;
 mod examples;
 mod harness_itself;
-mod reproducible;
+mod ignore;
 mod interop;
-mod bases;
-mod registry_e2e;
 mod outputs;
+mod registry_e2e;
+mod reproducible;
 mod smoke;
+mod stages;
 mod structure;
 mod verbs;
 mod why_records;

@@ -49,7 +49,9 @@ pub(super) fn preimage(
     if let Some(base) = inputs.first() {
         preimage = preimage.input("base", base.content().to_hex());
     }
-    preimage = preimage.text("instruction", spec.keyword).text("destination", &spec.dest);
+    preimage = preimage
+        .text("instruction", spec.keyword)
+        .text("destination", &spec.dest);
     if let Some(chown) = &spec.chown {
         preimage = preimage.text("chown", chown);
     }
@@ -81,7 +83,11 @@ pub(super) fn preimage(
 
 fn add_fingerprints(fingerprints: &mut Fingerprints, selected: &Selected, with_owner: bool) {
     // The names count: under which the thing arrives, and those below it.
-    let top = if selected.kept_path.is_empty() { &selected.name } else { &selected.kept_path };
+    let top = if selected.kept_path.is_empty() {
+        &selected.name
+    } else {
+        &selected.kept_path
+    };
     let name: &[u8] = if top.is_empty() { b"." } else { top };
     for (path, node) in &selected.kept {
         fingerprints.push(path, fingerprint(node, with_owner).as_bytes());
@@ -89,7 +95,10 @@ fn add_fingerprints(fingerprints: &mut Fingerprints, selected: &Selected, with_o
     fingerprints.push(name, fingerprint(&selected.node, with_owner).as_bytes());
     let skip = selected.node.path.len() + usize::from(!selected.node.path.is_empty());
     for node in &selected.below {
-        fingerprints.push(&join(top, &node.path[skip..]), fingerprint(node, with_owner).as_bytes());
+        fingerprints.push(
+            &join(top, &node.path[skip..]),
+            fingerprint(node, with_owner).as_bytes(),
+        );
     }
 }
 
@@ -100,8 +109,14 @@ fn select_all(spec: &CopySpec, inputs: &[StepOutput], cheap: bool) -> Result<Opt
     } else {
         let patterns = IgnoreFile::from_patterns(spec.excludes.iter().map(String::as_str));
         Some(patterns.map_err(|diagnostics| {
-            let why = diagnostics.first().map(dockerfile_parser::Diagnostic::message).unwrap_or_default();
-            OpError::Pattern { pattern: spec.excludes.join(" "), why }
+            let why = diagnostics
+                .first()
+                .map(dockerfile_parser::Diagnostic::message)
+                .unwrap_or_default();
+            OpError::Pattern {
+                pattern: spec.excludes.join(" "),
+                why,
+            }
         })?)
     };
     let mut trees: Vec<Option<Arc<dyn Tree>>> = Vec::new();
@@ -112,9 +127,11 @@ fn select_all(spec: &CopySpec, inputs: &[StepOutput], cheap: bool) -> Result<Opt
                 trees.push(None);
                 continue;
             }
-            CopySource::Context { context, pattern, literal } => {
-                (Arc::clone(context) as Arc<dyn Tree>, pattern, *literal)
-            }
+            CopySource::Context {
+                context,
+                pattern,
+                literal,
+            } => (Arc::clone(context) as Arc<dyn Tree>, pattern, *literal),
             CopySource::Snapshot { input, pattern } => {
                 (Arc::new(input_tree(inputs, *input)?), pattern, false)
             }
@@ -146,17 +163,24 @@ fn hash_nodes(
     selected: &mut Selected,
     cheap: bool,
 ) -> Result<bool, OpError> {
-    Ok(context.hash_missing(std::slice::from_mut(&mut selected.node), cheap)?
-        && context.hash_missing(&mut selected.below, cheap)?)
+    Ok(
+        context.hash_missing(std::slice::from_mut(&mut selected.node), cheap)?
+            && context.hash_missing(&mut selected.below, cheap)?,
+    )
 }
 
 /// Says which ignore pattern hides a missing source.
 fn hidden(error: OpError, source: &CopySource) -> OpError {
     match (error, source) {
         (OpError::MissingSource { path, near, .. }, CopySource::Context { context, .. }) => {
-            let hidden_by =
-                context.hidden_by(path.as_bytes()).map(|(pattern, file)| (pattern, file.to_owned()));
-            OpError::MissingSource { path, near, hidden_by }
+            let hidden_by = context
+                .hidden_by(path.as_bytes())
+                .map(|(pattern, file)| (pattern, file.to_owned()));
+            OpError::MissingSource {
+                path,
+                near,
+                hidden_by,
+            }
         }
         (other, _) => other,
     }
@@ -182,12 +206,26 @@ pub(super) fn run(
         _ => TreeView::default(),
     };
     let Some(sources) = keyed else {
-        return Err(OpError::Failure(crate::error::Failure::host("internal error: a copy without a key")));
+        return Err(OpError::Failure(crate::error::Failure::host(
+            "internal error: a copy without a key",
+        )));
     };
-    let chown = spec.chown.as_deref().map(|chown| owner::chown(&dest, chown)).transpose()?;
-    let mut planner =
-        Planner::new(&dest, chown, spec.chmod.as_ref().map(|chmod| &chmod.rules), spec.default_mtime);
-    let inline = spec.sources.iter().filter(|source| matches!(source, CopySource::Inline { .. })).count();
+    let chown = spec
+        .chown
+        .as_deref()
+        .map(|chown| owner::chown(&dest, chown))
+        .transpose()?;
+    let mut planner = Planner::new(
+        &dest,
+        chown,
+        spec.chmod.as_ref().map(|chmod| &chmod.rules),
+        spec.default_mtime,
+    );
+    let inline = spec
+        .sources
+        .iter()
+        .filter(|source| matches!(source, CopySource::Inline { .. }))
+        .count();
     let many = sources.selected.len() + inline > 1;
     let mut archives = Vec::new();
     for (at, source) in spec.sources.iter().enumerate() {
@@ -195,7 +233,11 @@ pub(super) fn run(
             planner.inline(at, name, &spec.dest, many)?;
         }
         for selected in sources.selected.iter().filter(|selected| selected.source == at) {
-            let unpack = if matches!(source, CopySource::Snapshot { .. }) { spec.unpack_remote } else { spec.unpack };
+            let unpack = if matches!(source, CopySource::Snapshot { .. }) {
+                spec.unpack_remote
+            } else {
+                spec.unpack
+            };
             if unpack && is_archive(sources.trees[at].as_deref(), &selected.node)? {
                 archives.push((at, &selected.node));
             } else {
@@ -233,7 +275,9 @@ pub(super) fn run(
         let Some(tree) = &sources.trees[at] else { continue };
         let name = String::from_utf8_lossy(&node.path).into_owned();
         let mut archive = Hashing::new(tree.open(&node.path)?);
-        layer.archive(&mut archive, &name, &archive_dest, Limits::default()).map_err(given)?;
+        layer
+            .archive(&mut archive, &name, &archive_dest, Limits::default())
+            .map_err(given)?;
         archive.check(node)?;
     }
     for entry in planned.chain(later) {
@@ -259,18 +303,28 @@ struct Hashing {
 
 impl Hashing {
     fn new(file: File) -> Self {
-        Self { file, hasher: Sha256::new() }
+        Self {
+            file,
+            hasher: Sha256::new(),
+        }
     }
 
     /// Reads what is left after the archive's end, and compares.
     fn check(mut self, node: &Node) -> Result<(), OpError> {
-        std::io::copy(&mut self, &mut std::io::sink())
-            .map_err(|error| OpError::io(format!("reading `{}`", String::from_utf8_lossy(&node.path)), error))?;
+        std::io::copy(&mut self, &mut std::io::sink()).map_err(|error| {
+            OpError::io(
+                format!("reading `{}`", String::from_utf8_lossy(&node.path)),
+                error,
+            )
+        })?;
         let hash = FileHash::from_bytes(self.hasher.finalize().into());
         match &node.kind {
-            NodeKind::File { hash: Some(keyed), .. } if *keyed != hash => {
-                Err(LayerError::Changed { path: node.path.clone() }.into())
+            NodeKind::File {
+                hash: Some(keyed), ..
+            } if *keyed != hash => Err(LayerError::Changed {
+                path: node.path.clone(),
             }
+            .into()),
             _ => Ok(()),
         }
     }
@@ -293,9 +347,17 @@ fn add(
     let Planned { path, what, meta, .. } = planned;
     match what {
         What::Dir => layer.dir(&path, meta)?,
-        What::File { source, from, size, hash } => {
+        What::File {
+            source,
+            from,
+            size,
+            hash,
+        } => {
             let Some(tree) = &trees[source] else { return Ok(()) };
-            let content = FileSource::Tree { tree: Arc::clone(tree), path: from };
+            let content = FileSource::Tree {
+                tree: Arc::clone(tree),
+                path: from,
+            };
             layer.file(&path, size, hash, content, meta)?;
         }
         What::Inline { source } => {
@@ -319,13 +381,17 @@ fn add(
 
 /// Whether a file is an archive by what it holds, not by what it is called.
 fn is_archive(tree: Option<&dyn Tree>, node: &Node) -> Result<bool, OpError> {
-    let (Some(tree), NodeKind::File { .. }) = (tree, &node.kind) else { return Ok(false) };
+    let (Some(tree), NodeKind::File { .. }) = (tree, &node.kind) else {
+        return Ok(false);
+    };
     let mut file = tree.open(&node.path)?;
     let mut head = Vec::new();
-    file.by_ref()
-        .take(1024)
-        .read_to_end(&mut head)
-        .map_err(|error| OpError::io(format!("reading `{}`", String::from_utf8_lossy(&node.path)), error))?;
+    file.by_ref().take(1024).read_to_end(&mut head).map_err(|error| {
+        OpError::io(
+            format!("reading `{}`", String::from_utf8_lossy(&node.path)),
+            error,
+        )
+    })?;
     if rbuild_store::layer::is_tar(&head) {
         return Ok(true);
     }

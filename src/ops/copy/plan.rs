@@ -80,7 +80,15 @@ impl<'a> Planner<'a> {
         chmod: Option<&'a Chmod>,
         default_mtime: i64,
     ) -> Self {
-        Self { dest, owner, chmod, default_mtime, source: 0, planned: HashMap::new(), inodes: HashMap::new() }
+        Self {
+            dest,
+            owner,
+            chmod,
+            default_mtime,
+            source: 0,
+            planned: HashMap::new(),
+            inodes: HashMap::new(),
+        }
     }
 
     /// Where `dest` leads, links followed inside the root, and whether a directory is there or asked for.
@@ -133,7 +141,11 @@ impl<'a> Planner<'a> {
         }
         let path = join(base, &selected.kept_path);
         self.node(selected.source, &selected.node, path.clone())?;
-        if selected.node.is_dir() { self.directory(selected, &path) } else { Ok(()) }
+        if selected.node.is_dir() {
+            self.directory(selected, &path)
+        } else {
+            Ok(())
+        }
     }
 
     /// The contents of a directory. The directory itself is the destination: as it is, or made as a missing one is; of
@@ -152,7 +164,13 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// As [`Planner::place`].
-    pub(super) fn inline(&mut self, source: usize, name: &str, dest: &str, many: bool) -> Result<(), OpError> {
+    pub(super) fn inline(
+        &mut self,
+        source: usize,
+        name: &str,
+        dest: &str,
+        many: bool,
+    ) -> Result<(), OpError> {
         self.source = source;
         let (base, is_dir) = self.destination(dest)?;
         let path = if is_dir || many || dest.ends_with('/') {
@@ -171,7 +189,12 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Something else is there.
     pub(super) fn ensure_dir(&mut self, path: &[u8]) -> Result<(), OpError> {
-        if path.is_empty() || self.planned.get(path).is_some_and(|planned| planned.what == What::Dir) {
+        if path.is_empty()
+            || self
+                .planned
+                .get(path)
+                .is_some_and(|planned| planned.what == What::Dir)
+        {
             return Ok(());
         }
         let meta = match self.existing(path)? {
@@ -185,7 +208,15 @@ impl<'a> Planner<'a> {
             }
         };
         self.ensure_parents(path)?;
-        self.planned.insert(path.to_vec(), Planned { path: path.to_vec(), source: self.source, what: What::Dir, meta });
+        self.planned.insert(
+            path.to_vec(),
+            Planned {
+                path: path.to_vec(),
+                source: self.source,
+                what: What::Dir,
+                meta,
+            },
+        );
         Ok(())
     }
 
@@ -200,14 +231,26 @@ impl<'a> Planner<'a> {
     fn node(&mut self, source: usize, node: &Node, path: Vec<u8>) -> Result<(), OpError> {
         let what = match &node.kind {
             NodeKind::Dir => What::Dir,
-            NodeKind::File { first_name, size, hash } => {
+            NodeKind::File {
+                first_name,
+                size,
+                hash,
+            } => {
                 let inode = (source, first_name.clone().unwrap_or_else(|| node.path.clone()));
                 let names = self.inodes.entry(inode).or_default();
                 // The same name twice, once by way of a link, makes two files.
                 if names.iter().all(|name| name.from != node.path) {
-                    names.push(Name { path: path.clone(), from: node.path.clone() });
+                    names.push(Name {
+                        path: path.clone(),
+                        from: node.path.clone(),
+                    });
                 }
-                What::File { source, from: node.path.clone(), size: *size, hash: *hash }
+                What::File {
+                    source,
+                    from: node.path.clone(),
+                    size: *size,
+                    hash: *hash,
+                }
             }
             other => What::Special(other.clone()),
         };
@@ -216,7 +259,11 @@ impl<'a> Planner<'a> {
 
     fn put(&mut self, path: Vec<u8>, what: What, mut meta: Metadata) -> Result<(), OpError> {
         if path.is_empty() {
-            return if what == What::Dir { Ok(()) } else { Err(OpError::ReplacesDirectory { path: "/".to_owned() }) };
+            return if what == What::Dir {
+                Ok(())
+            } else {
+                Err(OpError::ReplacesDirectory { path: "/".to_owned() })
+            };
         }
         match (self.is_dir(&path)?, what == What::Dir) {
             (Some(true), false) => return Err(OpError::ReplacesDirectory { path: shown(&path) }),
@@ -230,9 +277,18 @@ impl<'a> Planner<'a> {
         if let Some(chmod) = self.chmod
             && !matches!(what, What::Special(NodeKind::Symlink(_)))
         {
-            meta.mode = u16::try_from(chmod.apply(u32::from(meta.mode), what == What::Dir)).unwrap_or(meta.mode);
+            meta.mode =
+                u16::try_from(chmod.apply(u32::from(meta.mode), what == What::Dir)).unwrap_or(meta.mode);
         }
-        self.planned.insert(path.clone(), Planned { path, source: self.source, what, meta });
+        self.planned.insert(
+            path.clone(),
+            Planned {
+                path,
+                source: self.source,
+                what,
+                meta,
+            },
+        );
         Ok(())
     }
 
@@ -262,10 +318,14 @@ impl<'a> Planner<'a> {
                 })
             });
             names.sort_by(|one, other| path_cmp(&one.path, &other.path));
-            let Some((first, others)) = names.split_first() else { continue };
+            let Some((first, others)) = names.split_first() else {
+                continue;
+            };
             for other in others {
                 if let Some(planned) = self.planned.get_mut(&other.path) {
-                    planned.what = What::Hardlink { target: first.path.clone() };
+                    planned.what = What::Hardlink {
+                        target: first.path.clone(),
+                    };
                 }
             }
         }

@@ -53,9 +53,12 @@ impl Selection<'_> {
         let components = if self.literal {
             literal_components(&pattern)
         } else {
-            glob::components(&pattern, self.parents).map_err(|error| OpError::pattern(self.pattern, &error))?
+            glob::components(&pattern, self.parents)
+                .map_err(|error| OpError::pattern(self.pattern, &error))?
         };
-        let is_pattern = components.iter().any(|component| !matches!(component, Component::Literal(_)));
+        let is_pattern = components
+            .iter()
+            .any(|component| !matches!(component, Component::Literal(_)));
         let mut paths = Vec::new();
         if is_pattern {
             self.expand(b"", &components, &mut paths)?;
@@ -88,7 +91,10 @@ impl Selection<'_> {
         }
         match self.pattern.split_once("/./") {
             Some((before, after)) => {
-                let dropped = before.split('/').filter(|part| !part.is_empty() && *part != ".").count();
+                let dropped = before
+                    .split('/')
+                    .filter(|part| !part.is_empty() && *part != ".")
+                    .count();
                 (dropped, format!("{before}/{after}"))
             }
             None => (0, self.pattern.to_owned()),
@@ -112,7 +118,8 @@ impl Selection<'_> {
                 }
             }
             Component::Literal(name) => {
-                let Resolved { node, path } = self.tree.resolve(&join(dir, name.as_bytes()), LastLink::Keep)?;
+                let Resolved { node, path } =
+                    self.tree.resolve(&join(dir, name.as_bytes()), LastLink::Keep)?;
                 if node.is_some() {
                     self.descend(&path, rest, found)?;
                 }
@@ -145,7 +152,11 @@ impl Selection<'_> {
         let Resolved { node, .. } = self.tree.resolve(path, LastLink::Follow)?;
         let Some(node) = node else {
             // A dangling link that a pattern hit is nothing to copy.
-            return if is_pattern { Ok(None) } else { Err(self.missing(path)) };
+            return if is_pattern {
+                Ok(None)
+            } else {
+                Err(self.missing(path))
+            };
         };
         if let Some(excludes) = self.excludes
             && !node.is_dir()
@@ -171,7 +182,11 @@ impl Selection<'_> {
                 restore_parents(self.tree, &node.path, &mut below)?;
             }
         }
-        let (kept, kept_path) = if self.parents { self.kept(path, pivot)? } else { (Vec::new(), Vec::new()) };
+        let (kept, kept_path) = if self.parents {
+            self.kept(path, pivot)?
+        } else {
+            (Vec::new(), Vec::new())
+        };
         Ok(Some(Selected {
             source: self.source,
             name: file_name(path).to_vec(),
@@ -183,7 +198,10 @@ impl Selection<'_> {
     }
 
     fn kept(&self, path: &[u8], pivot: usize) -> Result<Kept, OpError> {
-        let components: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
+        let components: Vec<&[u8]> = path
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty())
+            .collect();
         let mut kept = Vec::new();
         let (mut full, mut short) = (Vec::new(), Vec::new());
         for (at, component) in components.iter().enumerate() {
@@ -211,8 +229,13 @@ impl Selection<'_> {
             .map(|node| String::from_utf8_lossy(&node.path).into_owned())
             .collect();
         let shown = String::from_utf8_lossy(path).into_owned();
-        let near = dockerfile_parser::suggest::nearest(&shown, siblings.iter().map(String::as_str)).map(str::to_owned);
-        OpError::MissingSource { path: shown, near, hidden_by: None }
+        let near = dockerfile_parser::suggest::nearest(&shown, siblings.iter().map(String::as_str))
+            .map(str::to_owned);
+        OpError::MissingSource {
+            path: shown,
+            near,
+            hidden_by: None,
+        }
     }
 }
 
@@ -220,22 +243,26 @@ impl Selection<'_> {
 /// has elsewhere. So neither key nor layer depends on what was not selected.
 fn name_inodes(selected: &mut [Selected]) {
     fn files(selected: &mut [Selected]) -> impl Iterator<Item = (&[u8], &mut Option<Vec<u8>>)> {
-        selected.iter_mut().flat_map(|one| std::iter::once(&mut one.node).chain(&mut one.below)).filter_map(|node| {
-            match &mut node.kind {
+        selected
+            .iter_mut()
+            .flat_map(|one| std::iter::once(&mut one.node).chain(&mut one.below))
+            .filter_map(|node| match &mut node.kind {
                 NodeKind::File { first_name, .. } => Some((node.path.as_slice(), first_name)),
                 _ => None,
-            }
-        })
+            })
     }
     // Old first name to the first selected one; only inodes with more than one name are in it.
-    let mut first: HashMap<Vec<u8>, Option<Vec<u8>>> =
-        files(selected).filter_map(|(_, first_name)| Some((first_name.clone()?, None))).collect();
+    let mut first: HashMap<Vec<u8>, Option<Vec<u8>>> = files(selected)
+        .filter_map(|(_, first_name)| Some((first_name.clone()?, None)))
+        .collect();
     if first.is_empty() {
         return;
     }
     for (path, first_name) in files(selected) {
         if let Some(elected) = first.get_mut(first_name.as_deref().unwrap_or(path))
-            && elected.as_deref().is_none_or(|elected| rbuild_store::manifest::path_cmp(path, elected).is_lt())
+            && elected
+                .as_deref()
+                .is_none_or(|elected| rbuild_store::manifest::path_cmp(path, elected).is_lt())
         {
             *elected = Some(path.to_vec());
         }
@@ -251,7 +278,8 @@ fn name_inodes(selected: &mut [Selected]) {
 fn restore_parents(tree: &dyn Tree, top: &[u8], below: &mut Vec<Node>) -> Result<(), OpError> {
     let mut missing: std::collections::BTreeSet<Vec<u8>> = std::collections::BTreeSet::new();
     {
-        let present: std::collections::HashSet<&[u8]> = below.iter().map(|node| node.path.as_slice()).collect();
+        let present: std::collections::HashSet<&[u8]> =
+            below.iter().map(|node| node.path.as_slice()).collect();
         for node in below.iter() {
             let mut at = rbuild_store::manifest::parent(&node.path);
             while let Some(dir) = at {
@@ -289,7 +317,11 @@ fn literal_components(path: &str) -> Vec<Component> {
 pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> String {
     use std::fmt::Write as _;
     let mut text = match &node.kind {
-        NodeKind::File { hash: Some(hash), first_name, .. } => match first_name {
+        NodeKind::File {
+            hash: Some(hash),
+            first_name,
+            ..
+        } => match first_name {
             Some(first) => format!("file {} link:{}", hash.to_hex(), String::from_utf8_lossy(first)),
             None => format!("file {}", hash.to_hex()),
         },

@@ -43,7 +43,11 @@ fn push_and_pull() {
         .says("pulled")
         .says(digest);
     assert_eq!(pulled.out(), id(&env, "app"));
-    assert_eq!(names(&other), std::slice::from_ref(&name), "the digest is no row of its own");
+    assert_eq!(
+        names(&other),
+        std::slice::from_ref(&name),
+        "the digest is no row of its own"
+    );
     assert_eq!(inspect(&other, &name)["RepoDigests"], serde_json::json!([pinned]));
     other.run(&pinned, [""; 0]).success().prints("hello\nmore");
     other

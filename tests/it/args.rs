@@ -1,0 +1,275 @@
+//! ARG and ENV: who sees which value, and what of it is left behind (FEATURES 1.4).
+
+use serde_json::json;
+
+use crate::harness::{OciImage, TestEnv};
+
+/// The labels of an image, whose values instructions expanded.
+fn labels(image: &OciImage) -> serde_json::Value {
+    image.config["config"]["Labels"].clone()
+}
+
+#[test]
+fn the_nearest_value_wins() {
+    let env = TestEnv::new();
+    let dockerfile = r#"ARG GLOBAL=global
+ARG BOTH=global
+ARG DERIVED=${GLOBAL}-derived
+FROM scratch AS base
+ENV FROMBASE=env
+FROM base
+LABEL undeclared="<$GLOBAL>"
+ARG GLOBAL
+ARG BOTH=here
+ARG DERIVED
+ARG FROMBASE=arg
+ARG GIVEN=default
+ARG EMPTY=
+ARG UNSET
+ARG LATER=1 OTHER=${LATER:-none}
+LABEL global=$GLOBAL both=$BOTH derived=$DERIVED frombase=$FROMBASE given=$GIVEN empty="<$EMPTY>" unset="<${UNSET-none}>" other=$OTHER
+ENV BOTH=env
+LABEL hidden=$BOTH
+ARG BOTH=again
+LABEL still=$BOTH
+ARG QUOTED="a b" Q2='$GLOBAL' Q3="$GLOBAL"
+LABEL quoted="$QUOTED $Q2 $Q3"
+"#;
+    let context = env.context_of(dockerfile, &[]);
+    let image = env.image(["--build-arg", "GIVEN=given"], &context);
+    assert_eq!(
+        labels(&image),
+        json!({
+            "undeclared": "<>", "global": "global", "both": "here", "derived": "global-derived", "frombase": "env",
+            "given": "given", "empty": "<>", "unset": "<none>", "other": "none", "hidden": "env", "still": "env",
+            "quoted": "a b $GLOBAL global"
+        })
+    );
+    let given = [
+        "--build-arg",
+        "GLOBAL=cli",
+        "--build-arg",
+        "EMPTY=full",
+        "--build-arg",
+        "BOTH=cli",
+    ];
+    let labels = labels(&env.image(given, &context));
+    assert_eq!(labels["global"], "cli");
+    assert_eq!(labels["derived"], "cli-derived");
+    assert_eq!(labels["empty"], "<full>");
+    assert_eq!(labels["both"], "cli");
+    assert_eq!(labels["still"], "env");
+}
+
+#[test]
+fn from_lines_see_global_args_only() {
+    let env = TestEnv::new();
+    let dockerfile = "ARG BASE=one\nARG N=two\nFROM scratch AS one\nLABEL is=one\nFROM scratch AS two\nARG BASE=stage\nLABEL is=two\nFROM ${N:+$BASE}\n";
+    let context = env.context_of(dockerfile, &[]);
+    assert_eq!(labels(&env.image([""; 0], &context))["is"], "one");
+    assert_eq!(
+        labels(&env.image(["--build-arg", "BASE=two"], &context))["is"],
+        "two"
+    );
+    env.refused("FROM scratch\nARG B=scratch\nFROM $B\n", &[])
+        .says("Dockerfile:3")
+        .says("empty");
+    env.refused("ARG B\nFROM $B\n", &[]).says("--build-arg");
+}
+
+#[test]
+fn run_sees_declared_args_and_the_image_does_not() {
+    let env = TestEnv::new();
+    let dockerfile = r#"ARG G=global
+FROM busybox:local AS one
+ENV E=env
+ARG A=arg
+ARG E=arg
+ARG NOVALUE
+RUN env | grep -E '^(A|E|G|NOVALUE|LATE|http_proxy)=' | sort > /one; echo "$A" >> /one
+ARG LATE=late
+FROM one
+RUN env | grep -E '^(A|E|G|NOVALUE|LATE)=' | sort > /two
+"#;
+    let image = env.image_of(dockerfile, &[]);
+    let tree = image.tree();
+    assert_eq!(tree["one"].text(), "A=arg\nE=env\narg\n");
+    assert_eq!(
+        tree["two"].text(),
+        "A=arg\nE=env\nLATE=late\n",
+        "a stage from a stage inherits its args"
+    );
+    let env_of_image = image.config["config"]["Env"].to_string();
+    assert!(
+        !env_of_image.contains("A=arg") && env_of_image.contains("E=env"),
+        "{env_of_image}"
+    );
+    let history: Vec<&str> = image.config["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|entry| entry["created_by"].as_str())
+        .collect();
+    assert!(
+        history
+            .iter()
+            .any(|line| line.starts_with("RUN |1 A=arg /bin/sh -c env ")),
+        "{history:?}"
+    );
+    assert!(
+        history
+            .iter()
+            .any(|line| line.starts_with("RUN |2 A=arg LATE=late /bin/sh -c env ")),
+        "{history:?}"
+    );
+    assert!(history.contains(&"ARG NOVALUE"), "{history:?}");
+}
+
+#[test]
+fn from_the_callers_environment() {
+    let env = TestEnv::new();
+    let context = env.context_of(
+        "FROM scratch\nARG A=default\nARG B=default\nLABEL a=$A b=$B\n",
+        &[],
+    );
+    let dest = env.path("out.tar");
+    env.building(["--build-arg", "A", "--build-arg", "B", "-o"])
+        .arg(format!("type=oci,dest={}", dest.display()))
+        .arg(&context)
+        .env("A", "environment")
+        .run()
+        .success();
+    assert_eq!(
+        labels(&OciImage::from_archive(&dest)),
+        json!({"a": "environment", "b": "default"})
+    );
+}
+
+#[test]
+fn what_nothing_uses_is_told() {
+    let env = TestEnv::new();
+    let context = env.context_of("ARG G\nFROM scratch AS unused\nARG U\nFROM scratch\nARG A\n", &[]);
+    let args = |names: &[&str]| -> Vec<String> {
+        names
+            .iter()
+            .flat_map(|name| ["--build-arg".to_owned(), format!("{name}=1")])
+            .collect()
+    };
+    let (_, words) = env.image_and_words(args(&["A", "TYPO", "G"]), &context);
+    let told: Vec<String> = words
+        .err()
+        .lines()
+        .filter(|line| line.contains("nothing uses"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(
+        told,
+        ["warning: build arguments that nothing uses: TYPO"],
+        "{words}"
+    );
+    let known = [
+        "A",
+        "HTTP_PROXY",
+        "https_proxy",
+        "no_proxy",
+        "BUILDKIT_SYNTAX",
+        "BUILDKIT_INLINE_CACHE",
+        "SOURCE_DATE_EPOCH",
+    ];
+    let (_, words) = env.image_and_words(args(&known), &context);
+    words.never_says("nothing uses");
+}
+
+#[test]
+fn proxies_need_no_arg_and_leave_no_trace() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nRUN test ${#HTTP_PROXY} = 22 && echo \"$no_proxy\" > /np\n";
+    let context = env.context_of(dockerfile, &[]);
+    let args = [
+        "--build-arg",
+        "HTTP_PROXY=http://user:hunter9@pr",
+        "--build-arg",
+        "no_proxy=first",
+    ];
+    let image = env.image(args, &context);
+    assert_eq!(image.tree()["np"].text(), "first\n");
+    assert!(!image.contains("hunter9"), "neither history nor configuration");
+    let other = [
+        "--build-arg",
+        "HTTP_PROXY=http://user:hunter9@pr",
+        "--build-arg",
+        "no_proxy=second",
+    ];
+    let image = env.image(other, &context);
+    assert_eq!(
+        image.tree()["np"].text(),
+        "first\n",
+        "a proxy is not part of the key"
+    );
+    // Declared, it is an ARG like any other.
+    let context = env.context_of(&dockerfile.replace("RUN", "ARG no_proxy\nRUN"), &[]);
+    let image = env.image(other, &context);
+    assert_eq!(image.tree()["np"].text(), "second\n");
+    assert!(image.config["history"].to_string().contains("no_proxy=second"));
+}
+
+#[test]
+fn platform_args() {
+    let env = TestEnv::new();
+    let machine = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    let dockerfile = r#"FROM scratch
+LABEL before="<$TARGETARCH$BUILDARCH>"
+ARG TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT BUILDPLATFORM BUILDOS BUILDARCH TARGETSTAGE
+LABEL t="$TARGETPLATFORM $TARGETOS $TARGETARCH <$TARGETVARIANT>" b="$BUILDPLATFORM $BUILDOS $BUILDARCH" s=$TARGETSTAGE
+FROM scratch AS second
+ARG TARGETARCH=mine TARGETSTAGE
+LABEL a=$TARGETARCH s=$TARGETSTAGE
+"#;
+    let context = env.context_of(dockerfile, &[]);
+    let native = labels(&env.image(["--target", "0"], &context));
+    assert_eq!(native["before"], "<>");
+    assert_eq!(native["t"], format!("linux/{machine} linux {machine} <>"));
+    assert_eq!(native["b"], format!("linux/{machine} linux {machine}"));
+    assert_eq!(native["s"], "0");
+    let cross = env.image(["--target", "0", "--platform", "linux/arm/v7"], &context);
+    assert_eq!(labels(&cross)["t"], "linux/arm/v7 linux arm <v7>");
+    assert_eq!(labels(&cross)["b"], format!("linux/{machine} linux {machine}"));
+    assert_eq!(cross.config["architecture"], "arm");
+    assert_eq!(cross.config["variant"], "v7");
+    let second = labels(&env.image(["--build-arg", "TARGETARCH=given"], &context));
+    assert_eq!(second["a"], "given");
+    assert_eq!(second["s"], "default");
+}
+
+#[test]
+fn an_argument_counts_from_where_it_is_seen() {
+    let env = TestEnv::new();
+    let uuid = "cat /proc/sys/kernel/random/uuid";
+    let dockerfile = format!(
+        "FROM busybox:local\nRUN {uuid} > /before\nARG X=0\nCOPY Dockerfile /copied\nRUN {uuid} > /after\n"
+    );
+    let context = env.context_of(&dockerfile, &[]);
+    let built = |x: &str| {
+        let tree = env.image(["--build-arg", &format!("X={x}")], &context).tree();
+        (tree["before"].text(), tree["after"].text())
+    };
+    let (one, two, again) = (built("1"), built("2"), built("1"));
+    assert_eq!(one.0, two.0, "above its line nothing changes");
+    assert_ne!(one.1, two.1, "the first RUN after it does");
+    assert_eq!(one, again, "both values stay in the cache");
+}
+
+#[test]
+fn values_of_secrets_are_in_no_warning() {
+    let env = TestEnv::new();
+    let context = env.context_of(
+        "FROM scratch\nARG API_TOKEN=hunter2\nENV DB_PASSWORD=hunter3\n",
+        &[],
+    );
+    let (_, words) = env.image_and_words([""; 0], &context);
+    words.never_says("hunter2").never_says("hunter3");
+}
