@@ -1,6 +1,6 @@
 //! Dockerfile text to typed instructions with spans: no files, no environment.
 //!
-//! [`parse`] reports every error of a file and returns what could be parsed:
+//! [`parse()`] reports every error of a file and returns what could be parsed:
 //!
 //! ```
 //! use dockerfile_parser::{InstructionKind, parse};

@@ -1,4 +1,4 @@
-//! [`Op`]: a piece of work, how it is named in the cache and how it runs. Nothing about when: that is [`crate::solve`].
+//! [`Op`]: a piece of work, how it is named in the cache and how it runs. Nothing about when: that is [`crate::solve()`].
 
 use crate::cancel::CancelToken;
 use crate::event::{Event, EventKind, Stream};

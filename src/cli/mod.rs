@@ -2,6 +2,9 @@
 //!
 //! Parsing only says what was typed; what it means is decided in [`crate::options`] and the verbs.
 
+// The comments of flags are their help, and there brackets mean that something may be left out.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 pub mod build;
 pub mod complete;
 pub mod debug;

@@ -24,7 +24,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes a value as indented JSON to standard output.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::host(format!("making JSON: {error}")))?;
@@ -34,7 +34,7 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 /// Writes each value as JSON on a line of its own to standard output.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json_lines<T: Serialize>(values: &[T]) -> Result<(), Failure> {
     let mut text = String::new();
     for value in values {

@@ -119,7 +119,7 @@ pub struct ExecSpec {
     pub platform: Platform,
     /// A script (heredoc with `#!`): name and content, mounted at /dev/pipes/NAME.
     pub script: Option<(String, String)>,
-    /// Whether argv[0] is the SHELL: words the error when it is missing.
+    /// Whether the program is the SHELL: words the error when it is missing.
     pub is_shell_form: bool,
     /// What the base is called, for messages.
     pub base_name: String,
