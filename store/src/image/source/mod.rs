@@ -132,7 +132,8 @@ fn from_container(container: Container) -> Result<Box<dyn ImageSource>, ImageErr
 
 /// Which entry is meant by a name (`None`: the only one) on a machine.
 ///
-/// A name fits an entry that has it whole, as its tag (`latest` for `app:latest`), or as its digest.
+/// A name fits an entry that has it whole, as its tag (`latest` for `app:latest`), or as its digest. A single image is
+/// chosen for any machine.
 pub fn choose(
     source: &dyn ImageSource,
     wanted: Option<&str>,
@@ -184,6 +185,13 @@ pub fn choose(
         .copied()
         .filter(|&at| distance(at).is_some() && distance(at) == best);
     let Some(first) = chosen.next() else {
+        // The only image there is, is meant; whether its platform will do is for the caller to say.
+        if named
+            .iter()
+            .all(|&at| entries[at].digest.is_some() && entries[at].digest == entries[named[0]].digest)
+        {
+            return Ok(named[0]);
+        }
         let platforms: Vec<String> = named
             .iter()
             .filter_map(|&at| entries[at].platform.as_ref())
