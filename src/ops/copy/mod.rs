@@ -2,6 +2,8 @@
 
 mod plan;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use select::fingerprint;
 
