@@ -791,6 +791,16 @@ fn link_makes_the_same_layer_on_any_base() {
             .collect()
     };
     assert_eq!(last(&one), last(&two), "the layers do not know what is below");
+    let files = env
+        .tool("find")
+        .arg(env.store().join("snapshots"))
+        .args(["-path", "*/fs/bin/f", "-printf", "%n\\n"])
+        .run();
+    assert_eq!(
+        files.out(),
+        "2\n2",
+        "on the other base the file is linked, not written again"
+    );
     let tree = two.tree();
     assert_eq!(tree["bin"].kind, Kind::Dir, "a link in the image is not followed");
     assert_eq!(tree["bin/f"].text(), "F");
