@@ -19,14 +19,17 @@ use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// A context directory.
 pub struct BuildContext {
     path: PathBuf,
     root: Root,
     ignore: Option<Ignore>,
+    /// The store, where somebody keeps it in the directory: it changes while it is read, and is nothing to copy.
+    store: OnceLock<Vec<u8>>,
     memo: Mutex<Option<Memo>>,
     /// First name of each inode that has several.
     inodes: Mutex<HashMap<(u64, u64), Vec<u8>>>,
@@ -41,9 +44,10 @@ pub struct Ignore {
 }
 
 impl fmt::Debug for BuildContext {
-    // Two contexts of the same directory are the same context: vertices are merged by this text.
+    // Two contexts of the same directory and ignore file are the same context: vertices are merged by this text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BuildContext({:?})", self.path)
+        let ignore = self.ignore.as_ref().map(|ignore| &ignore.name);
+        write!(f, "BuildContext({:?}, {ignore:?})", self.path)
     }
 }
 
@@ -57,16 +61,24 @@ impl BuildContext {
             path: path.to_owned(),
             root: Root::open(path)?,
             ignore,
+            store: OnceLock::new(),
             memo: Mutex::new(None),
             inodes: Mutex::default(),
         })
     }
 
-    /// Loads the stat memo; without it every file is read.
+    /// Loads the stat memo, without which every file is read. A store within the directory is left out from now on.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn load_memo(&self, store: &Store) -> Result<(), rbuild_store::StoreError> {
+        if let Ok(root) = store.root().canonicalize()
+            && let Ok(inside) = root.strip_prefix(&self.path)
+            && !inside.as_os_str().is_empty()
+        {
+            // Set once: a context has one store.
+            let _ = self.store.set(inside.as_os_str().as_bytes().to_vec());
+        }
         let memo = Memo::load(store, &self.path)?;
         *lock(&self.memo) = Some(memo);
         Ok(())
@@ -107,15 +119,26 @@ impl BuildContext {
     }
 
     fn excluded(&self, path: &[u8]) -> bool {
-        self.ignore
-            .as_ref()
-            .is_some_and(|ignore| ignore.patterns.decide(path).excluded)
+        self.is_store(path)
+            || self
+                .ignore
+                .as_ref()
+                .is_some_and(|ignore| ignore.patterns.decide(path).excluded)
     }
 
     fn may_reinclude_below(&self, path: &[u8]) -> bool {
-        self.ignore
-            .as_ref()
-            .is_some_and(|ignore| ignore.patterns.may_reinclude_below(path))
+        !self.is_store(path)
+            && self
+                .ignore
+                .as_ref()
+                .is_some_and(|ignore| ignore.patterns.may_reinclude_below(path))
+    }
+
+    fn is_store(&self, path: &[u8]) -> bool {
+        self.store.get().is_some_and(|store| {
+            path.strip_prefix(store.as_slice())
+                .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        })
     }
 
     /// Whether something below an excluded directory is included after all. A directory in which that is possible

@@ -17,6 +17,14 @@ pub enum OpError {
         /// The pattern that hides it, and the ignore file.
         hidden_by: Option<(String, String)>,
     },
+    /// A source is a symbolic link to something that is not there, seen from the root of the source.
+    #[error("`{path}` is a link to `{target}`, which is not there")]
+    DanglingLink {
+        /// Cleaned path.
+        path: String,
+        /// The link's text.
+        target: String,
+    },
     /// A directory is to be written where something else is.
     #[error("cannot copy to non-directory: `{path}`")]
     NotADirectory {

@@ -232,6 +232,78 @@ COPY absolute /absolute
 }
 
 #[test]
+fn links_in_a_stage_are_followed_inside_it() {
+    let env = TestEnv::new();
+    let dockerfile = r#"FROM scratch AS one
+COPY tree /
+FROM scratch
+ENV D=/to/dir
+COPY --from=one /lnk /contents
+COPY --from=one /lnk/f /through
+COPY --from=one /absolute $D/
+COPY --from=one /deep /kept
+COPY --from=one lnk/* ${D}/w/
+COPY ["a", "$D/j s/"]
+"#;
+    let context = env.context_of(dockerfile, &[("tree/deep/dir/f", "F"), ("a", "A")]);
+    for (link, to) in [
+        ("lnk", "/deep/dir"),
+        ("deep/up", "dir/f"),
+        ("absolute", "/../deep/up"),
+        ("dangling", "nowhere"),
+    ] {
+        symlink(to, context.join("tree").join(link)).unwrap();
+    }
+    assert_eq!(
+        shape(&env.image([""; 0], &context)),
+        expected(&[
+            ("contents", "/"),
+            ("contents/f", "F"),
+            ("through", "F"),
+            ("to", "/"),
+            ("to/dir", "/"),
+            ("to/dir/absolute", "F"),
+            ("kept", "/"),
+            ("kept/dir", "/"),
+            ("kept/dir/f", "F"),
+            ("kept/up", "-> dir/f"),
+            ("to/dir/w", "/"),
+            ("to/dir/w/f", "F"),
+            ("to/dir/j s", "/"),
+            ("to/dir/j s/a", "A"),
+        ])
+    );
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY tree/dangling /\n").unwrap();
+    env.building([""; 0])
+        .arg(&context)
+        .run()
+        .exits(1)
+        .says("`tree/dangling` is a link to `nowhere`, which is not there")
+        .never_says("did you mean");
+}
+
+#[test]
+fn a_store_in_the_context_is_no_part_of_it() {
+    let env = TestEnv::new();
+    let context = env.context_of("FROM scratch\nCOPY . /\n", &[("d/x", ""), ("d/store-not/y", "")]);
+    std::fs::write(context.join(".dockerignore"), "*\n!d\n!d/store/**\n").unwrap();
+    let build = || {
+        env.building(["-q", "-t", "x", "-o", "type=tar,dest=-"])
+            .arg(&context)
+            .env("RBUILD_ROOT", context.join("d/store"))
+            .run()
+            .success()
+    };
+    let (one, two) = (build(), build());
+    let names: Vec<String> = crate::harness::archive::entries(one.stdout.as_slice())
+        .into_iter()
+        .map(|entry| entry.path)
+        .collect();
+    assert_eq!(names, ["d", "d/store-not", "d/store-not/y", "d/x"]);
+    assert_eq!(one.stdout, two.stdout);
+}
+
+#[test]
 fn links_in_the_image_are_followed_inside_it() {
     let env = TestEnv::new();
     let canary = env.write("canary/file", "outside");

@@ -220,6 +220,16 @@ impl Selection<'_> {
     }
 
     fn missing(&self, path: &[u8]) -> OpError {
+        if let Ok(Some(Node {
+            kind: NodeKind::Symlink(target),
+            ..
+        })) = self.tree.lookup(path)
+        {
+            return OpError::DanglingLink {
+                path: String::from_utf8_lossy(path).into_owned(),
+                target: String::from_utf8_lossy(&target).into_owned(),
+            };
+        }
         let parent = rbuild_store::manifest::parent(path).unwrap_or_default();
         let siblings: Vec<String> = self
             .tree
