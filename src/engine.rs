@@ -86,6 +86,8 @@ impl Engine {
             return Ok(());
         }
         let zygote = enter_sandbox()?;
+        // What processes that were killed have left behind. It costs room only, so nothing is said.
+        let _ = self.store.sweep_tmp();
         // Set once: `prepare` is called by one thread.
         let _ = self.sandbox.set(zygote);
         Ok(())
@@ -182,6 +184,17 @@ impl Engine {
 /// # Errors
 /// What the host does not allow, and the line that mends it.
 pub fn enter_sandbox() -> Result<Zygote, Failure> {
+    if probe::is_proc_suspicious()
+        && let Some(obstacle) = probe::probe(None).obstacle()
+    {
+        let failure = Failure::host("this host does not let rbuild build yet")
+            .cause(format!("{}: {}", obstacle.name, obstacle.detail));
+        let failure = match &obstacle.fix {
+            Some(fix) => failure.hint(fix),
+            None => failure,
+        };
+        return Err(failure.hint("`rbuild doctor` says what this host allows"));
+    }
     enter_namespace()?;
     Zygote::start().map_err(Failure::from_host)
 }

@@ -16,10 +16,8 @@ pub enum Kind {
     Step,
     /// The host, the store, the registry or rbuild itself failed: 125.
     Host,
-    /// SIGINT: 130.
+    /// SIGINT: 130; another signal gives its own number.
     Interrupted,
-    /// SIGTERM: 143.
-    Terminated,
     /// `rbuild run`: the command exists but cannot be executed: 126.
     NotExecutable,
     /// `rbuild run`: the command is not there: 127.
@@ -36,7 +34,6 @@ impl Kind {
             Kind::NotExecutable => 126,
             Kind::NotFound => 127,
             Kind::Interrupted => 130,
-            Kind::Terminated => 143,
         }
     }
 }

@@ -1,23 +1,22 @@
-//! Ctrl-C and SIGTERM in the cold phase: the build is cancelled, everything that runs is stopped, nothing is left.
+//! Ctrl-C, SIGTERM and a terminal that hangs up in the cold phase: the build is cancelled, everything that runs is stopped, nothing is left.
 //!
 //! In the warm phase the default disposition is right: there is nothing to stop and nothing half-written.
 
 use crate::error::Failure;
 use rbuild_sandbox::signals::{SigSet, Signal};
 use rbuild_solver::CancelToken;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
-static TERMINATED: AtomicBool = AtomicBool::new(false);
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+static REQUESTED: AtomicI32 = AtomicI32::new(0);
 
 /// Whether a signal has asked for the end.
 pub fn requested() -> bool {
-    REQUESTED.load(Ordering::Relaxed)
+    signal().is_some()
 }
 
-/// Whether it was SIGTERM that ended the build.
-pub fn was_terminated() -> bool {
-    TERMINATED.load(Ordering::Relaxed)
+/// The first signal that has asked for the end.
+pub fn signal() -> Option<i32> {
+    Some(REQUESTED.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
 }
 
 /// Starts the thread that waits for signals. Threads that are started later inherit the blocked signals.
@@ -36,16 +35,11 @@ pub fn watch(cancel: CancelToken, transfers: rbuild_registry::Cancel) -> Result<
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            let mut first = true;
             while let Ok(signal) = signals.wait() {
-                if signal != Signal::SIGINT {
-                    TERMINATED.store(true, Ordering::Relaxed);
-                }
-                if !first {
+                if requested() {
                     std::process::exit(128 + signal as i32);
                 }
-                first = false;
-                REQUESTED.store(true, Ordering::Relaxed);
+                REQUESTED.store(signal as i32, Ordering::Relaxed);
                 transfers.cancel();
                 cancel.cancel();
             }

@@ -34,7 +34,7 @@ mod zygote;
 pub use blob::Blob;
 pub use idmap::{IdMapError, IdMapping, IdRange};
 pub use lookup::{LookupError, MAX_DATABASE_SIZE, User, resolve_user};
-pub use pty::{RawMode, Winsize, resize, window_size};
+pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
 pub use resolv::container_resolv_conf;
 pub use spec::{
     Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,

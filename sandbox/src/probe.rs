@@ -77,6 +77,33 @@ pub fn tier() -> Tier {
     }
 }
 
+/// Whether this `/proc` looks like a container's, parts of it covered or read-only: then the kernel may refuse a step
+/// its own, which only [`probe`] can tell. Well below a millisecond.
+pub fn is_proc_suspicious() -> bool {
+    fs::read_to_string("/proc/self/mountinfo").map_or(true, |mounts| covers_proc(&mounts))
+}
+
+/// The rule in the kernel is `mount_too_revealing()`: a `/proc` that is whole, with nothing on it but what lies on
+/// directories that are always empty.
+fn covers_proc(mountinfo: &str) -> bool {
+    let mut is_whole = false;
+    for line in mountinfo.lines() {
+        let mut fields = line.split(' ').skip(3);
+        let (Some(root), Some(point), Some(options)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
+        if point == "/proc" {
+            let is_procfs = line
+                .split_once(" - ")
+                .is_some_and(|(_, of)| of.starts_with("proc "));
+            is_whole = is_procfs && root == "/" && !options.split(',').any(|option| option == "ro");
+        } else if point.starts_with("/proc/") && point != "/proc/sys/fs/binfmt_misc" {
+            return true;
+        }
+    }
+    !is_whole
+}
+
 /// Tries everything a build needs, in child processes; some ten milliseconds. `store` is an existing directory on the
 /// file system where layers will live; without it the overlay is tried in memory.
 pub fn probe(store: Option<&Path>) -> HostReport {
@@ -208,6 +235,23 @@ mod tests {
         assert_eq!(version("5.4.0-1-amd64"), Some((5, 4)));
         assert_eq!(version("6.1"), Some((6, 1)));
         assert_eq!(version("linux"), None);
+    }
+
+    #[test]
+    fn masks_of_containers_are_seen() {
+        let host = "22 1 0:20 / / rw - ext4 /dev/sda rw\n\
+            23 22 0:21 / /proc rw,nosuid - proc proc rw\n\
+            24 23 0:22 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw\n";
+        assert!(!covers_proc(host));
+        for more in [
+            "25 23 0:23 / /proc/acpi ro - tmpfs tmpfs ro\n",
+            "25 23 0:21 /sys /proc/sys ro - proc proc rw\n",
+            "25 22 0:24 / /proc ro - proc proc rw\n",
+            "25 22 0:24 / /proc rw - tmpfs tmpfs rw\n",
+        ] {
+            assert!(covers_proc(&format!("{host}{more}")), "{more}");
+        }
+        assert!(covers_proc(""));
     }
 
     #[test]

@@ -3,7 +3,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr,
+    tcsetwinsize,
+};
+
+use crate::signals::Signal;
 
 pub use rustix::termios::Winsize;
 
@@ -48,6 +53,22 @@ pub fn window_size(terminal: impl AsFd) -> Result<Winsize, Errno> {
     tcgetwinsize(terminal)
 }
 
+/// The signal that a terminal makes of this byte when it is typed: Ctrl-C and Ctrl-\\.
+pub fn signal_of_key(terminal: impl AsFd, byte: u8) -> Option<Signal> {
+    let settings = tcgetattr(terminal).ok()?;
+    if !settings.local_modes.contains(LocalModes::ISIG) {
+        return None;
+    }
+    // 0 is how a key is switched off: termios(3), _POSIX_VDISABLE.
+    [
+        (SpecialCodeIndex::VINTR, Signal::SIGINT),
+        (SpecialCodeIndex::VQUIT, Signal::SIGQUIT),
+    ]
+    .into_iter()
+    .find(|(key, _)| byte != 0 && settings.special_codes[*key] == byte)
+    .map(|(_, signal)| signal)
+}
+
 /// Gives a pty the size of the caller's terminal; the command gets `SIGWINCH`.
 ///
 /// # Errors
@@ -60,7 +81,6 @@ pub fn resize(pty: impl AsFd, size: Winsize) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
-    use rustix::termios::LocalModes;
 
     #[test]
     fn raw_mode_is_undone() {
@@ -76,8 +96,12 @@ mod tests {
         assert!(echoes());
         let raw = RawMode::enter(&inner).unwrap().unwrap();
         assert!(!echoes());
+        assert_eq!(signal_of_key(&inner, 3), None);
         drop(raw);
         assert!(echoes());
+        assert_eq!(signal_of_key(&inner, 3), Some(Signal::SIGINT));
+        assert_eq!(signal_of_key(&inner, 28), Some(Signal::SIGQUIT));
+        assert_eq!(signal_of_key(&inner, b'c'), None);
         let size = Winsize {
             ws_row: 31,
             ws_col: 77,

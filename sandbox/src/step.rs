@@ -132,6 +132,17 @@ impl SpawnError {
         matches!(self.step, Step::Execute | Step::Program)
     }
 
+    /// Whether something in the image's files is at fault, and not the host.
+    pub fn is_about_image(&self) -> bool {
+        match self.step {
+            Step::WorkingDirectory => true,
+            Step::Proc | Step::Sys | Step::Dev | Step::Mounts => {
+                matches!(self.errno, libc::ELOOP | libc::ENOTDIR)
+            }
+            _ => false,
+        }
+    }
+
     /// The exit code that `docker run` gives: 127 program not found, 126 not executable, 125 sandbox failed.
     pub fn exit_code(&self) -> u8 {
         match self.errno {
@@ -144,8 +155,11 @@ impl SpawnError {
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}", self.step.attempt())?;
-        if let Some(path) = &self.path {
+        let attempt = self.step.attempt();
+        write!(f, "cannot {attempt}")?;
+        if let Some(path) = &self.path
+            && !attempt.ends_with(&*path.to_string_lossy())
+        {
             write!(f, " {}", path.display())?;
         }
         if let Some(reason) = &self.reason {
@@ -198,6 +212,12 @@ mod tests {
         );
         let error = SpawnError::new(Step::Execute, Errno::NOENT).at("foo");
         assert_eq!(error.to_string(), "cannot execute foo: not found");
+        let error = SpawnError::new(Step::Proc, Errno::LOOP)
+            .at("/proc")
+            .because("a symlink");
+        assert_eq!(error.to_string(), "cannot set up /proc: a symlink");
+        assert!(error.is_about_image());
+        assert!(!SpawnError::new(Step::Proc, Errno::PERM).is_about_image());
     }
 
     #[test]

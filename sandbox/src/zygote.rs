@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::init;
+use crate::signals::{self, Disposition};
 use crate::spec::{MountKind, Network, SandboxSpec};
 use crate::step::{SpawnError, Step};
 use crate::sys::{self, Cloned, Ended, Process};
@@ -277,6 +278,19 @@ impl Running {
             Err(Errno::SRCH) => Ok(()),
             other => other,
         }
+    }
+
+    /// What the command's first process does about a signal. `None` when it has ended, or `/proc` does not say.
+    pub fn disposition(&self, signal: i32) -> Option<Disposition> {
+        signals::disposition(signals::pid_of(self.pidfd())?, signal)
+    }
+
+    /// Whether the command's first process is the one that a terminal sends its signals to.
+    pub fn is_in_foreground(&self, pty: impl AsFd) -> bool {
+        let group = rustix::termios::tcgetpgrp(pty)
+            .ok()
+            .map(|group| group.as_raw_nonzero().get());
+        group.is_some() && group == signals::pid_of(self.pidfd())
     }
 
     /// Kills the command and with it every process of its sandbox.

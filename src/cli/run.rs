@@ -17,7 +17,7 @@ pub struct RunArgs {
     #[arg(short, long)]
     pub tty: bool,
 
-    /// Remove the container's writable layer when it ends
+    /// Remove the container's writable layer when it ends; this is always so, since nothing can start it again
     #[arg(long)]
     pub rm: bool,
 
@@ -57,7 +57,7 @@ pub struct RunArgs {
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
 
-    /// Name of the container
+    /// Name of the container: its host name, unless --hostname gives another
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 

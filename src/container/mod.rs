@@ -3,6 +3,7 @@
 pub mod env_file;
 mod options;
 mod process;
+mod signals;
 
 use crate::cli::run::RunArgs;
 use crate::engine;
@@ -43,6 +44,8 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let resolver = Resolver::new(&store, &puller, options.pull);
     let image = crate::lower::ResolveImage::image(&resolver, &args.image, &platform)?;
     let zygote = engine::enter_sandbox()?;
+    // What processes that were killed have left behind. It costs room only, so nothing is said.
+    let _ = store.sweep_tmp();
     let record = match &image.origin {
         Origin::Stored(record) => record.as_ref().clone(),
         Origin::Registry {
@@ -61,7 +64,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let mut active = snapshots.begin(snapshot.as_ref()).map_err(Failure::from_host)?;
     let spec = sandbox(&options, &config, &snapshots, &mut active)?;
     let result = process::run(&zygote, &spec, &options);
-    // The writable layer goes with the container: `--rm` is how rbuild runs, there is nothing to restart.
+    // The writable layer goes with the container, with and without `--rm`: nothing can start it again.
     drop(active);
     result
 }
@@ -171,7 +174,12 @@ fn sandbox(
     let mut spec = SandboxSpec::new(root, argv.into_iter().map(OsString::from).collect());
     spec.read_only = options.read_only;
     spec.mounts = mounts;
-    spec.env = environment(options, config, user.home.as_deref().and_then(Path::to_str));
+    spec.env = environment(
+        options,
+        config,
+        &hostname,
+        user.home.as_deref().and_then(Path::to_str),
+    );
     spec.cwd = host_form(&resolved.path);
     spec.user = user.credentials();
     spec.hostname = hostname;
@@ -238,13 +246,19 @@ fn argv(
     Ok(argv)
 }
 
-fn environment(options: &RunOptions, config: &ImageConfig, home: Option<&str>) -> Vec<OsString> {
+fn environment(
+    options: &RunOptions,
+    config: &ImageConfig,
+    hostname: &str,
+    home: Option<&str>,
+) -> Vec<OsString> {
     let mut variables: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: &str| match variables.iter_mut().find(|(other, _)| other == name) {
         Some((_, old)) => value.clone_into(old),
         None => variables.push((name.to_owned(), value.to_owned())),
     };
     set("PATH", crate::lower::DEFAULT_PATH);
+    set("HOSTNAME", hostname);
     if options.tty {
         set("TERM", "xterm");
     }

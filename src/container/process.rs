@@ -1,29 +1,15 @@
-//! The container's process in the foreground: terminal or streams, signals, its exit code.
+//! The container's process in the foreground: terminal or streams, and its exit code.
 
 use super::options::RunOptions;
+use super::signals::{self, Target};
 use crate::error::{Failure, Kind};
-use rbuild_sandbox::signals::{SigSet, Signal};
-use rbuild_sandbox::{
-    ExitStatus, RawMode, Running, SandboxSpec, SpawnError, Stdio, Zygote, resize, window_size,
-};
+use rbuild_sandbox::signals::SigSet;
+use rbuild_sandbox::{RawMode, SandboxSpec, SpawnError, Stdio, Zygote};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-
-/// Signals that are handed on to the command.
-const FORWARDED: [Signal; 9] = [
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGTERM,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGCONT,
-    Signal::SIGWINCH,
-    Signal::SIGTSTP,
-];
 
 /// Starts the command and waits for it.
 pub(super) fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> Result<u8, Failure> {
@@ -33,14 +19,7 @@ pub(super) fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> 
                 .hint("leave out -t when input comes from a file or pipe"),
         );
     }
-    let mut signals = SigSet::empty();
-    for signal in FORWARDED {
-        signals.add(signal);
-    }
-    // Blocked before any thread starts, so that only the waiting thread sees them.
-    signals
-        .thread_block()
-        .map_err(|errno| Failure::host(format!("blocking signals: {errno}")))?;
+    let signals = signals::block()?;
     if options.tty {
         terminal(zygote, spec, options, signals)
     } else {
@@ -70,9 +49,9 @@ fn streams(
         stdout: duplicate(&io::stdout())?,
         stderr: duplicate(&io::stderr())?,
     };
-    let running = Arc::new(zygote.spawn(spec, stdio).map_err(spawn_failure)?);
-    forward(&running, signals, None)?;
-    finish(&running)
+    let target = Target::new(Arc::new(zygote.spawn(spec, stdio).map_err(spawn_failure)?));
+    target.forward(signals, None)?;
+    target.wait()
 }
 
 fn terminal(
@@ -82,8 +61,7 @@ fn terminal(
     signals: SigSet,
 ) -> Result<u8, Failure> {
     let stdin = io::stdin();
-    let size = window_size(io::stdout()).or_else(|_| window_size(&stdin));
-    let size = size.unwrap_or(rbuild_sandbox::Winsize {
+    let size = signals::terminal_size().unwrap_or(rbuild_sandbox::Winsize {
         ws_row: 24,
         ws_col: 80,
         ws_xpixel: 0,
@@ -98,7 +76,7 @@ fn terminal(
             .map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
     };
     let (to_pty, for_resize) = (clone(&pty)?, clone(&pty)?);
-    let running = Arc::new(running);
+    let target = Target::new(Arc::new(running));
     // Raw only now: an error before this is printed on a terminal in order.
     let raw = if options.interactive {
         RawMode::enter(&stdin)
@@ -106,13 +84,17 @@ fn terminal(
     } else {
         None
     };
-    forward(&running, signals, Some(for_resize))?;
+    target.forward(signals, Some(for_resize))?;
     if options.interactive {
+        let mut keys = Keys {
+            pty: File::from(to_pty),
+            target: target.clone(),
+        };
         // Ends with the process: nothing can interrupt a read from a terminal.
-        std::thread::spawn(move || carry(&mut io::stdin().lock(), &mut File::from(to_pty)));
+        std::thread::spawn(move || carry(&mut io::stdin().lock(), &mut keys));
     }
     let output = std::thread::spawn(move || carry(&mut File::from(pty), &mut io::stdout().lock()));
-    let code = finish(&running);
+    let code = target.wait();
     // The terminal's other side is closed with the container: all that it printed arrives first.
     let _ = output.join();
     drop(raw);
@@ -136,37 +118,27 @@ fn carry(from: &mut dyn Read, to: &mut dyn Write) {
     }
 }
 
-fn forward(running: &Arc<Running>, signals: SigSet, pty: Option<OwnedFd>) -> Result<(), Failure> {
-    let running = Arc::clone(running);
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            while let Ok(signal) = signals.wait() {
-                match (&pty, signal) {
-                    (Some(pty), Signal::SIGWINCH) => {
-                        if let Ok(size) = window_size(io::stdout()) {
-                            let _ = resize(pty, size);
-                        }
-                    }
-                    (None, Signal::SIGWINCH) => {}
-                    (_, signal) => {
-                        // A command that has ended needs no signal.
-                        let _ = running.signal(signal as i32);
-                    }
-                }
-            }
-        })
-        .map_err(|error| Failure::host(format!("starting a thread: {error}")))?;
-    Ok(())
+/// What is typed, on its way into the container's terminal.
+struct Keys {
+    pty: File,
+    target: Target,
 }
 
-fn finish(running: &Running) -> Result<u8, Failure> {
-    let exit = running.wait().map_err(Failure::from_host)?;
-    let code = match exit.status {
-        ExitStatus::Code(code) => code,
-        ExitStatus::Signal(signal) => 128 + signal,
-    };
-    Ok(u8::try_from(code & 0xff).unwrap_or(125))
+impl Write for Keys {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.pty.write(bytes)?;
+        for byte in &bytes[..written] {
+            // The keys for signals are control characters, whatever they are set to in practice.
+            if byte.is_ascii_control() {
+                self.target.typed(&self.pty, *byte);
+            }
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn spawn_failure(error: SpawnError) -> Failure {

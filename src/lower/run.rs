@@ -7,6 +7,18 @@ use crate::ops::spec::{ExecNetwork, ExecSpec, StepSpec};
 use dockerfile_parser::instruction::{CommandForm, Network, Run, RunScript, Security};
 use dockerfile_parser::{Instruction, Span};
 
+/// Whether several heredocs stand without any command: the shell reads them and does nothing.
+fn only_heredocs(form: &CommandForm) -> bool {
+    let CommandForm::Shell { text, heredocs } = form else {
+        return false;
+    };
+    let is_marker = |word: &str| {
+        word.trim_start_matches(|c: char| c.is_ascii_digit())
+            .starts_with("<<")
+    };
+    heredocs.len() > 1 && text.split_whitespace().all(is_marker)
+}
+
 impl StageLowering<'_, '_> {
     pub(super) fn run(
         &mut self,
@@ -33,6 +45,12 @@ impl StageLowering<'_, '_> {
         let (argv, script) = match script {
             RunScript::Exec(args) => (args, None),
             RunScript::Shell(text) => {
+                if only_heredocs(&run.command.form) {
+                    let warning = Finding::warning("nothing reads these heredocs", instruction.line.span)
+                        .label("this step does nothing")
+                        .help("name a command for them, such as `RUN sh <<FIRST`, or write one heredoc for each RUN");
+                    self.stages.report(warning);
+                }
                 let mut argv = self.shell();
                 argv.push(text);
                 (argv, None)

@@ -353,6 +353,15 @@ impl Tail {
     }
 }
 
+/// What the image is called in a message.
+fn base(spec: &ExecSpec) -> String {
+    if spec.base_name.is_empty() {
+        "the image".to_owned()
+    } else {
+        format!("`{}`", spec.base_name)
+    }
+}
+
 /// A program that cannot be executed, in the words of the Dockerfile.
 fn explain_spawn(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -> OpError {
     if !error.is_program() {
@@ -363,6 +372,17 @@ fn explain_spawn(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -> OpError
     if code != 127 {
         return OpError::Program {
             message: error.to_string(),
+            help: None,
+            code,
+        };
+    }
+    if let Some((name, content)) = &spec.script {
+        let line = content.lines().next().unwrap_or_default();
+        return OpError::Program {
+            message: format!(
+                "the interpreter that the heredoc `{name}` begins with, `{line}`, is not in {}",
+                base(spec)
+            ),
             help: None,
             code,
         };
@@ -381,12 +401,8 @@ fn explain_spawn(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -> OpError
             code,
         };
     }
-    let base = if spec.base_name.is_empty() {
-        "the image".to_owned()
-    } else {
-        format!("`{}`", spec.base_name)
-    };
-    if spec.is_shell_form && spec.script.is_none() {
+    let base = base(spec);
+    if spec.is_shell_form {
         return OpError::Program {
             message: format!("there is no `{program}` in {base}, which the shell form of RUN needs"),
             help: Some(

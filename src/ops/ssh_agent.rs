@@ -7,7 +7,8 @@ use super::OpError;
 use crate::error::Failure;
 use crate::options::ssh::SshSource;
 use rbuild_store::TmpDir;
-use std::io::{self, Read, Write};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,7 +27,7 @@ pub(crate) struct ForwardedAgent {
     socket: PathBuf,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    agent: Option<Child>,
+    _agent: Option<OwnAgent>,
     _tmp: TmpDir,
 }
 
@@ -44,8 +45,8 @@ impl ForwardedAgent {
         let (target, agent) = match source {
             SshSource::Socket(path) => (path.clone(), None),
             SshSource::Keys(keys) => {
-                let (socket, child) = own_agent(keys, tmp.path())?;
-                (socket, Some(child))
+                let agent = OwnAgent::start(keys, tmp.path())?;
+                (agent.socket.clone(), Some(agent))
             }
         };
         let socket = tmp.path().join("agent");
@@ -75,7 +76,7 @@ impl ForwardedAgent {
             socket,
             stop,
             thread: Some(thread),
-            agent,
+            _agent: agent,
             _tmp: tmp,
         })
     }
@@ -93,10 +94,6 @@ impl Drop for ForwardedAgent {
         let _ = UnixStream::connect(&self.socket);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-        if let Some(agent) = &mut self.agent {
-            let _ = agent.kill();
-            let _ = agent.wait();
         }
     }
 }
@@ -143,54 +140,66 @@ fn send(to: &mut impl Write, body: &[u8]) -> io::Result<()> {
     to.write_all(&bytes)
 }
 
-/// An agent that holds these keys and lives as long as the step.
-fn own_agent(keys: &[PathBuf], dir: &Path) -> Result<(PathBuf, Child), OpError> {
-    let missing =
-        |program: &str, error: io::Error| {
-            OpError::Failure(Failure::host(format!("running {program}: {error}")).hint(
-                "keys for `--ssh` need OpenSSH's ssh-agent and ssh-add; or give the socket of an agent",
-            ))
-        };
-    let socket = dir.join("keys");
-    let mut agent = Command::new("ssh-agent")
-        .arg("-D")
-        .arg("-a")
-        .arg(&socket)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| missing("ssh-agent", error))?;
-    let mut add = Command::new("ssh-add");
-    add.arg("-q")
-        .args(keys)
-        .env("SSH_AUTH_SOCK", &socket)
-        .env("SSH_ASKPASS_REQUIRE", "never")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let result = wait_for(&socket, &mut agent).and_then(|()| added_to(&mut add));
-    match result {
-        Ok(()) => Ok((socket, agent)),
-        Err(error) => {
-            let _ = agent.kill();
-            let _ = agent.wait();
-            Err(error)
+/// An ssh-agent that holds keys and lives as long as the step.
+///
+/// It is started as `ssh-agent COMMAND`, which makes it end with its command, and the command ends with our side of
+/// its standard input: so nobody is left with the keys when we are killed.
+struct OwnAgent {
+    socket: PathBuf,
+    command: Child,
+    pid: Option<Pid>,
+}
+
+impl OwnAgent {
+    fn start(keys: &[PathBuf], dir: &Path) -> Result<Self, OpError> {
+        let socket = dir.join("keys");
+        let mut command = Command::new("ssh-agent")
+            .arg("-a")
+            .arg(&socket)
+            .args(["sh", "-c", "echo \"$SSH_AGENT_PID\"; exec cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| {
+                OpError::Failure(Failure::host(format!("running ssh-agent: {error}")).hint(
+                    "keys for `--ssh` need OpenSSH's ssh-agent and ssh-add; or give the socket of an agent",
+                ))
+            })?;
+        // The line comes when the agent listens; nothing comes when it does not start.
+        let mut line = String::new();
+        if let Some(stdout) = command.stdout.take() {
+            BufReader::new(stdout)
+                .read_line(&mut line)
+                .map_err(|error| OpError::io("starting ssh-agent", error))?;
         }
+        let pid = line.trim().parse().ok().and_then(Pid::from_raw);
+        let agent = Self { socket, command, pid };
+        if pid.is_none() {
+            return Err(OpError::Failure(Failure::host("ssh-agent does not start")));
+        }
+        let mut add = Command::new("ssh-add");
+        add.arg("-q")
+            .args(keys)
+            .env("SSH_AUTH_SOCK", &agent.socket)
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        added_to(&mut add)?;
+        Ok(agent)
     }
 }
 
-/// ssh-agent listens a moment after it has started.
-fn wait_for(socket: &Path, agent: &mut Child) -> Result<(), OpError> {
-    while UnixStream::connect(socket).is_err() {
-        if let Ok(Some(status)) = agent.try_wait() {
-            return Err(OpError::Failure(Failure::host(format!(
-                "ssh-agent ended at once: {status}"
-            ))));
+impl Drop for OwnAgent {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid {
+            // It has inherited that our threads block SIGTERM.
+            let _ = kill_process(pid, Signal::KILL);
         }
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        let _ = self.command.kill();
+        let _ = self.command.wait();
     }
-    Ok(())
 }
 
 fn added_to(command: &mut Command) -> Result<(), OpError> {

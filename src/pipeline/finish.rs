@@ -197,6 +197,7 @@ impl Build<'_> {
                 help.extend(failure.first_hint().map(str::to_owned));
                 Ended::Error(failure.one_line())
             }
+            OpError::Sandbox(error) if error.is_about_image() => Ended::Error(error.to_string()),
             other => {
                 if matches!(
                     other,
@@ -388,10 +389,9 @@ fn image_size(image: &ImageRecord) -> u64 {
 }
 
 fn interrupted() -> Failure {
-    let kind = if interrupt::was_terminated() {
-        Kind::Terminated
-    } else {
-        Kind::Interrupted
-    };
-    Failure::new(kind, "interrupted")
+    let failure = Failure::new(Kind::Interrupted, "interrupted");
+    match interrupt::signal().and_then(|signal| u8::try_from(128 + signal).ok()) {
+        Some(code) => failure.with_exit_code(code),
+        None => failure,
+    }
 }

@@ -10,6 +10,8 @@ use std::ops::Range;
 const LINES: usize = 6;
 /// Columns of a line that are shown.
 const COLUMNS: usize = 160;
+/// A mark that would be longer stands below the first word only, so that its words are found.
+const MARKED: usize = 72;
 /// Columns in front of a place that lies far to the right.
 const BEFORE: usize = 30;
 
@@ -56,6 +58,11 @@ pub(super) fn draw(source: Source<'_>, primary: &Label<'_>, secondary: &[Label<'
         } else {
             width_of(lines[first])
         };
+        let end = if end.saturating_sub(start) > MARKED {
+            start + first_word(lines[first], start)
+        } else {
+            end
+        };
         let mark = Mark {
             columns: start..end.max(start + 1),
             sign,
@@ -101,6 +108,15 @@ pub(super) fn draw(source: Source<'_>, primary: &Label<'_>, secondary: &[Label<'
         text += "...\n";
     }
     text + &format!("{empty} {rule}\n")
+}
+
+/// Characters of a line from a column to the next blank.
+fn first_word(line: &str, column: usize) -> usize {
+    line.chars()
+        .skip(column)
+        .take_while(|character| !character.is_whitespace())
+        .count()
+        .min(MARKED)
 }
 
 impl Mark<'_> {

@@ -4,6 +4,8 @@
 //! A build that finds everything in the cache draws nothing but its summary and starts no thread: the lines of cached
 //! steps are held back until a step really starts, and a running step gets its line when it has run for a while.
 
+mod unpadded;
+
 use super::amount::{bytes, duration};
 use super::lines::clean;
 use super::look::{Look, Paint, Sign};
@@ -13,9 +15,11 @@ use console::{Term, measure_text_width, truncate_str};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use rbuild_solver::{Event, EventKind, Stream};
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use unpadded::Unpadded;
 
 /// A step that is over sooner gets no line while it runs.
 const WORTH_A_LINE: Duration = Duration::from_millis(50);
@@ -42,6 +46,7 @@ struct Screen {
     look: Look,
     term: Box<dyn TermLike>,
     width: Box<dyn Fn() -> usize + Send>,
+    end_line: Box<dyn Fn() -> io::Result<()> + Send>,
     /// What draws on a second handle of the same terminal, from the first start of a step to the close.
     bars: Option<MultiProgress>,
     make_bars: Box<dyn Fn() -> MultiProgress + Send>,
@@ -65,11 +70,13 @@ impl Tty {
     }
 
     pub(super) fn new<T: TermLike + Clone + 'static>(look: Look, term: T) -> Self {
-        let (sized, drawn) = (term.clone(), term.clone());
+        let term = Unpadded::new(term);
+        let (sized, drawn, ended) = (term.clone(), term.clone(), term.clone());
         let screen = Screen {
             look,
             term: Box::new(term),
             width: Box::new(move || usize::from(sized.width())),
+            end_line: Box::new(move || ended.end_line()),
             bars: None,
             make_bars: Box::new(move || {
                 MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(
@@ -137,11 +144,11 @@ impl Screen {
         }
     }
 
-    /// The columns that may be written to; the last one is left free, because some terminals wrap behind it.
+    /// The columns that may be written to.
     fn width(&self) -> usize {
         match (self.width)() {
             0 => 79,
-            columns => columns.saturating_sub(1).max(20),
+            columns => columns.max(20),
         }
     }
 
@@ -196,6 +203,8 @@ impl Screen {
         }
         if let Some(bars) = self.bars.take() {
             let _ = bars.clear();
+            // What others print begins on a line of its own.
+            let _ = (self.end_line)().and_then(|()| self.term.flush());
         }
     }
 }

@@ -17,7 +17,13 @@ const SCRIPT_LINE: usize = 256;
 
 /// Enters the working directory and makes sure that it is inside the root (CVE-2024-21626).
 pub(super) fn working_directory(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::WorkingDirectory, errno).at(&init.spec.cwd);
+    let fail = |errno| {
+        let error = SpawnError::new(Step::WorkingDirectory, errno).at(&init.spec.cwd);
+        match errno {
+            Errno::LOOP => error.because("it leads through a magic link of /proc, or symlinks in a circle"),
+            _ => error,
+        }
+    };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = open_checked(init.spec.cwd.as_os_str(), flags).map_err(fail)?;
     rustix::process::fchdir(&directory).map_err(fail)?;

@@ -218,3 +218,32 @@ fn output_after_a_transfer_is_shown_in_its_place() {
     let contents = until(&term, |contents| contents.contains("unpacking"));
     assert!(contents.ends_with("s [2/3] RUN make │ unpacking"), "{contents}");
 }
+
+#[test]
+fn what_ctrl_c_echoes_does_not_leave_a_line_behind() {
+    let term = InMemoryTerm::new(24, 40);
+    let display = Tty::new(LOOK, term.clone());
+    let steps = [
+        "[1/3] RUN one",
+        "[2/3] RUN a line that is as long as the terminal is wide",
+    ];
+    let steps = steps.iter().enumerate().map(|(index, title)| StepInfo {
+        vertex: VertexId::from_index(index),
+        title: (*title).to_owned(),
+        line: None,
+    });
+    let printer = Printer::with_display(Some(Box::new(display)), steps.collect());
+    (0..2).for_each(|vertex| printer.event(&event(vertex, EventKind::Started)));
+    until(&term, |contents| {
+        contents.contains("RUN one") && contents.contains("[2/3]")
+    });
+    term.write_str("^C").unwrap();
+    (0..2).for_each(|vertex| printer.event(&event(vertex, EventKind::Cancelled)));
+    printer.close();
+    let contents = term.contents();
+    assert_eq!(contents.lines().count(), 2, "{contents}");
+    assert!(
+        contents.lines().all(|line| line.starts_with("- halted [")),
+        "{contents}"
+    );
+}
