@@ -12,7 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A step says that it is at the gate, and ends when the gate is opened.
-const GATE: &str = "RUN --mount=type=cache,target=/gate,id=gate echo at the gate; \
+const GATE: &str = "RUN --mount=type=cache,target=/gate,id=gate echo at the \"gate\"; \
                     while [ ! -e /gate/open ]; do usleep 2000; done; cat /proc/sys/kernel/random/uuid > /nonce";
 
 /// The directory behind a cache mount.
@@ -32,8 +32,8 @@ pub(crate) fn at_the_gate(env: &TestEnv, name: &str) -> Running {
     let text = format!("FROM busybox:local\n{GATE}\nRUN cat /nonce > /copy\n");
     let context = env.context(name, &[("Dockerfile", &text)]);
     let mut running = building(env, &context).args(["-t", name]).start();
-    // The progress names the command, which has the words too: the output's line begins with its time.
-    while !running.wait_for(" at the gate").ends_with(" at the gate") {}
+    // Quoted otherwise in the command, which the progress shows too.
+    running.wait_for("at the gate");
     running
 }
 
@@ -69,7 +69,7 @@ fn the_second_waits_for_the_first_and_says_so() {
         ("mm".to_owned(), "hh".to_owned()),
         "{second}"
     );
-    second.never_says("at the gate\n");
+    second.never_says("at the gate");
     let again = build(&env, &env.path("one"), &[]);
     assert_eq!(again.hits, "hh");
 }
@@ -177,7 +177,7 @@ fn a_locked_cache_is_waited_for() {
     let env = TestEnv::new();
     let text = |what: &str| {
         format!(
-            "FROM busybox:local\nRUN --mount=type=cache,id=gate,target=/gate,sharing=locked echo at the gate {what}; \
+            "FROM busybox:local\nRUN --mount=type=cache,id=gate,target=/gate,sharing=locked echo at the \"gate\" {what}; \
              echo {what} >> /gate/log; while [ ! -e /gate/open ]; do usleep 2000; done\n"
         )
     };
@@ -186,7 +186,7 @@ fn a_locked_cache_is_waited_for() {
         building(&env, &context).start()
     };
     let mut first = start("one");
-    while !first.wait_for(" at the gate one").ends_with(" at the gate one") {}
+    first.wait_for("at the gate one");
     let mut second = start("two");
     second.wait_for("another step has the cache `gate`");
     let mut third = start("three");
