@@ -33,7 +33,8 @@ impl RawMode {
         let terminal = rustix::io::fcntl_dupfd_cloexec(&terminal, 3)?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(&terminal, OptionalActions::Flush, &raw)?;
+        // What was typed ahead is not lost.
+        tcsetattr(&terminal, OptionalActions::Now, &raw)?;
         Ok(Some(Self { terminal, before }))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What was typed for a run.
 #[derive(Debug, Args)]
-#[command(trailing_var_arg = true, disable_help_flag = true)]
+#[command(trailing_var_arg = true, disable_help_flag = true, args_override_self = true)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct RunArgs {
     /// Keep standard input open

@@ -97,7 +97,8 @@ fn sandbox(
     active: &mut ActiveSnapshot<'_>,
 ) -> Result<SandboxSpec, Failure> {
     let op = |error: crate::ops::OpError| match error {
-        crate::ops::OpError::Failure(failure) => failure,
+        // The codes of a build are the command's here.
+        crate::ops::OpError::Failure(failure) => failure.with_exit_code(Kind::Host.exit_code()),
         other => Failure::from_host(other),
     };
     let tree = active

@@ -17,6 +17,7 @@ mod bases;
 mod cache;
 mod concurrency;
 mod config;
+mod container;
 mod copy;
 mod crash;
 mod examples;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The folder with Cargo.toml. The variable is set anew when the tests run elsewhere than they were built.
 pub(crate) fn checkout() -> PathBuf {
@@ -60,7 +61,10 @@ pub(crate) fn program(name: &str) -> PathBuf {
     // Named after its source: a change of the source makes a new one, two makers make the same.
     let path = kept(&format!("{name}-{}", &super::archive::sha256(&bytes)[..12]));
     if !path.is_file() {
-        let born = path.with_extension(std::process::id().to_string());
+        // Tests are threads or processes, as the runner has it.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let serial = NEXT.fetch_add(1, Ordering::Relaxed);
+        let born = path.with_extension(format!("{}-{serial}", std::process::id()));
         let made = Command::new("gcc")
             .args(["-Os", "-static", "-s", "-Wall", "-Werror", "-o"])
             .arg(&born)

@@ -21,6 +21,7 @@ pub(crate) mod env;
 pub(crate) mod invocation;
 pub(crate) mod outcome;
 pub(crate) mod peer;
+pub(crate) mod processes;
 pub(crate) mod registry;
 pub(crate) mod scratch;
 pub(crate) mod skip;
