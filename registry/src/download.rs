@@ -58,7 +58,7 @@ impl Client {
             action: Action::Download,
             host: String::new(),
             repository: String::new(),
-            object: url.split(['?', '#']).next().unwrap_or(url).to_owned(),
+            object: shown(url),
         };
         let start = Url::parse(url).map_err(|error| ErrorKind::Url(error).at(&attempt))?;
         self.retry(&attempt, || {
@@ -157,6 +157,19 @@ impl Client {
             return Err(transport_error::from_io(cut).at(attempt));
         }
         Ok(done)
+    }
+}
+
+/// The URL for messages: without query, and without a user's name and password.
+fn shown(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or(url);
+    match bare.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => bare.to_owned(),
     }
 }
 
@@ -276,6 +289,22 @@ mod tests {
             "{text}"
         );
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_shown() {
+        let client = Client::new(crate::ClientOptions::default());
+        let mut file = tempfile::tempfile().unwrap();
+        let error = client
+            .download(
+                "https://me:canary@h/f?x=canary",
+                &Validators::default(),
+                &mut file,
+                &|_, _| {},
+            )
+            .unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("https://h/f") && !text.contains("canary"), "{text}");
     }
 
     #[test]

@@ -316,6 +316,7 @@ impl Capability {
             SysRawio,
             SysChroot,
             SysPtrace,
+            SysPacct,
             SysAdmin,
             SysBoot,
             SysNice,

@@ -90,7 +90,7 @@ pub struct BuildArgs {
     #[arg(long = "allow", value_name = "ENTITLEMENT")]
     pub allow: Vec<String>,
 
-    /// Steps that may run at once [default: the number of CPUs]
+    /// Steps that may run at once [default: 8, or the number of CPUs if that is more]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
 

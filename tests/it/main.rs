@@ -26,6 +26,7 @@ mod ignore;
 mod interop;
 mod outputs;
 mod registry_e2e;
+mod remote;
 mod reproducible;
 mod smoke;
 mod stages;
