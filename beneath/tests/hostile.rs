@@ -185,7 +185,11 @@ fn removing_a_tree_leaves_what_links_point_to() {
     let [root, _] = traps.roots();
     fs::create_dir_all(traps.path("root/doomed/deep/er")).unwrap();
     symlink(traps.path("outside"), traps.path("root/doomed/deep/link")).unwrap();
-    fs::set_permissions(traps.path("root/doomed/deep/er"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(
+        traps.path("root/doomed/deep/er"),
+        fs::Permissions::from_mode(0o000),
+    )
+    .unwrap();
     fs::set_permissions(traps.path("root/doomed/deep"), fs::Permissions::from_mode(0o500)).unwrap();
     root.remove_tree(b"doomed").unwrap();
     root.remove_tree(b"out").unwrap();

@@ -70,7 +70,7 @@ pub(crate) fn message(kind: &Kind) -> String {
         }
         Kind::Cycle { stages } if stages.len() == 1 => {
             format!("circular dependency: {} needs itself", stages.join(""))
-        },
+        }
         Kind::Cycle { stages } => format!("circular dependency: {}", stages.join(" needs ")),
         Kind::EmptyReinclude => "`!` needs a pattern".into(),
         Kind::Check { message, .. } => visible(message),

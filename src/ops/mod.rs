@@ -6,7 +6,6 @@
 //! | copy | destination, owner, mode, flags; per selected file its path, type, mode, owner, content, link, xattrs | mtime, the file's place outside the selection |
 //! | workdir | path, user | |
 //! | exec | argv, environment, directory, user, network, mounts (type, target, flags, content of bind sources), platform, script | proxies, secrets, cache ids and sharing, host addresses, limits |
-//!
 //! | fetch | URL or repository, content or commit, time, subdirectory | credentials in the URL |
 //!
 //! A key's revision is raised whenever what a step makes of the same fields changes.
