@@ -2,6 +2,10 @@
 //!
 //! Library errors are data; the words and the exit code are chosen here. Drawing is [`crate::report`]'s.
 
+mod remedy;
+
+pub use remedy::remedy;
+
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
 
@@ -75,12 +79,17 @@ impl Failure {
     /// A failure whose causes are those of `error`, outermost first.
     pub fn from_error(kind: Kind, error: &(dyn Error + 'static)) -> Self {
         let mut failure = Self::new(kind, error.to_string());
+        let mut remedy = remedy::remedy(error);
         let mut source = error.source();
         while let Some(cause) = source {
             failure = failure.cause(cause.to_string());
+            remedy = remedy.or_else(|| remedy::remedy(cause));
             source = cause.source();
         }
-        failure
+        match remedy {
+            Some(remedy) => failure.hint(remedy),
+            None => failure,
+        }
     }
 
     /// A failure of the host from any error.

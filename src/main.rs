@@ -6,10 +6,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let args = cli::root_after_verb(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            let args: Vec<String> = std::env::args_os()
+            let args: Vec<String> = args
+                .iter()
                 .map(|arg| arg.to_string_lossy().into_owned())
                 .collect();
             let error = cli::with_nearest_flag(error, &args);

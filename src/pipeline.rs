@@ -63,6 +63,8 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     }
     check_filter(options, &parsed)?;
     let store = open_store(&options.store_root)?;
+    // Images that the build starts from, and blobs that it sends on, stay until it ends.
+    let _pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
     contexts.load_memos(&store)?;
 
     let resolver = Resolver::new(&store, &puller, options.pull);

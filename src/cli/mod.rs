@@ -31,6 +31,7 @@ pub mod why;
 
 use crate::error::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Build Dockerfiles into OCI images, and run them: no daemon, no privileges.
@@ -162,6 +163,25 @@ fn mistyped(failure: Failure, context: Option<&str>) -> Failure {
         Some(verb) => failure.hint(format!("did you mean `rbuild {verb}`?")),
         None => failure,
     }
+}
+
+/// `rbuild --root DIR VERB …` as `rbuild VERB --root DIR …`: clap takes a word after a flag for the bare form's context.
+#[must_use]
+pub fn root_after_verb(mut args: Vec<OsString>) -> Vec<OsString> {
+    let flag = args.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+    let words = match flag {
+        "--root" => 2,
+        _ if flag.starts_with("--root=") => 1,
+        _ => return args,
+    };
+    let is_verb = args
+        .get(1 + words)
+        .and_then(|word| word.to_str())
+        .is_some_and(|word| Cli::command().find_subcommand(word).is_some());
+    if is_verb {
+        args[1..=1 + words].rotate_right(1);
+    }
+    args
 }
 
 /// Names the flag that was meant. By clap's own measure, which favours long words with the same beginning, `--tga` is

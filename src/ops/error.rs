@@ -1,6 +1,6 @@
 //! How a step fails, as data; [`crate::report`] finds the words for the user.
 
-use crate::error::Failure;
+use crate::error::{Failure, remedy};
 use rbuild_sandbox::{ExitStatus, SpawnError};
 use std::path::PathBuf;
 
@@ -124,6 +124,25 @@ impl OpError {
         OpError::Pattern {
             pattern: pattern.to_owned(),
             why: why.to_string(),
+        }
+    }
+
+    /// What the user can do about a full disk or a damaged store.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            OpError::Tree(error) => remedy(error),
+            OpError::Store(error) => remedy(error),
+            OpError::Snapshot(error) => remedy(error),
+            OpError::Layer(error) => remedy(error),
+            OpError::Access(error) => remedy(error),
+            OpError::Io { source, .. } => remedy(source),
+            OpError::CommandFailed { tail, .. }
+                if tail.iter().any(|line| line.contains("No space left on device")) =>
+            {
+                remedy(&std::io::Error::from(std::io::ErrorKind::StorageFull))
+            }
+            _ => None,
         }
     }
 

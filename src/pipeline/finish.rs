@@ -208,6 +208,12 @@ impl Build<'_> {
                 Ended::Error(chain(other))
             }
         };
+        if let Some(remedy) = error.remedy() {
+            help.push(remedy.to_owned());
+            if !matches!(error, OpError::CommandFailed { .. }) {
+                kind = Kind::Host;
+            }
+        }
         let step = self.graph.op(vertex).step();
         let source = report::Source {
             name: &self.file.name,

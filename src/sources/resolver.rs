@@ -80,6 +80,24 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// An image of the store with all its blobs: one that lacks some is brought in again.
+    fn complete(&self, id: &rbuild_store::digest::Digest) -> Result<Option<ImageRecord>, Failure> {
+        let Some(record) = self.store.images().get(id).map_err(Failure::from_host)? else {
+            return Ok(None);
+        };
+        for blob in record.blobs() {
+            let size = self
+                .store
+                .blobs()
+                .size(&blob.digest)
+                .map_err(Failure::from_host)?;
+            if size != Some(blob.size) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(record))
+    }
+
     /// What the registry has now may be what the store has already, under this name or another.
     fn known_already(
         &self,
@@ -91,7 +109,7 @@ impl<'a> Resolver<'a> {
             return Ok(Arc::new(image));
         };
         let id = rbuild_store::digest::Digest::of(config);
-        let Some(record) = self.store.images().get(&id).map_err(Failure::from_host)? else {
+        let Some(record) = self.complete(&id)? else {
             return Ok(Arc::new(image));
         };
         name_pulled(self.store, reference, resolved.top_digest(), &record)?;
@@ -116,7 +134,7 @@ impl<'a> Resolver<'a> {
         let image = source.image(entry).map_err(at)?;
         let config = image.parse_config().map_err(at)?;
         let id = rbuild_store::digest::Digest::of(&image.config);
-        if let Some(record) = self.store.images().get(&id).map_err(Failure::from_host)? {
+        if let Some(record) = self.complete(&id)? {
             return Ok(BaseImage::new(
                 name.to_owned(),
                 Origin::Stored(Box::new(record)),

@@ -1,0 +1,128 @@
+//! What the user can do about a full disk and a damaged store, whatever met it.
+
+use rbuild_store::StoreError;
+use rbuild_store::image::ImageError;
+use rbuild_store::layer::LayerError;
+use rbuild_store::manifest::ManifestError;
+use rbuild_store::snapshot::SnapshotError;
+use rbuild_store::tree::TreeError;
+use std::error::Error;
+use std::io;
+
+/// For a full disk.
+const NO_SPACE: &str =
+    "`rbuild prune` frees space in the store; --root or RBUILD_ROOT puts the store on another disk";
+/// For a store with files that are not what they were.
+const DAMAGED: &str =
+    "`rbuild store check --repair` removes what is damaged, so that it is made or fetched again";
+/// For an image whose layers are not all there.
+const INCOMPLETE: &str = "build, pull or load the image again";
+
+/// The hint for an error, its causes aside: errors that are another error in other clothes count as that one.
+#[must_use]
+pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return match (error.kind(), error.get_ref()) {
+            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Some(NO_SPACE),
+            (_, Some(inner)) => remedy(inner),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return match error {
+            StoreError::NoSpace { .. } => Some(NO_SPACE),
+            StoreError::Corrupt { .. } => Some(DAMAGED),
+            StoreError::MissingBlob { .. } => Some(INCOMPLETE),
+            // One that is in the store, not one that was about to come in.
+            StoreError::DigestMismatch { what, .. } | StoreError::SizeMismatch { what, .. }
+                if what.starts_with("blob `/") =>
+            {
+                Some(DAMAGED)
+            }
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<SnapshotError>() {
+        return match error {
+            SnapshotError::Record { .. } | SnapshotError::Damaged { .. } => Some(DAMAGED),
+            SnapshotError::Layer(error) => remedy(error),
+            SnapshotError::Store(error) => remedy(error),
+            SnapshotError::Manifest(error) => remedy(error),
+            SnapshotError::Tree(error) => remedy(error),
+            SnapshotError::Access(error) => remedy(error),
+            SnapshotError::Io { source, .. } => remedy(source),
+        };
+    }
+    if let Some(error) = error.downcast_ref::<LayerError>() {
+        return match error {
+            LayerError::Access(error) => remedy(error),
+            LayerError::Manifest(error) => remedy(error),
+            LayerError::Tree(error) => remedy(error),
+            LayerError::Content { source, .. } => remedy(source),
+            LayerError::Output(source) => remedy(source),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<TreeError>() {
+        return match error {
+            TreeError::Manifest(error) => remedy(error),
+            TreeError::Access(error) => remedy(error),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<ManifestError>() {
+        return match error {
+            ManifestError::Damaged { .. } | ManifestError::Format { .. } => Some(DAMAGED),
+            ManifestError::Io { source, .. } => remedy(source),
+            ManifestError::Invalid { .. } => None,
+        };
+    }
+    if let Some(ImageError::Store(error)) = error.downcast_ref::<ImageError>() {
+        return remedy(error);
+    }
+    match error.downcast_ref::<beneath::Error>()?.errno {
+        beneath::Errno::NOSPC | beneath::Errno::DQUOT => Some(NO_SPACE),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_known_in_any_clothes() {
+        let full = || io::Error::from_raw_os_error(28);
+        let content = LayerError::Content {
+            operation: "write",
+            path: b"big".to_vec(),
+            source: full(),
+        };
+        assert_eq!(remedy(&SnapshotError::Layer(content)), Some(NO_SPACE));
+        assert_eq!(
+            remedy(&ImageError::Store(StoreError::from_io(
+                "write",
+                "/s".as_ref(),
+                full()
+            ))),
+            Some(NO_SPACE)
+        );
+        let access = beneath::Error::new("mkdir", b"a", beneath::Errno::NOSPC);
+        assert_eq!(remedy(&TreeError::Access(access)), Some(NO_SPACE));
+        assert_eq!(remedy(&io::Error::from_raw_os_error(13)), None);
+    }
+
+    #[test]
+    fn only_what_is_in_the_store_is_repaired() {
+        let mismatch = |what: &str| StoreError::DigestMismatch {
+            what: what.to_owned(),
+            expected: "a".to_owned(),
+            actual: "b".to_owned(),
+        };
+        assert_eq!(
+            remedy(&io::Error::other(mismatch("blob `/store/blobs/x`"))),
+            Some(DAMAGED)
+        );
+        assert_eq!(remedy(&mismatch("layer 1 of app.tar")), None);
+    }
+}
