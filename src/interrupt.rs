@@ -42,6 +42,8 @@ pub fn watch(cancel: CancelToken, transfers: rbuild_registry::Cancel) -> Result<
                 REQUESTED.store(signal as i32, Ordering::Relaxed);
                 transfers.cancel();
                 cancel.cancel();
+                // After that: what fails now fails because it was stopped.
+                rbuild_store::stop();
             }
         })
         .map_err(|error| Failure::host(format!("starting a thread: {error}")))?;

@@ -198,6 +198,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         },
     );
     contexts.save_memos(&store);
+    if entered.load(Ordering::Acquire) && !interrupt::requested() {
+        // What killed builds left; mostly there is nothing. What cannot be removed now is left to the next one.
+        let _ = store.sweep_tmp();
+    }
     let build = finish::Build {
         options,
         store: &store,

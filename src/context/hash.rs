@@ -87,6 +87,9 @@ impl BuildContext {
         let mut buffer = vec![0; 64 * 1024];
         let mut size = 0;
         loop {
+            if rbuild_store::is_stopped() {
+                return Err(at(std::io::ErrorKind::Interrupted.into()));
+            }
             let read = match file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => read,

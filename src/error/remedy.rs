@@ -58,7 +58,7 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
             LayerError::Access(error) => remedy(error),
             LayerError::Manifest(error) => remedy(error),
             LayerError::Tree(error) => remedy(error),
-            LayerError::Content { source, .. } => remedy(source),
+            LayerError::Content { source, .. } | LayerError::Host { source, .. } => remedy(source),
             LayerError::Output(source) => remedy(source),
             _ => None,
         };

@@ -96,6 +96,8 @@ impl Op for BuildOp {
     }
 
     fn run(&self, inputs: &[StepOutput], context: &RunContext<'_>) -> Result<StepOutput, OpError> {
+        // The first failure, or a signal, is the end of this process: nothing long goes on.
+        let _stops = context.cancel().subscribe(rbuild_store::stop);
         match &self.step.spec {
             StepSpec::Source(spec) => source::run(spec, &self.engine, context),
             StepSpec::Copy(spec) => {

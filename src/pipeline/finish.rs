@@ -197,6 +197,10 @@ impl Build<'_> {
                 help.extend(failure.first_hint().map(str::to_owned));
                 Ended::Error(failure.one_line())
             }
+            OpError::Layer(rbuild_store::layer::LayerError::Changed { .. }) => {
+                help.push("something wrote to the build context meanwhile; build again".to_owned());
+                Ended::Error(error.to_string())
+            }
             OpError::Sandbox(error) if error.is_about_image() => Ended::Error(error.to_string()),
             other => {
                 if matches!(

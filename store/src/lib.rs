@@ -15,6 +15,7 @@ pub mod memo;
 pub mod records;
 mod remove;
 pub mod snapshot;
+mod stop;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -23,5 +24,6 @@ pub mod tree;
 
 pub use error::{StoreError, Unsuitable};
 pub use filesystem::Need;
+pub use stop::{is_stopped, stop};
 pub use store::{LAYOUT_VERSION, Store};
 pub use tmp::{Swept, TmpDir};

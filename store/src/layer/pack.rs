@@ -104,6 +104,7 @@ pub(crate) fn read_piece(
     buffer: &mut Vec<u8>,
     path: &[u8],
 ) -> Result<(), LayerError> {
+    crate::stop::check().map_err(|error| LayerError::content("read", path, error))?;
     // Not cleared first: a buffer that is used again is not filled with zeros again.
     buffer.resize(left.min(PIECE as u64) as usize, 0);
     file.read_exact(buffer).map_err(|error| match error.kind() {

@@ -136,6 +136,7 @@ pub(crate) fn apply(
 }
 
 fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    crate::stop::check()?;
     let mut len = 0;
     while len < buffer.len() {
         match input.read(&mut buffer[len..]) {
