@@ -67,3 +67,8 @@ pub use platform::Platform;
 pub use source::{LineIndex, Position, decode};
 pub use span::Span;
 pub use word::Word;
+
+/// The examples of the page that a reader meets first.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
