@@ -2,6 +2,7 @@
 
 use crate::InstructionKind;
 use crate::dockerfile::Line;
+use crate::instruction::Arg;
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
 
@@ -15,27 +16,51 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn check(cx: &mut Checker<'_>) {
-    let mut named: Vec<(&Line, &str)> = Vec::new();
+    let mut named: Vec<(&Line, Vec<&str>)> = Vec::new();
     for arg in &cx.dockerfile.global_args {
-        named.extend(arg.arg.declarations.first().map(|d| (&arg.line, d.name.text.as_str())));
+        named.push((&arg.line, names(&arg.arg)));
     }
     for stage in &cx.dockerfile.stages {
-        named.extend(stage.from.name.as_ref().map(|name| (&stage.line, name.text.as_str())));
+        named.extend(
+            stage
+                .from
+                .name
+                .as_ref()
+                .map(|name| (&stage.line, vec![name.text.as_str()])),
+        );
         for instruction in &stage.instructions {
             if let InstructionKind::Arg(arg) = &instruction.kind {
-                named.extend(arg.declarations.first().map(|d| (&instruction.line, d.name.text.as_str())));
+                named.push((&instruction.line, names(arg)));
             }
         }
     }
-    for (line, name) in named {
-        let Some(comment) = line.comments.last() else { continue };
+    for (line, names) in named {
+        let Some(comment) = line.comments.last() else {
+            continue;
+        };
         let mut words = comment.text.split_whitespace();
-        let described = words.next().is_some_and(|word| word.trim_end_matches(':').eq_ignore_ascii_case(name));
-        if !described || words.next().is_none() {
-            let diagnostic = cx.report(comment.span, format!("the comment does not describe `{name}`"));
-            *diagnostic = diagnostic.clone().with_help(format!(
-                "write `# {name} ...`, or put an empty line below a comment that is for something else"
-            ));
+        // A lone `#` sets a comment apart, as an empty line does.
+        let Some(first) = words.next() else { continue };
+        if names.contains(&first.trim_end_matches(':')) && words.next().is_some() {
+            continue;
         }
+        let listed = names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(" or ");
+        let help = format!(
+            "write `# {} ...`, or put an empty line below a comment that is for something else",
+            names.first().unwrap_or(&"NAME")
+        );
+        let diagnostic = cx.report(comment.span, format!("the comment does not describe {listed}"));
+        *diagnostic = diagnostic.clone().with_help(help);
     }
+}
+
+fn names(arg: &Arg) -> Vec<&str> {
+    arg.declarations
+        .iter()
+        .map(|declaration| declaration.name.text.as_str())
+        .collect()
 }

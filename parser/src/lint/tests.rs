@@ -176,3 +176,39 @@ fn shell_tests_are_no_malformed_json() {
         );
     }
 }
+
+#[test]
+fn a_word_in_no_case_is_one_finding_not_two() {
+    assert_eq!(
+        rules("From scratch as a\nFROM scratch AS b\n"),
+        ["ConsistentInstructionCasing"]
+    );
+    assert_eq!(
+        rules("fROM scratch AS a\nfrom scratch as b\n"),
+        ["ConsistentInstructionCasing"]
+    );
+    assert_eq!(rules("from scratch AS a\nfrom scratch as b\n"), ["FromAsCasing"]);
+}
+
+#[test]
+fn descriptions_name_what_they_stand_above() {
+    let any_of_several = "# two is the second\nARG one=1 two=2\nFROM scratch\n";
+    assert_eq!(rules(any_of_several), Vec::<&str>::new());
+    let set_apart = "# about something else\n#\nARG one=1\nFROM scratch\n";
+    assert_eq!(rules(set_apart), Vec::<&str>::new());
+    for other in [
+        "# One is the first\nARG one=1\nFROM scratch\n",
+        "# none of them\nARG one=1 two=2\nFROM scratch\n",
+    ] {
+        assert_eq!(rules(other), ["InvalidDefinitionDescription"], "{other}");
+    }
+}
+
+#[test]
+fn a_relative_directory_is_one_upon_scratch_too() {
+    assert_eq!(rules("FROM scratch\nWORKDIR app/\n"), ["WorkdirRelativePath"]);
+    assert_eq!(
+        rules("FROM scratch AS a\nWORKDIR /app\nFROM a\nWORKDIR sub/\n"),
+        Vec::<&str>::new()
+    );
+}

@@ -16,14 +16,19 @@ pub(super) const DEFINITION: Definition = Definition {
 fn check(cx: &mut Checker<'_>) {
     let mut absolute = vec![false; cx.dockerfile.stages.len()];
     for stage in &cx.dockerfile.stages {
-        let mut set = cx.parent(stage).is_some_and(|parent| absolute[parent]) || stage.from.base.text == "scratch";
+        let mut set = cx.parent(stage).is_some_and(|parent| absolute[parent]);
         for instruction in &stage.instructions {
-            let InstructionKind::Workdir(workdir) = &instruction.kind else { continue };
+            let InstructionKind::Workdir(workdir) = &instruction.kind else {
+                continue;
+            };
             let path = workdir.path.text.trim_start_matches(['"', '\'']);
             let drive = path.get(1..2) == Some(":");
             // With a variable in front nobody knows.
             if !set && !path.starts_with(['/', '\\', '$']) && !drive {
-                let message = format!("`{}` is relative to the base image's directory", workdir.path.text);
+                let message = format!(
+                    "`{}` is relative to the base image's directory",
+                    workdir.path.text
+                );
                 let span = workdir.path.span;
                 let diagnostic = cx.report(span, message);
                 *diagnostic = diagnostic.clone().with_help("begin with an absolute `WORKDIR`");
