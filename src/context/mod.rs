@@ -181,6 +181,7 @@ impl BuildContext {
                     size: stat.size,
                     hash,
                     first_name,
+                    layer: 0,
                 }
             }
             Kind::Dir => NodeKind::Dir,

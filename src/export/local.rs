@@ -29,7 +29,7 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<Str
         .map_err(|error| Failure::host(format!("creating `{}`: {error}", dest.display())))?;
     let root = beneath::Root::open(dest).map_err(at)?;
     let mut left_out = Vec::new();
-    let mut links: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+    let mut links = HashMap::new();
     let nodes = nodes(tree, epoch)?;
     for node in &nodes {
         if interrupt::requested() {
@@ -71,7 +71,7 @@ fn write_node(
     root: &beneath::Root,
     tree: &TreeView,
     node: &Node,
-    links: &mut HashMap<Vec<u8>, Vec<u8>>,
+    links: &mut HashMap<(usize, Vec<u8>), Vec<u8>>,
     left_out: &mut Vec<String>,
 ) -> Result<(), crate::ops::OpError> {
     let path = &node.path;
@@ -88,9 +88,11 @@ fn write_node(
     match &node.kind {
         NodeKind::Dir => return Ok(root.mkdir(path)?),
         NodeKind::Symlink(target) => root.symlink(path, target)?,
-        NodeKind::File { first_name, .. } => {
-            let inode = first_name.as_ref().unwrap_or(path);
-            if let Some(first) = links.get(inode) {
+        NodeKind::File {
+            first_name, layer, ..
+        } => {
+            let inode = (*layer, first_name.as_ref().unwrap_or(path).clone());
+            if let Some(first) = links.get(&inode) {
                 return Ok(root.link(path, first)?);
             }
             let mut from = tree.open(path)?;
@@ -98,7 +100,7 @@ fn write_node(
             std::io::copy(&mut from, &mut to).map_err(|error| {
                 crate::ops::OpError::io(format!("copying `{}`", String::from_utf8_lossy(path)), error)
             })?;
-            links.insert(inode.clone(), path.clone());
+            links.insert(inode, path.clone());
             root.chmod(path, node.meta.mode)?;
         }
         NodeKind::Fifo => {

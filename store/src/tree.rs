@@ -5,6 +5,7 @@
 //! Nothing is written here.
 
 mod merge;
+mod squash;
 mod view;
 
 use std::fs::File;
@@ -36,9 +37,11 @@ pub enum NodeKind {
         size: u64,
         /// Hash of the content, where it is known without reading the file.
         hash: Option<FileHash>,
-        /// For a further name of a hard-linked file: its first name. Two files are one inode if their first names
-        /// (the own path counts for the first itself) are equal.
+        /// For a further name of a hard-linked file: its first name. Two files are one inode if they are in one layer
+        /// and their first names (the own path counts for the first itself) are equal.
         first_name: Option<Vec<u8>>,
+        /// Which layer of the tree it is in: a first name that was replaced in an upper layer is another file.
+        layer: usize,
     },
     /// A directory.
     Dir,

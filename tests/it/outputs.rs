@@ -586,3 +586,36 @@ fn a_directory_that_was_made_anew() {
     assert!(names == ["w", "w/.wh..wh..opq", "w/both", "w/new"], "{names:?}");
     assert_eq!(image.tree()["w/both"].text(), "other\n");
 }
+
+/// A name of a file is removed and made anew in a later layer: its other names are still the old file.
+#[test]
+fn hard_links_of_two_layers_are_two_files() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local AS made\nRUN mkdir /d && echo old > /d/a && ln /d/a /d/b && ln /d/a /d/c\n\
+                      RUN rm /d/a && echo new > /d/a && ln /d/a /d/e\n\
+                      FROM scratch\nCOPY --from=made /d /d\n";
+    let context = env.context_of(dockerfile, &[]);
+    env.building(["-o", "dir", "-o", "type=tar,dest=files.tar"])
+        .arg(&context)
+        .run()
+        .success();
+    env.building(["--target", "made", "-o", "made", "-o", "type=tar,dest=made.tar"])
+        .arg(&context)
+        .run()
+        .success();
+    for (dir, tar) in [("dir", "files.tar"), ("made", "made.tar")] {
+        let tree = by_path(entries_of(&env.path(tar)));
+        assert_eq!(tree["d/b"].text(), "old\n", "{tar}");
+        for (link, first) in [("d/c", "d/b"), ("d/e", "d/a")] {
+            let Kind::Hardlink { to } = &tree[link].kind else {
+                panic!("{tar}: {:?}", tree[link]);
+            };
+            assert_eq!(to, first, "{tar}");
+        }
+        let read = |name: &str| fs::read_to_string(env.path(dir).join("d").join(name)).unwrap();
+        assert_eq!(
+            [read("a"), read("b"), read("c"), read("e")],
+            ["new\n", "old\n", "old\n", "new\n"]
+        );
+    }
+}

@@ -68,8 +68,8 @@ pub(super) struct Planner<'a> {
     /// The source that is being placed.
     source: usize,
     planned: HashMap<Vec<u8>, Planned>,
-    /// Names of each source inode, for hard links: source and first name to planned paths.
-    inodes: HashMap<(usize, Vec<u8>), Vec<Name>>,
+    /// Names of each source inode, for hard links: source, layer and first name to planned paths.
+    inodes: HashMap<(usize, usize, Vec<u8>), Vec<Name>>,
 }
 
 impl<'a> Planner<'a> {
@@ -233,10 +233,12 @@ impl<'a> Planner<'a> {
             NodeKind::Dir => What::Dir,
             NodeKind::File {
                 first_name,
+                layer,
                 size,
                 hash,
             } => {
-                let inode = (source, first_name.clone().unwrap_or_else(|| node.path.clone()));
+                let first_name = first_name.clone().unwrap_or_else(|| node.path.clone());
+                let inode = (source, *layer, first_name);
                 let names = self.inodes.entry(inode).or_default();
                 // The same name twice, once by way of a link, makes two files.
                 if names.iter().all(|name| name.from != node.path) {
@@ -310,7 +312,7 @@ impl<'a> Planner<'a> {
     /// The entries, sorted; files that were one inode in their source are one here.
     #[must_use]
     pub(super) fn finish(mut self) -> Vec<Planned> {
-        for ((of, _), mut names) in self.inodes.drain().filter(|(_, names)| names.len() > 1) {
+        for ((of, _, _), mut names) in self.inodes.drain().filter(|(_, names)| names.len() > 1) {
             // What a later source replaced is no name of this inode any more.
             names.retain(|name| {
                 self.planned.get(&name.path).is_some_and(|planned| {

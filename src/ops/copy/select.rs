@@ -252,24 +252,30 @@ impl Selection<'_> {
 /// Hard links are told among the selected: the first selected name of an inode stands for it, whatever other names it
 /// has elsewhere. So neither key nor layer depends on what was not selected.
 fn name_inodes(selected: &mut [Selected]) {
-    fn files(selected: &mut [Selected]) -> impl Iterator<Item = (&[u8], &mut Option<Vec<u8>>)> {
+    /// Each file's path, the layer that its inode is in, and the inode's first name.
+    fn files(selected: &mut [Selected]) -> impl Iterator<Item = (&[u8], usize, &mut Option<Vec<u8>>)> {
         selected
             .iter_mut()
             .flat_map(|one| std::iter::once(&mut one.node).chain(&mut one.below))
             .filter_map(|node| match &mut node.kind {
-                NodeKind::File { first_name, .. } => Some((node.path.as_slice(), first_name)),
+                NodeKind::File {
+                    first_name, layer, ..
+                } => Some((node.path.as_slice(), *layer, first_name)),
                 _ => None,
             })
     }
-    // Old first name to the first selected one; only inodes with more than one name are in it.
-    let mut first: HashMap<Vec<u8>, Option<Vec<u8>>> = files(selected)
-        .filter_map(|(_, first_name)| Some((first_name.clone()?, None)))
+    let inode = |path: &[u8], layer: usize, first_name: &Option<Vec<u8>>| {
+        (layer, first_name.clone().unwrap_or_else(|| path.to_vec()))
+    };
+    // Inode to its first selected name; only inodes with more than one name are in it.
+    let mut first: HashMap<(usize, Vec<u8>), Option<Vec<u8>>> = files(selected)
+        .filter_map(|(_, layer, first_name)| Some(((layer, first_name.clone()?), None)))
         .collect();
     if first.is_empty() {
         return;
     }
-    for (path, first_name) in files(selected) {
-        if let Some(elected) = first.get_mut(first_name.as_deref().unwrap_or(path))
+    for (path, layer, first_name) in files(selected) {
+        if let Some(elected) = first.get_mut(&inode(path, layer, first_name))
             && elected
                 .as_deref()
                 .is_none_or(|elected| rbuild_store::manifest::path_cmp(path, elected).is_lt())
@@ -277,8 +283,8 @@ fn name_inodes(selected: &mut [Selected]) {
             *elected = Some(path.to_vec());
         }
     }
-    for (path, first_name) in files(selected) {
-        if let Some(elected) = first.get(first_name.as_deref().unwrap_or(path)) {
+    for (path, layer, first_name) in files(selected) {
+        if let Some(elected) = first.get(&inode(path, layer, first_name)) {
             *first_name = elected.clone().filter(|elected| elected != path);
         }
     }

@@ -64,6 +64,7 @@ fn file(first: Option<&str>) -> NodeKind {
         size: 1,
         hash: None,
         first_name: first.map(|first| first.as_bytes().to_vec()),
+        layer: 0,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::image::ImageRecord;
 use crate::image::export::parse_index;
 use crate::lock::{Lock, Mode};
 use crate::remove::remove_tree;
+use crate::snapshot::packed_snapshot;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
 use crate::tmp::TmpDir;
 
@@ -430,8 +431,7 @@ fn index_entries(store: &Store) -> Result<BTreeMap<SnapshotId, Vec<PathBuf>>, St
     }
     let diffids = store.diffids_dir();
     for name in list_dir(&diffids)? {
-        let hex = name.split('@').next().unwrap_or_default();
-        if let Ok(id) = SnapshotId::from_hex(hex) {
+        if let Some(id) = packed_snapshot(&name) {
             entries.entry(id).or_default().push(diffids.join(name));
         }
     }

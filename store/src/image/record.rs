@@ -53,9 +53,21 @@ pub enum LayerSource {
         /// `SOURCE_DATE_EPOCH` the tar was made with: later times are clamped to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<i64>,
+        /// How many snapshots it is squashed from: this one and those below it. 1 is its own layer.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        depth: usize,
     },
     /// Pulled or loaded: the blob as it came.
     Blob(Box<Descriptor>),
+}
+
+fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_one(depth: &usize) -> bool {
+    *depth == 1
 }
 
 impl ImageRecord {

@@ -23,6 +23,7 @@ fn record(number: u64) -> ImageRecord {
     let layer = ImageLayer {
         diff_id,
         source: LayerSource::Snapshot {
+            depth: 1,
             id: snapshot,
             size: 1024,
             epoch: None,

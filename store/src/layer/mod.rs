@@ -28,7 +28,7 @@ pub use fill::FileSource;
 pub use gzip::{DEFAULT_LEVEL, GzipWriter};
 pub use magic::is_tar;
 pub use pack::{PackedLayer, diff_id, pack};
-pub use pack_tree::pack_tree;
+pub use pack_tree::{pack_squashed, pack_tree};
 pub use unpack::Limits;
 pub use xattr::image_xattrs;
 

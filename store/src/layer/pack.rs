@@ -33,17 +33,27 @@ pub fn pack(
     manifest: &Manifest,
     files: &Root,
     epoch: Option<i64>,
+    out: impl Write,
+) -> Result<PackedLayer, LayerError> {
+    let mut parents = Parents::default();
+    write_tar(manifest, epoch, out, |path| parents.open_file(files, path))
+}
+
+/// Writes the tar of a manifest whose files `open` opens.
+pub(crate) fn write_tar<F: Read>(
+    manifest: &Manifest,
+    epoch: Option<i64>,
     mut out: impl Write,
+    mut open: impl FnMut(&[u8]) -> Result<F, LayerError>,
 ) -> Result<PackedLayer, LayerError> {
     let mut sink = TarSink::new(manifest.entries(), epoch, Some(&mut out));
-    let mut state = Parents::default();
     let mut buffer = Vec::with_capacity(PIECE);
     for entry in manifest.entries() {
         let EntryKind::File { size, .. } = entry.kind else {
             continue;
         };
         sink.next_file()?;
-        let mut file = state.open_file(files, &entry.path)?;
+        let mut file = open(&entry.path)?;
         let mut left = size;
         while left > 0 {
             read_piece(&mut file, left, &mut buffer, &entry.path)?;

@@ -151,12 +151,14 @@ impl Stage {
                 size: *size,
                 hash: *hash,
                 first_name: None,
+                layer: 0,
             },
             StagedKind::Hardlink { target } => match self.get(target).map(|target| &target.kind) {
                 Some(StagedKind::File { size, hash, .. }) => NodeKind::File {
                     size: *size,
                     hash: *hash,
                     first_name: Some(target.clone()),
+                    layer: 0,
                 },
                 _ => return None,
             },

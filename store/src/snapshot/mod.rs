@@ -27,6 +27,8 @@ use crate::tmp::TmpDir;
 use crate::tree::{TreeLayer, TreeView};
 use meta::Meta;
 
+pub(crate) use packed::packed_snapshot;
+
 pub use active::ActiveSnapshot;
 pub use builder::LayerBuilder;
 pub use error::SnapshotError;

@@ -1,8 +1,8 @@
-//! Which tar a snapshot's layer makes. Hashed at commit it stands in the snapshot's record; computed later, perhaps for
-//! another epoch, it is kept under `diffids/`.
+//! Which tar a snapshot's layer makes, or several that are squashed into one. Hashed at commit it stands in the
+//! snapshot's record; computed later, perhaps for another epoch, it is kept under `diffids/`.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Snapshot, SnapshotError, SnapshotStore};
 use crate::digest::SnapshotId;
@@ -30,13 +30,7 @@ impl SnapshotStore {
         {
             return Ok(Some(packed.layer));
         }
-        let path = self.packed_path(id, epoch);
-        match std::fs::read(&path) {
-            // What cannot be read is computed again.
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(SnapshotError::io("read", &path, e)),
-        }
+        read_packed(&self.packed_path(id, epoch))
     }
 
     /// The identity of the tar of a snapshot's own layer; computed if it is not known. Not for an imported image,
@@ -48,6 +42,43 @@ impl SnapshotStore {
         let packed = layer::diff_id(&snapshot.manifest()?, snapshot.layer()?.root()?, epoch)?;
         self.remember_packed(snapshot.id(), epoch, &packed)?;
         Ok(packed)
+    }
+
+    /// The identity of the tar that a snapshot's layer makes together with those below it, `depth` in all; computed if
+    /// it is not known.
+    pub fn squashed_diff_id(
+        &self,
+        snapshot: &Snapshot,
+        depth: usize,
+        epoch: Option<i64>,
+    ) -> Result<PackedLayer, SnapshotError> {
+        let path = self.squashed_path(snapshot.id(), depth, epoch);
+        if let Some(known) = read_packed(&path)? {
+            return Ok(known);
+        }
+        let packed = self.pack_squashed(snapshot, depth, epoch, std::io::sink())?;
+        self.write_packed(&path, &packed)?;
+        Ok(packed)
+    }
+
+    /// Writes that tar.
+    pub fn pack_squashed(
+        &self,
+        snapshot: &Snapshot,
+        depth: usize,
+        epoch: Option<i64>,
+        out: impl Write,
+    ) -> Result<PackedLayer, SnapshotError> {
+        let kept = snapshot.chain().count().saturating_sub(depth);
+        Ok(layer::pack_squashed(&snapshot.tree()?, kept, epoch, out)?)
+    }
+
+    fn squashed_path(&self, id: &SnapshotId, depth: usize, epoch: Option<i64>) -> PathBuf {
+        let mut name = format!("{id}+{depth}");
+        if let Some(epoch) = epoch {
+            name.push_str(&format!("@{epoch}"));
+        }
+        self.store.diffids_dir().join(name)
     }
 
     /// Writes the tar of a snapshot's own layer. The caller compares what comes out with [`SnapshotStore::diff_id`]:
@@ -72,20 +103,22 @@ impl SnapshotStore {
         epoch: Option<i64>,
         packed: &PackedLayer,
     ) -> Result<(), SnapshotError> {
-        let path = self.packed_path(id, epoch);
-        let bytes = serde_json::to_vec(packed).map_err(|e| SnapshotError::Record {
-            path: path.clone(),
-            what: e.to_string(),
-        })?;
-        Ok(self.store.write_file(&path, &bytes)?)
+        self.write_packed(&self.packed_path(id, epoch), packed)
     }
 
-    /// Forgets the tars of a removed snapshot, of all epochs.
+    fn write_packed(&self, path: &Path, packed: &PackedLayer) -> Result<(), SnapshotError> {
+        let bytes = serde_json::to_vec(packed).map_err(|e| SnapshotError::Record {
+            path: path.to_owned(),
+            what: e.to_string(),
+        })?;
+        Ok(self.store.write_file(path, &bytes)?)
+    }
+
+    /// Forgets the tars of a removed snapshot, of all epochs, squashed or not.
     pub(super) fn forget_packed(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
         let dir = self.store.diffids_dir();
-        let hex = id.to_hex();
         for name in list_dir(&dir)? {
-            if name == hex || name.strip_prefix(&hex).is_some_and(|rest| rest.starts_with('@')) {
+            if packed_snapshot(&name) == Some(*id) {
                 let path = dir.join(name);
                 match std::fs::remove_file(&path) {
                     Err(e) if e.kind() != ErrorKind::NotFound => {
@@ -97,4 +130,18 @@ impl SnapshotStore {
         }
         Ok(())
     }
+}
+
+/// The content of a file in `diffids/`; `None` when there is none, or one that cannot be read: it is computed again.
+fn read_packed(path: &Path) -> Result<Option<PackedLayer>, SnapshotError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(SnapshotError::io("read", path, e)),
+    }
+}
+
+/// The snapshot that a file in `diffids/` is about.
+pub(crate) fn packed_snapshot(name: &str) -> Option<SnapshotId> {
+    SnapshotId::from_hex(name.split(['@', '+']).next()?).ok()
 }

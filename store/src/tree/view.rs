@@ -118,12 +118,19 @@ impl TreeView {
         Ok(Some(alive))
     }
 
+    /// The number of one of the layers, the topmost being 0.
+    fn number(&self, layer: &TreeLayer) -> usize {
+        let is_it = |other: &TreeLayer| Arc::ptr_eq(&other.files, &layer.files);
+        self.layers.iter().position(is_it).unwrap_or_default()
+    }
+
     fn node(&self, layer: &TreeLayer, entry: &Entry) -> Result<Node, TreeError> {
         let kind = match &entry.kind {
             EntryKind::File { size, hash } => NodeKind::File {
                 size: *size,
                 hash: Some(*hash),
                 first_name: None,
+                layer: self.number(layer),
             },
             EntryKind::Hardlink { target } => match layer.entries.get(target)?.as_deref() {
                 Some(Entry {
@@ -133,6 +140,7 @@ impl TreeView {
                     size: *size,
                     hash: Some(*hash),
                     first_name: Some(target.clone()),
+                    layer: self.number(layer),
                 },
                 _ => return Err(TreeError::NotAFile(entry.path.clone())),
             },
@@ -152,7 +160,7 @@ impl TreeView {
     }
 
     /// A merged walk below `dir`, and the layers its numbers mean.
-    fn merge(&self, dir: &[u8]) -> Result<Option<(Merge, Vec<&TreeLayer>)>, TreeError> {
+    pub(super) fn merge(&self, dir: &[u8]) -> Result<Option<(Merge, Vec<&TreeLayer>)>, TreeError> {
         let Some(layers) = self.visible_below_ancestors(dir)? else {
             return Ok(None);
         };

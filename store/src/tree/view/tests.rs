@@ -154,7 +154,8 @@ fn later_names_of_a_hard_link_are_files() {
         NodeKind::File {
             size: 3,
             hash,
-            first_name: Some(b"a".to_vec())
+            first_name: Some(b"a".to_vec()),
+            layer: 0,
         }
     );
 }
