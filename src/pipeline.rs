@@ -19,13 +19,13 @@ use crate::ops::{BuildOp, OpError};
 use crate::options::named_context::NamedContext;
 use crate::options::{BuildOptions, Call, ContextSource, NoCache};
 use crate::pull::{Puller, RegistrySettings};
-use crate::remote::Remote;
-use crate::remote::address::redacted;
+use crate::remote::{Access, Remote};
 use crate::sources::Resolver;
 use crate::ui::{Look, Printer, StepInfo};
 use crate::{clock, interrupt};
 pub use dockerfile::{SourceFile, parse, read};
 use dockerfile_parser::Dockerfile;
+use events::Notices;
 pub use events::{is_loopback, registry_notice};
 pub use failure::{draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
@@ -54,7 +54,11 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         insecure: options.insecure_registries.clone(),
         authfile: options.authfile.clone(),
     };
-    let puller = Puller::new(settings, registry_cancel.clone(), Arc::new(registry_notice));
+    let notices = Arc::new(Notices::default());
+    let puller = Puller::new(settings, registry_cancel.clone(), {
+        let notices = Arc::clone(&notices);
+        Arc::new(move |event| notices.tell(event))
+    });
     let contexts = Contexts::open(options, &puller)?;
     let file = dockerfile::read(options, contexts.main.path(), contexts.fetched.as_ref())?;
     let parsed = dockerfile::parse(&file, &look)?;
@@ -78,8 +82,8 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         platform: options.platform.clone(),
         images: &resolver,
         network: options.network,
-        allow_network_host: options.allow_network_host,
-        allow_insecure: options.allow_insecure,
+        entitlements: &options.entitlements,
+        devices: &crate::cdi::Registry::new(&options.cdi_spec_dirs),
         add_hosts: options.add_hosts.clone(),
         no_new_privs: options.no_new_privs,
         shm_size: options.shm_size,
@@ -164,6 +168,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         look,
     ));
     printer.close_on_panic();
+    notices.attach(&printer);
     for warning in &warnings {
         printer.message(failure::draw(&file, warning, &look).trim_end());
     }
@@ -291,10 +296,11 @@ impl Contexts {
     /// # Errors
     /// A directory or an ignore file cannot be read, or a remote context cannot be fetched.
     pub fn open(options: &BuildOptions, puller: &Puller) -> Result<Self, Failure> {
+        let access = Access::new(&options.secrets, &options.ssh);
         let fetched = match &options.context {
             ContextSource::Directory(_) => None,
             ContextSource::Stdin => Some(crate::context::stdin::read()?),
-            ContextSource::Remote(remote) => Some(crate::context::remote::fetch(remote, puller)?),
+            ContextSource::Remote(remote) => Some(crate::context::remote::fetch(remote, puller, &access)?),
         };
         let path = match (&options.context, &fetched) {
             (ContextSource::Directory(path), _) => directory(path)?,
@@ -315,7 +321,7 @@ impl Contexts {
                     NamedSource::Directory(Arc::new(context))
                 }
                 NamedContext::Remote(remote) => {
-                    let fetched = crate::context::remote::fetch(remote, puller)?;
+                    let fetched = crate::context::remote::fetch(remote, puller, &access)?;
                     if fetched.dockerfile.is_some() {
                         return Err(Failure::usage(format!(
                             "the named context `{name}` is no archive"
@@ -346,8 +352,8 @@ impl Contexts {
         match &options.context {
             ContextSource::Directory(_) => self.main.path().display().to_string(),
             ContextSource::Stdin => "-".to_owned(),
-            ContextSource::Remote(Remote::Http(url)) => redacted(url),
-            ContextSource::Remote(Remote::Git(address)) => redacted(&address.url),
+            ContextSource::Remote(Remote::Http(address)) => address.url.clone(),
+            ContextSource::Remote(Remote::Git(address)) => address.url.clone(),
         }
     }
 

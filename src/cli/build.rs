@@ -86,9 +86,13 @@ pub struct BuildArgs {
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub add_hosts: Vec<String>,
 
-    /// Entitlement that steps may use: network.host, security.insecure (repeatable)
+    /// Entitlement that steps may use: network.host, security.insecure, device[=NAME] (repeatable)
     #[arg(long = "allow", value_name = "ENTITLEMENT")]
     pub allow: Vec<String>,
+
+    /// Directory with specs of devices [default: /etc/cdi and /var/run/cdi] (repeatable)
+    #[arg(long = "cdi-spec-dir", value_name = "DIR")]
+    pub cdi_spec_dirs: Vec<PathBuf>,
 
     /// Steps that may run at once [default: 8, or the number of CPUs if that is more]
     #[arg(short, long, value_name = "N")]
@@ -102,6 +106,14 @@ pub struct BuildArgs {
     #[arg(long, value_name = "SIZE")]
     pub shm_size: Option<String>,
 
+    /// Make one layer of those that the build adds to its base
+    #[arg(long)]
+    pub squash: bool,
+
+    /// Make one layer of all, the base's too
+    #[arg(long, conflicts_with = "squash")]
+    pub squash_all: bool,
+
     /// Media types of the image: oci or docker
     #[arg(long, value_name = "FORMAT", default_value = "oci")]
     pub format: String,
@@ -114,9 +126,9 @@ pub struct BuildArgs {
     #[arg(long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
 
-    /// How to show progress: auto, tty, plain, quiet, rawjson
-    #[arg(long, env = "RBUILD_PROGRESS", value_name = "MODE", default_value = "auto")]
-    pub progress: String,
+    /// How to show progress: auto, tty, plain, quiet (or none), rawjson [default: auto]
+    #[arg(long, env = "RBUILD_PROGRESS", value_name = "MODE")]
+    pub progress: Option<String>,
 
     /// Print only the image id; a failing step is still shown
     #[arg(short, long)]

@@ -3,21 +3,22 @@
 use super::streams::{note, stderr_look};
 use crate::pipeline::registry_notice;
 use crate::pull::{Puller, RegistrySettings};
-use crate::ui::{Look, Paint, amount};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::ui::canvas::{Canvas, StandardError};
+use crate::ui::{Look, amount};
 use rbuild_registry::Cancel;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Drawings per second.
-const HERTZ: u8 = 12;
+/// Between two drawings.
+const TICK: Duration = Duration::from_millis(80);
 /// Cells of the bar.
 const CELLS: usize = 24;
 
 /// What a transfer shows.
 pub struct Transfer {
-    bar: Option<ProgressBar>,
+    /// What is drawn on, and when it last was.
+    bar: Option<Mutex<(Canvas, Instant)>>,
     look: Look,
     quiet: bool,
     what: String,
@@ -29,14 +30,11 @@ impl Transfer {
     #[must_use]
     pub fn begin(what: String, quiet: bool) -> Self {
         let look = stderr_look();
+        let started = Instant::now();
         let bar = (look.is_terminal && !quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(HERTZ));
-            bar.set_style(
-                ProgressStyle::with_template("{wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar.set_message(what.clone());
-            bar
+            let mut canvas = Canvas::new(StandardError);
+            canvas.draw(std::slice::from_ref(&what));
+            Mutex::new((canvas, started))
         });
         if bar.is_none() && !quiet {
             note(&what);
@@ -46,34 +44,30 @@ impl Transfer {
             look,
             quiet,
             what,
-            started: Instant::now(),
+            started,
         }
     }
 
     /// Shows how far it is; called from any thread.
     pub fn at(&self, done: u64, total: u64) {
         let Some(bar) = &self.bar else { return };
-        let (full, head) = self.look.bar();
-        let cells = usize::try_from(u128::from(done.min(total)) * CELLS as u128 / u128::from(total.max(1)))
-            .unwrap_or(CELLS);
-        let head = if cells < CELLS { head } else { "" };
-        let drawn = self
-            .look
-            .paint(Paint::Good, &format!("{}{head}", full.repeat(cells)));
-        let rest = " ".repeat(CELLS - cells - head.chars().count());
-        bar.set_message(format!(
-            "{} {drawn}{rest} {} / {}",
+        let (canvas, drawn) = &mut *bar.lock().unwrap_or_else(PoisonError::into_inner);
+        if done < total && drawn.elapsed() < TICK {
+            return;
+        }
+        *drawn = Instant::now();
+        canvas.draw(&[format!(
+            "{} {} {} / {}",
             self.what,
+            self.look.meter(done, total, CELLS),
             amount::bytes(done),
             amount::bytes(total)
-        ));
+        )]);
     }
 
     /// Takes the bar away, and says what was done, how much and in which time.
     pub fn end(self, what: &str, bytes: u64) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        drop(self.bar);
         if !self.quiet {
             note(&format!(
                 "{what} ({} in {})",

@@ -1,9 +1,11 @@
 //! What the flags of a build mean: parsed, checked, independent of each other no more.
 
+pub mod entitlements;
 pub mod named_context;
 pub mod output;
 pub mod secret;
 pub mod spec;
+mod squash;
 pub mod ssh;
 
 use crate::cli::build::BuildArgs;
@@ -11,12 +13,15 @@ use crate::error::Failure;
 use crate::lower::PREDEFINED;
 use crate::ops::spec::ExecNetwork;
 use crate::remote::Remote;
+use crate::remote::address::redacted;
 use crate::ui::ProgressMode;
 use dockerfile_parser::Platform;
+use entitlements::Entitlements;
 use named_context::NamedContext;
 use output::{ImageForm, Output};
 use rbuild_registry::Reference;
 use secret::SecretSource;
+pub use squash::Squash;
 use ssh::SshSource;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -145,10 +150,10 @@ pub struct BuildOptions {
     pub labels: Vec<(String, String)>,
     /// Network of steps.
     pub network: ExecNetwork,
-    /// `--allow network.host`.
-    pub allow_network_host: bool,
-    /// `--allow security.insecure`.
-    pub allow_insecure: bool,
+    /// `--allow`.
+    pub entitlements: Entitlements,
+    /// `--cdi-spec-dir`; the usual ones when empty.
+    pub cdi_spec_dirs: Vec<PathBuf>,
     /// Lines for /etc/hosts.
     pub add_hosts: Vec<(String, String)>,
     /// Steps at once.
@@ -157,6 +162,8 @@ pub struct BuildOptions {
     pub no_new_privs: bool,
     /// Size of /dev/shm.
     pub shm_size: Option<u64>,
+    /// Which layers become one.
+    pub squash: Squash,
     /// Docker's media types instead of OCI's.
     pub docker_format: bool,
     /// Where to write the image id.
@@ -188,15 +195,16 @@ impl BuildOptions {
     /// The first flag that is wrong, with a suggestion.
     pub fn from_args(args: &BuildArgs, root: Option<&Path>) -> Result<Self, Failure> {
         let env = |name: &str| std::env::var(name).ok();
-        let context = match args.context.as_deref() {
+        let mut context = match args.context.as_deref() {
             Some("-") => ContextSource::Stdin,
             Some(text) => match Remote::parse(text)
-                .map_err(|why| Failure::usage(format!("the context `{text}`: {why}")))?
+                .map_err(|why| Failure::usage(format!("the context `{}`: {why}", redacted(text))))?
             {
                 Some(remote) => ContextSource::Remote(remote),
                 None if text.contains("://") => {
                     return Err(Failure::usage(format!(
-                        "the context `{text}` is a URL of a kind that is not supported"
+                        "the context `{}` is a URL of a kind that is not supported",
+                        redacted(text)
                     ))
                     .hint("use a directory, `-`, https://…/archive.tar, or a git repository"));
                 }
@@ -234,7 +242,6 @@ impl BuildOptions {
                 .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
         };
         let build_args = build_args(args, &env)?;
-        let allowed = allow(args)?;
         let epoch = epoch(args, &build_args, &env)?;
         let quiet = args.quiet;
         let (call, call_json) = call(args)?;
@@ -280,8 +287,8 @@ impl BuildOptions {
                 "host" => ExecNetwork::Host,
                 other => return Err(choice("--network", other, &["default", "none", "host"])),
             },
-            allow_network_host: allowed.network_host,
-            allow_insecure: allowed.insecure,
+            entitlements: Entitlements::parse(&args.allow)?,
+            cdi_spec_dirs: args.cdi_spec_dirs.clone(),
             add_hosts: args
                 .add_hosts
                 .iter()
@@ -294,6 +301,7 @@ impl BuildOptions {
                 .as_deref()
                 .map(|text| size("--shm-size", text))
                 .transpose()?,
+            squash: Squash::from_args(args),
             docker_format: match args.format.as_str() {
                 "oci" => false,
                 "docker" => true,
@@ -301,21 +309,7 @@ impl BuildOptions {
             },
             iidfile: args.iidfile.clone(),
             metadata_file: args.metadata_file.clone(),
-            progress: match args.progress.as_str() {
-                _ if quiet => ProgressMode::Quiet,
-                "auto" => ProgressMode::Auto,
-                "tty" => ProgressMode::Tty,
-                "plain" => ProgressMode::Plain,
-                "quiet" | "none" => ProgressMode::Quiet,
-                "rawjson" => ProgressMode::RawJson,
-                other => {
-                    return Err(choice(
-                        "--progress",
-                        other,
-                        &["auto", "tty", "plain", "quiet", "rawjson"],
-                    ));
-                }
-            },
+            progress: progress(args.progress.as_deref(), quiet, env)?,
             quiet,
             propagate_exit: args.propagate_exit,
             call,
@@ -339,6 +333,28 @@ pub fn reference(flag: &str, text: &str) -> Result<Reference, Failure> {
 #[must_use]
 pub fn build_platform() -> Platform {
     Platform::new("linux", std::env::consts::ARCH, "")
+}
+
+/// The mode that is asked for: by flag or `RBUILD_PROGRESS`, else by `BUILDKIT_PROGRESS`, which scripts set.
+fn progress(
+    typed: Option<&str>,
+    quiet: bool,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<ProgressMode, Failure> {
+    if quiet {
+        return Ok(ProgressMode::Quiet);
+    }
+    const INHERITED: &str = "BUILDKIT_PROGRESS";
+    let inherited = env(INHERITED).filter(|value| !value.is_empty());
+    match typed
+        .map(|typed| ("--progress", typed))
+        .or(inherited.as_deref().map(|value| (INHERITED, value)))
+    {
+        None => Ok(ProgressMode::Auto),
+        Some((name, value)) => value
+            .parse()
+            .map_err(|_| choice(name, value, &ProgressMode::NAMES)),
+    }
 }
 
 /// The error for a word that is none of `known`.
@@ -522,26 +538,6 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
         return Err(Failure::usage("pushing needs a name: give one with -t"));
     }
     Ok(outputs)
-}
-
-/// `--allow`: what steps may ask for. Everything else is refused.
-#[derive(Debug, Default)]
-struct Entitlements {
-    network_host: bool,
-    insecure: bool,
-}
-
-fn allow(args: &BuildArgs) -> Result<Entitlements, Failure> {
-    let mut allowed = Entitlements::default();
-    for entitlement in &args.allow {
-        match entitlement.as_str() {
-            "network.host" => allowed.network_host = true,
-            "security.insecure" => allowed.insecure = true,
-            "device" => return Err(Failure::usage("--allow: `device` is not supported yet")),
-            other => return Err(choice("--allow", other, &["network.host", "security.insecure"])),
-        }
-    }
-    Ok(allowed)
 }
 
 fn jobs(args: &BuildArgs) -> Result<NonZeroUsize, Failure> {

@@ -1,28 +1,54 @@
 //! Notices that belong to no step.
 
 use crate::cli::streams::note;
+use crate::ui::Printer;
 use rbuild_registry::Event;
+use std::sync::{Arc, OnceLock, Weak};
 
-/// Tells what the registry client has to say. Called from any thread.
+/// Where notices of a build go: to its progress, as soon as there is one, so that no line of a display is cut.
+#[derive(Default)]
+pub(super) struct Notices(OnceLock<Weak<Printer>>);
+
+impl Notices {
+    /// From now on they go there.
+    pub(super) fn attach(&self, printer: &Arc<Printer>) {
+        let _ = self.0.set(Arc::downgrade(printer));
+    }
+
+    /// Tells what the registry client has to say. Called from any thread.
+    pub(super) fn tell(&self, event: Event) {
+        let Some(text) = words(event) else { return };
+        match self.0.get().and_then(Weak::upgrade) {
+            Some(printer) => printer.message(&text),
+            None => note(&text),
+        }
+    }
+}
+
+/// Tells what the registry client has to say where there is no build. Called from any thread.
 pub fn registry_notice(event: Event) {
+    if let Some(text) = words(event) {
+        note(&text);
+    }
+}
+
+fn words(event: Event) -> Option<String> {
     match event {
         Event::Retry {
             attempt,
             reason,
             delay,
             number,
-        } => {
-            note(&format!(
-                "warning: {attempt}: {reason}; try {} in {:.1} s",
-                number + 1,
-                delay.as_secs_f64()
-            ));
-        }
+        } => Some(format!(
+            "warning: {attempt}: {reason}; try {} in {:.1} s",
+            number + 1,
+            delay.as_secs_f64()
+        )),
         // On this machine nobody listens in, and every client speaks plain HTTP to itself.
-        Event::PlainHttp { host } if is_loopback(&host) => {}
-        Event::PlainHttp { host } => note(&format!("warning: speaking to {host} without TLS")),
-        Event::Credentials(warning) => note(&format!("warning: {warning}")),
-        _ => {}
+        Event::PlainHttp { host } if is_loopback(&host) => None,
+        Event::PlainHttp { host } => Some(format!("warning: speaking to {host} without TLS")),
+        Event::Credentials(warning) => Some(format!("warning: {warning}")),
+        _ => None,
     }
 }
 

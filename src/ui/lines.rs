@@ -57,20 +57,33 @@ fn character_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// The last lines of a step.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tail {
     lines: VecDeque<Vec<u8>>,
+    keep: usize,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self::keeping(Self::LINES)
+    }
 }
 
 impl Tail {
-    /// How many lines are kept.
+    /// How many lines are kept, unless said otherwise.
     pub const LINES: usize = 20;
     /// How much of each.
     const WIDTH: usize = 4096;
 
+    /// An empty one, for so many lines.
+    pub fn keeping(keep: usize) -> Self {
+        let lines = VecDeque::new();
+        Self { lines, keep }
+    }
+
     /// Adds a line.
     pub fn push(&mut self, line: &[u8]) {
-        let mut place = if self.lines.len() == Self::LINES {
+        let mut place = if self.lines.len() == self.keep {
             self.lines.pop_front()
         } else {
             None

@@ -1,6 +1,8 @@
 //! [`Look`]: what a terminal can show, and the few signs and colours that are used. Everything reads the same without
 //! colour.
 
+use super::palette::Palette;
+
 /// What the place that text goes to can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
@@ -10,6 +12,8 @@ pub struct Look {
     pub color: bool,
     /// Signs outside ASCII.
     pub unicode: bool,
+    /// Which colours.
+    pub palette: Palette,
 }
 
 /// A colour, by its meaning.
@@ -19,6 +23,8 @@ pub enum Paint {
     Good,
     /// It went wrong.
     Bad,
+    /// It was stopped.
+    Stopped,
     /// It deserves attention.
     Strong,
     /// It can be passed over.
@@ -46,11 +52,12 @@ impl Look {
         is_terminal: false,
         color: false,
         unicode: false,
+        palette: Palette::DEFAULT,
     };
 
     /// By the conventions: `NO_COLOR` (any value but the empty one) turns colour off, `CLICOLOR_FORCE` (any but empty
-    /// and `0`) turns it on where there is no terminal, `TERM=dumb` is no terminal; the first of `LC_ALL`, `LC_CTYPE`,
-    /// `LANG` that is set names the character set.
+    /// and `0`) turns it on where there is no terminal, `TERM=dumb` is no terminal; `BUILDKIT_COLORS` says which colours;
+    /// the first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set names the character set.
     pub fn new(is_terminal: bool, environment: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let is_terminal = is_terminal && set("TERM").is_none_or(|term| term != "dumb");
@@ -64,22 +71,23 @@ impl Look {
             is_terminal,
             color: set("NO_COLOR").is_none() && (is_terminal || forced),
             unicode: locale.contains("UTF-8") || locale.contains("UTF8"),
+            palette: set("BUILDKIT_COLORS").map_or(Palette::DEFAULT, |colors| Palette::parse(&colors)),
         }
     }
 
     /// `text` in a colour, where there are colours.
     pub fn paint(&self, paint: Paint, text: &str) -> String {
-        let code = match paint {
-            Paint::Good => "32",
-            Paint::Bad => "1;31",
-            Paint::Strong => "1",
-            Paint::Faint => "2",
-        };
-        if self.color && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
+        if !self.color || text.is_empty() {
+            return text.to_owned();
         }
+        let code = match paint {
+            Paint::Good => self.palette.run.to_string(),
+            Paint::Bad => format!("1;{}", self.palette.error),
+            Paint::Stopped => self.palette.cancel.to_string(),
+            Paint::Strong => "1".to_owned(),
+            Paint::Faint => "2".to_owned(),
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
     }
 
     /// The sign, with its colour.
@@ -88,7 +96,7 @@ impl Look {
             Sign::Done => (Paint::Good, "✔", "+"),
             Sign::Cached => (Paint::Faint, "=", "="),
             Sign::Failed => (Paint::Bad, "✘", "x"),
-            Sign::Stopped => (Paint::Faint, "-", "-"),
+            Sign::Stopped => (Paint::Stopped, "-", "-"),
             Sign::Arrow => (Paint::Faint, "→", "->"),
         };
         self.paint(paint, if self.unicode { unicode } else { ascii })
@@ -103,9 +111,26 @@ impl Look {
         }
     }
 
-    /// A full cell of a bar and its head.
-    pub fn bar(&self) -> (&'static str, &'static str) {
-        if self.unicode { ("━", "╸") } else { ("=", ">") }
+    /// What stands for what was cut off.
+    pub fn dots(&self) -> &'static str {
+        if self.unicode { "…" } else { "..." }
+    }
+
+    /// What stands before the output of a step.
+    pub fn rule(&self) -> &'static str {
+        if self.unicode { "│" } else { "|" }
+    }
+
+    /// `━━━━━━╸             `: how much of a whole is done, in so many cells.
+    pub fn meter(&self, done: u64, total: u64, cells: usize) -> String {
+        let (full, head) = if self.unicode { ("━", "╸") } else { ("=", ">") };
+        let filled = u128::from(done.min(total)) * cells as u128 / u128::from(total.max(1));
+        // No more than `cells`, which is one.
+        let filled = usize::try_from(filled).unwrap_or(cells);
+        let head = if filled < cells { head } else { "" };
+        let rest = " ".repeat(cells - filled - head.chars().count());
+        let drawn = self.paint(Paint::Good, &format!("{}{head}", full.repeat(filled)));
+        format!("{drawn}{rest}")
     }
 }
 
@@ -145,5 +170,29 @@ mod tests {
         assert!(!look(true, &[]).unicode);
         assert_eq!(Look::PLAIN.sign(Sign::Done), "+");
         assert_eq!(look(true, &[]).paint(Paint::Bad, "x"), "\x1b[1;31mx\x1b[0m");
+        let named = look(true, &[("BUILDKIT_COLORS", "error=200,0,7:run=blue")]);
+        assert_eq!(named.paint(Paint::Bad, "x"), "\x1b[1;38;2;200;0;7mx\x1b[0m");
+        assert_eq!(named.paint(Paint::Good, "x"), "\x1b[34mx\x1b[0m");
+    }
+
+    #[test]
+    fn a_meter_is_always_as_wide() {
+        let unicode = look(true, &[("LANG", "C.UTF-8"), ("NO_COLOR", "1")]);
+        for (done, total, filled) in [
+            (0, 100, 0),
+            (50, 100, 10),
+            (99, 100, 19),
+            (100, 100, 20),
+            (7, 5, 20),
+            (0, 0, 0),
+        ] {
+            let bar = unicode.meter(done, total, 20);
+            assert_eq!(bar.chars().count(), 20, "{done}/{total}");
+            assert_eq!(bar.matches('━').count(), filled, "{done}/{total}");
+        }
+        assert_eq!(
+            Look::PLAIN.meter(u64::MAX / 2, u64::MAX, 20),
+            "=========>          "
+        );
     }
 }

@@ -5,14 +5,17 @@
 //! | [`mode`] | [`ProgressMode`]: what the user asked for |
 //! | [`printer`] | [`Printer`]: takes events from any thread, makes lines of output, hands both to a display |
 //! | `tty`, `plain`, `rawjson` | the displays; quiet is none |
-//! | [`look`] | [`Look`]: colours and signs |
+//! | [`canvas`] | [`Canvas`](canvas::Canvas): lines of a terminal that are drawn again |
+//! | [`look`], [`palette`] | [`Look`]: signs and colours |
 //! | [`lines`] | pieces of output to lines, lines to harmless text |
 //! | [`summary`], [`amount`] | the last words; times and sizes |
 
 pub mod amount;
+pub mod canvas;
 pub mod lines;
 pub mod look;
 pub mod mode;
+pub mod palette;
 mod plain;
 pub mod printer;
 mod rawjson;

@@ -86,7 +86,7 @@ impl Printer {
             ProgressMode::Quiet => None,
             ProgressMode::RawJson => Some(Box::new(RawJson::new(output, &steps))),
             ProgressMode::Auto | ProgressMode::Tty if look.is_terminal => {
-                Some(Box::new(Tty::on_stderr(look)))
+                Some(Box::new(Tty::on_stderr(look, steps.len())))
             }
             _ => Some(Box::new(Plain::new(output, look))),
         };

@@ -1,17 +1,17 @@
 //! What stands on the terminal, by a terminal emulator in memory.
 
+use super::super::canvas::emulator::Emulator;
 use super::super::printer::{Printer, StepInfo};
 use super::*;
-use indicatif::InMemoryTerm;
 use rbuild_solver::{CacheKey, VertexId};
 
 const LOOK: Look = Look {
     is_terminal: true,
-    color: false,
     unicode: true,
+    ..Look::PLAIN
 };
 
-fn printer(term: &InMemoryTerm, look: Look) -> Printer {
+fn printer(term: &Emulator, look: Look) -> Printer {
     let steps = ["[1/3] FROM alpine", "[2/3] RUN make", "[3/3] COPY a b"]
         .iter()
         .enumerate();
@@ -20,7 +20,7 @@ fn printer(term: &InMemoryTerm, look: Look) -> Printer {
         title: (*title).to_owned(),
         line: None,
     });
-    Printer::with_display(Some(Box::new(Tty::new(look, term.clone()))), steps.collect())
+    Printer::with_display(Some(Box::new(Tty::new(look, 3, term.clone()))), steps.collect())
 }
 
 fn event(vertex: usize, kind: EventKind) -> Event {
@@ -51,7 +51,7 @@ fn log(vertex: usize, text: &str) -> Event {
 }
 
 /// Waits for the ticker to draw what is looked for.
-fn until(term: &InMemoryTerm, what: impl Fn(&str) -> bool) -> String {
+fn until(term: &Emulator, what: impl Fn(&str) -> bool) -> String {
     loop {
         let contents = term.contents();
         if what(&contents) {
@@ -63,7 +63,7 @@ fn until(term: &InMemoryTerm, what: impl Fn(&str) -> bool) -> String {
 
 #[test]
 fn a_warm_build_draws_its_summary_only() {
-    let term = InMemoryTerm::new(24, 80);
+    let term = Emulator::new(24, 80);
     let printer = printer(&term, LOOK);
     (0..3).for_each(|vertex| printer.event(&cached(vertex)));
     assert_eq!(term.contents(), "");
@@ -76,13 +76,13 @@ fn a_warm_build_draws_its_summary_only() {
 }
 
 #[test]
-fn running_steps_have_a_line_and_finished_ones_scroll_up() {
-    let term = InMemoryTerm::new(24, 70);
+fn running_steps_have_lines_and_finished_ones_scroll_up() {
+    let term = Emulator::new(24, 71);
     let printer = printer(&term, LOOK);
     printer.event(&cached(0));
     printer.event(&event(1, EventKind::Started));
     printer.event(&event(2, EventKind::Started));
-    printer.event(&log(1, "first\n\x1b[31mgcc -c a.c"));
+    printer.event(&log(1, "first\n\n\x1b[31mgcc -c a.c"));
     let moved = EventKind::Progress {
         done: 500_000,
         total: Some(1_000_000),
@@ -94,13 +94,15 @@ fn running_steps_have_a_line_and_finished_ones_scroll_up() {
     });
     let lines: Vec<&str> = contents.lines().collect();
     assert_eq!(lines[0], "= cached [1/3] FROM alpine");
-    assert!(lines[1].ends_with("s [2/3] RUN make │ gcc -c a.c"), "{contents}");
+    assert!(lines[1].ends_with("s [2/3] RUN make"), "{contents}");
+    assert_eq!(lines[2..4], ["         │ first", "         │ gcc -c a.c"]);
     assert!(
-        lines[2].contains(" [3/3] COPY a b ━") && lines[2].ends_with(" 500.0 kB / 1.0 MB"),
+        lines[4].contains(" [3/3] COPY a b │ layer ━━━━━━━━━━╸  ")
+            && lines[4].ends_with(" 500.0 kB / 1.0 MB"),
         "{contents}"
     );
-    assert!(lines[2].contains("━━━━━━━━━━╸  "), "{contents}");
-    assert_eq!(lines.len(), 3);
+    assert!(lines[5].ends_with("s, 1 of 3 steps done"), "{contents}");
+    assert_eq!(lines.len(), 6);
 
     printer.message("warning: careful\n");
     printer.event(&event(
@@ -113,7 +115,7 @@ fn running_steps_have_a_line_and_finished_ones_scroll_up() {
     printer.close();
     let contents = term.contents();
     let lines: Vec<&str> = contents.lines().collect();
-    assert_eq!(lines[1], "warning: careful");
+    assert_eq!(lines[..2], ["= cached [1/3] FROM alpine", "warning: careful"]);
     assert!(
         lines[2].starts_with("✘ ") && lines[2].ends_with("s [2/3] RUN make"),
         "{contents}"
@@ -124,15 +126,15 @@ fn running_steps_have_a_line_and_finished_ones_scroll_up() {
 
 #[test]
 fn closing_takes_running_lines_away_and_nothing_is_drawn_afterwards() {
-    let term = InMemoryTerm::new(24, 60);
+    let term = Emulator::new(24, 60);
     let printer = printer(&term, LOOK);
     printer.event(&event(1, EventKind::Started));
     until(&term, |contents| contents.contains("RUN make"));
     printer.close();
     printer.event(&log(1, "late\n"));
     printer.event(&event(1, EventKind::Cancelled));
-    assert_eq!(term.contents(), "");
-    term.write_line("error: interrupted").unwrap();
+    assert_eq!((term.contents().as_str(), term.cursor()), ("", (0, 0)));
+    term.echo("error: interrupted");
     printer.close();
     assert_eq!(
         term.contents(),
@@ -142,67 +144,8 @@ fn closing_takes_running_lines_away_and_nothing_is_drawn_afterwards() {
 }
 
 #[test]
-fn lines_fit_the_width() {
-    let title = "[build 12/40] RUN apt-get update && apt-get install -y --no-install-recommends python3";
-    for unicode in [true, false] {
-        let look = Look { unicode, ..LOOK };
-        for width in [20, 40, 79, 200] {
-            let took = Duration::from_millis(3200);
-            for output in [
-                "",
-                "short",
-                "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB] 日本語日本語日本語",
-            ] {
-                let line = running_line(&look, took, title, output, width);
-                assert!(measure_text_width(&line) <= width, "{width}: {line}");
-                assert!(unicode || line.is_ascii() || output.contains('日'), "{line}");
-            }
-            let line = finished_line(&look, Sign::Done, "3.2s", title, width);
-            assert!(measure_text_width(&line) <= width, "{width}: {line}");
-        }
-    }
-    assert_eq!(
-        running_line(
-            &LOOK,
-            Duration::from_millis(3200),
-            title,
-            "Get:1 http://deb.debian.org",
-            79
-        ),
-        "  3.2s [build 12/40] RUN apt-get update && apt-g… │ Get:1 http://deb.debian.org"
-    );
-}
-
-#[test]
-fn a_bar_is_always_as_wide() {
-    for (done, total, filled) in [
-        (0, 100, 0),
-        (50, 100, 10),
-        (99, 100, 19),
-        (100, 100, 20),
-        (7, 5, 20),
-        (0, 0, 0),
-    ] {
-        let bar = transfer_bar(&LOOK, done, total);
-        assert_eq!(measure_text_width(&bar), BAR, "{done}/{total}");
-        assert_eq!(bar.matches('━').count(), filled, "{done}/{total}");
-    }
-    assert_eq!(
-        transfer_bar(
-            &Look {
-                unicode: false,
-                ..LOOK
-            },
-            u64::MAX / 2,
-            u64::MAX
-        ),
-        "=========>          "
-    );
-}
-
-#[test]
 fn output_after_a_transfer_is_shown_in_its_place() {
-    let term = InMemoryTerm::new(24, 70);
+    let term = Emulator::new(24, 70);
     let printer = printer(&term, LOOK);
     printer.event(&event(1, EventKind::Started));
     printer.event(&event(
@@ -216,34 +159,45 @@ fn output_after_a_transfer_is_shown_in_its_place() {
     until(&term, |contents| contents.contains("1 B / 2 B"));
     printer.event(&log(1, "unpacking"));
     let contents = until(&term, |contents| contents.contains("unpacking"));
-    assert!(contents.ends_with("s [2/3] RUN make │ unpacking"), "{contents}");
-}
-
-#[test]
-fn what_ctrl_c_echoes_does_not_leave_a_line_behind() {
-    let term = InMemoryTerm::new(24, 40);
-    let display = Tty::new(LOOK, term.clone());
-    let steps = [
-        "[1/3] RUN one",
-        "[2/3] RUN a line that is as long as the terminal is wide",
-    ];
-    let steps = steps.iter().enumerate().map(|(index, title)| StepInfo {
-        vertex: VertexId::from_index(index),
-        title: (*title).to_owned(),
-        line: None,
-    });
-    let printer = Printer::with_display(Some(Box::new(display)), steps.collect());
-    (0..2).for_each(|vertex| printer.event(&event(vertex, EventKind::Started)));
-    until(&term, |contents| {
-        contents.contains("RUN one") && contents.contains("[2/3]")
-    });
-    term.write_str("^C").unwrap();
-    (0..2).for_each(|vertex| printer.event(&event(vertex, EventKind::Cancelled)));
-    printer.close();
-    let contents = term.contents();
-    assert_eq!(contents.lines().count(), 2, "{contents}");
     assert!(
-        contents.lines().all(|line| line.starts_with("- halted [")),
+        contents.contains("s [2/3] RUN make\n         │ unpacking\n"),
         "{contents}"
     );
+}
+
+/// Every step that finishes leaves a line, whatever is drawn at the same time.
+#[test]
+fn no_finished_line_is_lost() {
+    let term = Emulator::new(100, 60);
+    let steps = (0..60).map(|index| StepInfo {
+        vertex: VertexId::from_index(index),
+        title: format!("[{index}] RUN 👩‍👩‍👧 {}", "wide 日本 ".repeat(20)),
+        line: None,
+    });
+    let display = Tty::new(LOOK, 60, term.clone());
+    let printer = Printer::with_display(Some(Box::new(display)), steps.collect());
+    std::thread::scope(|scope| {
+        for worker in 0..6 {
+            let printer = &printer;
+            scope.spawn(move || {
+                for index in (worker..60).step_by(6) {
+                    printer.event(&event(index, EventKind::Started));
+                    printer.event(&log(index, &"output 日本語\n".repeat(50)));
+                    thread::sleep(Duration::from_millis(60));
+                    printer.event(&event(index, EventKind::Completed { cost: TICK }));
+                }
+            });
+        }
+    });
+    printer.close();
+    let contents = term.contents();
+    for index in 0..60 {
+        let finished = |line: &&str| line.starts_with('✔') && line.contains(&format!("[{index}] RUN"));
+        assert_eq!(
+            contents.lines().filter(finished).count(),
+            1,
+            "{index}: {contents}"
+        );
+    }
+    assert_eq!(contents.lines().count(), 60, "{contents}");
 }
