@@ -152,9 +152,12 @@ fn lines(store: &Store, record: &ImageRecord, whole: bool) -> Result<Vec<Line>, 
 fn size(snapshots: &SnapshotStore, layer: &ImageLayer) -> u64 {
     match &layer.source {
         LayerSource::Blob(descriptor) => descriptor.size,
-        LayerSource::Snapshot { id, size, .. } => match snapshots.get(id, Check::Skip) {
+        LayerSource::Snapshot {
+            id, size, depth: 1, ..
+        } => match snapshots.get(id, Check::Skip) {
             Ok(Some(snapshot)) => snapshot.content_bytes(),
             _ => *size,
         },
+        LayerSource::Snapshot { size, .. } => *size,
     }
 }

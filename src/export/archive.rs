@@ -35,7 +35,7 @@ pub fn with_export<T>(
         for layer in &record.layers {
             list.push(match &layer.source {
                 LayerSource::Blob(_) => None,
-                LayerSource::Snapshot { id, epoch, .. } => {
+                LayerSource::Snapshot { id, epoch, depth, .. } => {
                     let snapshot = snapshots
                         .get(id, Check::Now)
                         .map_err(Failure::from_host)?
@@ -43,13 +43,15 @@ pub fn with_export<T>(
                             Failure::host(format!("the snapshot {id} of image {} is gone", record.id))
                                 .hint("build the image again")
                         })?;
-                    let epoch = *epoch;
+                    let (epoch, depth) = (*epoch, *depth);
                     let snapshots = Arc::clone(&snapshots);
                     let program: Program = Box::new(move |out| {
-                        snapshots
-                            .pack(&snapshot, epoch, Interruptible(out))
-                            .map(|_| ())
-                            .map_err(io::Error::other)
+                        let out = Interruptible(out);
+                        let packed = match depth {
+                            1 => snapshots.pack(&snapshot, epoch, out),
+                            _ => snapshots.pack_squashed(&snapshot, depth, epoch, out),
+                        };
+                        packed.map(|_| ()).map_err(io::Error::other)
                     });
                     Some(program)
                 }

@@ -4,6 +4,7 @@ use crate::clock;
 use crate::error::Failure;
 use crate::lower::{COMMENT, StageState};
 use crate::ops::StepOutput;
+use crate::options::Squash;
 use rbuild_solver::VertexId;
 use rbuild_store::image::{History, ImageConfig, ImageLayer, ImageRecord, LayerSource};
 use rbuild_store::snapshot::{Snapshot, SnapshotStore};
@@ -21,6 +22,8 @@ pub struct Assembly<'a> {
     pub labels: &'a [(String, String)],
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
+    /// `--squash`, `--squash-all`.
+    pub squash: Squash,
     /// Seconds since 1970.
     pub now: u64,
 }
@@ -34,53 +37,76 @@ impl Assembly<'_> {
         let mut config = stage.config.clone();
         let mut layers: Vec<ImageLayer> = self.base.map(|base| base.layers.clone()).unwrap_or_default();
         let built = self.built_layers(stage)?;
-        for (snapshot, _) in &built {
-            let packed = self
-                .snapshots
-                .diff_id(snapshot, self.epoch)
-                .map_err(Failure::from_host)?;
-            layers.push(ImageLayer {
-                diff_id: packed.diff_id,
-                source: LayerSource::Snapshot {
-                    id: *snapshot.id(),
-                    size: packed.size,
-                    epoch: self.epoch,
-                },
-            });
-        }
+        let of_base = config.history.len();
         self.date(&mut config, stage);
+        match (self.squash, built.last()) {
+            (Squash::New, Some(top)) if built.len() > 1 => {
+                layers.push(self.layer(top, built.len())?);
+                one_layer(&mut config.history[of_base..]);
+            }
+            (Squash::All, _) if layers.len() + built.len() > 1 => {
+                let top = self
+                    .snapshot(stage)
+                    .ok_or_else(|| Failure::host("internal error: an image with layers has no files"))?;
+                layers = vec![self.layer(&top, top.chain().count())?];
+                one_layer(&mut config.history);
+            }
+            _ => {
+                for snapshot in &built {
+                    layers.push(self.layer(snapshot, 1)?);
+                }
+            }
+        }
         for (key, value) in self.labels {
             config.config.labels.insert(key.clone(), value.clone());
         }
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
         let bytes = config.to_bytes().map_err(Failure::from_host)?;
-        let snapshot = self
-            .outputs
-            .get(&stage.vertex)
-            .and_then(StepOutput::snapshot)
-            .map(|snapshot| *snapshot.id());
+        let snapshot = self.snapshot(stage).map(|snapshot| *snapshot.id());
         ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)
     }
 
-    /// The snapshots of the layers that the base does not have, lowest first.
-    fn built_layers(&self, stage: &StageState) -> Result<Vec<(Snapshot, VertexId)>, Failure> {
-        let vertices: Vec<VertexId> = stage.history.iter().filter_map(|item| item.layer).collect();
-        let mut layers = Vec::with_capacity(vertices.len());
-        // From the top down: a snapshot that was adopted or came from the cache has its own parents, equal in content
-        // to those that were made in this build, and the image must be made of one chain.
-        let mut at = self
-            .outputs
+    /// The files of a stage; `None` when there are none.
+    fn snapshot(&self, stage: &StageState) -> Option<Snapshot> {
+        self.outputs
             .get(&stage.vertex)
             .and_then(StepOutput::snapshot)
-            .cloned();
-        for vertex in vertices.iter().rev() {
+            .cloned()
+    }
+
+    /// The layer that a snapshot and those below it make, `depth` in all.
+    fn layer(&self, snapshot: &Snapshot, depth: usize) -> Result<ImageLayer, Failure> {
+        let packed = match depth {
+            1 => self.snapshots.diff_id(snapshot, self.epoch),
+            _ => self.snapshots.squashed_diff_id(snapshot, depth, self.epoch),
+        };
+        let packed = packed.map_err(Failure::from_host)?;
+        Ok(ImageLayer {
+            diff_id: packed.diff_id,
+            source: LayerSource::Snapshot {
+                id: *snapshot.id(),
+                size: packed.size,
+                epoch: self.epoch,
+                depth,
+            },
+        })
+    }
+
+    /// The snapshots of the layers that the base does not have, lowest first.
+    fn built_layers(&self, stage: &StageState) -> Result<Vec<Snapshot>, Failure> {
+        let count = stage.history.iter().filter(|item| item.layer.is_some()).count();
+        let mut layers = Vec::with_capacity(count);
+        // From the top down: a snapshot that was adopted or came from the cache has its own parents, equal in content
+        // to those that were made in this build, and the image must be made of one chain.
+        let mut at = self.snapshot(stage);
+        for _ in 0..count {
             let Some(snapshot) = at else {
                 return Err(Failure::host(
                     "internal error: the image has fewer layers than steps",
                 ));
             };
             at = snapshot.parent().cloned();
-            layers.push((snapshot, *vertex));
+            layers.push(snapshot);
         }
         layers.reverse();
         Ok(layers)
@@ -109,5 +135,13 @@ impl Assembly<'_> {
 
     fn made(&self, vertex: VertexId) -> Option<i64> {
         self.outputs.get(&vertex).map(StepOutput::created)
+    }
+}
+
+/// Leaves the entries as they are but for their layers: only the last one that had one has one.
+fn one_layer(history: &mut [History]) {
+    let last = history.iter().rposition(|entry| !entry.empty_layer);
+    for (at, entry) in history.iter_mut().enumerate() {
+        entry.empty_layer = Some(at) != last;
     }
 }

@@ -72,6 +72,7 @@ impl Build<'_> {
             base: base.as_ref(),
             labels: &self.options.labels,
             epoch: self.options.epoch,
+            squash: self.options.squash,
             now: self.now,
         };
         let image = match assembly.image(target) {

@@ -32,6 +32,7 @@ mod reproducible;
 mod run_step;
 mod smoke;
 mod stages;
+mod squash;
 mod structure;
 mod verbs;
 mod why_records;
