@@ -8,6 +8,7 @@
 //! | [`context`] | the build context as a tree |
 //! | [`sources`], [`pull`], [`import`] | base images: where names lead, fetching, unpacking |
 //! | [`lower`] | Dockerfile to graph |
+//! | [`cdi`] | devices of the host, for `RUN --device` |
 //! | [`ops`] | what the vertices do |
 //! | [`cache`] | the solver's cache on the store's records |
 //! | [`export`] | images, archives, directories |
@@ -17,6 +18,7 @@
 pub mod cache;
 pub mod cache_mount;
 pub mod call;
+pub mod cdi;
 pub mod cli;
 pub mod clock;
 pub mod container;

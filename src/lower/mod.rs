@@ -1,7 +1,9 @@
 //! Dockerfile to graph: expands words, folds metadata into the image config, and makes a vertex of everything that
-//! touches files. No file is read and nothing runs here; base images are asked for through [`ResolveImage`].
+//! touches files. No file of an image or context is read and nothing runs here; base images are asked
+//! for through [`ResolveImage`], devices through [`Registry`].
 
 mod copy;
+mod devices;
 mod finding;
 mod history;
 mod metadata;
@@ -17,9 +19,11 @@ pub use history::{COMMENT, HistoryItem};
 pub use scope::{BuildArgs, PREDEFINED};
 pub use stage::{DEFAULT_PATH, StageState};
 
+use crate::cdi::Registry;
 use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{ExecNetwork, Step};
+use crate::options::entitlements::Entitlements;
 use crate::options::named_context::NamedContext;
 use crate::sources::BaseImage;
 use dockerfile_parser::{Dockerfile, Platform, Span, Word};
@@ -69,10 +73,10 @@ pub struct LowerInput<'a> {
     pub images: &'a dyn ResolveImage,
     /// `--network`.
     pub network: ExecNetwork,
-    /// `--allow network.host`.
-    pub allow_network_host: bool,
-    /// `--allow security.insecure`.
-    pub allow_insecure: bool,
+    /// `--allow`.
+    pub entitlements: &'a Entitlements,
+    /// The devices of the host.
+    pub devices: &'a Registry,
     /// `--add-host`.
     pub add_hosts: Vec<(String, String)>,
     /// `--security-opt no-new-privileges`.

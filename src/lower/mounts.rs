@@ -23,7 +23,7 @@ impl StageLowering<'_, '_> {
                 .resolve(&self.state.scope, self.stages.global())
                 .map_err(|error| Finding::error(error.to_string(), error.span))?;
             for (span, option) in resolved.ignored {
-                self.stages.report(
+                self.report(
                     Finding::warning(format!("`{option}` has no effect in rbuild"), span).label("ignored"),
                 );
             }

@@ -27,17 +27,15 @@ impl StageLowering<'_, '_> {
         at: Option<Span>,
     ) -> Result<(), Finding> {
         let insecure = run.security == Security::Insecure;
-        if insecure && !self.stages.input().allow_insecure {
+        if insecure && !self.stages.input().entitlements.security_insecure {
             return Err(Finding::error(
                 "`--security=insecure` must be allowed for this build",
                 instruction.line.span,
             )
             .help("add `--allow security.insecure` to the command line"));
         }
-        if let Some(device) = run.devices.first() {
-            return Err(Finding::error("`--device` is not supported yet", device.span));
-        }
         let network = self.network(run, instruction)?;
+        let devices = self.devices(&run.devices)?;
         let mut more = Vec::new();
         let mounts = self.mounts(&run.mounts, &mut more)?;
         let script = run.script();
@@ -49,7 +47,7 @@ impl StageLowering<'_, '_> {
                     let warning = Finding::warning("nothing reads these heredocs", instruction.line.span)
                         .label("this step does nothing")
                         .help("name a command for them, such as `RUN sh <<FIRST`, or write one heredoc for each RUN");
-                    self.stages.report(warning);
+                    self.report(warning);
                 }
                 let mut argv = self.shell();
                 argv.push(text);
@@ -72,6 +70,7 @@ impl StageLowering<'_, '_> {
             user: self.state.config.config.user.clone(),
             network,
             mounts,
+            devices,
             add_hosts: input.add_hosts.clone(),
             no_new_privs: input.no_new_privs,
             insecure,
@@ -89,7 +88,7 @@ impl StageLowering<'_, '_> {
         match run.network {
             Network::Default => Ok(self.stages.input().network),
             Network::None => Ok(ExecNetwork::None),
-            Network::Host if self.stages.input().allow_network_host => Ok(ExecNetwork::Host),
+            Network::Host if self.stages.input().entitlements.network_host => Ok(ExecNetwork::Host),
             Network::Host => Err(Finding::error(
                 "`--network=host` must be allowed for this build",
                 instruction.line.span,

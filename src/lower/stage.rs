@@ -9,6 +9,7 @@ use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
 use crate::options::named_context::NamedContext;
+use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
 use dockerfile_parser::{
@@ -49,6 +50,8 @@ pub(super) struct StageLowering<'a, 'b> {
     ordinal: usize,
     total: usize,
     no_cache: bool,
+    /// The trigger that is lowered, and the FROM that pulled it in.
+    trigger: Option<(String, Span)>,
 }
 
 pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<StageState, Reported> {
@@ -77,6 +80,7 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         ordinal: 1,
         total,
         no_cache,
+        trigger: None,
     };
     lowering.state.config.config.on_build.clear();
     let mut failed = false;
@@ -85,16 +89,9 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         .map(|trigger| (trigger, Some(stage.from.base.span)))
         .chain(stage.instructions.iter().map(|instruction| (instruction, None)))
     {
-        if let Err(mut finding) = lowering.instruction(instruction, at) {
-            if let Some(span) = at {
-                // A trigger has no place in this file but the FROM that pulled it in.
-                finding = Finding::error(
-                    format!("ONBUILD trigger `{}`: {}", instruction.line.text, finding.message),
-                    span,
-                )
-                .label("the base image runs this trigger");
-            }
-            lowering.stages.report(finding);
+        lowering.trigger = at.map(|from| (instruction.line.text.clone(), from));
+        if let Err(finding) = lowering.instruction(instruction, at) {
+            lowering.report(finding);
             failed = true;
         }
     }
@@ -550,10 +547,14 @@ impl StageLowering<'_, '_> {
         created_by: String,
     ) {
         self.ordinal += 1;
+        let text = match &spec {
+            StepSpec::Copy(_) => redacted_line(&instruction.line.text),
+            _ => instruction.line.text.clone(),
+        };
         let step = Step {
-            title: title(&self.stage_name, self.ordinal, self.total, &instruction.line.text),
+            title: title(&self.stage_name, self.ordinal, self.total, &text),
             stage: display_stage(&self.stage_name, self.index),
-            instruction: instruction.line.text.clone(),
+            instruction: text,
             line: if at.is_some() {
                 0
             } else {
@@ -573,6 +574,20 @@ impl StageLowering<'_, '_> {
     }
 
     /// The value of a word in this stage.
+    /// Hands on what was found at an instruction. A trigger has no place in this file but the FROM that pulled it in.
+    pub(super) fn report(&mut self, finding: Finding) {
+        self.stages.report(match &self.trigger {
+            None => finding,
+            Some((text, from)) => Finding {
+                message: format!("ONBUILD trigger `{text}`: {}", finding.message),
+                span: *from,
+                label: Some("the base image runs this trigger".to_owned()),
+                secondary: Vec::new(),
+                ..finding
+            },
+        });
+    }
+
     pub(super) fn expand(&self, word: &Word) -> Result<String, Finding> {
         word.expand(&self.state.scope)
             .map(|expanded| expanded.value)

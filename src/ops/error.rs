@@ -79,6 +79,9 @@ pub enum OpError {
         /// What is wrong.
         why: String,
     },
+    /// A device of the host is not what its spec says.
+    #[error("{0}")]
+    Device(String),
     /// The source of a mount is not there.
     #[error("the source `{path}` of the mount on `{target}` is not there")]
     MissingMountSource {

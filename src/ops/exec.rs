@@ -1,5 +1,6 @@
 //! `RUN`: a command in the sandbox on an overlay of the snapshot so far.
 
+use super::devices;
 use super::mounts::{self, Prepared};
 use super::owner;
 use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};
@@ -98,7 +99,7 @@ pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<
             ExecMount::Ssh { id, target, .. } => preimage.text("mount ssh", format!("{id} {target}")),
         };
     }
-    Ok(Some(preimage))
+    Ok(Some(devices::identify(&spec.devices, preimage)))
 }
 
 pub(super) fn run(
@@ -134,6 +135,7 @@ pub(super) fn run(
     sandbox.env = environment(spec, user.home.as_deref(), secrets);
     sandbox.cwd = cwd;
     sandbox.user = user.credentials();
+    sandbox.user.groups.extend(&spec.devices.edits.groups);
     sandbox.hostname = HOSTNAME.to_owned();
     sandbox.network = match spec.network {
         ExecNetwork::None => Network::None,
@@ -168,7 +170,8 @@ fn environment(spec: &ExecSpec, home: Option<&Path>, secrets: Vec<(String, OsStr
         Some((_, old)) => *old = value,
         None => variables.push((name.to_owned(), value)),
     };
-    for (name, value) in spec.env.iter().chain(&spec.hidden_env) {
+    let of_devices = &spec.devices.edits.env;
+    for (name, value) in spec.env.iter().chain(&spec.hidden_env).chain(of_devices) {
         set(name, value.into());
     }
     for (name, value) in secrets {

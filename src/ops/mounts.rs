@@ -198,6 +198,7 @@ pub(super) fn prepare(
             mounts.push(mount);
         }
     }
+    mounts.extend(super::devices::mounts(&spec.devices.edits, &mut targets)?);
     if let Some(size) = spec.shm_size {
         mounts.push(Mount {
             target: "/dev/shm".into(),

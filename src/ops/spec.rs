@@ -107,6 +107,8 @@ pub struct ExecSpec {
     pub network: ExecNetwork,
     /// Mounts in order.
     pub mounts: Vec<ExecMount>,
+    /// Devices of the host.
+    pub devices: ExecDevices,
     /// Lines for /etc/hosts; only names are part of the key.
     pub add_hosts: Vec<(String, String)>,
     /// `no-new-privileges`.
@@ -146,6 +148,15 @@ impl ExecNetwork {
             ExecNetwork::Host => "host",
         }
     }
+}
+
+/// The devices of a step.
+#[derive(Debug, Clone, Default)]
+pub struct ExecDevices {
+    /// Their qualified names.
+    pub names: Vec<String>,
+    /// What they add.
+    pub edits: crate::cdi::Edits,
 }
 
 /// One mount of a step; targets are absolute and clean.

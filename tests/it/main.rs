@@ -20,6 +20,7 @@ mod config;
 mod container;
 mod copy;
 mod crash;
+mod devices;
 mod examples;
 mod harness_itself;
 mod ignore;

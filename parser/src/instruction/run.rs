@@ -55,7 +55,7 @@ pub enum Security {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Device {
-    /// CDI name: `vendor/class=name`, a class or a plain name.
+    /// `vendor.com/class=name`, `vendor.com/class`, or what the build calls a device.
     pub name: Word,
     /// Whether the build fails without it.
     pub required: bool,
@@ -188,44 +188,62 @@ fn choice<T: Copy + Default>(
 }
 
 impl Device {
-    /// `name`, `name=...`, `required`, `required=bool`, separated by commas.
+    /// `NAME`, `name=NAME`, `required`, `required=BOOL`, separated by commas.
     fn parse(cx: &mut Context<'_>, flag: &RawFlag) -> Option<Device> {
+        const KEYS: [&str; 2] = ["name", "required"];
         let value = flag.value().unwrap_or_default().to_owned();
         let range = flag.value_range();
         let span = cx.span(&range);
         let mut name = None;
-        let mut required = false;
-        for (index, field) in value.split(',').enumerate() {
-            match field.split_once('=') {
-                _ if field == "required" => required = true,
-                Some(("required", "true" | "1")) => required = true,
-                Some(("required", "false" | "0")) => required = false,
-                Some(("name", rest)) if !rest.is_empty() => name = Some(rest),
-                // A CDI name has a `=` of its own: `vendor.com/class=device`.
-                _ if index == 0 && !field.is_empty() && !field.starts_with("required=") => name = Some(field),
-                _ => {
-                    let kind = Kind::InvalidFlagValue {
-                        flag: "device",
-                        value: field.to_owned(),
-                        expected: "a name, then maybe `,required`",
-                    };
-                    cx.report(Diagnostic::error(kind, span));
-                    return None;
+        let mut required = None;
+        let mut at = range.start;
+        for field in value.split(',') {
+            let here = at..at + field.len();
+            at = here.end + 1;
+            let (key, of_key) = match field.split_once('=') {
+                Some((key, value)) => (key.to_ascii_lowercase(), Some(value)),
+                None => (field.to_ascii_lowercase(), None),
+            };
+            let is_known = match (key.as_str(), of_key) {
+                ("required", None | Some("1" | "t" | "T" | "true" | "TRUE" | "True")) => {
+                    required.replace(true).is_none()
                 }
+                ("required", Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => {
+                    required.replace(false).is_none()
+                }
+                ("required", Some(_)) => false,
+                ("name", Some(value)) => !value.is_empty() && name.replace(value).is_none(),
+                // A name has a `=` of its own: `vendor.com/class=device`.
+                _ => !field.is_empty() && name.replace(field).is_none(),
+            };
+            if !is_known && !field.is_empty() {
+                let kind = Kind::InvalidFlagValue {
+                    flag: "device",
+                    value: field.to_owned(),
+                    expected: "one name, then maybe `,required`",
+                };
+                // Quotes and escapes shift what stands in the source.
+                let guilty = if flag.is_exact() { cx.span(&here) } else { span };
+                let mut diagnostic = Diagnostic::error(kind, guilty);
+                if !KEYS.contains(&key.as_str())
+                    && let Some(nearest) = suggest::nearest(&key, KEYS)
+                {
+                    diagnostic = diagnostic.with_help(format!("did you mean `{nearest}`?"));
+                }
+                cx.report(diagnostic);
+                return None;
             }
         }
         let Some(name) = name else {
-            cx.report(Diagnostic::error(
-                Kind::FlagNeedsValue {
-                    flag: "device".to_owned(),
-                },
-                span,
-            ));
+            let kind = Kind::FlagNeedsValue {
+                flag: "device".to_owned(),
+            };
+            cx.report(Diagnostic::error(kind, span));
             return None;
         };
         Some(Device {
             name: cx.decoded_word(name, range, value == name && flag.is_exact()),
-            required,
+            required: required.unwrap_or(false),
             span,
         })
     }

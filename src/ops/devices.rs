@@ -1,0 +1,111 @@
+//! What devices of the host add to a `RUN`: their part of the key, and their mounts.
+
+use super::OpError;
+use super::mounts::Targets;
+use super::spec::ExecDevices;
+use crate::cdi::{DeviceNode, Edits, HostMount};
+use rbuild_sandbox::{Mount, MountFlags, MountKind};
+use rbuild_solver::Preimage;
+use rustix::fs::{FileType, major, minor, stat};
+
+/// A device is named, and what its spec adds is listed: another driver, which brings other libraries, is another key.
+/// What is in the files of the host is not.
+pub(super) fn identify(devices: &ExecDevices, mut preimage: Preimage) -> Preimage {
+    for name in &devices.names {
+        preimage = preimage.text("device", name);
+    }
+    let edits = &devices.edits;
+    for (name, value) in &edits.env {
+        preimage = preimage.text(&format!("device env {name}"), value);
+    }
+    for DeviceNode { path, host_path, .. } in &edits.nodes {
+        preimage = preimage.text("device node", format!("{path} of {}", host_path.display()));
+    }
+    for mount in &edits.mounts {
+        preimage = preimage.text("device mount", described(mount));
+    }
+    for group in &edits.groups {
+        preimage = preimage.text("device group", group.to_string());
+    }
+    preimage
+}
+
+fn described(mount: &HostMount) -> String {
+    let HostMount {
+        source,
+        target,
+        recursive,
+        flags,
+    } = mount;
+    let options = [
+        (flags.read_only, " ro"),
+        (flags.nosuid, " nosuid"),
+        (flags.nodev, " nodev"),
+        (flags.noexec, " noexec"),
+        (*recursive, " recursive"),
+    ];
+    let options = options.iter().filter(|(set, _)| *set).map(|(_, option)| *option);
+    format!("{target} of {}{}", source.display(), options.collect::<String>())
+}
+
+/// The mounts that bring device files, files and directories of the host.
+pub(super) fn mounts(edits: &Edits, targets: &mut Targets<'_>) -> Result<Vec<Mount>, OpError> {
+    let mut mounts = Vec::new();
+    for node in &edits.nodes {
+        check(node)?;
+        // A device that cannot be opened is no device: only set-id bits, which it has no use for, go.
+        let flags = MountFlags {
+            nosuid: true,
+            ..MountFlags::default()
+        };
+        mounts.push(Mount {
+            target: targets.place(&node.path, false)?,
+            kind: MountKind::Bind {
+                source: node.host_path.clone(),
+                source_root: None,
+                recursive: false,
+                flags,
+            },
+        });
+    }
+    for mount in &edits.mounts {
+        let source = &mount.source;
+        let is_dir = std::fs::metadata(source)
+            .map_err(|error| OpError::io(format!("mounting `{}` of a device", source.display()), error))?
+            .is_dir();
+        mounts.push(Mount {
+            target: targets.place(&mount.target, is_dir)?,
+            kind: MountKind::Bind {
+                source: source.clone(),
+                source_root: None,
+                recursive: mount.recursive,
+                flags: mount.flags,
+            },
+        });
+    }
+    Ok(mounts)
+}
+
+/// The file of the host is what its spec says that it is.
+fn check(node: &DeviceNode) -> Result<(), OpError> {
+    let shown = node.host_path.display();
+    let found = stat(&node.host_path)
+        .map_err(|errno| OpError::io(format!("looking at the device `{shown}`"), errno.into()))?;
+    let is_block = match FileType::from_raw_mode(found.st_mode) {
+        FileType::BlockDevice => true,
+        FileType::CharacterDevice => false,
+        _ => return Err(OpError::Device(format!("`{shown}` is no device file"))),
+    };
+    let number = (major(found.st_rdev), minor(found.st_rdev));
+    let fits = node.is_block.is_none_or(|wanted| wanted == is_block)
+        && node.major.is_none_or(|wanted| wanted == number.0)
+        && node.minor.is_none_or(|wanted| wanted == number.1);
+    if fits {
+        return Ok(());
+    }
+    let kind = if is_block { "block" } else { "character" };
+    Err(OpError::Device(format!(
+        "`{shown}` is the {kind} device {}:{}, which is not what its spec says",
+        number.0, number.1
+    )))
+}
