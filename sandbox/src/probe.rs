@@ -3,6 +3,7 @@
 //! The thorough look tries things in child processes, so that the caller keeps its namespaces and ids.
 
 mod attempt;
+mod trial;
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub enum Tier {
     A,
     /// A user namespace with one id.
     B,
-    /// A user namespace in which a file system that a step needs cannot be mounted.
+    /// A user namespace in which a step cannot be started.
     C,
     /// No user namespace.
     D,

@@ -120,7 +120,7 @@ fn meaning(tier: Tier) -> &'static str {
         Tier::Root => "root: steps run in a user namespace with every id",
         Tier::A => "an ordinary user with a range of subordinate ids",
         Tier::B => "a user namespace with one id only",
-        Tier::C => "a user namespace in which a file system that steps need cannot be mounted",
+        Tier::C => "a user namespace in which steps cannot be started",
         Tier::D => "no user namespace",
     }
 }

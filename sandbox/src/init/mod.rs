@@ -224,8 +224,12 @@ fn limits(init: &mut Init) -> Outcome {
 
 fn hostname(init: &mut Init) -> Outcome {
     let name = &init.spec.hostname;
-    rustix::system::sethostname(name.as_bytes())
-        .map_err(|errno| SpawnError::new(Step::Hostname, errno).at(name.as_str()))
+    match rustix::system::sethostname(name.as_bytes()) {
+        // The filter of an outer container may forbid it (podman's default one does). A name is not worth a build:
+        // the namespace is a new one all the same, and keeps the name of the host.
+        Ok(()) | Err(Errno::PERM | Errno::NOSYS) => Ok(()),
+        Err(errno) => Err(SpawnError::new(Step::Hostname, errno).at(name.as_str())),
+    }
 }
 
 fn loopback(init: &mut Init) -> Outcome {

@@ -14,9 +14,10 @@ use rustix::mount::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::{Check, check};
+use super::{Check, check, trial};
 use crate::idmap::IdMapping;
 use crate::overlay::Layers;
+use crate::step::SpawnError;
 use crate::sys::{self, Cloned};
 use crate::userns::{EnterError, enter};
 
@@ -75,9 +76,17 @@ fn in_child(full: bool, store: Option<PathBuf>) -> Vec<Check> {
         },
     ));
     if usable {
-        checks.extend(mounts(
-            place.as_ref().and_then(|(_, place)| place.as_deref().ok()),
-        ));
+        let place = place.as_ref().and_then(|(_, place)| place.as_deref().ok());
+        // Before this process has namespaces of its own, as the zygote of a build.
+        let trial = place.filter(|_| full).map(trial::start_step);
+        checks.extend(mounts(place));
+        // Where a single thing is missing already, the whole says nothing new.
+        if let Some(trial) = trial
+            && checks.iter().all(|check| check.ok || !check.required)
+        {
+            let outcome = trial.map(|()| "can be started".to_owned());
+            checks.push(check("a step", true, outcome.map_err(trial_words)));
+        }
     }
     if let Some((_, Ok(place))) = &place {
         remove_place(place);
@@ -176,15 +185,27 @@ fn mounts(place: Option<&Path>) -> Vec<Check> {
         true,
         in_new_pid_namespace(|| try_fs("proc")).map_err(proc_words),
     ));
+    // A name of its own is only for looks.
+    let named = rustix::system::sethostname(b"rbuild").map(|()| "can be set".to_owned());
+    checks.push(check(
+        "host name",
+        false,
+        named.map_err(|errno| {
+            let fix = "not needed: steps see the name of this host instead of a fixed one";
+            (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
+        }),
+    ));
     let network = unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| Errno::from_raw_os_error(errno as i32));
     let without_network = |errno: Errno| {
-        let fix = "build with `--network host`, or allow network namespaces on the host";
+        let fix = "only `--network none` needs it: allow network namespaces on the host";
         (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
     };
     checks.push(check(
         "network namespace",
-        true,
-        network.map(|()| String::new()).map_err(without_network),
+        false,
+        network
+            .map(|()| "can be made".to_owned())
+            .map_err(without_network),
     ));
     // Where this fails the host's is bound read-only.
     checks.push(check(
@@ -285,6 +306,17 @@ fn proc_words(errno: Errno) -> (String, Option<String>) {
         format!("cannot be mounted: {}", std::io::Error::from(errno)),
         Some(fix.to_owned()),
     )
+}
+
+fn trial_words(error: SpawnError) -> (String, Option<String>) {
+    let fix = match error.errno {
+        libc::EPERM | libc::ENOSYS | libc::EACCES => {
+            "the container that this runs in forbids it: start that container with `--security-opt \
+             seccomp=unconfined` (docker, podman) or `seccompProfile: {type: Unconfined}` (Kubernetes)"
+        }
+        _ => "build on another host, and tell the authors of rbuild about this one",
+    };
+    (error.to_string(), Some(fix.to_owned()))
 }
 
 #[cfg(test)]
