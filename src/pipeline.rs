@@ -18,7 +18,7 @@ use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, lower};
 use crate::ops::{BuildOp, OpError};
 use crate::options::named_context::NamedContext;
 use crate::options::{BuildOptions, Call, ContextSource, NoCache};
-use crate::pull::{Puller, RegistrySettings};
+use crate::pull::Puller;
 use crate::remote::{Access, Remote};
 use crate::sources::Resolver;
 use crate::ui::{Look, Printer, StepInfo};
@@ -50,12 +50,8 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
     let cancel = CancelToken::new();
     let registry_cancel = rbuild_registry::Cancel::new();
-    let settings = RegistrySettings {
-        insecure: options.insecure_registries.clone(),
-        authfile: options.authfile.clone(),
-    };
     let notices = Arc::new(Notices::default());
-    let puller = Puller::new(settings, registry_cancel.clone(), {
+    let puller = Puller::new(options.registry.clone(), registry_cancel.clone(), {
         let notices = Arc::clone(&notices);
         Arc::new(move |event| notices.tell(event))
     });

@@ -6,7 +6,7 @@ use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
 use rbuild_registry::{
     Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, Reference,
-    ResolvedManifest,
+    ResolvedManifest, RetryPolicy,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
@@ -20,10 +20,14 @@ use std::sync::{Arc, OnceLock};
 /// Settings of the registry client that flags decide.
 #[derive(Debug, Clone, Default)]
 pub struct RegistrySettings {
-    /// `--insecure-registry`.
-    pub insecure: Vec<String>,
-    /// `--authfile`.
+    /// Hosts spoken to without TLS or without verifying it.
+    pub insecure: HostSet,
+    /// Files with certificates of further authorities.
+    pub authorities: Vec<PathBuf>,
+    /// File with credentials.
     pub authfile: Option<PathBuf>,
+    /// When to try again.
+    pub retry: RetryPolicy,
 }
 
 /// Makes a client when one is needed: a warm build needs none. Clones share it, and with it tokens and connections.
@@ -57,10 +61,11 @@ impl Puller {
             if let Some(authfile) = &self.settings.authfile {
                 env.registry_auth_file = Some(authfile.clone());
             }
-            let insecure: HostSet = self.settings.insecure.iter().cloned().collect();
             Client::new(ClientOptions {
-                insecure: insecure.clone(),
-                skip_tls_verify: insecure,
+                insecure: self.settings.insecure.clone(),
+                skip_tls_verify: self.settings.insecure.clone(),
+                extra_ca: self.settings.authorities.clone(),
+                retry: self.settings.retry,
                 cert_dirs: env.cert_dirs(),
                 credentials: Credentials::new(env),
                 proxies: ProxySettings::from_process(),

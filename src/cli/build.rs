@@ -2,6 +2,7 @@
 
 use crate::error::Failure;
 use crate::options::BuildOptions;
+use crate::options::registry::RegistryArgs;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -150,13 +151,9 @@ pub struct BuildArgs {
     #[arg(long, value_name = "SECONDS")]
     pub source_date_epoch: Option<String>,
 
-    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
-    #[arg(long = "insecure-registry", value_name = "HOST")]
-    pub insecure_registries: Vec<String>,
-
-    /// File with registry credentials
-    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
-    pub authfile: Option<PathBuf>,
+    /// Registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// Accepted for compatibility with docker build; has no effect
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]

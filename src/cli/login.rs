@@ -3,6 +3,7 @@
 use super::streams::{ask, ask_hidden, note};
 use super::transfer::puller;
 use crate::error::{Failure, Kind};
+use crate::options::registry::RegistryArgs;
 use crate::pull::registry_failure;
 use clap::Args;
 use rbuild_registry::{Credential, Credentials, DOCKER_HUB, Env, Secret};
@@ -20,13 +21,9 @@ pub struct LoginArgs {
     #[arg(long)]
     pub password_stdin: bool,
 
-    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
-    #[arg(long = "insecure-registry", value_name = "HOST")]
-    pub insecure_registries: Vec<String>,
-
-    /// File to keep the credentials in
-    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
-    pub authfile: Option<PathBuf>,
+    /// Registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// Registry: HOST[:PORT]
     #[arg(value_name = "HOST", default_value = DOCKER_HUB)]
@@ -72,12 +69,12 @@ pub fn run(args: &LoginArgs) -> Result<u8, Failure> {
         username,
         password: Secret::new(password),
     };
-    let puller = puller(&args.insecure_registries, args.authfile.clone());
+    let puller = puller(args.registry.settings()?);
     puller
         .client()
         .ping(&host, Some(&credential))
         .map_err(|error| registry_failure(&error))?;
-    let file = credentials(args.authfile.as_deref())
+    let file = credentials(args.registry.authfile.as_deref())
         .save(&host, &credential)
         .map_err(|error| Failure::from_error(Kind::Host, &error))?;
     note(&format!(

@@ -4,11 +4,12 @@ use super::stored;
 use super::streams::{note, print};
 use super::transfer::{Transfer, puller};
 use crate::error::Failure;
+use crate::options::registry::RegistryArgs;
 use crate::sources::{Origin, stored_name};
 use crate::{clock, engine, options};
 use clap::Args;
 use dockerfile_parser::Platform;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -21,13 +22,9 @@ pub struct PullArgs {
     #[arg(long, env = "DOCKER_DEFAULT_PLATFORM", value_name = "PLATFORM")]
     pub platform: Option<String>,
 
-    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
-    #[arg(long = "insecure-registry", value_name = "HOST")]
-    pub insecure_registries: Vec<String>,
-
-    /// File with registry credentials
-    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
-    pub authfile: Option<PathBuf>,
+    /// Registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// Name of the image: [HOST/]NAME[:TAG][@DIGEST]
     #[arg(value_name = "NAME")]
@@ -48,7 +45,7 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
         }
     };
     let store = stored::open(root)?;
-    let puller = puller(&args.insecure_registries, args.authfile.clone());
+    let puller = puller(args.registry.settings()?);
     let image = puller.resolve(&reference, &platform)?;
     if !image.matches(&platform) {
         note(&format!(

@@ -6,9 +6,10 @@ use super::transfer::{Transfer, puller};
 use crate::error::Failure;
 use crate::options::choice;
 use crate::options::output::LayerCompression;
+use crate::options::registry::RegistryArgs;
 use crate::{engine, export, options};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was typed.
@@ -22,13 +23,9 @@ pub struct PushArgs {
     #[arg(long, value_name = "FORMAT", default_value = "oci")]
     pub format: String,
 
-    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
-    #[arg(long = "insecure-registry", value_name = "HOST")]
-    pub insecure_registries: Vec<String>,
-
-    /// File with registry credentials
-    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
-    pub authfile: Option<PathBuf>,
+    /// Registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// Name or id of the image
     #[arg(value_name = "IMAGE")]
@@ -57,7 +54,7 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
         )));
     }
     let (store, record) = stored::image(root, &args.image)?;
-    let puller = puller(&args.insecure_registries, args.authfile.clone());
+    let puller = puller(args.registry.settings()?);
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);

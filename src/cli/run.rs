@@ -1,6 +1,7 @@
 //! `rbuild run [OPTIONS] IMAGE [COMMAND…]`.
 
 use crate::error::Failure;
+use crate::options::registry::RegistryArgs;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -77,9 +78,9 @@ pub struct RunArgs {
     #[arg(long = "security-opt", value_name = "OPTION")]
     pub security_opts: Vec<String>,
 
-    /// Allow plain HTTP and unverified TLS for this registry host (repeatable)
-    #[arg(long = "insecure-registry", value_name = "HOST")]
-    pub insecure_registries: Vec<String>,
+    /// Registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]

@@ -6,7 +6,6 @@ use crate::pull::{Puller, RegistrySettings};
 use crate::ui::canvas::{Canvas, StandardError};
 use crate::ui::{Look, amount};
 use rbuild_registry::Cancel;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,10 +79,6 @@ impl Transfer {
 
 /// A client for registries as the flags say; what it has to tell goes to standard error.
 #[must_use]
-pub fn puller(insecure: &[String], authfile: Option<PathBuf>) -> Puller {
-    let settings = RegistrySettings {
-        insecure: insecure.to_vec(),
-        authfile,
-    };
+pub fn puller(settings: RegistrySettings) -> Puller {
     Puller::new(settings, Cancel::new(), Arc::new(registry_notice))
 }

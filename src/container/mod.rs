@@ -12,7 +12,7 @@ use crate::ops::mounts::{Targets, etc_files, host_form};
 use crate::ops::owner;
 use crate::options::PullPolicy;
 use crate::pipeline::open_store;
-use crate::pull::{Puller, RegistrySettings};
+use crate::pull::Puller;
 use crate::sources::{Origin, Resolver};
 use crate::{clock, import};
 use options::{RunOptions, Volume};
@@ -33,10 +33,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let options = RunOptions::from_args(args)?;
     let store = open_store(&crate::store_root::locate(root)?)?;
     let puller = Puller::new(
-        RegistrySettings {
-            insecure: args.insecure_registries.clone(),
-            authfile: None,
-        },
+        args.registry.settings()?,
         rbuild_registry::Cancel::new(),
         Arc::new(crate::pipeline::registry_notice),
     );

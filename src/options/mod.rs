@@ -3,6 +3,7 @@
 pub mod entitlements;
 pub mod named_context;
 pub mod output;
+pub mod registry;
 pub mod secret;
 pub mod spec;
 mod squash;
@@ -12,6 +13,7 @@ use crate::cli::build::BuildArgs;
 use crate::error::Failure;
 use crate::lower::PREDEFINED;
 use crate::ops::spec::ExecNetwork;
+use crate::pull::RegistrySettings;
 use crate::remote::Remote;
 use crate::remote::address::redacted;
 use crate::ui::ProgressMode;
@@ -182,10 +184,8 @@ pub struct BuildOptions {
     pub call_json: bool,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
-    /// Hosts spoken to without TLS or without verifying it.
-    pub insecure_registries: Vec<String>,
-    /// File with credentials.
-    pub authfile: Option<PathBuf>,
+    /// How registries are spoken to.
+    pub registry: RegistrySettings,
 }
 
 impl BuildOptions {
@@ -315,8 +315,7 @@ impl BuildOptions {
             call,
             call_json,
             epoch,
-            insecure_registries: args.insecure_registries.clone(),
-            authfile: args.authfile.clone(),
+            registry: args.registry.settings()?,
         })
     }
 }

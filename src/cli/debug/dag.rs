@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// The Dockerfile has errors.
 pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
     let look = stderr_look();
-    let puller = puller(&options.insecure_registries, options.authfile.clone());
+    let puller = puller(options.registry.clone());
     let contexts = Contexts::open(options, &puller)?;
     let file = read(options, contexts.main.path(), contexts.fetched.as_ref())?;
     let parsed = parse(&file, &look)?;
