@@ -234,12 +234,10 @@ impl StageLowering<'_, '_> {
     }
 
     fn destination(&self, dest: &Word, sources: usize, texts: &mut Vec<String>) -> Result<String, Finding> {
-        let text = self.expand(dest)?;
+        let mut text = self.expand(dest)?;
         if text.is_empty() {
-            return Err(Finding::error(
-                format!("the destination `{}` is empty after expansion", dest.text),
-                dest.span,
-            ));
+            // As BuildKit has it: into the WORKDIR.
+            text.push_str("./");
         }
         texts.push(text.clone());
         let joined = path::join_destination(&self.cwd(), &text);

@@ -218,7 +218,8 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
 
     fn declare_globals(&mut self) {
         let input = self.input;
-        let target = input.target.unwrap_or("default");
+        let last = input.dockerfile.stages.last().and_then(dockerfile_parser::Stage::name);
+        let target = input.target.or(last).unwrap_or("default");
         self.global = GlobalScope::new(scope::platform_args(
             &input.build_platform,
             &input.platform,
@@ -229,6 +230,7 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
                 let name = declaration.name.text.clone();
                 let default = match &declaration.default {
                     None => None,
+                    Some(_) if input.build_args.is_given(&name) => None,
                     Some(word) => match word.expand(&self.global) {
                         Ok(expanded) => Some(expanded.value),
                         Err(error) => {

@@ -22,6 +22,15 @@ impl StageLowering<'_, '_> {
             let resolved = mount
                 .resolve(&self.state.scope, self.stages.global())
                 .map_err(|error| Finding::error(error.to_string(), error.span))?;
+            if let Some(from) = mount.from()
+                && from.has_variables()
+                && from
+                    .expand(self.stages.global())
+                    .is_ok_and(|from| from.value.is_empty())
+            {
+                return Err(Finding::error("`from` is empty after expansion", from.span)
+                    .help("`from` sees only what `ARG` declares before the first `FROM`"));
+            }
             for (span, option) in resolved.ignored {
                 self.report(
                     Finding::warning(format!("`{option}` has no effect in rbuild"), span).label("ignored"),

@@ -50,6 +50,12 @@ impl BuildArgs {
         }
     }
 
+    /// Whether the command line gives it: then the default is not even looked at.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// The value, which counts as consumed from now on.
     pub fn take(&self, name: &str) -> Option<&str> {
         let value = self.values.get(name)?;
@@ -57,12 +63,17 @@ impl BuildArgs {
         Some(value)
     }
 
-    /// Predefined arguments that were given, in order of name.
+    /// Predefined arguments, in order of name. One that was given in one case alone has that value in the other too:
+    /// programs look for either.
     pub fn predefined(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values
-            .iter()
-            .filter(|(name, _)| PREDEFINED.contains(&name.as_str()))
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        PREDEFINED.iter().filter_map(|name| {
+            let given = |other: &&String| other.eq_ignore_ascii_case(name);
+            let value = self
+                .values
+                .get(*name)
+                .or_else(|| self.values.get(self.values.keys().find(given)?))?;
+            Some((*name, value.as_str()))
+        })
     }
 
     /// Those that nothing asked for, in order of name.

@@ -477,11 +477,11 @@ impl StageLowering<'_, '_> {
         let mut declared = Vec::new();
         for declaration in &arg.declarations {
             let name = self.expand(&declaration.name)?;
-            let default = declaration
-                .default
-                .as_ref()
-                .map(|word| self.expand(word))
-                .transpose()?;
+            let given = self.stages.input().build_args.is_given(&name);
+            let default = match &declaration.default {
+                Some(word) if !given => Some(self.expand(word)?),
+                _ => None,
+            };
             declared.push((name, default));
         }
         for (name, default) in declared {

@@ -206,6 +206,10 @@ fn proxies_need_no_arg_and_leave_no_trace() {
         "first\n",
         "a proxy is not part of the key"
     );
+    // Given in one case, it is seen in both.
+    let both = "FROM busybox:local\nRUN test \"$https_proxy $HTTPS_PROXY\" = 'a a' && test \"$ftp_proxy $FTP_PROXY\" = 'b c'\n";
+    let args = ["https_proxy=a", "ftp_proxy=b", "FTP_PROXY=c"].map(|arg| format!("--build-arg={arg}"));
+    env.building(args).arg(env.context_of(both, &[])).run().success();
     // Declared, it is an ARG like any other.
     let context = env.context_of(&dockerfile.replace("RUN", "ARG no_proxy\nRUN"), &[]);
     let image = env.image(other, &context);
@@ -242,7 +246,24 @@ LABEL a=$TARGETARCH s=$TARGETSTAGE
     assert_eq!(cross.config["variant"], "v7");
     let second = labels(&env.image(["--build-arg", "TARGETARCH=given"], &context));
     assert_eq!(second["a"], "given");
-    assert_eq!(second["s"], "default");
+    assert_eq!(second["s"], "second");
+    let unnamed = env.context_of("FROM scratch\nARG TARGETSTAGE\nLABEL s=$TARGETSTAGE\n", &[]);
+    assert_eq!(labels(&env.image::<&str>([], &unnamed))["s"], "default");
+}
+
+#[test]
+fn a_default_that_is_not_used_is_not_expanded() {
+    let env = TestEnv::new();
+    let dockerfile = "ARG A=${A:?no-A}\nFROM scratch\nARG B\nARG C=${B:?no-B}\nLABEL c=$C\n";
+    let context = env.context_of(dockerfile, &[]);
+    let given = |args: &[&str]| {
+        let args = args.iter().flat_map(|arg| ["--build-arg", arg]);
+        env.building(args).arg(&context).run()
+    };
+    given(&[]).exits(1).says("no-A").says("Dockerfile:1:7");
+    given(&["A=1"]).exits(1).says("no-B").says("Dockerfile:4:7");
+    given(&["A=1", "B=2"]).success();
+    given(&["A=1", "C=3"]).success();
 }
 
 #[test]

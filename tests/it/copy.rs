@@ -557,6 +557,16 @@ fn a_later_source_replaces_a_linked_file() {
     assert_eq!(shape, expected(&[("t", "/"), ("t/f", "one"), ("t/g", "two")]));
 }
 
+/// A variable that is not set, as build scripts have it.
+#[test]
+fn an_empty_destination_is_the_working_directory() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch\nARG D\nWORKDIR /w\nCOPY a $D\nWORKDIR /l\nCOPY --link a \"$D\"\n";
+    let image = env.image::<&str>([], &env.context_of(dockerfile, &[("a", "A")]));
+    assert_eq!(image.tree()["w/a"].text(), "A");
+    assert_eq!(image.tree()["l/a"].text(), "A");
+}
+
 #[test]
 fn the_callers_umask_is_nowhere() {
     let env = TestEnv::new();

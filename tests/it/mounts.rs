@@ -454,6 +454,7 @@ fn wrong_mounts() {
         ),
         ("type=secret,id=a,mode=9", &["mode"]),
         ("type=cache", &["target"]),
+        ("type=cache,target=/x,from=$UNSET", &["`from` is empty"]),
         ("type=volume,target=/x", &["volume"]),
     ] {
         let outcome = env
