@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use ureq::http::{HeaderName, HeaderValue, Method, header};
 
+use crate::authorization::Authorization;
 use crate::client::Client;
 use crate::error::{Action, Attempt, Error, ErrorKind};
 use crate::http::{Answer, Payload};
@@ -35,15 +36,14 @@ pub enum Download {
         validators: Validators,
         /// Bytes.
         size: u64,
-        /// The file name that the server suggests (`Content-Disposition`), if any; not yet checked.
-        name: Option<String>,
     },
 }
 
 impl Client {
     /// Fetches `url` into `file`, which is emptied first. `progress` is told bytes so far, and in all where known.
     ///
-    /// Nothing secret is ever sent: user info in the URL is refused, credentials of registries stay here.
+    /// `authorization` goes to the server that the URL names; whoever it redirects to does not get it. Credentials of
+    /// registries stay here, and user info in the URL is refused.
     ///
     /// # Errors
     /// The URL is not usable, the server answers with an error, or the transfer fails for good.
@@ -51,18 +51,20 @@ impl Client {
         &self,
         url: &str,
         known: &Validators,
+        authorization: Option<&Authorization>,
         file: &mut File,
         progress: &dyn Fn(u64, Option<u64>),
     ) -> Result<Download, Error> {
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             action: Action::Download,
             host: String::new(),
             repository: String::new(),
             object: shown(url),
         };
         let start = Url::parse(url).map_err(|error| ErrorKind::Url(error).at(&attempt))?;
+        start.authority().clone_into(&mut attempt.host);
         self.retry(&attempt, || {
-            let answer = self.follow(&start, known, &attempt)?;
+            let answer = self.follow(&start, known, authorization, &attempt)?;
             if answer.status == 304 {
                 answer.drain();
                 return Ok(Download::Unchanged);
@@ -73,24 +75,31 @@ impl Client {
                 etag: text("etag"),
                 last_modified: text("last-modified"),
             };
-            let name = text("content-disposition").as_deref().and_then(disposition_name);
             let total = answer.content_length();
             file.seek(SeekFrom::Start(0))
                 .and_then(|_| file.set_len(0))
                 .map_err(|error| ErrorKind::Sink(error).at(&attempt))?;
             let size = self.body(answer, total, file, progress, &attempt)?;
-            Ok(Download::Fetched {
-                validators,
-                size,
-                name,
-            })
+            Ok(Download::Fetched { validators, size })
         })
     }
 
-    fn follow(&self, start: &Url, known: &Validators, attempt: &Attempt) -> Result<Answer, Error> {
+    fn follow(
+        &self,
+        start: &Url,
+        known: &Validators,
+        authorization: Option<&Authorization>,
+        attempt: &Attempt,
+    ) -> Result<Answer, Error> {
         let mut url = start.clone();
-        let headers = conditions(known);
+        let mut headers = conditions(known);
+        let authorization = authorization.and_then(Authorization::header);
+        headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
         for _ in 0..=MAX_REDIRECTS {
+            if !url.same_origin(start) {
+                // For good: the way back could be somebody else's.
+                headers.retain(|(name, _)| *name != header::AUTHORIZATION);
+            }
             let answer = self
                 .http()
                 .send(&Method::GET, &url, &headers, Payload::None)
@@ -189,13 +198,6 @@ fn conditions(known: &Validators) -> Vec<(HeaderName, HeaderValue)> {
     headers
 }
 
-/// `attachment; filename="a.txt"` to `a.txt`.
-fn disposition_name(value: &str) -> Option<String> {
-    let (_, rest) = value.split_once("filename=")?;
-    let name = rest.split(';').next()?.trim().trim_matches('"');
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,15 +246,17 @@ mod tests {
         let client = Client::new(crate::ClientOptions::default());
         let mut file = tempfile::tempfile().unwrap();
         let url = format!("{address}/a");
-        let Download::Fetched { validators, size, .. } = client
-            .download(&url, &Validators::default(), &mut file, &|_, _| {})
+        let Download::Fetched { validators, size } = client
+            .download(&url, &Validators::default(), None, &mut file, &|_, _| {})
             .unwrap()
         else {
             panic!("nothing came");
         };
         assert_eq!((size, validators.etag.as_deref()), (5, Some("\"1\"")));
         assert_eq!(
-            client.download(&url, &validators, &mut file, &|_, _| {}).unwrap(),
+            client
+                .download(&url, &validators, None, &mut file, &|_, _| {})
+                .unwrap(),
             Download::Unchanged
         );
         let heads = server.join().unwrap();
@@ -271,6 +275,34 @@ mod tests {
     }
 
     #[test]
+    fn who_we_are_stays_with_the_server_that_was_named() {
+        let (other, others) = serve(vec![answer("200 OK", "", "from the other")]);
+        let (address, server) = serve(vec![
+            answer("302 Found", "Location: /moved\r\n", ""),
+            answer("302 Found", &format!("Location: {other}/x\r\n"), ""),
+        ]);
+        let client = Client::new(crate::ClientOptions::default());
+        let mut file = tempfile::tempfile().unwrap();
+        let known = Validators::default();
+        let authorization = Authorization::bearer("canary").unwrap();
+        client
+            .download(
+                &format!("{address}/a"),
+                &known,
+                Some(&authorization),
+                &mut file,
+                &|_, _| {},
+            )
+            .unwrap();
+        for head in server.join().unwrap() {
+            assert!(head.contains("uthorization: Bearer canary"), "{head}");
+        }
+        for head in others.join().unwrap() {
+            assert!(!head.contains("canary"), "{head}");
+        }
+    }
+
+    #[test]
     fn errors_name_the_url_and_the_status() {
         let (address, server) = serve(vec![answer("404 Not Found", "", "")]);
         let client = Client::new(crate::ClientOptions::default());
@@ -279,6 +311,7 @@ mod tests {
             .download(
                 &format!("{address}/a?token=x"),
                 &Validators::default(),
+                None,
                 &mut file,
                 &|_, _| {},
             )
@@ -299,24 +332,12 @@ mod tests {
             .download(
                 "https://me:canary@h/f?x=canary",
                 &Validators::default(),
+                None,
                 &mut file,
                 &|_, _| {},
             )
             .unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains("https://h/f") && !text.contains("canary"), "{text}");
-    }
-
-    #[test]
-    fn names_in_dispositions() {
-        assert_eq!(
-            disposition_name("attachment; filename=\"a b.txt\"; x=1").as_deref(),
-            Some("a b.txt")
-        );
-        assert_eq!(
-            disposition_name("attachment; filename=a.tar"),
-            Some("a.tar".to_owned())
-        );
-        assert_eq!(disposition_name("inline"), None);
     }
 }

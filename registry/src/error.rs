@@ -182,7 +182,7 @@ pub enum ErrorKind {
     #[error("{0}")]
     Protocol(&'static str),
     /// A redirect that would send data in clear text or goes in circles.
-    #[error("the registry redirects to {to}, {reason}")]
+    #[error("the server redirects to {to}, {reason}")]
     Redirect {
         /// Host that it names.
         to: String,

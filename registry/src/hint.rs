@@ -8,6 +8,14 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let host = &self.attempt.host;
         match &self.kind {
+            // What else can be done about a file depends on what it is fetched for.
+            ErrorKind::Status { .. } if self.attempt.action == Action::Download => None,
+            ErrorKind::Transport {
+                kind: TransportKind::NotTls,
+                ..
+            } if self.attempt.action == Action::Download => {
+                Some(format!("{host} does not speak TLS; is `http://` meant?"))
+            }
             ErrorKind::Status { status: 401, .. } if self.attempt.action == Action::Authenticate => Some(
                 format!("check the user name and password; `rbuild login {host}` stores new ones"),
             ),
@@ -70,7 +78,7 @@ fn transport_hint(kind: TransportKind, host: &str) -> Option<String> {
             "no such host `{host}`: check the spelling, and whether DNS works here"
         )),
         TransportKind::Refused => Some(format!(
-            "nothing listens at {host}; is the registry running, is the port right?"
+            "nothing listens at {host}; is the server running, is the port right?"
         )),
         TransportKind::NotTls => Some(format!(
             "{host} does not speak TLS; if it is meant to be plain HTTP, allow that with --insecure-registry {host}"

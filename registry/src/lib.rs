@@ -26,11 +26,13 @@
 //! | `env` `credentials` | finding and keeping credentials |
 //! | `options` `client` | the handle; `resolve` `fetch` `push` `upload` `list` are its verbs |
 //! | `session` | scheme, authorization, redirects; `auth` `challenge` tokens |
+//! | `download` `authorization` | files by URL, from servers that are no registries |
 //! | `http` `tls` `proxy` `url` `transport_error` | one exchange on the wire |
 //! | `retry` `clock` `cancel` `slots` | when to try again, when to stop, how much at once |
 //! | `error` `hint` `event` | what is told to the caller |
 
 mod auth;
+mod authorization;
 mod cancel;
 mod challenge;
 mod client;
@@ -63,6 +65,7 @@ mod transport_error;
 mod upload;
 mod url;
 
+pub use authorization::Authorization;
 pub use cancel::Cancel;
 pub use client::Client;
 pub use clock::{Clock, SystemClock};

@@ -30,9 +30,9 @@ pub(crate) struct Url {
     query: Option<String>,
 }
 
-/// A `Location` or realm that is no usable URL.
+/// A `Location`, a realm or an address of the user's that is no usable URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the registry sent an address that is not a usable http or https URL")]
+#[error("an address is not a usable http or https URL")]
 pub struct UrlError;
 
 impl Url {

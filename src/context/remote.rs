@@ -2,9 +2,8 @@
 
 use super::stdin::{Fetched, directory, from_file};
 use crate::error::{Failure, Kind};
-use crate::pull::{Puller, registry_failure};
-use crate::remote::address::redacted;
-use crate::remote::{GitAddress, Remote, git};
+use crate::pull::Puller;
+use crate::remote::{Access, GitAddress, Remote, git, http};
 use rbuild_registry::Validators;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,25 +12,31 @@ use std::os::unix::ffi::OsStrExt;
 ///
 /// # Errors
 /// It cannot be fetched, or is no context.
-pub fn fetch(remote: &Remote, puller: &Puller) -> Result<Fetched, Failure> {
+pub fn fetch(remote: &Remote, puller: &Puller, access: &Access<'_>) -> Result<Fetched, Failure> {
     match remote {
-        Remote::Git(address) => repository(address),
-        Remote::Http(url) => {
+        Remote::Git(address) => repository(address, access),
+        Remote::Http(address) => {
+            let authorization = access.to_file(address)?;
             let mut file = tempfile::tempfile()
                 .map_err(|error| Failure::host(format!("making a file for the context: {error}")))?;
-            puller
-                .client()
-                .download(url, &Validators::default(), &mut file, &|_, _| {})
-                .map_err(|error| registry_failure(&error))?;
-            from_file(file, &redacted(url))
+            http::download(
+                puller,
+                &address.url,
+                &Validators::default(),
+                authorization.as_ref(),
+                &mut file,
+                &|_, _| {},
+            )?;
+            from_file(file, &address.url)
         }
     }
 }
 
-fn repository(address: &GitAddress) -> Result<Fetched, Failure> {
-    let commit = git::resolve(address)?;
+fn repository(address: &GitAddress, access: &Access<'_>) -> Result<Fetched, Failure> {
+    let access = access.to_repository(address)?;
+    let commit = git::resolve(address, &access)?;
     let (dir, path) = directory()?;
-    git::checkout(address, &commit, &path)?;
+    git::checkout(address, &access, &commit, &path)?;
     let Some(subdir) = &address.subdir else {
         return Ok(Fetched {
             path,
@@ -43,7 +48,7 @@ fn repository(address: &GitAddress) -> Result<Fetched, Failure> {
     let at = |error: &dyn std::fmt::Display| {
         Failure::new(
             Kind::Usage,
-            format!("{} has no directory `{subdir}`: {error}", redacted(&address.url)),
+            format!("{} has no directory `{subdir}`: {error}", address.url),
         )
     };
     let checkout = super::BuildContext::open(&path, None).map_err(|error| at(&error))?;

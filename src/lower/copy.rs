@@ -159,7 +159,7 @@ impl StageLowering<'_, '_> {
             .map(|word| Ok((self.expand(word)?, word.span)))
             .transpose()?;
         let (spec, pattern, title) = match remote {
-            Remote::Http(url) => {
+            Remote::Http(address) => {
                 let checksum = checksum
                     .map(|(text, span)| {
                         text.parse().map_err(|error| {
@@ -168,9 +168,9 @@ impl StageLowering<'_, '_> {
                         })
                     })
                     .transpose()?;
-                let pattern = file_name(&url).unwrap_or_else(|| UNNAMED.to_owned());
-                let title = redacted(&url);
-                (FetchSpec::Http { url, checksum }, pattern, title)
+                let pattern = file_name(&address.url).unwrap_or_else(|| UNNAMED.to_owned());
+                let title = address.url.clone();
+                (FetchSpec::Http { address, checksum }, pattern, title)
             }
             Remote::Git(mut address) => {
                 address.keep_git_dir |= add.keep_git_dir;
@@ -182,7 +182,7 @@ impl StageLowering<'_, '_> {
                     }
                     address.checksum = Some(text);
                 }
-                let title = redacted(&address.url);
+                let title = address.url.clone();
                 (FetchSpec::Git(address), "/".to_owned(), title)
             }
         };

@@ -3,9 +3,9 @@
 use super::{OpError, StepOutput};
 use crate::context::BuildContext;
 use crate::engine::Engine;
-use crate::error::Failure;
-use crate::remote::address::{file_name, redacted};
-use crate::remote::{GitAddress, git, http};
+use crate::error::{Failure, Kind};
+use crate::remote::address::file_name;
+use crate::remote::{GitAddress, HttpAddress, git, http};
 use rbuild_solver::{Effort, Preimage, RunContext};
 use rbuild_store::digest::Digest;
 use rbuild_store::layer::FileSource;
@@ -25,7 +25,7 @@ pub enum FetchSpec {
     /// A file, at `/NAME` of the snapshot: mode 0600, the server's time.
     Http {
         /// Where.
-        url: String,
+        address: HttpAddress,
         /// `--checksum`.
         checksum: Option<Digest>,
     },
@@ -42,36 +42,67 @@ pub(super) fn preimage(
     let preimage = Preimage::new("fetch", REVISION);
     match spec {
         FetchSpec::Http {
-            url,
+            address,
             checksum: Some(checksum),
         } => Ok(Some(
             preimage
-                .text("url", redacted(url))
+                .text("url", &address.url)
                 .text("content", checksum.to_string()),
         )),
+        FetchSpec::Git(address) if let Some(commit) = address.pinned() => {
+            Ok(Some(repository_preimage(preimage, address, commit)))
+        }
         _ if effort == Effort::Cheap => Ok(None),
-        FetchSpec::Http { url, checksum: None } => {
-            let file = http::fetch(&engine.store, &engine.puller, url, None, &|_, _| {})
-                .map_err(OpError::Failure)?;
+        FetchSpec::Http {
+            address,
+            checksum: None,
+        } => {
+            let file = file(address, None, engine, &|_, _| {})?;
             Ok(Some(
                 preimage
-                    .text("url", redacted(url))
+                    .text("url", &address.url)
                     .text("content", file.digest.to_string())
                     .text("last modified", file.mtime.to_string()),
             ))
         }
         FetchSpec::Git(address) => {
-            let commit = git::resolve(address).map_err(OpError::Failure)?;
-            Ok(Some(
-                preimage
-                    .text("repository", redacted(&address.url))
-                    .text("commit", commit)
-                    .text("directory", address.subdir.as_deref().unwrap_or_default())
-                    .text("keep .git", address.keep_git_dir.to_string())
-                    .text("submodules", (!address.no_submodules).to_string()),
-            ))
+            let access = engine.access().to_repository(address).map_err(failed)?;
+            let commit = git::resolve(address, &access).map_err(failed)?;
+            Ok(Some(repository_preimage(preimage, address, &commit)))
         }
     }
+}
+
+/// What cannot be fetched is the step's failure, as it would be for a `RUN` that fetches it.
+fn failed(failure: Failure) -> OpError {
+    OpError::Failure(failure.of_kind(Kind::Step))
+}
+
+fn repository_preimage(preimage: Preimage, address: &GitAddress, commit: &str) -> Preimage {
+    preimage
+        .text("repository", &address.url)
+        .text("commit", commit)
+        .text("directory", address.subdir.as_deref().unwrap_or_default())
+        .text("keep .git", address.keep_git_dir.to_string())
+        .text("submodules", (!address.no_submodules).to_string())
+}
+
+fn file(
+    address: &HttpAddress,
+    checksum: Option<&Digest>,
+    engine: &Engine,
+    progress: &dyn Fn(u64, Option<u64>),
+) -> Result<http::HttpFile, OpError> {
+    let authorization = engine.access().to_file(address).map_err(failed)?;
+    http::fetch(
+        &engine.store,
+        &engine.puller,
+        address,
+        authorization.as_ref(),
+        checksum,
+        progress,
+    )
+    .map_err(failed)
 }
 
 pub(super) fn run(
@@ -80,11 +111,9 @@ pub(super) fn run(
     context: &RunContext<'_>,
 ) -> Result<StepOutput, OpError> {
     match spec {
-        FetchSpec::Http { url, checksum } => {
-            let label = redacted(url);
-            let progress = |done, total| context.progress(done, total, &label);
-            let file = http::fetch(&engine.store, &engine.puller, url, checksum.as_ref(), &progress)
-                .map_err(OpError::Failure)?;
+        FetchSpec::Http { address, checksum } => {
+            let progress = |done, total| context.progress(done, total, &address.url);
+            let file = file(address, checksum.as_ref(), engine, &progress)?;
             let content = engine.store.blobs().open(&file.digest)?;
             let size = content
                 .metadata()
@@ -92,7 +121,7 @@ pub(super) fn run(
                 .len();
             let mut layer = engine.snapshots.begin_layer(None)?;
             let meta = Metadata::new(0o600, 0, 0).with_mtime(file.mtime, 0);
-            let path = file_name(url).unwrap_or_else(|| UNNAMED.to_owned());
+            let path = file_name(&address.url).unwrap_or_else(|| UNNAMED.to_owned());
             layer.file(
                 path.as_bytes(),
                 size,
@@ -107,12 +136,13 @@ pub(super) fn run(
 }
 
 fn repository(address: &GitAddress, engine: &Engine) -> Result<StepOutput, OpError> {
-    let commit = git::resolve(address).map_err(OpError::Failure)?;
+    let access = engine.access().to_repository(address).map_err(failed)?;
+    let commit = git::resolve(address, &access).map_err(failed)?;
     let tmp = engine.store.tmp_dir()?;
     let checkout = tmp.path().join("checkout");
     std::fs::create_dir(&checkout)
         .map_err(|error| OpError::io("making a directory for a checkout", error))?;
-    git::checkout(address, &commit, &checkout).map_err(OpError::Failure)?;
+    git::checkout(address, &access, &commit, &checkout).map_err(failed)?;
     let files: Arc<dyn Tree> = Arc::new(BuildContext::open(&checkout, None)?);
     let subdir = address.subdir.as_deref().unwrap_or_default();
     // Links in it are followed inside the repository only (CVE-2026-33748).
@@ -121,9 +151,9 @@ fn repository(address: &GitAddress, engine: &Engine) -> Result<StepOutput, OpErr
         .node
         .filter(Node::is_dir)
         .ok_or_else(|| {
-            OpError::Failure(Failure::host(format!(
+            failed(Failure::host(format!(
                 "{} has no directory `{subdir}` in commit {commit}",
-                redacted(&address.url)
+                address.url
             )))
         })?;
     let mut layer = engine.snapshots.begin_layer(None)?;

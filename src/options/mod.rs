@@ -242,6 +242,10 @@ impl BuildOptions {
                 .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
         };
         let build_args = build_args(args, &env)?;
+        if let ContextSource::Remote(Remote::Git(address)) = &mut context {
+            let keep = build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").map(String::as_str);
+            address.keep_git_dir |= matches!(keep, Some("1" | "t" | "T" | "true" | "True" | "TRUE"));
+        }
         let epoch = epoch(args, &build_args, &env)?;
         let quiet = args.quiet;
         let (call, call_json) = call(args)?;

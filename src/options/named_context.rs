@@ -2,6 +2,7 @@
 
 use crate::error::Failure;
 use crate::remote::Remote;
+use crate::remote::address::redacted;
 use std::path::PathBuf;
 
 /// What a named context is.
@@ -47,7 +48,8 @@ pub fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
         NamedContext::Remote(remote)
     } else if source.contains("://") {
         return Err(Failure::usage(format!(
-            "--build-context {name}: `{source}` is of a kind that is not supported"
+            "--build-context {name}: `{}` is of a kind that is not supported",
+            redacted(source)
         ))
         .hint(
             "use a directory, oci-layout://PATH, docker-image://REF, target:STAGE, an https or a git URL",
@@ -106,7 +108,7 @@ mod tests {
         );
         assert_eq!(
             parse("b=https://h/x.tar").unwrap().1,
-            NamedContext::Remote(Remote::Http("https://h/x.tar".into()))
+            NamedContext::Remote(Remote::parse("https://h/x.tar").unwrap().unwrap())
         );
         assert!(
             parse("b=ftp://h/x.tar")

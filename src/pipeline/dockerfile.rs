@@ -5,8 +5,10 @@ use crate::context::{BuildContext, Ignore};
 use crate::error::{Failure, Kind};
 use crate::options::{BuildOptions, ContextSource, DockerfileSource};
 use crate::pipeline::failure;
+use crate::remote::address::passwords_hidden;
 use crate::ui::Look;
 use dockerfile_parser::{Dockerfile, IgnoreFile};
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,14 @@ pub struct SourceFile {
     pub path: Option<PathBuf>,
     /// Its text.
     pub text: String,
+}
+
+impl SourceFile {
+    /// Its text as excerpts show it: logs are read by more people than Dockerfiles.
+    #[must_use]
+    pub fn shown(&self) -> Cow<'_, str> {
+        passwords_hidden(&self.text)
+    }
 }
 
 /// Reads the Dockerfile that the flags name.

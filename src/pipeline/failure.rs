@@ -65,7 +65,7 @@ pub fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagno
     // A warning about a secret must not carry it into a log.
     let text = match diagnostic.code() {
         "SecretsUsedInArgOrEnv" => std::borrow::Cow::Owned(values_hidden(&file.text, span.start..span.end)),
-        _ => std::borrow::Cow::Borrowed(file.text.as_str()),
+        _ => file.shown(),
     };
     report::diagnostic(
         Source {
@@ -145,7 +145,7 @@ pub fn draw(file: &SourceFile, finding: &Finding, look: &Look) -> String {
     report::diagnostic(
         Source {
             name: &file.name,
-            text: &file.text,
+            text: &file.shown(),
         },
         &report::Diagnostic {
             severity,

@@ -220,9 +220,10 @@ impl Build<'_> {
             }
         }
         let step = self.graph.op(vertex).step();
+        let text = self.file.shown();
         let source = report::Source {
             name: &self.file.name,
-            text: &self.file.text,
+            text: &text,
         };
         let whole = log
             .as_ref()

@@ -1,19 +1,33 @@
 //! Telling remote sources apart: `https://…/file`, `https://…/repo.git#ref:subdir`, `git@host:path`, `git://…`, `ssh://…`.
 
+use rbuild_registry::Authorization;
+use std::borrow::Cow;
+
 /// A remote source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remote {
     /// A file.
-    Http(String),
+    Http(HttpAddress),
     /// A repository.
     Git(GitAddress),
+}
+
+/// A file by its URL. What prints it shows no password: the URL has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAddress {
+    /// The URL without user and password.
+    pub url: String,
+    /// User and password that stood in the URL, as they are sent.
+    pub login: Option<Authorization>,
 }
 
 /// A repository, and what of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GitAddress {
-    /// What git is given.
+    /// What git is given: without password, over http without user too.
     pub url: String,
+    /// User and password that stood in the URL, as they are sent.
+    pub login: Option<Authorization>,
     /// Branch, tag, commit, or full ref; `None` is the remote's HEAD.
     pub reference: Option<String>,
     /// Directory in it.
@@ -41,18 +55,66 @@ impl Remote {
             return Ok(None);
         }
         let base = text.split(['#', '?']).next().unwrap_or(text);
-        if is_http && !base.ends_with(".git") {
-            return Ok(Some(Remote::Http(text.to_owned())));
+        let is_file = is_http && !base.ends_with(".git");
+        let (url, login) = if is_http {
+            without_login(text)?
+        } else {
+            (text.to_owned(), None)
+        };
+        if is_file {
+            return Ok(Some(Remote::Http(HttpAddress { url, login })));
         }
-        git(text).map(|address| Some(Remote::Git(address)))
+        if !is_http && user_info(base).is_some_and(|(_, info, _)| info.contains(':')) {
+            return Err("a password has no effect on this kind of URL".to_owned());
+        }
+        git(&url, login).map(|address| Some(Remote::Git(address)))
     }
 }
 
-fn git(text: &str) -> Result<GitAddress, String> {
+impl GitAddress {
+    /// The commit, where the address itself says it.
+    #[must_use]
+    pub fn pinned(&self) -> Option<&str> {
+        let checksum = self.checksum.as_deref();
+        match self.reference.as_deref().filter(|reference| is_commit(reference)) {
+            // A checksum that contradicts it must come to light.
+            Some(commit) => checksum
+                .is_none_or(|checksum| commit.starts_with(checksum))
+                .then_some(commit),
+            None => checksum.filter(|checksum| is_commit(checksum)),
+        }
+    }
+}
+
+/// `https://USER:PASSWORD@host/…` to the URL without them, and what is sent in their place.
+fn without_login(text: &str) -> Result<(String, Option<Authorization>), String> {
+    let Some((before, info, after)) = user_info(text) else {
+        return Ok((text.to_owned(), None));
+    };
+    let (user, password) = info.split_once(':').unwrap_or((info, ""));
+    let login = percent_decoded(user)
+        .zip(percent_decoded(password))
+        .and_then(|(user, password)| Authorization::basic(&user, &password))
+        .ok_or("the user or password in the URL cannot be read")?;
+    Ok((format!("{before}{after}"), Some(login)))
+}
+
+/// What is in front of the user info of a URL, the user info, and what comes after its `@`.
+fn user_info(text: &str) -> Option<(&str, &str, &str)> {
+    let start = text.find("://")? + 3;
+    let end = text[start..]
+        .find(['/', '?', '#'])
+        .map_or(text.len(), |at| start + at);
+    let at = start + text[start..end].rfind('@')?;
+    Some((&text[..start], &text[start..at], &text[at + 1..]))
+}
+
+fn git(text: &str, login: Option<Authorization>) -> Result<GitAddress, String> {
     let (rest, fragment) = text.split_once('#').unwrap_or((text, ""));
     let (url, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mut address = GitAddress {
         url: url.to_owned(),
+        login,
         ..GitAddress::default()
     };
     let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
@@ -72,6 +134,11 @@ fn git(text: &str) -> Result<GitAddress, String> {
             "ref" => address.reference = some(value),
             "branch" => address.reference = some(value).map(|branch| format!("refs/heads/{branch}")),
             "tag" => address.reference = some(value).map(|tag| format!("refs/tags/{tag}")),
+            // Without a reference a whole commit is the reference too.
+            "commit" if is_commit(value) && address.reference.is_none() => {
+                address.reference = some(value);
+                address.checksum = some(value);
+            }
             "commit" | "checksum" => address.checksum = some(value),
             "subdir" => address.subdir = some(value),
             "keep-git-dir" => address.keep_git_dir = yes()?,
@@ -94,6 +161,11 @@ fn git(text: &str) -> Result<GitAddress, String> {
             }
         }
     }
+    if let Some(subdir) = &address.subdir
+        && subdir.split('/').any(|name| name == "..")
+    {
+        return Err(format!("`{subdir}` leads out of the repository"));
+    }
     for (what, value) in [("reference", &address.reference), ("checksum", &address.checksum)] {
         // What starts with a dash would be an option to git.
         if let Some(value) = value
@@ -105,22 +177,59 @@ fn git(text: &str) -> Result<GitAddress, String> {
     Ok(address)
 }
 
+/// Whether this is the whole name of a commit: SHA-1 or SHA-256 in hexadecimal digits.
+#[must_use]
+pub fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The URL without user and password: for keys, logs and messages (CVE-2023-26054).
+/// The URL without user and password, for what shows it (CVE-2023-26054).
 #[must_use]
 pub fn redacted(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let end = rest.find('/').unwrap_or(rest.len());
-            let (authority, path) = rest.split_at(end);
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}{path}")
-        }
+    match user_info(url) {
+        Some((before, _, after)) => format!("{before}{after}"),
         None => url.to_owned(),
     }
+}
+
+/// A line with URLs, each without user and password.
+#[must_use]
+pub fn redacted_line(line: &str) -> String {
+    line.split_inclusive(char::is_whitespace).map(redacted).collect()
+}
+
+/// A text with the passwords of its URLs painted over, each byte by a `*`, so that what stands where stays.
+#[must_use]
+pub fn passwords_hidden(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
+    }
+    let mut hidden = String::with_capacity(text.len());
+    for word in text.split_inclusive(char::is_whitespace) {
+        match user_info(word).and_then(|(before, info, after)| Some((before, info.split_once(':')?, after))) {
+            Some((before, (user, password), after)) => {
+                let stars = "*".repeat(password.len());
+                hidden.push_str(&format!("{before}{user}:{stars}@{after}"));
+            }
+            None => hidden.push_str(word),
+        }
+    }
+    Cow::Owned(hidden)
+}
+
+/// `host` or `host:port` of an address, also of `git@host:path`.
+#[must_use]
+pub fn authority(url: &str) -> Option<&str> {
+    let Some((_, rest)) = url.split_once("://") else {
+        let (host, _) = url.split_once(':')?;
+        return Some(host.rsplit_once('@').map_or(host, |(_, host)| host));
+    };
+    let authority = rest.split(['/', '?', '#']).next()?;
+    Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
 }
 
 /// The file name at the end of a URL's path, percent-decoded; `None` when there is none.
@@ -128,9 +237,13 @@ pub fn redacted(url: &str) -> String {
 pub fn file_name(url: &str) -> Option<String> {
     let rest = url.split_once("://")?.1;
     let path = rest.split(['?', '#']).next()?.split_once('/')?.1;
-    let name = path.rsplit('/').next()?;
+    let name = percent_decoded(path.rsplit('/').next()?)?;
+    (!name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])).then_some(name)
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
-    let mut input = name.bytes();
+    let mut input = text.bytes();
     while let Some(byte) = input.next() {
         if byte == b'%' {
             let hex = [input.next()?, input.next()?];
@@ -139,8 +252,7 @@ pub fn file_name(url: &str) -> Option<String> {
             bytes.push(byte);
         }
     }
-    let name = String::from_utf8(bytes).ok()?;
-    (!name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])).then_some(name)
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -159,10 +271,11 @@ mod tests {
         for path in ["a/b", "./x.git", "/x", "git", "C:\\x", "a:b"] {
             assert_eq!(Remote::parse(path), Ok(None), "{path}");
         }
-        assert_eq!(
-            Remote::parse("https://h/a.tar#x"),
-            Ok(Some(Remote::Http("https://h/a.tar#x".into())))
-        );
+        let file = HttpAddress {
+            url: "https://h/a.tar#x".into(),
+            login: None,
+        };
+        assert_eq!(Remote::parse("https://h/a.tar#x"), Ok(Some(Remote::Http(file))));
         assert_eq!(git_of("git@h:me/r.git").url, "git@h:me/r.git");
         assert_eq!(git_of("git://h/r").url, "git://h/r");
     }
@@ -200,6 +313,44 @@ mod tests {
             assert_eq!(file_name(url), None, "{url}");
         }
         assert_eq!(redacted("https://user:pw@h/r.git"), "https://h/r.git");
+        assert_eq!(redacted("https://h/a@b"), "https://h/a@b");
+        assert_eq!(
+            redacted_line("ADD  [\"https://me:pw@h/f\", \"/a@b\"]"),
+            "ADD  [\"https://h/f\", \"/a@b\"]"
+        );
+        assert_eq!(
+            passwords_hidden("ADD https://me:pw@h/f \\\n /a@b"),
+            "ADD https://me:**@h/f \\\n /a@b"
+        );
         assert_eq!(redacted("git@h:r.git"), "git@h:r.git");
+    }
+
+    #[test]
+    fn what_is_sent_is_not_in_the_url() {
+        let Ok(Some(Remote::Http(file))) = Remote::parse("https://me:a%40b@h:1/f?x=y@z") else {
+            panic!("a file");
+        };
+        assert_eq!(file.url, "https://h:1/f?x=y@z");
+        assert_eq!(file.login, Authorization::basic("me", "a@b"));
+        let repository = git_of("https://token@h/r.git#v1");
+        assert_eq!(repository.url, "https://h/r.git");
+        assert_eq!(repository.login, Authorization::basic("token", ""));
+        assert!(!format!("{file:?}").contains("a@b"));
+        // The user of ssh is no secret; a password would only be shown to other processes.
+        assert_eq!(git_of("ssh://me@h/r").url, "ssh://me@h/r");
+        assert!(Remote::parse("ssh://me:pw@h/r").unwrap_err().contains("password"));
+        assert!(Remote::parse("https://me:%zz@h/f").is_err());
+    }
+
+    #[test]
+    fn hosts() {
+        for (url, host) in [
+            ("https://h:1/f", "h:1"),
+            ("ssh://me@h/r", "h"),
+            ("git@h:r.git", "h"),
+            ("https://h?x", "h"),
+        ] {
+            assert_eq!(authority(url), Some(host), "{url}");
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! Git repositories, by the `git` program: which commit a reference is, and its files.
 //!
 //! git runs with an environment of our making: no prompts, no hooks, no configuration of the caller's but what reaches
-//! the remote (proxies, the ssh agent).
+//! the remote (proxies, certificates, ssh).
 
-use super::address::{GitAddress, redacted};
+use super::access::GitAccess;
+use super::address::{GitAddress, authority, is_commit};
 use crate::error::Failure;
+use beneath::Root;
+use rbuild_store::manifest::join;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,95 +15,93 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// git is not there, the remote cannot be reached, there is no such reference, or the checksum differs.
-pub fn resolve(address: &GitAddress) -> Result<String, Failure> {
+pub fn resolve(address: &GitAddress, access: &GitAccess) -> Result<String, Failure> {
     let reference = address.reference.as_deref().unwrap_or("HEAD");
     let commit = if is_commit(reference) {
         reference.to_owned()
     } else {
-        let listed = run(None, &["ls-remote", "--", &address.url], address)?;
-        find(&listed, reference).ok_or_else(|| {
-            Failure::host(format!(
-                "{} has no branch, tag or commit `{reference}`",
-                redacted(&address.url)
-            ))
-        })?
+        let git = Git {
+            address,
+            access,
+            dir: None,
+        };
+        let listed = git.run(&["ls-remote", "--", &address.url])?;
+        find(&listed, reference).ok_or_else(|| unknown_reference(address, reference))?
     };
     if let Some(checksum) = &address.checksum
         && !commit.starts_with(checksum.as_str())
     {
         return Err(Failure::host(format!(
             "{}: `{reference}` is commit {commit}, which does not begin with the checksum {checksum}",
-            redacted(&address.url)
+            address.url
         )));
     }
     Ok(commit)
+}
+
+fn unknown_reference(address: &GitAddress, reference: &str) -> Failure {
+    let failure = Failure::host(format!("{} has no branch or tag `{reference}`", address.url));
+    if reference.len() >= 7 && reference.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        failure.hint("a commit is named by all of its digits")
+    } else {
+        failure
+    }
 }
 
 /// Checks a commit out into an empty directory.
 ///
 /// # Errors
 /// As [`resolve`]; or the commit cannot be fetched.
-pub fn checkout(address: &GitAddress, commit: &str, dest: &Path) -> Result<(), Failure> {
-    run(Some(dest), &["init", "--quiet", "."], address)?;
-    let by_commit = run(
-        Some(dest),
-        &["fetch", "--quiet", "--depth=1", "--", &address.url, commit],
+pub fn checkout(address: &GitAddress, access: &GitAccess, commit: &str, dest: &Path) -> Result<(), Failure> {
+    let git = Git {
         address,
-    );
-    if by_commit.is_err() {
-        // A server may give commits by reference only.
-        let reference = address.reference.as_deref().unwrap_or("HEAD");
-        let narrow = if is_commit(reference) {
-            by_commit
-        } else {
-            run(
-                Some(dest),
-                &["fetch", "--quiet", "--depth=1", "--", &address.url, reference],
-                address,
-            )
-        };
-        if narrow.is_err() {
-            run(
-                Some(dest),
-                &[
-                    "fetch",
-                    "--quiet",
-                    "--",
-                    &address.url,
-                    "+refs/*:refs/remotes/origin/*",
-                ],
-                address,
-            )?;
-        }
-    }
-    run(
-        Some(dest),
-        &["checkout", "--quiet", "--detach", "--force", commit],
-        address,
-    )?;
+        access,
+        dir: Some(dest),
+    };
+    let format = if commit.len() == 64 { "sha256" } else { "sha1" };
+    git.run(&[
+        "init",
+        "--quiet",
+        "--template=",
+        &format!("--object-format={format}"),
+        ".",
+    ])?;
+    git.fetch(commit)?;
+    git.run(&["checkout", "--quiet", "--detach", "--force", commit])?;
     if !address.no_submodules && dest.join(".gitmodules").exists() {
-        run(
-            Some(dest),
-            &[
-                "submodule",
-                "--quiet",
-                "update",
-                "--init",
-                "--recursive",
-                "--depth=1",
-            ],
-            address,
-        )?;
+        git.run(&[
+            "submodule",
+            "--quiet",
+            "update",
+            "--init",
+            "--recursive",
+            "--depth=1",
+        ])?;
     }
-    if !address.keep_git_dir {
-        std::fs::remove_dir_all(dest.join(".git"))
-            .map_err(|error| Failure::host(format!("removing `.git` of a checkout: {error}")))?;
+    if address.keep_git_dir {
+        git.run(&["remote", "add", "--", "origin", &address.url])?;
+    } else {
+        remove_git_dirs(dest)?;
     }
     Ok(())
 }
 
-fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// Takes away the repository, and what submodules have in its place.
+fn remove_git_dirs(dest: &Path) -> Result<(), Failure> {
+    let at = |error: beneath::Error| Failure::from_host(error).context("removing `.git` of a checkout");
+    let root = Root::open(dest).map_err(at)?;
+    let mut dirs = vec![Vec::new()];
+    while let Some(path) = dirs.pop() {
+        let dir = root.open_dir(&path).map_err(at)?;
+        for entry in dir.read_dir().map_err(at)? {
+            if entry.name == b".git" {
+                dir.remove_tree(&entry.name).map_err(at)?;
+            } else if dir.lstat(&entry.name).map_err(at)?.kind == beneath::Kind::Dir {
+                dirs.push(join(&path, &entry.name));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The commit of a reference in the answer of `ls-remote`, in git's own order of precedence (gitrevisions(7)); an
@@ -124,73 +125,161 @@ fn find(listed: &str, reference: &str) -> Option<String> {
         .find_map(|name| lookup(&format!("{name}^{{}}")).or_else(|| lookup(name)))
 }
 
-fn run(dir: Option<&Path>, args: &[&str], address: &GitAddress) -> Result<String, Failure> {
-    let mut command = Command::new("git");
-    command.env_clear();
-    for name in [
-        "PATH",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "all_proxy",
-        "SSH_AUTH_SOCK",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "GIT_SSL_CAINFO",
-        "HOME",
-    ] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
+/// What of the caller's environment git sees.
+const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+];
+
+const CONFIG: &[(&str, &str)] = &[
+    ("core.hooksPath", "/dev/null"),
+    ("core.autocrlf", "false"),
+    ("core.logAllRefUpdates", "false"),
+    ("protocol.version", "2"),
+    ("init.defaultBranch", "main"),
+    ("advice.detachedHead", "false"),
+    ("safe.directory", "*"),
+];
+
+/// How git is called for one repository.
+struct Git<'a> {
+    address: &'a GitAddress,
+    access: &'a GitAccess,
+    dir: Option<&'a Path>,
+}
+
+impl Git<'_> {
+    /// Fetches a commit: alone, else what the reference leads to, else everything.
+    fn fetch(&self, commit: &str) -> Result<(), Failure> {
+        let url = &self.address.url;
+        let shallow = |what: &str| self.run(&["fetch", "--quiet", "--depth=1", "--", url, what]);
+        let Err(refused) = shallow(commit) else {
+            return Ok(());
+        };
+        // A server may give commits by reference only.
+        let reference = self.address.reference.as_deref().unwrap_or("HEAD");
+        if !is_commit(reference) && shallow(reference).is_ok() {
+            return Ok(());
+        }
+        self.run(&["fetch", "--quiet", "--", url, "+refs/*:refs/remotes/origin/*"])
+            .map_err(|_| refused)?;
+        Ok(())
+    }
+
+    fn run(&self, args: &[&str]) -> Result<String, Failure> {
+        let mut command = Command::new("git");
+        command.env_clear();
+        for name in INHERITED {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("LC_ALL", "C")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_ALLOW_PROTOCOL", "http:https:git:ssh");
+        self.configure(&mut command);
+        self.configure_ssh(&mut command);
+        command.args(args).stdin(Stdio::null());
+        if let Some(dir) = self.dir {
+            command.current_dir(dir);
+        }
+        let output = command.output().map_err(|error| {
+            let failure = Failure::host(format!("running git: {error}"));
+            if error.kind() == std::io::ErrorKind::NotFound {
+                failure.hint("git sources need the program `git`")
+            } else {
+                failure
+            }
+        })?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(self.failure(args[0], &String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// In the environment, which only processes of the same user can read, not in the arguments, which all can.
+    fn configure(&self, command: &mut Command) {
+        let mut config: Vec<(String, String)> = CONFIG
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let url = &self.address.url;
+        if let Some(authorization) = &self.access.authorization
+            && let (Some((scheme, _)), Some(host)) = (url.split_once("://"), authority(url))
+        {
+            config.push((
+                format!("http.{scheme}://{host}/.extraHeader"),
+                format!("Authorization: {}", authorization.reveal()),
+            ));
+            // git would go on with the header wherever the first answer redirects to.
+            config.push(("http.followRedirects".to_owned(), "false".to_owned()));
+        }
+        command.env("GIT_CONFIG_COUNT", config.len().to_string());
+        for (at, (key, value)) in config.into_iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{at}"), key);
+            command.env(format!("GIT_CONFIG_VALUE_{at}"), value);
         }
     }
-    command
-        .env("LC_ALL", "C")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_ALLOW_PROTOCOL", "http:https:git:ssh")
-        .args([
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "protocol.version=2",
-            "-c",
-            "init.defaultBranch=main",
-        ])
-        .args([
-            "-c",
-            "core.autocrlf=false",
-            "-c",
-            "advice.detachedHead=false",
-            "-c",
-            "safe.directory=*",
-        ])
-        .args(args)
-        .stdin(Stdio::null());
-    if let Some(dir) = dir {
-        command.current_dir(dir);
-    }
-    let output = command.output().map_err(|error| {
-        let failure = Failure::host(format!("running git: {error}"));
-        if error.kind() == std::io::ErrorKind::NotFound {
-            failure.hint("git sources need the program `git`")
-        } else {
-            failure
+
+    fn configure_ssh(&self, command: &mut Command) {
+        let of_the_caller = ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT"]
+            .map(|name| std::env::var_os(name).map(|value| (name, value)));
+        if of_the_caller.iter().flatten().next().is_none() {
+            command.env("GIT_SSH_COMMAND", &self.access.ssh_command);
         }
-    })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        command.envs(of_the_caller.into_iter().flatten());
+        if let Some(agent) = &self.access.agent {
+            command.env("SSH_AUTH_SOCK", agent);
+        }
     }
-    let mut failure = Failure::host(format!("git {} of {} failed", args[0], redacted(&address.url)));
-    let words = String::from_utf8_lossy(&output.stderr).replace(&address.url, &redacted(&address.url));
-    for line in words.lines().filter(|line| !line.trim().is_empty()).take(3) {
-        failure = failure.cause(line.trim());
+
+    fn failure(&self, verb: &str, words: &str) -> Failure {
+        let url = &self.address.url;
+        let mut failure = Failure::host(format!("git {verb} of {url} failed"));
+        for line in words.lines().filter(|line| !line.trim().is_empty()).take(3) {
+            failure = failure.cause(line.trim());
+        }
+        let host = authority(url).unwrap_or_default();
+        let says = |what: &[&str]| what.iter().any(|what| words.contains(what));
+        if says(&["could not read Username", "Authentication failed", "error: 403"]) {
+            return failure.hint(match &self.access.authorization {
+                None => format!(
+                    "if the repository is private, say who you are: `--secret id=GIT_AUTH_TOKEN.{host}`"
+                ),
+                Some(_) => format!("{host} does not let these credentials read the repository"),
+            });
+        }
+        if says(&["Host key verification failed"]) {
+            return failure.hint(format!(
+                "ssh does not know this host yet: `ssh-keyscan {host} >> ~/.ssh/known_hosts`, once its keys are checked"
+            ));
+        }
+        if says(&["Permission denied (publickey"]) {
+            return failure
+                .hint("ssh takes the keys of your agent and of ~/.ssh; `--ssh default=KEY` names one");
+        }
+        if says(&["error: 301", "error: 302", "error: 307", "error: 308"]) {
+            return failure.hint(
+                "the repository has moved; credentials are not sent after it, so name its new address",
+            );
+        }
+        failure
     }
-    Err(failure)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Files by URL: fetched once, asked for again with the validators of the last answer, kept as blobs.
 
-use super::address::redacted;
+use super::HttpAddress;
+use super::address::authority;
 use crate::clock;
 use crate::error::Failure;
 use crate::pull::{Puller, registry_failure};
-use rbuild_registry::{Download, Validators};
+use rbuild_registry::{Authorization, Download, Validators};
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
 use rbuild_store::digest::Digest;
@@ -18,8 +19,6 @@ pub struct HttpFile {
     pub digest: Digest,
     /// `Last-Modified`, in seconds since 1970; 0 when the server does not say.
     pub mtime: i64,
-    /// Name that the server suggests.
-    pub name: Option<String>,
     etag: Option<String>,
     last_modified: Option<String>,
 }
@@ -32,10 +31,12 @@ pub struct HttpFile {
 pub fn fetch(
     store: &Store,
     puller: &Puller,
-    url: &str,
+    address: &HttpAddress,
+    authorization: Option<&Authorization>,
     expected: Option<&Digest>,
     progress: &dyn Fn(u64, Option<u64>),
 ) -> Result<HttpFile, Failure> {
+    let url = &address.url;
     let memo = memo_path(store, url);
     let known = std::fs::read(&memo)
         .ok()
@@ -53,26 +54,23 @@ pub fn fetch(
             last_modified: known.last_modified.clone(),
         });
     let tmp = store.tmp_dir().map_err(Failure::from_host)?;
-    let io = |error: std::io::Error| Failure::host(format!("keeping {}: {error}", redacted(url)));
+    let io = |error: std::io::Error| Failure::host(format!("keeping {}: {error}", url));
     let mut file = std::fs::File::options()
         .read(true)
         .write(true)
         .create_new(true)
         .open(tmp.path().join("download"))
         .map_err(io)?;
-    let answer = puller
-        .client()
-        .download(url, &validators, &mut file, progress)
-        .map_err(|error| registry_failure(&error))?;
+    let answer = download(puller, url, &validators, authorization, &mut file, progress)?;
     let found = match (answer, known) {
         (Download::Unchanged, Some(known)) => known,
         (Download::Unchanged, None) => {
             return Err(Failure::host(format!(
                 "{} says that nothing changed, but nothing was asked",
-                redacted(url)
+                url
             )));
         }
-        (Download::Fetched { validators, name, .. }, _) => {
+        (Download::Fetched { validators, .. }, _) => {
             file.seek(SeekFrom::Start(0)).map_err(io)?;
             let blob = store
                 .blobs()
@@ -86,7 +84,6 @@ pub fn fetch(
             let found = HttpFile {
                 digest: blob.digest,
                 mtime,
-                name,
                 etag: validators.etag,
                 last_modified: validators.last_modified,
             };
@@ -102,11 +99,45 @@ pub fn fetch(
     {
         return Err(Failure::host(format!(
             "{} has digest {}, the checksum says {expected}",
-            redacted(url),
-            found.digest
+            url, found.digest
         )));
     }
     Ok(found)
+}
+
+/// Fetches a file by its URL.
+///
+/// # Errors
+/// In words, with what can be done.
+pub fn download(
+    puller: &Puller,
+    url: &str,
+    known: &Validators,
+    authorization: Option<&Authorization>,
+    file: &mut std::fs::File,
+    progress: &dyn Fn(u64, Option<u64>),
+) -> Result<Download, Failure> {
+    puller
+        .client()
+        .download(url, known, authorization, file, progress)
+        .map_err(|error| {
+            let failure = registry_failure(&error);
+            let host = authority(url).unwrap_or_default();
+            match (error.status(), authorization) {
+                (Some(401 | 403), None) => failure.hint(format!(
+                    "if the file is private, say who you are: `--secret id=HTTP_AUTH_TOKEN_{host}`"
+                )),
+                (Some(401 | 403), Some(_)) => failure.hint(format!(
+                    "{host} does not let these credentials read the file"
+                )),
+                (Some(404), None) => failure.hint(format!(
+                    "check the spelling; some servers say this of private files too: `--secret id=HTTP_AUTH_TOKEN_{host}`"
+                )),
+                (Some(404), Some(_)) => failure.hint("check the spelling"),
+                (Some(429), _) => failure.hint("the server limits the rate of requests: try again later"),
+                _ => failure,
+            }
+        })
 }
 
 fn memo_path(store: &Store, url: &str) -> PathBuf {

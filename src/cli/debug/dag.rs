@@ -12,7 +12,6 @@ use crate::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
 use crate::options::BuildOptions;
 use crate::options::named_context::NamedContext;
 use crate::pipeline::{Contexts, draw_finding, lowering_failure, open_store, parse, read};
-use crate::remote::address::redacted;
 use crate::sources::{BaseImage, Origin, find_stored};
 use dockerfile_parser::{Dockerfile, Platform};
 use rbuild_registry::Reference;
@@ -137,11 +136,11 @@ fn node(id: usize, step: &Step, unknown: &BTreeSet<String>) -> Value {
             "image",
             json!({ "image": image.name, "in_store": !unknown.contains(&image.name) }),
         ),
-        StepSpec::Fetch(FetchSpec::Http { url, checksum }) => {
+        StepSpec::Fetch(FetchSpec::Http { address, checksum }) => {
             let checksum = checksum.as_ref().map(ToString::to_string);
-            ("fetch", json!({ "url": redacted(url), "checksum": checksum }))
+            ("fetch", json!({ "url": address.url, "checksum": checksum }))
         }
-        StepSpec::Fetch(FetchSpec::Git(address)) => ("fetch", json!({ "git": redacted(&address.url) })),
+        StepSpec::Fetch(FetchSpec::Git(address)) => ("fetch", json!({ "git": address.url })),
         StepSpec::Workdir(spec) => ("workdir", json!({ "path": spec.path, "user": spec.user })),
         StepSpec::Copy(spec) => {
             let sources: Vec<Value> = spec

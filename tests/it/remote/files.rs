@@ -1,0 +1,222 @@
+//! `ADD` of URLs: names, times, validators, checksums, credentials, and servers that misbehave.
+
+use super::server::{Request, Server, answer};
+use crate::harness::{TestEnv, archive};
+use std::path::{Path, PathBuf};
+
+const HEADERS: &[&str] = &["ETag: \"1\"", "Last-Modified: Thu, 29 Feb 2024 12:00:00 GMT"];
+
+/// Serves `/f.txt` with validators.
+fn file(body: &'static str) -> Server {
+    Server::start(move |request| match request {
+        request if !request.path().starts_with("/f.txt") => answer("404 Not Found", &[], b""),
+        request if request.header("if-none-match") == Some("\"1\"") => answer("304 Not Modified", &[], b""),
+        _ => answer("200 OK", HEADERS, body.as_bytes()),
+    })
+}
+
+fn context(env: &TestEnv, dockerfile: &str) -> PathBuf {
+    env.context_of(dockerfile, &[])
+}
+
+/// Whether any file of the store, or of a directory beside it, holds these bytes.
+fn holds(dir: &Path, needle: &str) -> Option<PathBuf> {
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let kind = entry.file_type().expect("a type");
+            if kind.is_dir() {
+                dirs.push(path);
+            } else if kind.is_file()
+                && std::fs::read(&path).is_ok_and(|bytes| {
+                    bytes
+                        .windows(needle.len())
+                        .any(|window| window == needle.as_bytes())
+                })
+            {
+                return Some(path);
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn a_url_is_fetched_once_and_asked_for_again() {
+    let env = TestEnv::new();
+    let server = file("hello\n");
+    let url = server.url("/f.txt");
+    let context = context(
+        &env,
+        &format!("FROM scratch\nADD {url} /data/\nADD --chmod=0644 {url} /renamed\n"),
+    );
+    env.build("url", &context).success().no_panic();
+    let tree = env.saved("url").tree();
+    let file = &tree["data/f.txt"];
+    assert_eq!(
+        (file.mode & 0o7777, file.mtime, file.uid, file.gid),
+        (0o600, 1_709_208_000, 0, 0)
+    );
+    assert_eq!(tree["renamed"].mode & 0o7777, 0o644);
+    env.build("url", &context)
+        .success()
+        .says("CACHED")
+        .never_says("DONE 1");
+    let conditional = |request: &Request| {
+        request.header("if-none-match") == Some("\"1\"") && request.header("if-modified-since").is_some()
+    };
+    let requests = server.requests();
+    assert!(!conditional(&requests[0]), "the first request");
+    assert!(requests.len() > 1 && requests[1..].iter().all(conditional));
+}
+
+#[test]
+fn a_checksum_decides_without_the_network() {
+    let env = TestEnv::new();
+    let server = file("hello\n");
+    let sum = archive::sha256(b"hello\n");
+    let url = server.url("/f.txt");
+    let text = |sum: &str| format!("FROM scratch\nADD --checksum=sha256:{sum} {url} /f\n");
+    let right = context(&env, &text(&sum));
+    env.build("sum", &right).success();
+    let asked = server.requests().len();
+    env.build("sum", &right).success().says("CACHED");
+    assert_eq!(server.requests().len(), asked, "a hit needs no question");
+    env.refused(&text(&"0".repeat(64)), &[])
+        .says("the checksum says")
+        .says("Dockerfile:2");
+}
+
+#[test]
+fn names() {
+    let env = TestEnv::new();
+    let server = Server::start(|_| answer("200 OK", &[], b"x"));
+    let (plain, bare) = (server.url("/a%20b.txt?token=x#y"), server.url("/dir/"));
+    let context = context(
+        &env,
+        &format!("FROM scratch\nADD {plain} /d/\nADD {bare} /named\nADD {plain} {plain} /many/\n"),
+    );
+    let tree = env.image([""; 0], &context).tree();
+    assert_eq!(tree["d/a b.txt"].text(), "x");
+    assert_eq!((tree["d/a b.txt"].mtime, tree["named"].mtime), (0, 0));
+    assert!(tree.contains_key("named") && tree.contains_key("many/a b.txt"));
+    env.refused(&format!("FROM scratch\nADD {bare} /d/\n"), &[])
+        .says("the URL names no file")
+        .says("Dockerfile:2");
+}
+
+#[test]
+fn what_goes_wrong_is_said_with_the_url() {
+    let env = TestEnv::new();
+    let server = Server::start(|request| match request.path() {
+        "/cut" => [answer("200 OK", &["ETag: \"1\""], b"0123456789").as_slice(), b""].concat()[..60].to_vec(),
+        "/short" => b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\nonly this".to_vec(),
+        "/circle" => answer("302 Found", &["Location: /circle"], b""),
+        "/private" => answer("401 Unauthorized", &[], b""),
+        _ => answer("404 Not Found", &[], b""),
+    });
+    let fails = |path: &str| {
+        let url = server.url(path);
+        env.refused(&format!("FROM scratch\nADD {url} /f\n"), &[])
+            .never_says("registry")
+            .never_says("token=canary\" ")
+    };
+    fails("/nope?token=canary")
+        .says("/nope: 404")
+        .says("HTTP_AUTH_TOKEN_127.0.0.1");
+    fails("/short").says("/short");
+    fails("/circle").says("redirects to");
+    fails("/private").says("401").says("HTTP_AUTH_TOKEN_127.0.0.1");
+    env.refused("FROM scratch\nADD http://127.0.0.1:1/f /f\n", &[])
+        .says("nothing listens at 127.0.0.1:1")
+        .never_says("registry");
+    assert!(holds(&env.store().join("blobs"), "only this").is_none());
+}
+
+/// A server that gives `/f` to whoever sends `expected`, and one that must never see it.
+fn guarded(expected: &'static str) -> (Server, Server) {
+    let other = Server::start(|_| answer("200 OK", &[], b"other"));
+    let there = format!("Location: {}", other.url("/o"));
+    let server = Server::start(move |request| match request.path() {
+        _ if request.header("authorization") != Some(expected) => answer("401 Unauthorized", &[], b""),
+        "/away" => answer("302 Found", &[&there], b""),
+        "/moved" => answer("302 Found", &["Location: /f"], b""),
+        _ => answer("200 OK", HEADERS, b"private"),
+    });
+    (server, other)
+}
+
+#[test]
+fn secrets_for_a_host() {
+    let env = TestEnv::new();
+    let (server, other) = guarded("Bearer canary-4711");
+    let (file, moved, away) = (server.url("/f"), server.url("/moved"), server.url("/away"));
+    let dockerfile = context(
+        &env,
+        &format!("FROM scratch\nADD {file} /f\nADD {moved} /m\nADD {away} /o\n"),
+    );
+    let build = |id: &str, value: &str| {
+        env.rbuild(["-t", "x", "--progress=plain", "--secret"])
+            .arg(format!("id={id},env=TOKEN"))
+            .env("TOKEN", value)
+            .arg(&dockerfile)
+            .run()
+            .no_panic()
+            .never_says("canary-4711")
+    };
+    build("HTTP_AUTH_TOKEN_127.0.0.1", "canary-4711\n").success();
+    let image = env.saved("x");
+    assert_eq!(image.tree()["m"].text(), "private");
+    assert_eq!(image.tree()["o"].text(), "other");
+    for request in other.requests() {
+        assert_eq!(request.header("authorization"), None, "another host");
+    }
+    // Nothing is left of it, neither in the image nor anywhere in the store.
+    assert!(!image.config.to_string().contains("canary-4711"));
+    assert_eq!(holds(&env.store(), "canary-4711"), None);
+    // The file is in the store, but who may not read it any more does not get it.
+    let wrong = build("HTTP_AUTH_TOKEN_127.0.0.1", "wrong");
+    assert_eq!(wrong.code(), 1);
+    wrong.says("does not let these credentials");
+    build(&format!("HTTP_AUTH_HEADER_{}", server.host), "Bearer canary-4711").success();
+    let split = build("HTTP_AUTH_TOKEN_127.0.0.1", "a\nX-Other: b");
+    split.says("no HTTP header can carry").never_says("X-Other");
+}
+
+#[test]
+fn user_and_password_in_the_url() {
+    let env = TestEnv::new();
+    // me:canary-4711
+    let (server, _) = guarded("Basic bWU6Y2FuYXJ5LTQ3MTE=");
+    let url = format!("http://me:canary-4711@{}/f", server.host);
+    let dockerfile = context(&env, &format!("FROM scratch\nARG URL\nADD {url} /f\n"));
+    let done = env
+        .rbuild(["-t", "x", "--progress=plain", "--metadata-file"])
+        .arg(env.path("metadata"))
+        .arg(&dockerfile)
+        .run()
+        .success()
+        .never_says("canary-4711");
+    drop(done);
+    let image = env.saved("x");
+    assert_eq!(image.tree()["f"].text(), "private");
+    assert!(!image.config.to_string().contains("canary-4711"));
+    let history = image.config["history"].to_string();
+    assert!(history.contains(&server.url("/f")), "{history}");
+    env.rbuild(["why", "--all"])
+        .arg(&dockerfile)
+        .run()
+        .never_says("canary-4711");
+    env.rbuild(["debug", "dag"])
+        .arg(&dockerfile)
+        .run()
+        .success()
+        .never_says("canary-4711");
+    assert_eq!(holds(&env.store(), "canary-4711"), None);
+    // What is drawn of the Dockerfile is the user's own line; messages of ours have no password.
+    let gone = env
+        .rbuild([format!("http://me:canary-4711@{}/no", "127.0.0.1:1")])
+        .run();
+    gone.says("127.0.0.1:1").never_says("canary-4711");
+}
