@@ -2,10 +2,9 @@
 
 use crate::error::{Failure, Kind};
 use crate::ops::OpError;
-use crate::options::secret::SecretSource;
+use crate::options::secret::{self, SecretSource};
 use crate::options::ssh::SshSource;
 use crate::pull::Puller;
-use crate::remote::Access;
 use rbuild_sandbox::probe::{self, Tier};
 use rbuild_sandbox::{IdMapping, Zygote, enter};
 use rbuild_store::Store;
@@ -35,8 +34,6 @@ pub struct Engine {
     pub now: u64,
     /// What earlier builds made of the step with a title; files are linked from there.
     pub previous: PreviousOutput,
-    /// The caller's home.
-    home: Option<PathBuf>,
     sandbox: OnceLock<Zygote>,
     log: Mutex<Option<BuildLog>>,
     next_log: AtomicUsize,
@@ -66,7 +63,6 @@ impl Engine {
             epoch,
             now,
             previous,
-            home: std::env::var_os("HOME").map(PathBuf::from),
             sandbox: OnceLock::new(),
             log: Mutex::new(None),
             next_log: AtomicUsize::new(0),
@@ -89,7 +85,7 @@ impl Engine {
         if self.sandbox.get().is_some() {
             return Ok(());
         }
-        let zygote = enter_sandbox()?;
+        let zygote = enter_sandbox(&self.store)?;
         // What processes that were killed have left behind. It costs room only, so nothing is said.
         let _ = self.store.sweep_tmp();
         // Set once: `prepare` is called by one thread.
@@ -120,20 +116,29 @@ impl Engine {
     /// # Errors
     /// It cannot be read or is too large.
     pub fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, OpError> {
+        let wrong = |why: String| OpError::Secret {
+            id: id.to_owned(),
+            why,
+        };
         let Some(source) = self.secrets.get(id) else {
             return Ok(None);
         };
-        source.read().map(Some).map_err(|why| OpError::Secret {
-            id: id.to_owned(),
-            why,
-        })
-    }
-
-    /// Who we are to what is fetched.
-    #[must_use]
-    pub fn access(&self) -> Access<'_> {
-        let is_mapped = self.is_entered() && probe::tier() != Tier::Root;
-        Access::new(&self.secrets, &self.ssh).with_ssh_home(self.home.as_deref().filter(|_| is_mapped))
+        let bytes = match source {
+            SecretSource::Env(name) => match std::env::var_os(name) {
+                Some(value) => value.into_encoded_bytes(),
+                None => return Err(wrong(format!("the environment has no variable {name}"))),
+            },
+            SecretSource::File(path) => std::fs::read(path)
+                .map_err(|error| wrong(format!("reading `{}`: {error}", path.display())))?,
+        };
+        if bytes.len() > secret::MAX_BYTES {
+            return Err(wrong(format!(
+                "{} bytes are more than the {} allowed",
+                bytes.len(),
+                secret::MAX_BYTES
+            )));
+        }
+        Ok(Some(bytes))
     }
 
     /// How snapshots are committed: with the identity of their tar, since their files are read anyway.
@@ -178,9 +183,9 @@ impl Engine {
 ///
 /// # Errors
 /// What the host does not allow, and the line that mends it.
-pub fn enter_sandbox() -> Result<Zygote, Failure> {
-    if probe::is_proc_suspicious()
-        && let Some(obstacle) = probe::probe(None).obstacle()
+pub fn enter_sandbox(store: &Store) -> Result<Zygote, Failure> {
+    if probe::is_confined()
+        && let Some(obstacle) = probe::probe(Some(store.root())).obstacle()
     {
         let failure = Failure::host("this host does not let rbuild build yet")
             .cause(format!("{}: {}", obstacle.name, obstacle.detail));

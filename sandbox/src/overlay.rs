@@ -143,7 +143,7 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::{Cloned, exit_now, fork_with_threads, wait};
+    use crate::sys::{exit_now, fork_with_threads, wait};
     use crate::{IdMapping, enter};
     use nix::sched::{CloneFlags, unshare};
     use std::os::fd::AsFd;
@@ -151,7 +151,7 @@ mod tests {
     /// Runs in a child with a user and a mount namespace of its own; the number of the error is its exit code.
     fn in_namespace(attempt: impl FnOnce() -> Result<(), Errno>) -> i32 {
         match fork_with_threads().unwrap() {
-            Cloned::Child => {
+            None => {
                 let entered = IdMapping::for_host()
                     .ok()
                     .and_then(|mapping| enter(&mapping).ok());
@@ -163,7 +163,7 @@ mod tests {
                     _ => 200,
                 })
             }
-            Cloned::Parent(child) => libc::WEXITSTATUS(wait(child.pid).unwrap().status),
+            Some(child) => libc::WEXITSTATUS(wait(child).unwrap().status),
         }
     }
 

@@ -78,10 +78,20 @@ pub fn tier() -> Tier {
     }
 }
 
-/// Whether this `/proc` looks like a container's, parts of it covered or read-only: then the kernel may refuse a step
-/// its own, which only [`probe`] can tell. Well below a millisecond.
-pub fn is_proc_suspicious() -> bool {
-    fs::read_to_string("/proc/self/mountinfo").map_or(true, |mounts| covers_proc(&mounts))
+/// Whether this looks like a container: parts of `/proc` are covered or read-only, or there is a system call filter.
+/// Then a step may be refused what it needs, which only [`probe`] can tell. Well below a millisecond.
+pub fn is_confined() -> bool {
+    fs::read_to_string("/proc/self/mountinfo").map_or(true, |mounts| covers_proc(&mounts)) || is_filtered()
+}
+
+/// Whether this process is under a system call filter; true where that cannot be known.
+fn is_filtered() -> bool {
+    // `SECCOMP_MODE_FILTER` of linux/seccomp.h.
+    let is_mode_2 = |line: &str| {
+        line.strip_prefix("Seccomp:")
+            .is_some_and(|mode| mode.trim() == "2")
+    };
+    fs::read_to_string("/proc/self/status").map_or(true, |status| status.lines().any(is_mode_2))
 }
 
 /// The rule in the kernel is `mount_too_revealing()`: a `/proc` that is whole, with nothing on it but what lies on
@@ -114,10 +124,11 @@ pub fn probe(store: Option<&Path>) -> HostReport {
     let user_namespace = attempted
         .iter()
         .any(|check| check.name == attempt::USER_NAMESPACE && check.ok);
-    let mounts = attempted.iter().all(|check| check.ok || !check.required);
+    let steps = attempted.iter().all(|check| check.ok || !check.required);
     checks.extend(attempted);
+    checks.extend(threads());
     checks.extend([cgroups(), tun()]);
-    let tier = match (user_namespace, mounts, full) {
+    let tier = match (user_namespace, steps, full) {
         (false, ..) => Tier::D,
         (true, false, _) => Tier::C,
         (true, true, false) => Tier::B,
@@ -125,6 +136,17 @@ pub fn probe(store: Option<&Path>) -> HostReport {
         (true, true, true) => Tier::A,
     };
     HostReport { tier, checks }
+}
+
+/// Says something only where no thread can be started: some filters refuse `clone3` in a way that the C library takes
+/// for a failure.
+fn threads() -> Option<Check> {
+    let error = std::thread::Builder::new()
+        .spawn(|| {})
+        .map(std::thread::JoinHandle::join)
+        .err()?;
+    let fix = crate::userns::unfiltered_fix();
+    Some(check("threads", true, Err((error.to_string(), Some(fix)))))
 }
 
 fn check(name: &str, required: bool, outcome: Result<String, (String, Option<String>)>) -> Check {

@@ -92,19 +92,12 @@ pub(crate) fn clone_process(flags: i32) -> Result<Cloned, Errno> {
 }
 
 /// As `fork_single_threaded` in a process that may have threads. The child must not rely on anything that another
-/// thread may have locked; the C library takes care of its own locks.
-pub(crate) fn fork_with_threads() -> Result<Cloned, Errno> {
+/// thread may have locked; the C library takes care of its own locks. The child's id, and `None` in the child.
+pub(crate) fn fork_with_threads() -> Result<Option<i32>, Errno> {
     // SAFETY: the C library holds its locks across the fork, so that the child may allocate. Callers only use code
     // that takes no other lock, and end the child by exit_now.
     let pid = check(unsafe { libc::fork() }.into())? as i32;
-    if pid == 0 {
-        return Ok(Cloned::Child);
-    }
-    let no_such = Errno::SRCH;
-    let pidfd = rustix::process::Pid::from_raw(pid)
-        .ok_or(no_such)
-        .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()))?;
-    Ok(Cloned::Parent(Process { pid, pidfd }))
+    Ok((pid != 0).then_some(pid))
 }
 
 /// Waits until a child has ended and reaps it.

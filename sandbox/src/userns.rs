@@ -94,12 +94,18 @@ fn unshare_fix(errno: Errno) -> String {
     }
     match errno {
         Errno::NOSPC | Errno::USERS => {
-            "too many or too deeply nested user namespaces: sudo sysctl -w user.max_user_namespaces=15000".to_owned()
+            "too many or too deeply nested user namespaces: sudo sysctl -w user.max_user_namespaces=15000"
+                .to_owned()
         }
-        _ => "a container's system call filter forbids it: start that container with \
-              `--security-opt seccomp=unconfined` (docker, podman) or `seccompProfile: {type: Unconfined}` (Kubernetes)"
-            .to_owned(),
+        _ => unfiltered_fix(),
     }
+}
+
+/// What to do about the system call filter of an outer container.
+pub(crate) fn unfiltered_fix() -> String {
+    "a container's system call filter forbids it: start that container with `--security-opt seccomp=unconfined` \
+     (docker, podman) or `seccompProfile: {type: Unconfined}` (Kubernetes)"
+        .to_owned()
 }
 
 fn apparmor_fix() -> String {

@@ -40,7 +40,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let platform = crate::options::build_platform();
     let resolver = Resolver::new(&store, &puller, options.pull);
     let image = crate::lower::ResolveImage::image(&resolver, &args.image, &platform)?;
-    let zygote = engine::enter_sandbox()?;
+    let zygote = engine::enter_sandbox(&store)?;
     // What processes that were killed have left behind. It costs room only, so nothing is said.
     let _ = store.sweep_tmp();
     let record = match &image.origin {

@@ -19,7 +19,7 @@ use crate::idmap::IdMapping;
 use crate::overlay::Layers;
 use crate::step::SpawnError;
 use crate::sys::{self, Cloned};
-use crate::userns::{EnterError, enter};
+use crate::userns::{EnterError, enter, unfiltered_fix};
 
 /// Name of the check on which the lowest tier hangs.
 pub(super) const USER_NAMESPACE: &str = "user namespace";
@@ -35,7 +35,7 @@ pub(super) fn attempt(full: bool, store: Option<&Path>) -> Vec<Check> {
     // The caller may have threads (tests): the C library's fork is made for that, the raw one is not.
     match sys::fork_with_threads() {
         Err(errno) => failed(&format!("cannot fork: {errno}")),
-        Ok(Cloned::Child) => {
+        Ok(None) => {
             drop(results);
             let _ = std::panic::catch_unwind(|| {
                 let checks = in_child(full, store);
@@ -44,11 +44,11 @@ pub(super) fn attempt(full: bool, store: Option<&Path>) -> Vec<Check> {
             });
             sys::exit_now(0)
         }
-        Ok(Cloned::Parent(child)) => {
+        Ok(Some(child)) => {
             drop(results_there);
             let mut text = Vec::new();
             let read = File::from(results).read_to_end(&mut text);
-            let _ = sys::wait(child.pid);
+            let _ = sys::wait(child);
             match read {
                 Ok(_) => serde_json::from_slice(&text).unwrap_or_else(|_| failed("the attempt was killed")),
                 Err(error) => failed(&error.to_string()),
@@ -284,12 +284,13 @@ fn tmpfs() -> Result<OwnedFd, Errno> {
 
 fn overlay_words(errno: Errno) -> (String, Option<String>) {
     let fix = match errno {
-        Errno::NODEV => "sudo modprobe overlay",
-        _ => "keep the store on a local disk (ext4, xfs, btrfs, tmpfs): RBUILD_ROOT=/path",
+        Errno::NODEV => "sudo modprobe overlay".to_owned(),
+        Errno::PERM | Errno::NOSYS if super::is_filtered() => unfiltered_fix(),
+        _ => "keep the store on a local disk (ext4, xfs, btrfs, tmpfs): RBUILD_ROOT=/path".to_owned(),
     };
     (
         format!("cannot be mounted: {}", std::io::Error::from(errno)),
-        Some(fix.to_owned()),
+        Some(fix),
     )
 }
 
@@ -310,13 +311,11 @@ fn proc_words(errno: Errno) -> (String, Option<String>) {
 
 fn trial_words(error: SpawnError) -> (String, Option<String>) {
     let fix = match error.errno {
-        libc::EPERM | libc::ENOSYS | libc::EACCES => {
-            "the container that this runs in forbids it: start that container with `--security-opt \
-             seccomp=unconfined` (docker, podman) or `seccompProfile: {type: Unconfined}` (Kubernetes)"
-        }
-        _ => "build on another host, and tell the authors of rbuild about this one",
+        libc::EPERM | libc::ENOSYS => unfiltered_fix(),
+        _ if super::is_filtered() => unfiltered_fix(),
+        _ => "build on another host, and tell the authors of rbuild about this one".to_owned(),
     };
-    (error.to_string(), Some(fix.to_owned()))
+    (error.to_string(), Some(fix))
 }
 
 #[cfg(test)]
