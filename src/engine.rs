@@ -2,9 +2,10 @@
 
 use crate::error::{Failure, Kind};
 use crate::ops::OpError;
-use crate::options::secret::{self, SecretSource};
+use crate::options::secret::SecretSource;
 use crate::options::ssh::SshSource;
 use crate::pull::Puller;
+use crate::remote::Access;
 use rbuild_sandbox::probe::{self, Tier};
 use rbuild_sandbox::{IdMapping, Zygote, enter};
 use rbuild_store::Store;
@@ -34,6 +35,8 @@ pub struct Engine {
     pub now: u64,
     /// What earlier builds made of the step with a title; files are linked from there.
     pub previous: PreviousOutput,
+    /// The caller's home.
+    home: Option<PathBuf>,
     sandbox: OnceLock<Zygote>,
     log: Mutex<Option<BuildLog>>,
     next_log: AtomicUsize,
@@ -63,6 +66,7 @@ impl Engine {
             epoch,
             now,
             previous,
+            home: std::env::var_os("HOME").map(PathBuf::from),
             sandbox: OnceLock::new(),
             log: Mutex::new(None),
             next_log: AtomicUsize::new(0),
@@ -116,29 +120,20 @@ impl Engine {
     /// # Errors
     /// It cannot be read or is too large.
     pub fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, OpError> {
-        let wrong = |why: String| OpError::Secret {
-            id: id.to_owned(),
-            why,
-        };
         let Some(source) = self.secrets.get(id) else {
             return Ok(None);
         };
-        let bytes = match source {
-            SecretSource::Env(name) => match std::env::var_os(name) {
-                Some(value) => value.into_encoded_bytes(),
-                None => return Err(wrong(format!("the environment has no variable {name}"))),
-            },
-            SecretSource::File(path) => std::fs::read(path)
-                .map_err(|error| wrong(format!("reading `{}`: {error}", path.display())))?,
-        };
-        if bytes.len() > secret::MAX_BYTES {
-            return Err(wrong(format!(
-                "{} bytes are more than the {} allowed",
-                bytes.len(),
-                secret::MAX_BYTES
-            )));
-        }
-        Ok(Some(bytes))
+        source.read().map(Some).map_err(|why| OpError::Secret {
+            id: id.to_owned(),
+            why,
+        })
+    }
+
+    /// Who we are to what is fetched.
+    #[must_use]
+    pub fn access(&self) -> Access<'_> {
+        let is_mapped = self.is_entered() && probe::tier() != Tier::Root;
+        Access::new(&self.secrets, &self.ssh).with_ssh_home(self.home.as_deref().filter(|_| is_mapped))
     }
 
     /// How snapshots are committed: with the identity of their tar, since their files are read anyway.
