@@ -58,6 +58,14 @@ struct Outline {
     caches: BTreeMap<String, Wanted>,
 }
 
+/// What the words of a stage see, as far as it is known without its base image.
+#[derive(Clone, Default)]
+struct Seen {
+    /// ENV over ARG.
+    values: BTreeMap<String, String>,
+    env: BTreeSet<String>,
+}
+
 pub(super) fn run(options: &BuildOptions, file: &SourceFile, parsed: &Dockerfile) -> Result<u8, Failure> {
     let target = target(options, parsed)?;
     let Some(stage) = parsed.stages.get(target) else {
@@ -94,55 +102,132 @@ fn target(options: &BuildOptions, parsed: &Dockerfile) -> Result<usize, Failure>
 
 fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outline {
     let mut outline = Outline::default();
-    let mut values = options.build_args.clone();
+    let mut globals = Seen::default();
+    // Which global arguments the default of a global argument uses.
+    let mut uses: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for global in &parsed.global_args {
-        arguments(&global.arg, &global.line, options, &mut values, &mut outline);
+        for declaration in &global.arg.declarations {
+            let used = declaration.default.iter().flat_map(|word| used(word, &globals));
+            uses.entry(&declaration.name.text).or_default().extend(used);
+        }
+        arguments(
+            &global.arg,
+            &global.line,
+            options,
+            None,
+            &mut globals,
+            &mut outline.arguments,
+        );
     }
+    let global_names = outline.arguments.len();
+    let mut wanted_globals: Vec<String> = Vec::new();
+    let mut stages: BTreeMap<usize, Seen> = BTreeMap::new();
     for at in needed_stages(parsed, target) {
         let Some(stage) = parsed.stages.get(at) else {
             continue;
         };
-        let mut values = values.clone();
+        let words = stage.from.platform.iter().chain([stage.base()]);
+        let sources = stage.sources().map(|(_, word)| word);
+        wanted_globals.extend(words.chain(sources).flat_map(|word| used(word, &globals)));
+        let parent = parsed.stage_by_ref(&stage.base().text, Some(at));
+        let mut seen = parent
+            .and_then(|parent| stages.get(&parent))
+            .cloned()
+            .unwrap_or_default();
         for instruction in &stage.instructions {
             match &instruction.kind {
                 InstructionKind::Arg(arg) => {
-                    arguments(arg, &instruction.line, options, &mut values, &mut outline)
+                    wanted_globals.extend(
+                        arg.declarations
+                            .iter()
+                            .map(|declaration| declaration.name.text.clone()),
+                    );
+                    let line = &instruction.line;
+                    arguments(
+                        arg,
+                        line,
+                        options,
+                        Some(&globals),
+                        &mut seen,
+                        &mut outline.arguments,
+                    );
                 }
-                InstructionKind::Run(run) => run.mounts.iter().for_each(|mount| wanted(mount, &mut outline)),
+                InstructionKind::Env(env) => {
+                    let pairs: Vec<(String, String)> = env
+                        .pairs
+                        .iter()
+                        .map(|pair| (expanded(&pair.key, &seen), expanded(&pair.value, &seen)))
+                        .collect();
+                    for (name, value) in pairs {
+                        seen.env.insert(name.clone());
+                        seen.values.insert(name, value);
+                    }
+                }
+                InstructionKind::Run(run) => {
+                    for mount in &run.mounts {
+                        wanted(mount, &seen, &mut outline);
+                    }
+                }
                 _ => {}
             }
         }
+        stages.insert(at, seen);
     }
+    let mut needed = BTreeSet::new();
+    while let Some(name) = wanted_globals.pop() {
+        wanted_globals.extend(uses.remove(name.as_str()).into_iter().flatten());
+        needed.insert(name);
+    }
+    let mut position = 0..;
+    outline
+        .arguments
+        .retain(|argument| position.next() >= Some(global_names) || needed.contains(&argument.name));
     outline
 }
 
-/// Declarations of one ARG. What is declared again in a stage is one argument; the first default is shown.
+/// The names that a word uses.
+fn used(word: &Word, seen: &Seen) -> Vec<String> {
+    word.expand(&seen.values).map_or_else(
+        |_| Vec::new(),
+        |expanded| {
+            expanded
+                .used
+                .into_iter()
+                .chain(expanded.undefined.into_iter().map(|(name, _)| name))
+                .collect()
+        },
+    )
+}
+
+/// Declarations of one ARG. What is declared again is one argument, with the value that it has in the end.
 fn arguments(
     arg: &Arg,
     line: &Line,
     options: &BuildOptions,
-    values: &mut BTreeMap<String, String>,
-    outline: &mut Outline,
+    globals: Option<&Seen>,
+    seen: &mut Seen,
+    list: &mut Vec<Argument>,
 ) {
     for declaration in &arg.declarations {
         let name = &declaration.name.text;
-        let default = declaration.default.as_ref().map(|word| expanded(word, values));
         let value = options
             .build_args
             .get(name)
             .cloned()
-            .or(default)
-            .or_else(|| values.get(name).cloned());
-        if let Some(value) = &value {
-            values.insert(name.clone(), value.clone());
+            .or_else(|| declaration.default.as_ref().map(|word| expanded(word, seen)))
+            .or_else(|| globals?.values.get(name).cloned());
+        if let Some(value) = &value
+            && !seen.env.contains(name)
+        {
+            seen.values.insert(name.clone(), value.clone());
         }
         let about = description(line, name);
-        match outline.arguments.iter_mut().find(|known| known.name == *name) {
+        match list.iter_mut().find(|known| known.name == *name) {
             Some(known) => {
-                known.value = known.value.take().or(value);
-                known.description = known.description.take().or(about);
+                known.value = value.or(known.value.take());
+                known.description = about.or(known.description.take());
             }
-            None => outline.arguments.push(Argument {
+            None => list.push(Argument {
                 name: name.clone(),
                 value,
                 description: about,
@@ -153,12 +238,12 @@ fn arguments(
 }
 
 /// The value as far as it is known here; as written where it is not.
-fn expanded(word: &Word, values: &BTreeMap<String, String>) -> String {
-    word.expand(values)
+fn expanded(word: &Word, seen: &Seen) -> String {
+    word.expand(&seen.values)
         .map_or_else(|_| word.text.clone(), |expanded| expanded.value)
 }
 
-fn wanted(mount: &Mount, outline: &mut Outline) {
+fn wanted(mount: &Mount, seen: &Seen, outline: &mut Outline) {
     let option = |keys: &[&str]| {
         let found = mount
             .options
@@ -166,11 +251,8 @@ fn wanted(mount: &Mount, outline: &mut Outline) {
             .rev()
             .find(|option| keys.contains(&option.key.as_str()));
         found.map(|option| {
-            option
-                .value
-                .as_ref()
-                .map_or("", |word| word.text.as_str())
-                .to_owned()
+            let value = option.value.as_ref();
+            value.map_or_else(String::new, |word| expanded(word, seen))
         })
     };
     let required =
@@ -256,7 +338,7 @@ fn as_json(outline: &Outline, lines: &LineIndex<'_>) -> Value {
     json!({
         "args": arguments,
         "secrets": mounts(&outline.secrets, "name"),
-        "ssh": mounts(&outline.agents, "id"),
+        "ssh": mounts(&outline.agents, "name"),
         "cacheMounts": mounts(&outline.caches, "id"),
     })
 }

@@ -162,8 +162,9 @@ fn a_check_knows_the_ignore_file_and_the_base() {
 #[test]
 fn outline_and_targets() {
     let env = TestEnv::new();
-    let text = "ARG VERSION=3\n# build compiles it\nFROM scratch AS build\n# MODE how to compile\nARG MODE=fast-$VERSION\n\
-                RUN --mount=type=secret,id=token,required --mount=type=cache,target=/cache x\n\
+    let text = "ARG MAJOR=3 NOBODY=1\nARG VERSION=${MAJOR}.1\n# build compiles it\nFROM scratch AS build\n\
+                ARG VERSION\n# MODE how to compile\nARG MODE=slow\nARG MODE=fast-$VERSION\nENV WHICH=token\n\
+                RUN --mount=type=secret,id=$WHICH,required --mount=type=cache,target=/cache x\n\
                 FROM scratch AS unused\nARG NEVER\nFROM scratch\nCOPY --from=build / /\n";
     let context = env.context("context", &[("Dockerfile", text)]);
     let targets = json(
@@ -195,10 +196,14 @@ fn outline_and_targets() {
         .collect();
     assert_eq!(
         args,
-        [("VERSION", Some("3")), ("MODE", Some("fast-3"))],
-        "NEVER is of a stage that is not needed"
+        [
+            ("MAJOR", Some("3")),
+            ("VERSION", Some("3.1")),
+            ("MODE", Some("fast-3.1"))
+        ],
+        "NEVER is of a stage that is not needed, and NOBODY is used by none"
     );
-    assert_eq!(outline["args"][1]["description"], "how to compile");
+    assert_eq!(outline["args"][2]["description"], "how to compile");
     assert_eq!(
         (
             outline["secrets"][0]["name"].as_str(),
