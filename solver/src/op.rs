@@ -49,6 +49,28 @@ pub trait Op: Send + Sync {
     /// The vertex fails. What cannot be read *yet* is deferred, not an error.
     fn preimage(&self, inputs: &[Self::Output], effort: Effort) -> Result<Option<Preimage>, Self::Error>;
 
+    /// The pre-image of the part of the work that does not look at some of its inputs; `None`: it looks at all of
+    /// them. Results are recorded under its key too. When `whole`, the pre-image of the work, is not in the cache but
+    /// its part is, [`transplant`](Self::transplant) makes the output, and the vertex counts as cached.
+    fn part(&self, whole: &Preimage) -> Option<Preimage> {
+        let _ = whole;
+        None
+    }
+
+    /// Makes the output from `earlier`, a result of the same part with other inputs. In the cold phase, on a worker
+    /// thread. `None`: it cannot be done, and the work runs.
+    ///
+    /// # Errors
+    /// The vertex fails.
+    fn transplant(
+        &self,
+        inputs: &[Self::Output],
+        earlier: &Self::Output,
+    ) -> Result<Option<Self::Output>, Self::Error> {
+        let _ = (inputs, earlier);
+        Ok(None)
+    }
+
     /// False: an earlier result is not looked for (`--no-cache`); the new one is still recorded.
     fn cacheable(&self) -> bool {
         true
@@ -79,6 +101,18 @@ impl<T: Op + ?Sized> Op for Box<T> {
 
     fn preimage(&self, inputs: &[Self::Output], effort: Effort) -> Result<Option<Preimage>, Self::Error> {
         (**self).preimage(inputs, effort)
+    }
+
+    fn part(&self, whole: &Preimage) -> Option<Preimage> {
+        (**self).part(whole)
+    }
+
+    fn transplant(
+        &self,
+        inputs: &[Self::Output],
+        earlier: &Self::Output,
+    ) -> Result<Option<Self::Output>, Self::Error> {
+        (**self).transplant(inputs, earlier)
     }
 
     fn cacheable(&self) -> bool {

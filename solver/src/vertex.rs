@@ -82,7 +82,14 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
         });
     };
     let key = preimage.key();
+    let part = op.part(&preimage);
     let lookup = || cache.lookup(&key).map_err(Cause::Cache);
+    let record = |output: O::Output, cost| {
+        if let Some(part) = &part {
+            cache.record(&part.key(), part, output.clone(), cost)?;
+        }
+        cache.record(&key, &preimage, output, cost)
+    };
     let mut reason = MissReason::NoCache;
     let mut _claim = None;
     if op.cacheable() {
@@ -97,6 +104,12 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
         if let Some(output) = lookup()? {
             return Ok(Finish::Cached(key, output));
         }
+        if let Some(part) = &part
+            && let Some((output, cost)) = transplant(op, inputs, part, cache)?
+        {
+            let output = record(output, cost).map_err(Cause::Cache)?;
+            return Ok(Finish::Cached(key, output));
+        }
         reason = cache
             .explain(op.name(), &preimage)
             .unwrap_or(MissReason::FirstTime);
@@ -105,15 +118,28 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
     let Some((output, cost)) = run(op, inputs, context)? else {
         return Ok(Finish::Cancelled);
     };
-    let output = cache
-        .record(&key, &preimage, output, cost)
-        .map_err(Cause::Cache)?;
+    let output = record(output, cost).map_err(Cause::Cache)?;
     Ok(Finish::Ran {
         key: Some(key),
         cost,
         reason: Some(reason),
         output,
     })
+}
+
+/// An output made from an earlier result of the same part; `None`: there is none, or it is of no use.
+fn transplant<O: Op, C: CacheIndex<O::Output>>(
+    op: &O,
+    inputs: &[O::Output],
+    part: &Preimage,
+    cache: &C,
+) -> Result<Timed<O::Output>, CauseOf<O, C>> {
+    let begin = Instant::now();
+    let Some(earlier) = cache.lookup(&part.key()).map_err(Cause::Cache)? else {
+        return Ok(None);
+    };
+    let output = op.transplant(inputs, &earlier).map_err(Cause::Op)?;
+    Ok(output.map(|output| (output, begin.elapsed())))
 }
 
 /// An output and what it took to make; `None`: cancelled.

@@ -3,7 +3,7 @@
 //! | op | key: input identities and … | left out of the key |
 //! |---|---|---|
 //! | source | none: an image is its own identity | |
-//! | copy | destination, owner, mode, flags; per selected file its path, type, mode, owner, content, link, xattrs | mtime, the file's place outside the selection |
+//! | copy | destination, owner, mode, flags; per selected file its path, type, mode, owner, content, link, xattrs | mtime, the file's place outside the selection; in the part of `--link` what is below |
 //! | workdir | path, user | |
 //! | exec | argv, environment, directory, user, network, mounts (type, target, flags, content of bind sources), devices (names, what their specs add), platform, script | proxies, secrets, cache ids and sharing, host addresses, limits |
 //! | fetch | URL or repository, content or commit, time, subdirectory | credentials in the URL |
@@ -90,6 +90,21 @@ impl Op for BuildOp {
             StepSpec::Exec(spec) => exec::preimage(spec, inputs),
             StepSpec::Fetch(spec) => fetch::preimage(spec, &self.engine, effort),
         }
+    }
+
+    fn part(&self, whole: &Preimage) -> Option<Preimage> {
+        match &self.step.spec {
+            StepSpec::Copy(spec) => copy::part(spec, whole),
+            _ => None,
+        }
+    }
+
+    fn transplant(
+        &self,
+        inputs: &[StepOutput],
+        earlier: &StepOutput,
+    ) -> Result<Option<StepOutput>, OpError> {
+        copy::transplant(inputs, earlier, &self.engine)
     }
 
     fn cacheable(&self) -> bool {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::harness::env::is_root;
+use crate::harness::steps::hits;
 use crate::harness::{Entry, Kind, OciImage, TestEnv, peer, skip};
 
 /// Files with what they hold, links with where they point, directories: by path.
@@ -864,7 +865,12 @@ fn link_makes_the_same_layer_on_any_base() {
     std::fs::set_permissions(context.join("two/tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
     let one = env.image([""; 0], &context);
     std::fs::write(context.join("Dockerfile"), dockerfile("two")).unwrap();
-    let two = env.image([""; 0], &context);
+    let (two, outcome) = env.image_and_words([""; 0], &context);
+    assert_eq!(
+        hits(&outcome),
+        "mhh",
+        "the stage ran, what is linked upon it did not"
+    );
     let last = |image: &OciImage| -> Vec<String> {
         let ids = image.config["rootfs"]["diff_ids"].as_array().unwrap();
         ids[ids.len() - 2..]

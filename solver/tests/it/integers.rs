@@ -25,6 +25,7 @@ pub(crate) struct Add {
     pub(crate) cacheable: bool,
     pub(crate) quick: bool,
     pub(crate) keyed: bool,
+    pub(crate) parted: bool,
     pub(crate) body: Option<Body>,
     pub(crate) on_full: Option<Box<dyn Fn() -> Result<(), Broken> + Send + Sync>>,
     pub(crate) runs: Arc<AtomicUsize>,
@@ -39,6 +40,7 @@ pub(crate) fn add(name: &str, number: i64) -> Add {
         cacheable: true,
         quick: false,
         keyed: true,
+        parted: false,
         body: None,
         on_full: None,
         runs: Arc::default(),
@@ -71,6 +73,12 @@ impl Add {
 
     pub(crate) fn without_key(mut self) -> Self {
         self.keyed = false;
+        self
+    }
+
+    /// Its number is a part of the work that needs no input.
+    pub(crate) fn parted(mut self) -> Self {
+        self.parted = true;
         self
     }
 
@@ -110,6 +118,17 @@ impl Op for Add {
         Ok(Some(inputs.iter().fold(preimage, |preimage, input| {
             preimage.input("input", input.to_string())
         })))
+    }
+
+    fn part(&self, _whole: &Preimage) -> Option<Preimage> {
+        let part = Preimage::new("number", 1).text("number", self.number.to_string());
+        self.parted.then_some(part)
+    }
+
+    fn transplant(&self, inputs: &[i64], _earlier: &i64) -> Result<Option<i64>, Broken> {
+        // Below zero nothing grows.
+        let sum = inputs.iter().sum::<i64>();
+        Ok((sum >= 0).then_some(self.number + sum))
     }
 
     fn cacheable(&self) -> bool {

@@ -7,3 +7,4 @@ mod caching;
 mod integers;
 mod schedule;
 mod stopping;
+mod transplanting;

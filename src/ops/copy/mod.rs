@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// Raised when the result of the same fields changes.
 const REVISION: u32 = 3;
 
+/// The field for what is below.
+const BASE: &str = "base";
+
 /// What the sources of an instruction named, file hashes included. What the key was made from is what is copied:
 /// nothing is looked at, or hashed, a second time, and a file that changes in between fails the copy.
 pub(super) struct Sources {
@@ -49,7 +52,7 @@ pub(super) fn preimage(
     };
     let mut preimage = Preimage::new("copy", REVISION);
     if let Some(base) = inputs.first() {
-        preimage = preimage.input("base", base.content().to_hex());
+        preimage = preimage.input(BASE, base.content().to_hex());
     }
     preimage = preimage
         .text("instruction", spec.keyword)
@@ -81,6 +84,34 @@ pub(super) fn preimage(
         };
     }
     Ok(Some((preimage, sources)))
+}
+
+/// With `--link` the layer does not depend on what it goes on top of.
+pub(super) fn part(spec: &CopySpec, whole: &Preimage) -> Option<Preimage> {
+    spec.link.then(|| {
+        whole
+            .fields()
+            .filter(|(name, _)| *name != BASE)
+            .fold(Preimage::new("copied layer", REVISION), |part, (name, value)| {
+                part.with(name, value.clone())
+            })
+    })
+}
+
+/// The layer of an earlier result, on top of what is below now.
+pub(super) fn transplant(
+    inputs: &[StepOutput],
+    earlier: &StepOutput,
+    engine: &Engine,
+) -> Result<Option<StepOutput>, OpError> {
+    let Some(scion) = earlier.snapshot() else {
+        return Ok(None);
+    };
+    let parent = inputs.first().and_then(StepOutput::snapshot);
+    let committed = engine
+        .snapshots
+        .transplant(scion, parent, &engine.commit_options())?;
+    Ok(committed.map(StepOutput::committed))
 }
 
 fn add_fingerprints(fingerprints: &mut Fingerprints, selected: &Selected, with_owner: bool) {

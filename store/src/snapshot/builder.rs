@@ -43,7 +43,8 @@ impl SnapshotStore {
     }
 
     /// Starts a layer that goes on top of a snapshot without a look at it: the same additions make the same layer on
-    /// every snapshot. A directory above a path is made anew even where the snapshot has one, or a link.
+    /// every snapshot ([`SnapshotStore::transplant`]). A directory above a path is made anew even where the snapshot has
+    /// one, or a link.
     pub fn begin_independent_layer(
         &self,
         parent: Option<&Snapshot>,

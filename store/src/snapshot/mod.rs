@@ -11,6 +11,7 @@ mod meta;
 mod packed;
 mod seal;
 mod stubs;
+mod transplant;
 mod usage;
 mod verify;
 

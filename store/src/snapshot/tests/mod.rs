@@ -18,6 +18,7 @@ mod commit;
 mod hostile;
 mod import;
 mod overlay;
+mod transplant;
 mod upper;
 
 use std::collections::BTreeMap;
