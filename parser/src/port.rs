@@ -1,6 +1,7 @@
 //! `80`, `80/udp`, `8000-8010`: ports of EXPOSE after expansion.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// Ports that EXPOSE names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,27 +49,49 @@ impl Ports {
             _ => return None,
         };
         let (host, ports) = match ports.rsplit_once(':') {
-            Some((host, ports)) => (Some(host.to_owned()), ports),
+            Some((host, ports)) => (Some(host), ports),
             None => (None, ports),
         };
-        let number = |text: &str| -> Option<u16> {
-            if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-                None
-            } else {
-                text.parse().ok()
-            }
-        };
-        let (first, last) = match ports.split_once('-') {
-            Some((first, last)) => (number(first)?, number(last)?),
-            None => (number(ports)?, number(ports)?),
-        };
-        (first <= last).then_some(Ports {
+        if host.is_some_and(|host| !is_host(host)) {
+            return None;
+        }
+        let (first, last) = range(ports)?;
+        Some(Ports {
             first,
             last,
             protocol,
-            host,
+            host: host.map(str::to_owned),
         })
     }
+}
+
+/// `80` or `8000-8010`.
+fn range(text: &str) -> Option<(u16, u16)> {
+    let number = |text: &str| -> Option<u16> {
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            None
+        } else {
+            text.parse().ok()
+        }
+    };
+    let (first, last) = match text.split_once('-') {
+        Some((first, last)) => (number(first)?, number(last)?),
+        None => (number(text)?, number(text)?),
+    };
+    (first <= last).then_some((first, last))
+}
+
+/// What may stand before the last colon: `[ip:]port[-port]`, with any part left out; an IPv6 address has brackets or not.
+fn is_host(text: &str) -> bool {
+    let (ip, ports) = match text.rsplit_once(':') {
+        Some((ip, ports)) => (ip, ports),
+        None => ("", text),
+    };
+    let bare = ip
+        .strip_prefix('[')
+        .and_then(|ip| ip.strip_suffix(']'))
+        .unwrap_or(ip);
+    (ip.is_empty() || bare.parse::<IpAddr>().is_ok()) && (ports.is_empty() || range(ports).is_some())
 }
 
 #[cfg(test)]
@@ -97,6 +120,17 @@ mod tests {
             ports("127.0.0.1:80:8080"),
             Some((8080, 8080, "tcp".into(), "127.0.0.1:80".into()))
         );
+        for (text, host) in [
+            ("0.0.0.0:81-82:80", "0.0.0.0:81-82"),
+            ("::80", ":"),
+            ("[::1]:81:80", "[::1]:81"),
+            ("[2001:db8::68]::80", "[2001:db8::68]:"),
+            ("2001:db8::68::80", "2001:db8::68:"),
+            ("::1:81:80", "::1:81"),
+            ("::::80", ":::"),
+        ] {
+            assert_eq!(ports(text), Some((80, 80, "tcp".into(), host.into())), "{text}");
+        }
         for bad in [
             "",
             "x",
@@ -107,6 +141,10 @@ mod tests {
             "80-",
             "+80",
             "80/tcp/udp",
+            "localhost:80:80",
+            "1.2.3:80:80",
+            "x:80",
+            "[::1:80:80",
         ] {
             assert_eq!(ports(bad), None, "{bad}");
         }

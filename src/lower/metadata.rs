@@ -120,6 +120,7 @@ impl StageLowering<'_, '_> {
                 }
             }
         }
+        texts.sort();
         Ok(format!("EXPOSE {}", history::plain_list(&texts)))
     }
 
