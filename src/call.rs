@@ -10,6 +10,7 @@ pub use outline::needed_stages;
 
 use crate::context::BuildContext;
 use crate::error::Failure;
+use crate::ops::{OpError, owner};
 use crate::options::{BuildOptions, Call};
 use crate::pipeline::{SourceFile, open_store};
 use crate::sources::find_stored;
@@ -17,6 +18,7 @@ use crate::ui::Look;
 use dockerfile_parser::{Dockerfile, Line, LineIndex, Platform, Span};
 use rbuild_store::Store;
 use rbuild_store::image::ImageConfig;
+use rbuild_store::snapshot::{Check, SnapshotStore};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -86,6 +88,24 @@ impl<'a> Bases<'a> {
             record.parse_config().ok()
         });
         config.as_ref().map(with)
+    }
+}
+
+impl Bases<'_> {
+    /// Whether the base image of a stage knows the user and group of a `--chown`; `None` when that is not known.
+    fn knows_owner(&self, dockerfile: &Dockerfile, stage: usize, spec: &str) -> Option<bool> {
+        let store = self.store?;
+        let record = find_stored(store, &dockerfile.stages.get(stage)?.base().text).ok()??;
+        let Some(id) = &record.snapshot else {
+            return Some(false);
+        };
+        let _lease = store.locks().lease(id).ok()??;
+        let snapshot = SnapshotStore::new(store.clone()).get(id, Check::Skip).ok()??;
+        match owner::chown(&snapshot.tree().ok()?, spec) {
+            Ok(_) => Some(true),
+            Err(OpError::Owner(_)) => Some(false),
+            Err(_) => None,
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use crate::{Diagnostic, Span, Word, suggest};
 pub(crate) struct RawFlag {
     /// `--name=value`, quotes removed.
     text: String,
+    /// Where the name ends in it.
+    name_end: usize,
     /// Where it stands in the logical line.
     range: Range<usize>,
     /// Nothing was quoted or escaped, so offsets carry over.
@@ -19,15 +21,24 @@ pub(crate) struct RawFlag {
 }
 
 impl RawFlag {
+    fn new(text: String, range: Range<usize>, exact: bool) -> RawFlag {
+        let name_end = text.find('=').unwrap_or(text.len());
+        RawFlag {
+            text,
+            name_end,
+            range,
+            exact,
+        }
+    }
+
     /// The name without dashes.
     pub(crate) fn name(&self) -> &str {
-        let body = self.text.get(2..).unwrap_or_default();
-        body.split_once('=').map_or(body, |(name, _)| name)
+        self.text.get(2..self.name_end).unwrap_or_default()
     }
 
     /// What follows `=`.
     pub(crate) fn value(&self) -> Option<&str> {
-        self.text.split_once('=').map(|(_, value)| value)
+        self.text.get(self.name_end + 1..)
     }
 
     /// Where `--name` stands; the whole flag when it was quoted.
@@ -65,11 +76,7 @@ pub(crate) fn read(text: &str, start: usize) -> (Vec<RawFlag>, usize) {
         let first = rest.get(..plain).unwrap_or_default();
         if first.len() > 2 && !first.contains(['"', '\'', '\\']) {
             pos += plain;
-            flags.push(RawFlag {
-                text: first.to_owned(),
-                range: begin..pos,
-                exact: true,
-            });
+            flags.push(RawFlag::new(first.to_owned(), begin..pos, true));
             continue;
         }
         let mut word = String::new();
@@ -103,11 +110,7 @@ pub(crate) fn read(text: &str, start: usize) -> (Vec<RawFlag>, usize) {
             let rest = text.get(pos..).unwrap_or_default();
             return (flags, pos + (rest.len() - rest.trim_start().len()));
         }
-        flags.push(RawFlag {
-            text: word,
-            range: begin..end,
-            exact,
-        });
+        flags.push(RawFlag::new(word, begin..end, exact));
     }
 }
 

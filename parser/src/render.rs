@@ -116,11 +116,7 @@ fn render_with(path: &str, index: &LineIndex<'_>, diagnostic: &Diagnostic) -> St
         out += &format!("help: {}\n", one_line(help));
     }
     if let Kind::Check { rule, .. } = &diagnostic.kind {
-        out += &format!("check: {}", rule.name());
-        if let Some(url) = rule.url() {
-            out += &format!(", {url}");
-        }
-        out.push('\n');
+        out += &format!("check: {}, {}\n", rule.name(), rule.url());
     }
     out
 }

@@ -17,7 +17,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .filter(|c| c.len() <= 128)
-        .map(|c| (distance(&word, &c.to_lowercase().chars().collect::<Vec<_>>()), c))
+        .map(|c| (c.to_lowercase().chars().collect::<Vec<_>>(), c))
+        // The distance is no smaller than the difference of the lengths.
+        .filter(|(lower, _)| lower.len().abs_diff(word.len()) <= cutoff)
+        .map(|(lower, c)| (distance(&word, &lower), c))
         .filter(|(d, c)| *d <= cutoff && *d < word.len().max(c.chars().count()))
         .min_by_key(|(d, _)| *d)
         .map(|(_, c)| c)

@@ -67,9 +67,10 @@ fn rules() -> String {
         for (title, example) in [("Found", definition.bad), ("Not found", definition.good)] {
             write!(text, "\n{title}:\n\n```dockerfile\n{}\n```\n", example.trim_end()).unwrap();
         }
-        match rule.url() {
-            Some(url) => write!(text, "\nBuildKit has this rule too: <{url}>.\n").unwrap(),
-            None => text.push_str("\nThis rule is rbuild's own.\n"),
+        if definition.buildkit {
+            write!(text, "\nBuildKit has this rule too: <{}>.\n", rule.url()).unwrap();
+        } else {
+            text.push_str("\nThis rule is rbuild's own.\n");
         }
     }
     text

@@ -1,6 +1,9 @@
 //! What holds for every text: no panic, the source comes back, spans are inside, and time is bounded.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "../benches/large/inputs.rs"]
+mod inputs;
+
 use dockerfile_parser::lint::{self, LintInput};
 use dockerfile_parser::render::render_all;
 use dockerfile_parser::{IgnoreFile, Scope, Word, glob, parse, parse_onbuild_trigger};
@@ -238,48 +241,21 @@ proptest! {
 /// Each of these would take minutes if anything were quadratic. There is no clock here: the test runner has one.
 #[test]
 fn much_of_anything_ends() {
-    let fill = |unit: &str| unit.repeat(250_000 / unit.len());
-    let mut stages = String::new();
-    for stage in 0..10_000 {
-        stages += &format!("FROM s{} AS s{stage}\nENV v{stage}=$w\n", stage - stage.min(1));
-    }
-    let mut cycle = String::new();
-    for stage in 0..5_000 {
-        cycle += &format!("FROM a AS s{stage}\nCOPY --from=s{} a b\n", (stage + 1) % 5_000);
-    }
-    for source in [
-        fill("FROM a\n"),
-        fill("x"),
-        fill("\n"),
-        fill("\\\n"),
-        fill("RUN <<EOF\n"),
-        fill("FROM a\nRUN <<EOF\n"),
-        fill("FROM a\nRNU <<EOF\n"),
-        fill("# comment\n"),
-        format!("FROM a\nRUN {}", fill("a \\\n")),
-        format!("FROM a\nRUN {}", fill("a \\\n\n")),
-        format!("FROM a\nRUN {}", fill("<<E ")),
-        format!("FROM a\nCOPY {}", fill("<<E ")),
-        format!("FROM a\nCOPY {}", fill("a ")),
-        format!("FROM a\nCOPY [{}", fill("\"a\",")),
-        format!("FROM a\nCMD {}", fill("[")),
-        format!("FROM a\nENV {}", fill("a=$b ")),
-        format!("FROM a\nENV a={}", fill("${a:-")),
-        format!("FROM a\nEXPOSE {}", fill("x ")),
-        format!("FROM a\nRUN {}", fill("--mount=type=cache,target=/a ")),
-        format!("FROM a\nRUN {}", fill("--x ")),
-        format!("FROM a\nRUN --mount={}", fill("ro,")),
-        format!("FROM a\nCOPY {}", fill("--link --exclude=a ")),
-        format!("FROM a\nCOPY --exclude={} a b", fill("[a")),
-        fill("FROM a AS b\nCOPY --from=b c d\n"),
-        stages,
-        cycle,
-    ] {
+    for (name, source) in inputs::hostile(250_000) {
         let parsed = parse(&source);
-        assert_eq!(parsed.dockerfile.to_source().len(), source.len());
+        assert_eq!(parsed.dockerfile.to_source().len(), source.len(), "{name}");
         let mut diagnostics = parsed.diagnostics;
         diagnostics.extend(lint::check(&parsed.dockerfile, &LintInput::default()));
-        assert!(render_all("f", &source, &diagnostics).len() < 250_000);
+        assert!(render_all("f", &source, &diagnostics).len() < 250_000, "{name}");
+    }
+}
+
+#[test]
+fn ordinary_files_have_no_errors() {
+    for (name, source) in inputs::ordinary() {
+        let parsed = parse(&source);
+        assert!(!parsed.has_errors(), "{name}: {:?}", parsed.diagnostics.first());
+        assert_eq!(parsed.dockerfile.to_source(), source, "{name}");
     }
 }
 

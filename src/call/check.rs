@@ -4,7 +4,8 @@ use super::{Bases, location, platform, source};
 use crate::cli::streams::{print, print_json};
 use crate::context::BuildContext;
 use crate::error::Failure;
-use crate::options::BuildOptions;
+use crate::ops::copy::names_any;
+use crate::options::{BuildOptions, Call};
 use crate::pipeline::{SourceFile, draw_diagnostic};
 use crate::ui::Look;
 use dockerfile_parser::lint::{self, LintInput, Rule};
@@ -13,7 +14,8 @@ use rbuild_store::Store;
 use serde_json::{Value, json};
 
 /// Asks the checks, in file order; errors where `# check=error=true` stands. Cheap enough for every build: what it
-/// wants to know of base images is read from the store, or left unknown.
+/// wants to know of base images is read from the store, or left unknown. The files of context and images are looked at
+/// for `--check` alone: a build looks at them anyway, and its steps tell.
 #[must_use]
 pub fn warnings(
     options: &BuildOptions,
@@ -22,6 +24,9 @@ pub fn warnings(
     store: Option<&Store>,
 ) -> Vec<Diagnostic> {
     let bases = Bases::new(store);
+    let context_matches = |pattern: &str, parents: bool| names_any(context, pattern, parents).ok();
+    let base_owner = |stage: usize, owner: &str| bases.knows_owner(parsed, stage, owner);
+    let looks = options.call == Call::Check;
     lint::check(
         parsed,
         &LintInput {
@@ -41,6 +46,8 @@ pub fn warnings(
                     .with(parsed, stage, |config| config.config.shell.is_some())
                     .unwrap_or(false)
             }),
+            context_matches: looks.then_some(&context_matches),
+            base_owner: looks.then_some(&base_owner),
             options: None,
         },
     )
@@ -56,10 +63,7 @@ pub fn draw_warnings(file: &SourceFile, found: &[Diagnostic], look: &Look) -> St
         }
         text += &draw_diagnostic(file, diagnostic, look);
         if let Some(rule) = rule(diagnostic) {
-            text += &match rule.url() {
-                Some(url) => format!("check: {} ({url})\n", rule.name()),
-                None => format!("check: {}\n", rule.name()),
-            };
+            text += &format!("check: {} ({})\n", rule.name(), rule.url());
         }
     }
     text
@@ -116,7 +120,7 @@ fn as_json(file: &SourceFile, found: &[Diagnostic]) -> Value {
             json!({
                 "ruleName": diagnostic.code(),
                 "description": docs.unwrap_or_default(),
-                "url": rule.and_then(Rule::url),
+                "url": rule.map(Rule::url),
                 "detail": diagnostic.message(),
                 "help": diagnostic.help,
                 "severity": if diagnostic.is_error() { "error" } else { "warning" },

@@ -10,7 +10,7 @@
 //!
 //! A key's revision is raised whenever what a step makes of the same fields changes.
 
-mod copy;
+pub(crate) mod copy;
 mod devices;
 mod error;
 mod exec;

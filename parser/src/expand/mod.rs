@@ -93,8 +93,8 @@ pub(crate) fn expand(word: &Word, scope: &dyn Scope) -> Result<Expanded, ExpandE
     lexer::expand(word, scope, false).map(|(_, expanded)| expanded)
 }
 
-/// Most words are plain, and there are many of them.
-fn is_plain(word: &Word) -> bool {
+/// Whether the value is the text, whatever the variables are. Most words are plain, and there are many of them.
+pub(crate) fn is_plain(word: &Word) -> bool {
     let escape = word.escape.char() as u8;
     word.mode == Mode::Literal
         || !word

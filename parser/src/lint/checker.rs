@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{Dockerfile, Line};
-use crate::line::PhysicalLines;
-use crate::lint::{CheckOptions, Rule};
+use crate::lint::{CheckOptions, Policy, Rule};
 use crate::platform::Platform;
 use crate::stage::StageIndex;
 use crate::{IgnoreFile, Span, Stage, suggest};
@@ -23,18 +22,25 @@ pub struct LintInput<'a> {
     pub base_env: Option<&'a dyn Fn(usize) -> Option<BTreeSet<String>>>,
     /// Whether the base image of a stage sets SHELL.
     pub base_shell: Option<&'a dyn Fn(usize) -> bool>,
+    /// Whether a pattern of COPY or ADD names any file of the context.
+    pub context_matches: Option<ContextMatches<'a>>,
+    /// Whether the base image of a stage knows the user and group of a `--chown`.
+    pub base_owner: Option<BaseOwner<'a>>,
     /// Options besides those of the file.
     pub options: Option<&'a CheckOptions>,
 }
 
+/// A pattern and `--parents` to whether there is such a file; `None` where that is not known.
+pub type ContextMatches<'a> = &'a dyn Fn(&str, bool) -> Option<bool>;
+
+/// The index of a stage and `user[:group]` to whether they are known; `None` where that is not known.
+pub type BaseOwner<'a> = &'a dyn Fn(usize, &str) -> Option<bool>;
+
 /// Asks every rule. Warnings are in file order; with `error=true` they are errors.
 pub fn check(dockerfile: &Dockerfile, input: &LintInput<'_>) -> Vec<Diagnostic> {
-    let mut options = match &dockerfile.directives.check {
-        Some(directive) => CheckOptions::parse(&directive.value, directive.span).0,
-        None => CheckOptions::default(),
-    };
+    let mut policy = Policy::new(dockerfile);
     if let Some(more) = input.options {
-        options.merge(more);
+        policy = policy.with(more);
     }
     let mut checker = Checker {
         dockerfile,
@@ -44,23 +50,23 @@ pub fn check(dockerfile: &Dockerfile, input: &LintInput<'_>) -> Vec<Diagnostic> 
         rule: Rule::StageNameCasing,
         suggestions: 0,
     };
-    for rule in Rule::ALL.iter().copied().filter(|rule| options.allows(*rule)) {
-        if let Some(check) = rule.definition().check {
-            checker.rule = rule;
-            checker.suggestions = 20;
-            check(&mut checker);
-        }
+    for rule in Rule::ALL.iter().copied().filter(|rule| policy.allows(*rule)) {
+        checker.rule = rule;
+        checker.suggestions = 20;
+        (rule.definition().check)(&mut checker);
     }
-    let mut found = checker.found;
-    let inline = Inline::collect(dockerfile);
-    found.retain(|(rule, diagnostic)| !inline.skips(*rule, diagnostic.span));
-    let mut found: Vec<Diagnostic> = found.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+    let mut found: Vec<Diagnostic> = checker
+        .found
+        .into_iter()
+        .filter_map(|(rule, diagnostic)| {
+            let severity = policy.severity(rule, diagnostic.span)?;
+            Some(Diagnostic {
+                severity,
+                ..diagnostic
+            })
+        })
+        .collect();
     found.sort_by_key(|diagnostic| diagnostic.span.start);
-    if options.error {
-        found
-            .iter_mut()
-            .for_each(|diagnostic| diagnostic.severity = Severity::Error);
-    }
     found
 }
 
@@ -102,46 +108,5 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.index.stage_by_ref(&stage.from.base.text, Some(stage.index))
-    }
-}
-
-/// The `# check=` comments above instructions, each for its own instruction.
-struct Inline {
-    /// Spans in file order, and what is skipped there.
-    scopes: Vec<(Span, CheckOptions)>,
-}
-
-impl Inline {
-    fn collect(dockerfile: &Dockerfile) -> Self {
-        let mut scopes = Vec::new();
-        for line in dockerfile.lines() {
-            for comment in &line.comments {
-                let text = format!("#{}", comment.text);
-                let value = PhysicalLines::new(&text, 0)
-                    .next()
-                    .and_then(|line| crate::directive::key_value(&line).map(|(key, value, _)| (key, value)))
-                    .filter(|(key, _)| key.eq_ignore_ascii_case("check"))
-                    .map(|(_, value)| value.to_owned());
-                if let Some(value) = value {
-                    scopes.push((line.span, CheckOptions::parse(&value, comment.span).0));
-                }
-            }
-        }
-        scopes.sort_by_key(|(span, _)| span.start);
-        Self { scopes }
-    }
-
-    fn skips(&self, rule: Rule, span: Span) -> bool {
-        let after = self
-            .scopes
-            .partition_point(|(scope, _)| scope.start <= span.start);
-        self.scopes
-            .get(..after)
-            .unwrap_or_default()
-            .iter()
-            .rev()
-            // An instruction may have several such comments.
-            .take_while(|(scope, _)| span.start <= scope.end)
-            .any(|(_, options)| options.skip_all || options.skip.contains(&rule))
     }
 }

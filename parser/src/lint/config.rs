@@ -1,5 +1,7 @@
 //! `# check=skip=A,B;error=true`: which rules are asked, and whether they fail the build.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::Diagnostic;
 use crate::kind::Kind;
 use crate::lint::Rule;
@@ -9,11 +11,11 @@ use crate::{Span, suggest};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
     /// Rules that are not asked.
-    pub skip: Vec<Rule>,
+    pub skip: BTreeSet<Rule>,
     /// No rule is asked.
     pub skip_all: bool,
     /// Rules that are asked though they are off by default.
-    pub experimental: Vec<Rule>,
+    pub experimental: BTreeSet<Rule>,
     /// All rules that are off by default are asked.
     pub experimental_all: bool,
     /// A warning fails the build.
@@ -25,6 +27,8 @@ impl CheckOptions {
     pub fn parse(text: &str, span: Span) -> (CheckOptions, Vec<Diagnostic>) {
         let mut options = CheckOptions::default();
         let mut diagnostics = Vec::new();
+        // Nearest names are the costly part, and nobody reads thousands.
+        let mut suggestions = 20;
         let mut offset = 0;
         for part in text.split(';') {
             let start = offset;
@@ -49,9 +53,12 @@ impl CheckOptions {
                             name if name.eq_ignore_ascii_case("all") && is_skip => options.skip_all = true,
                             name if name.eq_ignore_ascii_case("all") => options.experimental_all = true,
                             name => match Rule::from_name(name) {
-                                Some(rule) if is_skip => options.skip.push(rule),
-                                Some(rule) => options.experimental.push(rule),
-                                None => diagnostics.push(unknown_rule(name, here)),
+                                Some(rule) if is_skip => _ = options.skip.insert(rule),
+                                Some(rule) => _ = options.experimental.insert(rule),
+                                None => {
+                                    diagnostics.push(unknown_rule(name, here, suggestions > 0));
+                                    suggestions -= usize::from(suggestions > 0);
+                                }
                             },
                         }
                     }
@@ -76,7 +83,12 @@ impl CheckOptions {
     /// Whether the rule is asked.
     pub fn allows(&self, rule: Rule) -> bool {
         let wanted = rule.definition().default || self.experimental_all || self.experimental.contains(&rule);
-        wanted && !self.skip_all && !self.skip.contains(&rule)
+        wanted && !self.skips(rule)
+    }
+
+    /// Whether nothing of the rule is wanted.
+    pub(super) fn skips(&self, rule: Rule) -> bool {
+        self.skip_all || self.skip.contains(&rule)
     }
 
     /// Takes the other's options too.
@@ -89,14 +101,15 @@ impl CheckOptions {
     }
 }
 
-fn unknown_rule(name: &str, span: Span) -> Diagnostic {
+fn unknown_rule(name: &str, span: Span, suggest: bool) -> Diagnostic {
     let diagnostic = Diagnostic::warning(
         Kind::UnknownRule {
             name: name.to_owned(),
         },
         span,
     );
-    match suggest::nearest(name, Rule::ALL.iter().map(|rule| rule.name())) {
+    let names = Rule::ALL.iter().map(|rule| rule.name()).filter(|_| suggest);
+    match suggest::nearest(name, names) {
         Some(nearest) => diagnostic.with_suggestion(nearest),
         None => diagnostic,
     }
@@ -121,7 +134,7 @@ mod tests {
         let (options, complaints) = parse("skip=StageNameCasing, ;error=true");
         assert_eq!(
             (options.skip, options.error, complaints),
-            (vec![Rule::StageNameCasing], true, vec![])
+            (BTreeSet::from([Rule::StageNameCasing]), true, vec![])
         );
         assert!(parse("skip=all").0.skip_all);
         assert_eq!(

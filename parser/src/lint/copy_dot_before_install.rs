@@ -11,7 +11,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM node\nCOPY package.json package-lock.json ./\nRUN npm ci\nCOPY . .\n",
     default: true,
     buildkit: false,
-    check: Some(check),
+    check,
 };
 
 /// Commands that install what a list in the context names, and that list.
@@ -45,9 +45,10 @@ fn check(cx: &mut Checker<'_>) {
                     dot = dot.or(whole);
                 }
                 InstructionKind::Run(run) => {
+                    let Some(span) = dot else { continue };
                     let RunScript::Shell(text) = run.script() else { continue };
                     let found = INSTALLERS.iter().find(|(command, _)| text.contains(command));
-                    let (Some((command, list)), Some(span)) = (found, dot) else { continue };
+                    let Some((command, list)) = found else { continue };
                     let message = format!("every change of the context runs `{command}` again");
                     let diagnostic = cx.report(span, message);
                     *diagnostic = diagnostic

@@ -13,7 +13,7 @@ CMD ["run", "it"]
 "##,
     default: true,
     buildkit: false,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

@@ -11,7 +11,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM scratch\nEXPOSE 80\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

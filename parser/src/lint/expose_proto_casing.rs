@@ -10,7 +10,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM scratch\nEXPOSE 80/tcp\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

@@ -11,7 +11,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "ARG TAG=3.20\nFROM alpine:$TAG\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

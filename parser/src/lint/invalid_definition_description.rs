@@ -12,7 +12,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "# VERSION of the base\nARG VERSION=3\nFROM scratch\n",
     default: false,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

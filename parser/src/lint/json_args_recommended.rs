@@ -13,7 +13,7 @@ CMD ["run", "it"]
 "##,
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

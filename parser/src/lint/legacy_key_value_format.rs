@@ -12,7 +12,7 @@ ENV KEY="a value"
 "##,
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

@@ -12,7 +12,7 @@ LABEL org.opencontainers.image.authors="me"
 "##,
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

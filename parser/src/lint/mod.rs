@@ -4,11 +4,13 @@
 
 mod checker;
 mod config;
+mod policy;
 mod secrets;
 mod variables;
 
-pub use checker::{LintInput, check};
+pub use checker::{BaseOwner, ContextMatches, LintInput, check};
 pub use config::CheckOptions;
+pub use policy::Policy;
 
 use checker::Checker;
 
@@ -24,8 +26,8 @@ pub struct Definition {
     pub default: bool,
     /// Whether BuildKit has the rule too, so that its page explains it.
     pub buildkit: bool,
-    /// Looks for it; `None` when only the build itself can tell.
-    check: Option<fn(&mut Checker<'_>)>,
+    /// Looks for it.
+    check: fn(&mut Checker<'_>),
 }
 
 macro_rules! rules {
@@ -101,10 +103,10 @@ impl Rule {
             .find(|rule| rule.name().eq_ignore_ascii_case(name))
     }
 
-    /// The page that explains the rule; `None` for a rule that BuildKit does not have.
-    pub fn url(self) -> Option<String> {
+    /// The page that explains the rule: BuildKit's where it has the rule, else a path in the project's documentation.
+    pub fn url(self) -> String {
         if !self.definition().buildkit {
-            return None;
+            return format!("docs/rules.md#{}", self.name().to_lowercase());
         }
         // BuildKit's pages are named in kebab case: `JSONArgsRecommended` is `json-args-recommended`.
         let name: Vec<char> = self.name().chars().collect();
@@ -118,7 +120,7 @@ impl Rule {
             }
             page.extend(ch.to_lowercase());
         }
-        Some(format!("https://docs.docker.com/go/dockerfile/rule/{page}/"))
+        format!("https://docs.docker.com/go/dockerfile/rule/{page}/")
     }
 
     /// A warning of this rule, for rules that only the build can decide.

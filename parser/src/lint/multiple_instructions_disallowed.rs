@@ -15,7 +15,7 @@ CMD ["b"]
 "##,
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

@@ -16,7 +16,7 @@ RUN a \
 "##,
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

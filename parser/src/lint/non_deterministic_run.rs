@@ -11,7 +11,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM debian\nRUN apt-get update && apt-get install -y make\n",
     default: false,
     buildkit: false,
-    check: Some(check),
+    check,
 };
 
 /// What stands in a command, and what is wrong with it.

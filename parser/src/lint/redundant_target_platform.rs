@@ -9,7 +9,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM alpine\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

@@ -12,7 +12,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM scratch\nRUN --mount=type=secret,id=key,target=/root/.ssh/id_rsa git fetch\n",
     default: true,
     buildkit: false,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

@@ -11,7 +11,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM scratch\nRUN --mount=type=secret,id=aws,env=AWS_SECRET_ACCESS_KEY deploy\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

@@ -29,6 +29,8 @@ fn found(source: &str) -> Vec<Diagnostic> {
         base_platform: Some(&base_platform),
         base_env: Some(&base_env),
         base_shell: None,
+        context_matches: Some(&|pattern, _| Some(pattern.contains("txt"))),
+        base_owner: Some(&|_, owner| Some(owner == "root")),
         options: Some(&options),
     };
     check(&parsed.dockerfile, &input)
@@ -41,20 +43,12 @@ fn rules(source: &str) -> Vec<&'static str> {
 #[test]
 fn every_rule_finds_its_bad_example_and_not_the_good_one() {
     for rule in Rule::ALL.iter().copied() {
-        let Definition {
-            bad,
-            good,
-            check,
-            docs,
-            ..
-        } = rule.definition();
+        let Definition { bad, good, docs, .. } = rule.definition();
         assert!(docs.ends_with('.'), "{rule:?}");
-        if check.is_some() {
-            assert!(
-                rules(bad).contains(&rule.name()),
-                "{rule:?} finds nothing in {bad}"
-            );
-        }
+        assert!(
+            rules(bad).contains(&rule.name()),
+            "{rule:?} finds nothing in {bad}"
+        );
         assert!(
             !rules(good).contains(&rule.name()),
             "{rule:?} finds something in {good}"
@@ -69,17 +63,10 @@ fn names_and_pages() {
     let unsorted: Vec<String> = Rule::ALL.iter().map(|rule| rule.name().to_lowercase()).collect();
     assert_eq!(unsorted, names);
     assert_eq!(Rule::from_name("undefinedvar"), Some(Rule::UndefinedVar));
-    let url = |rule: Rule| {
-        rule.url()
-            .unwrap_or_default()
-            .rsplit_once("rule/")
-            .unwrap_or_default()
-            .1
-            .to_owned()
-    };
-    assert_eq!(url(Rule::JSONArgsRecommended), "json-args-recommended/");
-    assert_eq!(url(Rule::StageNameCasing), "stage-name-casing/");
-    assert_eq!(Rule::SecretInLayer.url(), None);
+    let page = |rule: Rule| rule.url().rsplit_once("rule/").unwrap_or_default().1.to_owned();
+    assert_eq!(page(Rule::JSONArgsRecommended), "json-args-recommended/");
+    assert_eq!(page(Rule::StageNameCasing), "stage-name-casing/");
+    assert_eq!(Rule::SecretInLayer.url(), "docs/rules.md#secretinlayer");
 }
 
 #[test]
@@ -101,6 +88,51 @@ fn a_comment_skips_rules_for_its_instruction_only() {
     assert_eq!(rules(source), ["JSONArgsRecommended"]);
     assert_eq!(found(source)[0].span.text(source), "CMD");
     assert!(found(source)[0].span.start > source.find("CMD b").unwrap() - 1);
+}
+
+#[test]
+fn a_comment_makes_errors_of_its_instruction_only() {
+    let source = "FROM scratch\n# check=error=true\n# why it matters\nCMD a\nFROM scratch\nCMD b\n";
+    let severities: Vec<Severity> = found(source).iter().map(|d| d.severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Warning]);
+    // A comment that does not stand directly above is for nobody.
+    let apart = "FROM scratch\n# check=skip=JSONArgsRecommended\n\nCMD a\n";
+    assert_eq!(rules(apart), ["JSONArgsRecommended"]);
+}
+
+#[test]
+fn users_are_told_where_no_step_may_have_made_them() {
+    let unknown = |source: &str| rules(source).contains(&"ChownUnknownName");
+    assert!(unknown("FROM scratch\nCOPY a /b/\nCOPY --chown=app:app c /d/\n"));
+    assert!(unknown("FROM a\nCOPY --chown=app c /d/\n"));
+    assert!(unknown("FROM a AS b\nFROM b\nADD --chown=\"app\" c /d/\n"));
+    for fine in [
+        "FROM a\nCOPY --chown=root c /d/\n",
+        "FROM a\nRUN adduser app\nCOPY --chown=app c /d/\n",
+        "FROM a AS b\nRUN adduser app\nFROM b\nCOPY --chown=app c /d/\n",
+        "FROM scratch\nCOPY --from=x /etc/passwd /etc/\nCOPY --chown=app c /d/\n",
+        "FROM scratch\nADD root.tar /\nCOPY --chown=app c /d/\n",
+        "FROM scratch\nCOPY a .\nCOPY --chown=app c /d/\n",
+        "FROM scratch\nARG A=1\nCOPY --chown=$A c /d/\n",
+        "FROM scratch\nCOPY --chown=1:2 c /d/\n",
+    ] {
+        assert!(!unknown(fine), "{fine}");
+    }
+}
+
+#[test]
+fn wildcards_are_asked_of_the_context_alone() {
+    let nothing = |source: &str| rules(source).contains(&"WildcardMatchedNothing");
+    assert!(nothing("FROM scratch\nCOPY a.txt b.[ch] /\n"));
+    assert!(nothing("FROM scratch\nADD [\"*.o\", \"/\"]\n"));
+    for fine in [
+        "FROM scratch AS a\nFROM scratch\nCOPY --from=a *.o /\n",
+        "FROM scratch\nADD https://example.org/a?b=* /\n",
+        "FROM scratch\nARG A=1\nCOPY $A*.o /\n",
+        "FROM scratch\nCOPY \\\\*.o /\n",
+    ] {
+        assert!(!nothing(fine), "{fine}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "ARG VERSION=3\nFROM alpine:$VERSION\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

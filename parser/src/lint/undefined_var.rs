@@ -12,7 +12,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM scratch\nARG DIR=/src\nCOPY a $DIR\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

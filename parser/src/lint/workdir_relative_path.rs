@@ -10,7 +10,7 @@ pub(super) const DEFINITION: Definition = Definition {
     good: "FROM alpine\nWORKDIR /app\n",
     default: true,
     buildkit: true,
-    check: Some(check),
+    check,
 };
 
 fn check(cx: &mut Checker<'_>) {

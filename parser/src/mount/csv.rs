@@ -1,18 +1,19 @@
 //! The comma-separated fields of a mount, with the quotes of CSV.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// One field: its text without quotes, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
-    pub(crate) text: String,
+pub(crate) struct Field<'a> {
+    pub(crate) text: Cow<'a, str>,
     pub(crate) range: Range<usize>,
     /// It was not quoted, so offsets carry over.
     pub(crate) exact: bool,
 }
 
 /// Splits a value. `None` when a quote is not closed or stands in the middle of a field.
-pub(crate) fn fields(value: &str) -> Option<Vec<Field>> {
+pub(crate) fn fields(value: &str) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     let mut pos = 0;
     loop {
@@ -28,7 +29,7 @@ pub(crate) fn fields(value: &str) -> Option<Vec<Field>> {
                 }
             };
             Field {
-                text,
+                text: Cow::Owned(text),
                 range: pos..end,
                 exact: false,
             }
@@ -38,7 +39,7 @@ pub(crate) fn fields(value: &str) -> Option<Vec<Field>> {
                 return None;
             }
             Field {
-                text: text.to_owned(),
+                text: Cow::Borrowed(text),
                 range: pos..pos + text.len(),
                 exact: true,
             }
@@ -59,7 +60,9 @@ mod tests {
 
     #[test]
     fn quotes() {
-        let texts = |value: &str| fields(value).map(|f| f.into_iter().map(|f| f.text).collect::<Vec<_>>());
+        let texts = |value: &str| {
+            fields(value).map(|f| f.into_iter().map(|f| f.text.into_owned()).collect::<Vec<_>>())
+        };
         assert_eq!(texts("a=b,c"), Some(vec!["a=b".into(), "c".into()]));
         assert_eq!(texts("\"a=b,c\",d"), Some(vec!["a=b,c".into(), "d".into()]));
         assert_eq!(texts("\"a\"\"b\""), Some(vec!["a\"b".into()]));

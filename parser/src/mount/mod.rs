@@ -51,15 +51,29 @@ pub enum MountType {
     Ssh,
 }
 
+impl MountType {
+    /// Every kind and its name.
+    const NAMES: [(MountType, &'static str); 5] = [
+        (MountType::Bind, "bind"),
+        (MountType::Cache, "cache"),
+        (MountType::Tmpfs, "tmpfs"),
+        (MountType::Secret, "secret"),
+        (MountType::Ssh, "ssh"),
+    ];
+
+    /// The kind of that name, in any case.
+    fn from_name(name: &str) -> Option<MountType> {
+        let mut kinds = Self::NAMES.into_iter();
+        kinds.find_map(|(kind, known)| known.eq_ignore_ascii_case(name).then_some(kind))
+    }
+}
+
 impl fmt::Display for MountType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MountType::Bind => "bind",
-            MountType::Cache => "cache",
-            MountType::Tmpfs => "tmpfs",
-            MountType::Secret => "secret",
-            MountType::Ssh => "ssh",
-        })
+        let name = Self::NAMES
+            .into_iter()
+            .find_map(|(kind, name)| (kind == *self).then_some(name));
+        f.write_str(name.unwrap_or_default())
     }
 }
 
@@ -139,6 +153,19 @@ pub enum Sharing {
     Locked,
 }
 
+impl Sharing {
+    /// The way of that name, in any case.
+    fn from_name(name: &str) -> Option<Sharing> {
+        let ways = [
+            ("shared", Sharing::Shared),
+            ("private", Sharing::Private),
+            ("locked", Sharing::Locked),
+        ];
+        ways.into_iter()
+            .find_map(|(known, way)| known.eq_ignore_ascii_case(name).then_some(way))
+    }
+}
+
 /// `type=tmpfs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TmpfsMount {
@@ -199,7 +226,7 @@ impl Mount {
                 return None;
             }
         };
-        let mut options = Vec::new();
+        let mut options = Vec::with_capacity(fields.len());
         for field in fields {
             let exact = field.exact && flag.is_exact();
             let place = |start: usize, end: usize| {
@@ -211,7 +238,7 @@ impl Mount {
             };
             let (key, value) = match field.text.split_once('=') {
                 Some((key, value)) => (key, Some(value)),
-                None => (field.text.as_str(), None),
+                None => (field.text.as_ref(), None),
             };
             let value = value.map(|value| {
                 let start = field.range.start + key.len() + 1;
@@ -261,16 +288,7 @@ impl Mount {
         let Some(option) = self.options.iter().rev().find(|o| o.key == "type") else {
             return Some(MountType::Bind);
         };
-        let word = option.value.as_ref()?;
-        [
-            MountType::Bind,
-            MountType::Cache,
-            MountType::Tmpfs,
-            MountType::Secret,
-            MountType::Ssh,
-        ]
-        .into_iter()
-        .find(|mount_type| word.text.eq_ignore_ascii_case(&mount_type.to_string()))
+        MountType::from_name(&option.value.as_ref()?.text)
     }
 
     /// The raw `from=`: the lowering needs it, with global ARGs, to find what depends on what.

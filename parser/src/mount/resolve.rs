@@ -1,36 +1,40 @@
 //! Options of a mount: names, values, defaults, and which go together.
 
+use std::borrow::Cow;
+
 use crate::Span;
-use crate::expand::{ExpandError, Scope};
+use crate::expand::{self, ExpandError, Scope};
 use crate::mount::{
     BindMount, CacheMount, Mount, MountError, MountErrorKind, MountOption, MountType, ResolvedMount,
     ResolvedMountKind, SecretMount, Sharing, SshMount, TmpfsMount, size,
 };
 
+/// A value as the option has it, or expanded. Most values are plain, and files have thousands of mounts.
+type Value<'a> = Cow<'a, str>;
+
 /// The values of a mount's options, expanded.
 #[derive(Default)]
-struct Options {
+struct Options<'a> {
     mount_type: MountType,
-    from: Option<Given<String>>,
-    source: Option<Given<String>>,
-    target: Option<Given<String>>,
-    read_only: Option<Given<bool>>,
-    required: Option<Given<bool>>,
-    size: Option<Given<u64>>,
-    id: Option<Given<String>>,
-    sharing: Option<Given<Sharing>>,
-    mode: Option<Given<u32>>,
-    uid: Option<Given<u32>>,
-    gid: Option<Given<u32>>,
-    env: Option<Given<String>>,
-    ignored: Vec<(Span, String)>,
+    from: Option<Given<'a, Value<'a>>>,
+    source: Option<Given<'a, Value<'a>>>,
+    target: Option<Given<'a, Value<'a>>>,
+    read_only: Option<Given<'a, bool>>,
+    required: Option<Given<'a, bool>>,
+    size: Option<Given<'a, u64>>,
+    id: Option<Given<'a, Value<'a>>>,
+    sharing: Option<Given<'a, Sharing>>,
+    mode: Option<Given<'a, u32>>,
+    uid: Option<Given<'a, u32>>,
+    gid: Option<Given<'a, u32>>,
+    env: Option<Given<'a, Value<'a>>>,
+    ignored: Vec<&'a MountOption>,
 }
 
 /// A value and the option that gave it.
-struct Given<T> {
+struct Given<'a, T> {
     value: T,
-    key: String,
-    span: Span,
+    option: &'a MountOption,
 }
 
 impl Mount {
@@ -43,10 +47,11 @@ impl Mount {
         self.check_names()?;
         let mut undefined = Vec::new();
         let mut used = Vec::new();
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(self.options.len());
         for option in &self.options {
             let value = match &option.value {
                 None => None,
+                Some(word) if expand::is_plain(word) => Some(Cow::Borrowed(word.text.as_str())),
                 Some(word) => {
                     let scope = if option.key == "from" { from_scope } else { scope };
                     let expanded = word
@@ -57,7 +62,7 @@ impl Mount {
                         })?;
                     undefined.extend(expanded.undefined);
                     used.extend(expanded.used);
-                    Some(expanded.value)
+                    Some(Cow::Owned(expanded.value))
                 }
             };
             values.push((option, value));
@@ -71,30 +76,34 @@ impl Mount {
         for (option, value) in values {
             options.set(option, value)?;
         }
-        let kind = options.build(self.span)?;
+        options.check_type()?;
+        let ignored = std::mem::take(&mut options.ignored);
         Ok(ResolvedMount {
-            kind,
+            kind: options.build(self.span)?,
             undefined,
             used,
-            ignored: options.ignored,
+            ignored: ignored
+                .into_iter()
+                .map(|option| (option.span, option.key.clone()))
+                .collect(),
         })
     }
 
     /// Whether every option is one that mounts have.
     pub(crate) fn check_names(&self) -> Result<(), MountError> {
         for MountOption { key, span, value } in &self.options {
-            let option = key.clone();
+            let option = || key.clone();
             let kind = match key.as_str() {
                 "readonly" | "ro" | "readwrite" | "rw" | "required" | "z" | "u" => continue,
                 "type" | "from" | "source" | "src" | "target" | "dst" | "destination" | "size" | "id"
                 | "sharing" | "mode" | "uid" | "gid" | "env" | "relabel" => match value {
                     Some(_) => continue,
-                    None => MountErrorKind::NeedsValue { option },
+                    None => MountErrorKind::NeedsValue { option: option() },
                 },
                 "bind-propagation" | "propagation" | "tmpcopyup" | "notmpcopyup" | "nosuid" | "nodev"
-                | "noexec" | "suid" | "dev" | "exec" => MountErrorKind::Refused { option },
+                | "noexec" | "suid" | "dev" | "exec" => MountErrorKind::Refused { option: option() },
                 "" => MountErrorKind::Malformed,
-                _ => MountErrorKind::UnknownOption { option },
+                _ => MountErrorKind::UnknownOption { option: option() },
             };
             return Err(MountError { kind, span: *span });
         }
@@ -102,32 +111,20 @@ impl Mount {
     }
 }
 
-fn mount_type(values: &[(&MountOption, Option<String>)]) -> Result<MountType, MountError> {
+fn mount_type(values: &[(&MountOption, Option<Value<'_>>)]) -> Result<MountType, MountError> {
     let Some((option, value)) = values.iter().rev().find(|(option, _)| option.key == "type") else {
         return Ok(MountType::Bind);
     };
-    let value = value.clone().unwrap_or_default();
-    Ok(match value.to_ascii_lowercase().as_str() {
-        "bind" => MountType::Bind,
-        "cache" => MountType::Cache,
-        "tmpfs" => MountType::Tmpfs,
-        "secret" => MountType::Secret,
-        "ssh" => MountType::Ssh,
-        _ => {
-            return Err(invalid(
-                option,
-                value,
-                "`bind`, `cache`, `tmpfs`, `secret` or `ssh`",
-            ));
-        }
-    })
+    let value = value.as_deref().unwrap_or_default();
+    MountType::from_name(value)
+        .ok_or_else(|| invalid(option, value, "`bind`, `cache`, `tmpfs`, `secret` or `ssh`"))
 }
 
-fn invalid(option: &MountOption, value: String, expected: &'static str) -> MountError {
+fn invalid(option: &MountOption, value: &str, expected: &'static str) -> MountError {
     MountError {
         kind: MountErrorKind::InvalidValue {
             option: option.key.clone(),
-            value,
+            value: value.to_owned(),
             expected,
         },
         span: option.value.as_ref().map_or(option.span, |word| word.span),
@@ -135,37 +132,43 @@ fn invalid(option: &MountOption, value: String, expected: &'static str) -> Mount
 }
 
 /// A boolean as Go's `strconv.ParseBool` reads it; none at all is `true`.
-fn boolean(option: &MountOption, value: Option<String>) -> Result<bool, MountError> {
-    match value.as_deref() {
+fn boolean(option: &MountOption, value: Option<&str>) -> Result<bool, MountError> {
+    match value {
         None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
         Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
-        Some(_) => Err(invalid(option, value.unwrap_or_default(), "`true` or `false`")),
+        Some(other) => Err(invalid(option, other, "`true` or `false`")),
     }
 }
 
-fn number(
-    option: &MountOption,
-    value: String,
-    radix: u32,
-    expected: &'static str,
-) -> Result<u32, MountError> {
-    match u32::from_str_radix(&value, radix) {
+fn number(option: &MountOption, value: &str, radix: u32, expected: &'static str) -> Result<u32, MountError> {
+    match u32::from_str_radix(value, radix) {
         Ok(number) if !value.starts_with('+') => Ok(number),
         _ => Err(invalid(option, value, expected)),
     }
 }
 
-impl Options {
-    fn set(&mut self, option: &MountOption, value: Option<String>) -> Result<(), MountError> {
-        fn put<T>(slot: &mut Option<Given<T>>, option: &MountOption, value: T) -> Option<(Span, String)> {
-            let earlier = slot.replace(Given {
-                value,
-                key: option.key.clone(),
-                span: option.span,
-            });
-            earlier.map(|earlier| (earlier.span, earlier.key))
+/// Whether an absolute path is `/` after all.
+fn is_root(path: &str) -> bool {
+    let depth = path.split('/').fold(0_usize, |depth, part| match part {
+        "" | "." => depth,
+        ".." => depth.saturating_sub(1),
+        _ => depth + 1,
+    });
+    path.starts_with('/') && depth == 0
+}
+
+impl<'a> Options<'a> {
+    fn set(&mut self, option: &'a MountOption, value: Option<Value<'a>>) -> Result<(), MountError> {
+        fn put<'a, T>(
+            slot: &mut Option<Given<'a, T>>,
+            option: &'a MountOption,
+            value: T,
+        ) -> Option<&'a MountOption> {
+            slot.replace(Given { value, option })
+                .map(|earlier| earlier.option)
         }
-        let text = value.clone().unwrap_or_default();
+        let given = value.is_some();
+        let text = value.unwrap_or_default();
         // An empty value is none, as in BuildKit.
         let empty = text.is_empty();
         let overridden = match option.key.as_str() {
@@ -175,48 +178,54 @@ impl Options {
             "id" if !empty => put(&mut self.id, option, text),
             "env" => {
                 if empty || text.contains(['=', '\0']) {
-                    return Err(invalid(option, text, "the name of a variable"));
+                    return Err(invalid(option, &text, "the name of a variable"));
                 }
                 put(&mut self.env, option, text)
             }
-            "readonly" | "ro" => put(&mut self.read_only, option, boolean(option, value)?),
-            "readwrite" | "rw" => put(&mut self.read_only, option, !boolean(option, value)?),
-            "required" => put(&mut self.required, option, boolean(option, value)?),
+            "readonly" | "ro" => put(
+                &mut self.read_only,
+                option,
+                boolean(option, given.then_some(&text))?,
+            ),
+            "readwrite" | "rw" => put(
+                &mut self.read_only,
+                option,
+                !boolean(option, given.then_some(&text))?,
+            ),
+            "required" => put(
+                &mut self.required,
+                option,
+                boolean(option, given.then_some(&text))?,
+            ),
             "size" => match size::parse(&text) {
                 Some(bytes) => put(&mut self.size, option, bytes),
-                None => return Err(invalid(option, text, "a size like `64m`")),
+                None => return Err(invalid(option, &text, "a size like `64m`")),
             },
-            "sharing" => {
-                let sharing = match text.to_ascii_lowercase().as_str() {
-                    "shared" => Sharing::Shared,
-                    "private" => Sharing::Private,
-                    "locked" => Sharing::Locked,
-                    _ => return Err(invalid(option, text, "`shared`, `private` or `locked`")),
-                };
-                put(&mut self.sharing, option, sharing)
-            }
+            "sharing" => match Sharing::from_name(&text) {
+                Some(sharing) => put(&mut self.sharing, option, sharing),
+                None => return Err(invalid(option, &text, "`shared`, `private` or `locked`")),
+            },
             "mode" => {
                 let expected = "an octal mode like `0755`";
-                let mode = number(option, text.clone(), 8, expected)?;
+                let mode = number(option, &text, 8, expected)?;
                 if mode > 0o7777 {
-                    return Err(invalid(option, text, expected));
+                    return Err(invalid(option, &text, expected));
                 }
                 put(&mut self.mode, option, mode)
             }
-            "uid" => put(&mut self.uid, option, number(option, text, 10, "a number")?),
-            "gid" => put(&mut self.gid, option, number(option, text, 10, "a number")?),
+            "uid" => put(&mut self.uid, option, number(option, &text, 10, "a number")?),
+            "gid" => put(&mut self.gid, option, number(option, &text, 10, "a number")?),
             // SELinux labels and chowning of the source: there is nothing to do for them here.
-            "z" | "u" | "relabel" => Some((option.span, option.key.clone())),
+            "z" | "u" | "relabel" => Some(option),
             _ => None,
         };
         self.ignored.extend(overridden);
         Ok(())
     }
 
-    fn build(&mut self, span: Span) -> Result<ResolvedMountKind, MountError> {
-        self.check_type()?;
+    fn build(self, span: Span) -> Result<ResolvedMountKind, MountError> {
         let error = |kind, span| Err(MountError { kind, span });
-        let text = |given: &Option<Given<String>>| given.as_ref().map(|given| given.value.clone());
+        let text = |given: Option<Given<'a, Value<'a>>>| given.map(|given| given.value.into_owned());
         let needs_target = !matches!(self.mount_type, MountType::Secret | MountType::Ssh);
         if needs_target && self.target.is_none() {
             return error(
@@ -228,13 +237,16 @@ impl Options {
             );
         }
         if let Some(target) = &self.target
-            && crate::ignore::clean(&target.value) == "/"
+            && is_root(&target.value)
         {
-            return error(MountErrorKind::RootTarget, target.span);
+            return error(MountErrorKind::RootTarget, target.option.span);
         }
-        let target = text(&self.target);
-        let source = text(&self.source).unwrap_or_else(|| "/".to_owned());
-        let flag = |given: &Option<Given<bool>>| given.as_ref().map(|given| given.value);
+        let source_span = self.source.as_ref().map(|given| given.option.span);
+        let target = text(self.target);
+        let from = text(self.from);
+        let source = text(self.source);
+        let root = || "/".to_owned();
+        let flag = |given: &Option<Given<'a, bool>>| given.as_ref().map(|given| given.value);
         let (uid, gid) = (
             self.uid.as_ref().map_or(0, |g| g.value),
             self.gid.as_ref().map_or(0, |g| g.value),
@@ -243,20 +255,20 @@ impl Options {
         Ok(match self.mount_type {
             MountType::Bind => ResolvedMountKind::Bind(BindMount {
                 target: target.unwrap_or_default(),
-                from: text(&self.from),
-                source,
+                from,
+                source: source.unwrap_or_else(root),
                 writable: flag(&self.read_only) == Some(false),
             }),
             MountType::Cache => {
-                if let (Some(source), None) = (&self.source, &self.from) {
-                    return error(MountErrorKind::SourceWithoutFrom, source.span);
+                if let (Some(span), None) = (source_span, &from) {
+                    return error(MountErrorKind::SourceWithoutFrom, span);
                 }
                 ResolvedMountKind::Cache(CacheMount {
                     target: target.unwrap_or_default(),
-                    id: text(&self.id),
+                    id: text(self.id),
                     sharing: self.sharing.as_ref().map_or(Sharing::Shared, |given| given.value),
-                    from: text(&self.from),
-                    source,
+                    from,
+                    source: source.unwrap_or_else(root),
                     read_only: flag(&self.read_only) == Some(true),
                     mode: mode(0o755),
                     uid,
@@ -269,13 +281,14 @@ impl Options {
                 read_only: flag(&self.read_only) == Some(true),
             }),
             MountType::Secret => {
-                if let (Some(source), Some(_)) = (&self.source, &self.id) {
+                let id = text(self.id);
+                if let (Some(span), Some(_)) = (source_span, &id) {
                     return error(
                         MountErrorKind::Conflict {
                             first: "id",
                             second: "source",
                         },
-                        source.span,
+                        span,
                     );
                 }
                 let base = |path: &str| {
@@ -285,9 +298,7 @@ impl Options {
                         .unwrap_or_default()
                         .to_owned()
                 };
-                let id = text(&self.id)
-                    .or_else(|| text(&self.source))
-                    .or_else(|| target.as_deref().map(base));
+                let id = id.or(source).or_else(|| target.as_deref().map(base));
                 let Some(id) = id.filter(|id| !id.is_empty()) else {
                     return error(
                         MountErrorKind::Missing {
@@ -297,7 +308,7 @@ impl Options {
                         span,
                     );
                 };
-                let env = text(&self.env);
+                let env = text(self.env);
                 let target = match (&target, &env) {
                     (None, None) => Some(format!("/run/secrets/{}", base(&id))),
                     _ => target,
@@ -313,7 +324,7 @@ impl Options {
                 })
             }
             MountType::Ssh => ResolvedMountKind::Ssh(SshMount {
-                id: text(&self.id).unwrap_or_else(|| "default".to_owned()),
+                id: text(self.id).unwrap_or_else(|| "default".to_owned()),
                 target,
                 required: flag(&self.required).unwrap_or(false),
                 mode: mode(0o600),
@@ -326,47 +337,46 @@ impl Options {
     /// Options that the type does not have: an error, or a note where BuildKit accepts and ignores them.
     fn check_type(&mut self) -> Result<(), MountError> {
         use MountType as T;
-        fn given<T>(slot: &Option<Given<T>>) -> Option<(Span, String)> {
-            slot.as_ref().map(|given| (given.span, given.key.clone()))
+        fn given<'a, T>(slot: &Option<Given<'a, T>>) -> Option<&'a MountOption> {
+            slot.as_ref().map(|given| given.option)
         }
         let mount_type = self.mount_type;
-        let owner = [given(&self.mode), given(&self.uid), given(&self.gid)];
-        let mut refused = Vec::new();
-        if matches!(mount_type, T::Bind | T::Tmpfs) {
-            refused.extend(owner);
-        }
-        if mount_type != T::Tmpfs {
-            refused.push(given(&self.size));
-        }
-        if mount_type != T::Cache {
-            refused.push(given(&self.sharing));
-        }
-        if mount_type != T::Secret {
-            refused.push(given(&self.env));
-        }
-        if !matches!(mount_type, T::Secret | T::Ssh) {
-            refused.push(given(&self.required));
-        } else {
-            refused.push(given(&self.from));
-        }
-        if mount_type == T::Ssh {
-            refused.push(given(&self.source));
-        }
-        if let Some((span, option)) = refused.into_iter().flatten().min_by_key(|(span, _)| span.start) {
+        let when = |refused: bool, option: Option<&'a MountOption>| option.filter(|_| refused);
+        let of_owner = !matches!(mount_type, T::Bind | T::Tmpfs);
+        let of_agent = matches!(mount_type, T::Secret | T::Ssh);
+        let refused = [
+            when(!of_owner, given(&self.mode)),
+            when(!of_owner, given(&self.uid)),
+            when(!of_owner, given(&self.gid)),
+            when(mount_type != T::Tmpfs, given(&self.size)),
+            when(mount_type != T::Cache, given(&self.sharing)),
+            when(mount_type != T::Secret, given(&self.env)),
+            when(!of_agent, given(&self.required)),
+            when(of_agent, given(&self.from)),
+            when(mount_type == T::Ssh, given(&self.source)),
+        ];
+        if let Some(option) = refused
+            .into_iter()
+            .flatten()
+            .min_by_key(|option| option.span.start)
+        {
             return Err(MountError {
-                kind: MountErrorKind::NotForType { option, mount_type },
-                span,
+                kind: MountErrorKind::NotForType {
+                    option: option.key.clone(),
+                    mount_type,
+                },
+                span: option.span,
             });
         }
-        let ignored = match mount_type {
-            T::Bind => vec![given(&self.id)],
-            T::Tmpfs => vec![given(&self.id), given(&self.from), given(&self.source)],
-            // A secret and a socket are never written to by the step.
-            T::Secret | T::Ssh => {
-                vec![given(&self.read_only).filter(|(_, key)| key == "rw" || key == "readwrite")]
-            }
-            T::Cache => Vec::new(),
-        };
+        // A secret and a socket are never written to by the step.
+        let writable =
+            given(&self.read_only).filter(|option| matches!(option.key.as_str(), "rw" | "readwrite"));
+        let ignored = [
+            when(matches!(mount_type, T::Bind | T::Tmpfs), given(&self.id)),
+            when(mount_type == T::Tmpfs, given(&self.from)),
+            when(mount_type == T::Tmpfs, given(&self.source)),
+            when(of_agent, writable),
+        ];
         self.ignored.extend(ignored.into_iter().flatten());
         Ok(())
     }

@@ -5,7 +5,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use select::fingerprint;
+pub(crate) use select::{fingerprint, names_any};
 
 use super::spec::{CopySource, CopySpec, Step};
 use super::{OpError, StepOutput, owner};

@@ -27,6 +27,31 @@ pub(super) struct Selected {
 /// With `--parents`: the directories that are kept, and the kept path of the thing itself.
 type Kept = (Vec<(Vec<u8>, Node)>, Vec<u8>);
 
+/// What a pattern names, before it is looked at.
+struct Named {
+    paths: Vec<Vec<u8>>,
+    /// With `--parents`: how many components are dropped.
+    pivot: usize,
+    /// Whether there are wildcards in it.
+    is_pattern: bool,
+}
+
+/// Whether a pattern of COPY or ADD names anything in a tree.
+///
+/// # Errors
+/// It is malformed, or the tree cannot be read.
+pub(crate) fn names_any(tree: &dyn Tree, pattern: &str, parents: bool) -> Result<bool, OpError> {
+    let selection = Selection {
+        tree,
+        source: 0,
+        pattern,
+        literal: false,
+        parents,
+        excludes: None,
+    };
+    Ok(!selection.named()?.paths.is_empty())
+}
+
 /// How a source is read.
 pub(super) struct Selection<'a> {
     /// The source tree.
@@ -49,6 +74,23 @@ impl Selection<'_> {
     /// # Errors
     /// A path without wildcards is not there, or the tree cannot be read.
     pub(super) fn run(&self) -> Result<Vec<Selected>, OpError> {
+        let Named {
+            paths,
+            pivot,
+            is_pattern,
+        } = self.named()?;
+        let mut selected = Vec::new();
+        for path in paths {
+            if let Some(one) = self.take(&path, pivot, is_pattern)? {
+                selected.push(one);
+            }
+        }
+        name_inodes(&mut selected);
+        Ok(selected)
+    }
+
+    /// The paths that the pattern names, sorted. One without wildcards names itself.
+    fn named(&self) -> Result<Named, OpError> {
         let (pivot, pattern) = self.pivot();
         let components = if self.literal {
             literal_components(&pattern)
@@ -74,14 +116,11 @@ impl Selection<'_> {
                 .collect();
             paths.push(names.join("/").into_bytes());
         }
-        let mut selected = Vec::new();
-        for path in paths {
-            if let Some(one) = self.take(&path, pivot, is_pattern)? {
-                selected.push(one);
-            }
-        }
-        name_inodes(&mut selected);
-        Ok(selected)
+        Ok(Named {
+            paths,
+            pivot,
+            is_pattern,
+        })
     }
 
     /// With `--parents`, `/./` in the pattern says where the kept path begins: how many components are dropped.
