@@ -120,13 +120,13 @@ fn covers_proc(mountinfo: &str) -> bool {
 pub fn probe(store: Option<&Path>) -> HostReport {
     let mut checks = vec![kernel(), ids()];
     let full = checks[1].ok;
-    let attempted = attempt::attempt(full, store);
+    let mut attempted = attempt::attempt(full, store);
+    attempted.extend(threads());
     let user_namespace = attempted
         .iter()
         .any(|check| check.name == attempt::USER_NAMESPACE && check.ok);
     let steps = attempted.iter().all(|check| check.ok || !check.required);
     checks.extend(attempted);
-    checks.extend(threads());
     checks.extend([cgroups(), tun()]);
     let tier = match (user_namespace, steps, full) {
         (false, ..) => Tier::D,

@@ -75,6 +75,9 @@ impl EnterError {
             EnterError::Unshare(errno) => Some(unshare_fix(*errno)),
             EnterError::AppArmor => Some(apparmor_fix()),
             EnterError::Helper { program, message } => Some(helper_fix(program, message)),
+            EnterError::Map { message, .. } if message.contains("Read-only file system") => {
+                Some(uncovered_fix())
+            }
             EnterError::Threads | EnterError::Map { .. } | EnterError::System { .. } => None,
         }
     }
@@ -105,6 +108,13 @@ fn unshare_fix(errno: Errno) -> String {
 pub(crate) fn unfiltered_fix() -> String {
     "a container's system call filter forbids it: start that container with `--security-opt seccomp=unconfined` \
      (docker, podman) or `seccompProfile: {type: Unconfined}` (Kubernetes)"
+        .to_owned()
+}
+
+/// What to do about an outer container that hides parts of `/proc`, or makes it read-only.
+pub(crate) fn uncovered_fix() -> String {
+    "the container that this runs in covers parts of /proc: start it with `--security-opt systempaths=unconfined` \
+     (docker), `--security-opt unmask=ALL` (podman) or `procMount: Unmasked` (Kubernetes)"
         .to_owned()
 }
 

@@ -19,7 +19,7 @@ use crate::idmap::IdMapping;
 use crate::overlay::Layers;
 use crate::step::SpawnError;
 use crate::sys::{self, Cloned};
-use crate::userns::{EnterError, enter, unfiltered_fix};
+use crate::userns::{EnterError, enter, uncovered_fix, unfiltered_fix};
 
 /// Name of the check on which the lowest tier hangs.
 pub(super) const USER_NAMESPACE: &str = "user namespace";
@@ -296,16 +296,12 @@ fn overlay_words(errno: Errno) -> (String, Option<String>) {
 
 fn proc_words(errno: Errno) -> (String, Option<String>) {
     let fix = match errno {
-        Errno::PERM => {
-            "the container that this runs in covers parts of /proc: start it with \
-             `--security-opt systempaths=unconfined` (docker), `--security-opt unmask=ALL` (podman) or \
-             `procMount: Unmasked` (Kubernetes)"
-        }
-        _ => "build on a host that allows a /proc in a user namespace",
+        Errno::PERM => uncovered_fix(),
+        _ => "build on a host that allows a /proc in a user namespace".to_owned(),
     };
     (
         format!("cannot be mounted: {}", std::io::Error::from(errno)),
-        Some(fix.to_owned()),
+        Some(fix),
     )
 }
 
