@@ -8,7 +8,7 @@ use super::{From, NamedSource, Reported, Stages, expand_global, find_stage};
 use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
-use crate::options::named_context::NamedContext;
+use crate::options::named_context::{self, NamedContext};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
@@ -164,7 +164,7 @@ fn base(
         )
         .help("give the ARG a default, or set it with --build-arg"));
     }
-    let named = stages.input().named.get(&name.to_ascii_lowercase()).cloned();
+    let named = stages.input().named.get(&named_context::key(&name)).cloned();
     let step = |spec, on_build: &[String]| Step {
         title: {
             // A trigger that is wrong is reported when it is lowered.

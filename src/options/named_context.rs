@@ -3,6 +3,7 @@
 use crate::error::Failure;
 use crate::remote::Remote;
 use crate::remote::address::redacted;
+use rbuild_registry::Reference;
 use std::path::PathBuf;
 
 /// What a named context is.
@@ -57,8 +58,21 @@ pub fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
     } else {
         NamedContext::Directory(PathBuf::from(source))
     };
-    // Names are matched as BuildKit does: case-insensitively.
-    Ok((name.to_ascii_lowercase(), context))
+    Ok((key(name), context))
+}
+
+/// The name under which a context is found. As for BuildKit `alpine`, `alpine:latest` and `docker.io/library/alpine`
+/// are one, and the case of a stage does not count.
+#[must_use]
+pub fn key(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    match Reference::parse(name).or_else(|_| Reference::parse(&lower)) {
+        Ok(reference) => {
+            let familiar = reference.familiar();
+            familiar.strip_suffix(":latest").unwrap_or(&familiar).to_owned()
+        }
+        Err(_) => lower,
+    }
 }
 
 fn oci_layout(rest: &str) -> NamedContext {
@@ -83,6 +97,23 @@ fn oci_layout(rest: &str) -> NamedContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_image_has_many_names() {
+        for name in [
+            "alpine",
+            "alpine:latest",
+            "docker.io/library/alpine",
+            "Alpine",
+            "index.docker.io/alpine",
+        ] {
+            assert_eq!(key(name), "alpine", "{name}");
+        }
+        assert_eq!(key("docker.io/library/alpine:3"), "alpine:3");
+        assert_eq!(key("example.org/A:Rc"), "example.org/a:rc");
+        assert_eq!(key("example.org/a:Rc"), "example.org/a:Rc");
+        assert_eq!(key("No Reference"), "no reference");
+    }
 
     #[test]
     fn kinds() {

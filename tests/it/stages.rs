@@ -136,6 +136,11 @@ COPY --from=alias / /alias/
             "y/z"
         ]
     );
+    let scratch = "elsewhere:1.0=docker-image://scratch".to_owned();
+    assert_eq!(
+        built(&[format!("more={more}"), scratch, "alias=target:stage".into()]),
+        ["alias", "alias/stage", "copied", "stage"]
+    );
     let refused = |contexts: &[String]| env.building(flags(contexts)).arg(&context).run().no_panic();
     refused(&[
         "more=target:from-directory".into(),
@@ -150,6 +155,36 @@ COPY --from=alias / /alias/
     refused(&[format!("more={more}"), image, "alias=target:nowhere".into()])
         .exits(1)
         .says("nowhere");
+}
+
+#[test]
+fn a_named_context_takes_the_place_of_an_image() {
+    let env = TestEnv::new();
+    let more = env.context(
+        "more",
+        &[("x", "X"), ("hidden", "H"), (".dockerignore", "hidden\n")],
+    );
+    let dockerfile =
+        "FROM docker.io/library/alpine:3 AS a\nFROM alpine\nCOPY --from=a / /a/\nCOPY --from=Alpine:3 x /b\n";
+    let context = env.context_of(dockerfile, &[]);
+    let contexts =
+        ["alpine:3", "docker.io/library/alpine:latest"].map(|name| format!("{name}={}", more.display()));
+    let image = env.image(
+        ["--build-context", &contexts[0], "--build-context", &contexts[1]],
+        &context,
+    );
+    assert_eq!(
+        paths(&image),
+        [".dockerignore", "a", "a/.dockerignore", "a/x", "b", "x"]
+    );
+    // Another tag is another image.
+    let other = env.context_of("FROM alpine:3.1\n", &[]);
+    let refused = env
+        .building(["--build-context", &contexts[0], "--pull=never"])
+        .arg(&other)
+        .run()
+        .no_panic();
+    assert_ne!(refused.code(), 0, "{refused}");
 }
 
 #[test]

@@ -130,7 +130,10 @@ fn archives_and_dockerfiles_by_url() {
         .run()
         .success();
     assert_eq!(env.saved("d").tree()["x"].text(), "text\n");
-    env.rbuild([server.url("/short")]).run().exits(125).says("/short");
+    env.rbuild(["--retry=0", &server.url("/short")])
+        .run()
+        .exits(125)
+        .says("/short");
     env.rbuild([server.url("/cut")])
         .run()
         .exits(125)

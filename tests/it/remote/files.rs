@@ -110,17 +110,19 @@ fn names() {
 fn what_goes_wrong_is_said_with_the_url() {
     let env = TestEnv::new();
     let server = Server::start(|request| match request.path() {
-        "/cut" => [answer("200 OK", &["ETag: \"1\""], b"0123456789").as_slice(), b""].concat()[..60].to_vec(),
         "/short" => b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\nonly this".to_vec(),
         "/circle" => answer("302 Found", &["Location: /circle"], b""),
         "/private" => answer("401 Unauthorized", &[], b""),
         _ => answer("404 Not Found", &[], b""),
     });
     let fails = |path: &str| {
-        let url = server.url(path);
-        env.refused(&format!("FROM scratch\nADD {url} /f\n"), &[])
+        let context = context(&env, &format!("FROM scratch\nADD {} /f\n", server.url(path)));
+        let outcome = env.building(["--retry", "0"]).arg(context).run();
+        outcome
+            .exits(1)
+            .no_panic()
             .never_says("registry")
-            .never_says("token=canary\" ")
+            .says("Dockerfile:2")
     };
     fails("/nope?token=canary")
         .says("/nope: 404")
