@@ -278,7 +278,7 @@ pub fn open_store(root: &Path) -> Result<Store, Failure> {
 pub struct Contexts {
     /// The build context.
     pub main: Arc<BuildContext>,
-    /// Named contexts, by their key.
+    /// Named contexts, by lower-case name.
     pub named: BTreeMap<String, NamedSource>,
     /// A context that did not come as a directory.
     pub fetched: Option<Fetched>,

@@ -24,7 +24,7 @@ use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::options::entitlements::Entitlements;
-use crate::options::named_context::{self, NamedContext};
+use crate::options::named_context::NamedContext;
 use crate::sources::BaseImage;
 use dockerfile_parser::{Dockerfile, Platform, Span, Word};
 use rbuild_solver::{Graph, VertexId};
@@ -298,7 +298,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
     fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding> {
         let unmade =
             |_: Reported| Finding::error(format!("`{name}` could not be made"), span).label("needed here");
-        if let Some(source) = self.input.named.get(&named_context::key(name)).cloned() {
+        if let Some(source) = self.input.named.get(&name.to_ascii_lowercase()).cloned() {
             return match source {
                 NamedSource::Directory(context) => Ok(From::Context(context)),
                 NamedSource::Other(NamedContext::Stage(target)) => {

@@ -8,7 +8,7 @@ use super::{From, NamedSource, Reported, Stages, expand_global, find_stage};
 use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
-use crate::options::named_context::{self, NamedContext};
+use crate::options::named_context::NamedContext;
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
@@ -164,7 +164,7 @@ fn base(
         )
         .help("give the ARG a default, or set it with --build-arg"));
     }
-    let named = stages.input().named.get(&named_context::key(&name)).cloned();
+    let named = stages.input().named.get(&name.to_ascii_lowercase()).cloned();
     let step = |spec, on_build: &[String]| Step {
         title: {
             // A trigger that is wrong is reported when it is lowered.
@@ -186,6 +186,15 @@ fn base(
         no_cache: false,
         spec,
     };
+    let scratch = match &named {
+        None => name == "scratch",
+        Some(NamedSource::Other(NamedContext::Image(reference))) => reference == "scratch",
+        Some(_) => false,
+    };
+    if scratch {
+        let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch), &[]), &[]);
+        return Ok(fresh(stages, vertex, platform, &name));
+    }
     match named {
         Some(NamedSource::Directory(context)) => {
             let vertex = context_as_base(stages, context, word.span);
@@ -215,10 +224,6 @@ fn base(
             return Ok(from_image(stages, image, platform, &name, step));
         }
         None => {}
-    }
-    if name == "scratch" {
-        let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch), &[]), &[]);
-        return Ok(fresh(stages, vertex, platform, &name));
     }
     if let Some(earlier) = find_stage(stages.input().dockerfile, &name, index)
         && !name.bytes().all(|byte| byte.is_ascii_digit())
