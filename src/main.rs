@@ -1,13 +1,12 @@
 //! Entry point: the command line to an exit code.
 
-use clap::Parser;
-use rbuild::cli::{self, Cli};
+use rbuild::cli;
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = cli::root_after_verb(std::env::args_os().collect());
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match cli::parse(&args) {
         Ok(cli) => cli,
         Err(error) => {
             let args: Vec<String> = args

@@ -75,6 +75,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         build_args: BuildArgs::new(options.build_args.clone()),
         target: options.target.as_deref(),
         build_platform: options.build_platform.clone(),
+        redact_args: options.redact_args,
         platform: options.platform.clone(),
         images: &resolver,
         network: options.network,

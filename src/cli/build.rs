@@ -1,5 +1,7 @@
 //! `rbuild [build] [OPTIONS] CONTEXT`.
 
+use super::foreign::ForeignArgs;
+use super::streams::note;
 use crate::error::Failure;
 use crate::options::BuildOptions;
 use crate::options::registry::RegistryArgs;
@@ -17,6 +19,10 @@ pub struct BuildArgs {
     /// Dockerfile, relative to the current directory; `-` reads it from standard input [default: CONTEXT/Dockerfile]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+
+    /// Ignore file [default: FILE.dockerignore, else CONTEXT/.dockerignore]
+    #[arg(long = "ignorefile", value_name = "FILE")]
+    pub ignore_file: Option<PathBuf>,
 
     /// Name the result `NAME[:TAG]` (repeatable)
     #[arg(short, long = "tag", value_name = "NAME")]
@@ -78,6 +84,26 @@ pub struct BuildArgs {
     /// Add a label to the image (repeatable)
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<String>,
+
+    /// Take a label from the image that the base or the Dockerfile gave it (repeatable)
+    #[arg(long = "unsetlabel", value_name = "KEY")]
+    pub unset_labels: Vec<String>,
+
+    /// Take a variable from the image that the base or the Dockerfile gave it; steps still see it (repeatable)
+    #[arg(long = "unsetenv", value_name = "NAME")]
+    pub unset_env: Vec<String>,
+
+    /// Annotate the image's manifest, or with manifest-descriptor: what points to it (repeatable)
+    #[arg(long = "annotation", value_name = "[SCOPE:]KEY=VALUE")]
+    pub annotations: Vec<String>,
+
+    /// Leave the history out of the image
+    #[arg(long)]
+    pub omit_history: bool,
+
+    /// Keep the values of build arguments out of the image's history and the store's records
+    #[arg(long)]
+    pub redact_args: bool,
 
     /// Network of RUN steps: default, none, host
     #[arg(long, value_name = "MODE", default_value = "default")]
@@ -148,24 +174,16 @@ pub struct BuildArgs {
     pub call: String,
 
     /// Clamp times in the image to this Unix time [env: SOURCE_DATE_EPOCH]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, visible_alias = "timestamp", value_name = "SECONDS")]
     pub source_date_epoch: Option<String>,
 
     /// Registries.
     #[command(flatten)]
     pub registry: RegistryArgs,
 
-    /// Accepted for compatibility with docker build; has no effect
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub rm: Option<String>,
-
-    /// Accepted for compatibility with docker build; has no effect
-    #[arg(long, hide = true)]
-    pub force_rm: bool,
-
-    /// Accepted for compatibility with docker build; has no effect
-    #[arg(long, hide = true)]
-    pub compress: bool,
+    /// Flags of other builders; see [`super::parse`].
+    #[arg(skip)]
+    pub foreign: ForeignArgs,
 }
 
 /// Builds.
@@ -173,6 +191,10 @@ pub struct BuildArgs {
 /// # Errors
 /// Whatever stops the build, worded and with its exit code.
 pub fn run(args: &BuildArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let notes = args.foreign.judge()?;
     let options = BuildOptions::from_args(args, root)?;
+    for text in notes.iter().filter(|_| !args.quiet) {
+        note(&format!("note: {text}"));
+    }
     crate::pipeline::build(&options)
 }

@@ -10,6 +10,7 @@ pub mod complete;
 pub mod debug;
 pub mod df;
 pub mod doctor;
+pub mod foreign;
 pub mod history;
 pub mod images;
 pub mod inspect;
@@ -30,7 +31,8 @@ pub mod transfer;
 pub mod why;
 
 use crate::error::Failure;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use foreign::ForeignArgs;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -116,6 +118,28 @@ pub enum Command {
     Man(complete::ManArgs),
 }
 
+/// Reads the command line; a build understands the flags of other builders too.
+///
+/// # Errors
+/// What is wrong with it, or the help that was asked for.
+pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    // They are many, and rarely there.
+    match Cli::try_parse_from(args) {
+        Err(error) if error.kind() == clap::error::ErrorKind::UnknownArgument => {}
+        other => return other,
+    }
+    let command =
+        ForeignArgs::understood_by(Cli::command()).mut_subcommand("build", ForeignArgs::understood_by);
+    let matches = command.try_get_matches_from(args)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    match (&mut cli.command, matches.subcommand()) {
+        (Some(Command::Build(build)), Some((_, matches))) => build.foreign = ForeignArgs::given(matches),
+        (None, _) => cli.build.foreign = ForeignArgs::given(&matches),
+        _ => {}
+    }
+    Ok(cli)
+}
+
 /// Runs what was asked for.
 ///
 /// # Errors
@@ -195,7 +219,7 @@ pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let Some(wrong) = wrong.strip_prefix("--") else {
+    let Some(wrong) = wrong.strip_prefix("--").map(str::to_owned) else {
         return error;
     };
     let command = Cli::command();
@@ -205,7 +229,13 @@ pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error
         .get_arguments()
         .filter_map(clap::Arg::get_long)
         .collect();
-    if let Some(near) = dockerfile_parser::suggest::nearest(wrong, flags) {
+    let own = |flag: &ContextValue| matches!(flag, ContextValue::String(flag) if flags.contains(&flag.trim_start_matches("--")));
+    if !error.get(ContextKind::SuggestedArg).is_none_or(own) {
+        // A flag of another builder is no help.
+        error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::Usage);
+    }
+    if let Some(near) = dockerfile_parser::suggest::nearest(&wrong, flags.iter().copied()) {
         let near = ContextValue::String(format!("--{near}"));
         if error
             .insert(ContextKind::SuggestedArg, near.clone())

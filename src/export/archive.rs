@@ -11,7 +11,6 @@ use rbuild_store::image::export::{
 use rbuild_store::image::{ImageRecord, LayerSource, MediaTypes};
 use rbuild_store::lock::BlobPin;
 use rbuild_store::snapshot::{Check, SnapshotStore};
-use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -81,7 +80,7 @@ pub fn with_export<T>(
                 })
                 .collect(),
             names: names.clone(),
-            annotations: BTreeMap::new(),
+            annotations: record.annotations.clone(),
             original: record.manifest.clone(),
         })
         .collect();

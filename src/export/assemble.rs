@@ -4,7 +4,7 @@ use crate::clock;
 use crate::error::Failure;
 use crate::lower::{COMMENT, StageState};
 use crate::ops::StepOutput;
-use crate::options::Squash;
+use crate::options::{Edits, Squash};
 use rbuild_solver::VertexId;
 use rbuild_store::image::{History, ImageConfig, ImageLayer, ImageRecord, LayerSource};
 use rbuild_store::snapshot::{Snapshot, SnapshotStore};
@@ -18,8 +18,8 @@ pub struct Assembly<'a> {
     pub outputs: &'a BTreeMap<VertexId, StepOutput>,
     /// The base image's record, if there is one.
     pub base: Option<&'a ImageRecord>,
-    /// `--label`.
-    pub labels: &'a [(String, String)],
+    /// What the command line changes.
+    pub edits: &'a Edits,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
     /// `--squash`, `--squash-all`.
@@ -57,13 +57,14 @@ impl Assembly<'_> {
                 }
             }
         }
-        for (key, value) in self.labels {
-            config.config.labels.insert(key.clone(), value.clone());
-        }
+        self.edits.apply(&mut config);
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
         let bytes = config.to_bytes().map_err(Failure::from_host)?;
         let snapshot = self.snapshot(stage).map(|snapshot| *snapshot.id());
-        ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)
+        let mut record =
+            ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)?;
+        record.annotations = self.edits.annotations.clone();
+        Ok(record)
     }
 
     /// The files of a stage; `None` when there are none.

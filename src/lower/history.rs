@@ -27,13 +27,17 @@ pub(super) fn plain_list(items: &[String]) -> String {
     format!("[{}]", items.join(" "))
 }
 
+/// What stands for the value of a build argument that nobody is to read.
+pub(super) const REDACTED: &str = "<redacted>";
+
 /// `RUN |2 A=1 B=2 /bin/sh -c make # buildkit`: the arguments that the step saw, then the command.
 #[must_use]
-pub(super) fn run(args: &[(String, String)], argv: &[String]) -> String {
+pub(super) fn run(args: &[(String, String)], argv: &[String], redact: bool) -> String {
     let mut text = String::from("RUN ");
     if !args.is_empty() {
         text.push_str(&format!("|{} ", args.len()));
         for (name, value) in args {
+            let value = if redact { REDACTED } else { value };
             text.push_str(&format!("{name}={value} "));
         }
     }
@@ -48,11 +52,16 @@ mod tests {
 
     #[test]
     fn shapes() {
+        let args = [("A".into(), "1".into()), ("B".into(), "2 3".into())];
         let argv = ["/bin/sh", "-c", "make all"].map(str::to_owned);
-        assert_eq!(run(&[], &argv), "RUN /bin/sh -c make all # buildkit");
+        assert_eq!(run(&[], &argv, false), "RUN /bin/sh -c make all # buildkit");
         assert_eq!(
-            run(&[("A".into(), "1".into()), ("B".into(), "2 3".into())], &argv),
+            run(&args, &argv, false),
             "RUN |2 A=1 B=2 3 /bin/sh -c make all # buildkit"
+        );
+        assert_eq!(
+            run(&args, &argv, true),
+            "RUN |2 A=<redacted> B=<redacted> /bin/sh -c make all # buildkit"
         );
         assert_eq!(list(&["a b".into(), "c".into()]), "[\"a b\" \"c\"]");
         assert_eq!(plain_list(&["80/tcp".into(), "81/udp".into()]), "[80/tcp 81/udp]");

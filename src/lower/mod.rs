@@ -63,6 +63,8 @@ pub struct LowerInput<'a> {
     pub named: BTreeMap<String, NamedSource>,
     /// `--build-arg`.
     pub build_args: BuildArgs,
+    /// `--redact-args`: their values stay out of history and records.
+    pub redact_args: bool,
     /// `--target`.
     pub target: Option<&'a str>,
     /// The machine's platform.

@@ -6,6 +6,7 @@ use super::stage::StageLowering;
 use crate::ops::spec::{ExecNetwork, ExecSpec, StepSpec};
 use dockerfile_parser::instruction::{CommandForm, Network, Run, RunScript, Security};
 use dockerfile_parser::{Instruction, Span};
+use std::collections::BTreeSet;
 
 /// Whether several heredocs stand without any command: the shell reads them and does nothing.
 fn only_heredocs(form: &CommandForm) -> bool {
@@ -58,13 +59,19 @@ impl StageLowering<'_, '_> {
             }
         };
         let args = self.state.scope.visible_args();
-        let created_by = history::run(&args, &argv);
+        let redact = self.stages.input().redact_args;
+        let created_by = history::run(&args, &argv, redact);
+        let redacted = match redact {
+            true => args.iter().map(|(name, _)| name.clone()).collect(),
+            false => BTreeSet::new(),
+        };
         let mut env = self.state.scope.env.clone();
         env.extend(args);
         let input = self.stages.input();
         let spec = ExecSpec {
             argv,
             env,
+            redacted,
             hidden_env: self.state.scope.undeclared_predefined(),
             cwd: self.cwd(),
             user: self.state.config.config.user.clone(),

@@ -1,7 +1,7 @@
 //! One stage: its base, then its instructions in order.
 
 use super::finding::Finding;
-use super::history::HistoryItem;
+use super::history::{self, HistoryItem};
 use super::path;
 use super::scope::StageScope;
 use super::{From, NamedSource, Reported, Stages, expand_global, find_stage};
@@ -502,6 +502,7 @@ impl StageLowering<'_, '_> {
                 .find(|(other, _)| *other == name)
                 .and_then(|(_, v)| v.clone());
             texts.push(match value {
+                Some(_) if self.stages.input().redact_args => format!("{name}={}", history::REDACTED),
                 Some(value) => format!("{name}={value}"),
                 None => name,
             });
@@ -555,6 +556,11 @@ impl StageLowering<'_, '_> {
         let text = match &spec {
             StepSpec::Copy(_) => redacted_line(&instruction.line.text),
             _ => instruction.line.text.clone(),
+        };
+        let created_by = match spec {
+            // As it is written: its words may have been made of arguments.
+            StepSpec::Copy(_) if self.stages.input().redact_args => format!("{text} # buildkit"),
+            _ => created_by,
         };
         let step = Step {
             title: title(&self.stage_name, self.ordinal, self.total, &text),

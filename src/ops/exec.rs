@@ -8,6 +8,7 @@ use super::{OpError, StepOutput};
 use crate::engine::Engine;
 use rbuild_sandbox::{Capability, ExitStatus, Network, Root, SandboxSpec, SpawnError, Stdio};
 use rbuild_solver::{Preimage, RunContext, Stream};
+use rbuild_store::digest::Digest;
 use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::{LastLink, Tree, TreeView};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -41,7 +42,12 @@ pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<
         preimage = preimage.text("command", arg);
     }
     for (name, value) in &spec.env {
-        preimage = preimage.text(&format!("env {name}"), value);
+        preimage = if spec.redacted.contains(name) {
+            // The hash tells a change from none, and no more.
+            preimage.text(&format!("env {name}"), Digest::of(value.as_bytes()).to_string())
+        } else {
+            preimage.text(&format!("env {name}"), value)
+        };
     }
     preimage = preimage
         .text("directory", &spec.cwd)

@@ -4,6 +4,7 @@ use crate::context::BuildContext;
 use crate::sources::BaseImage;
 use dockerfile_parser::Platform;
 use dockerfile_parser::mount::Sharing;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// `FROM`: where a stage begins.
@@ -97,6 +98,8 @@ pub struct ExecSpec {
     pub argv: Vec<String>,
     /// ENV and declared ARGs, in order: part of the key.
     pub env: Vec<(String, String)>,
+    /// Which of them a record must not show.
+    pub redacted: BTreeSet<String>,
     /// Predefined proxy arguments: not part of the key.
     pub hidden_env: Vec<(String, String)>,
     /// Working directory.

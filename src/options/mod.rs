@@ -1,5 +1,6 @@
 //! What the flags of a build mean: parsed, checked, independent of each other no more.
 
+mod edits;
 pub mod entitlements;
 pub mod named_context;
 pub mod output;
@@ -18,6 +19,7 @@ use crate::remote::Remote;
 use crate::remote::address::redacted;
 use crate::ui::ProgressMode;
 use dockerfile_parser::Platform;
+pub use edits::Edits;
 use entitlements::Entitlements;
 use named_context::NamedContext;
 use output::{ImageForm, Output};
@@ -148,8 +150,8 @@ pub struct BuildOptions {
     pub secrets: BTreeMap<String, SecretSource>,
     /// Agents for `--mount=type=ssh`.
     pub ssh: BTreeMap<String, SshSource>,
-    /// Labels for the result.
-    pub labels: Vec<(String, String)>,
+    /// What changes in the image besides what the Dockerfile says.
+    pub edits: Edits,
     /// Network of steps.
     pub network: ExecNetwork,
     /// `--allow`.
@@ -168,6 +170,10 @@ pub struct BuildOptions {
     pub squash: Squash,
     /// Docker's media types instead of OCI's.
     pub docker_format: bool,
+    /// `--ignorefile`.
+    pub ignore_file: Option<PathBuf>,
+    /// Build arguments are kept out of what others read.
+    pub redact_args: bool,
     /// Where to write the image id.
     pub iidfile: Option<PathBuf>,
     /// Where to write the description.
@@ -241,6 +247,7 @@ impl BuildOptions {
             Some(text) => Platform::parse(text, &build_platform)
                 .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
         };
+        let edits = Edits::from_args(args, &platform)?;
         let build_args = build_args(args, &env)?;
         if let ContextSource::Remote(Remote::Git(address)) = &mut context {
             let keep = build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").map(String::as_str);
@@ -280,11 +287,7 @@ impl BuildOptions {
                 .iter()
                 .map(|text| ssh::parse(text, env("SSH_AUTH_SOCK").as_deref()))
                 .collect::<Result<_, _>>()?,
-            labels: args
-                .labels
-                .iter()
-                .map(|label| pair("--label", label))
-                .collect::<Result<_, _>>()?,
+            edits,
             network: match args.network.as_str() {
                 "default" => ExecNetwork::Default,
                 "none" => ExecNetwork::None,
@@ -311,6 +314,8 @@ impl BuildOptions {
                 "docker" => true,
                 other => return Err(choice("--format", other, &["oci", "docker"])),
             },
+            ignore_file: args.ignore_file.clone(),
+            redact_args: args.redact_args,
             iidfile: args.iidfile.clone(),
             metadata_file: args.metadata_file.clone(),
             progress: progress(args.progress.as_deref(), quiet, env)?,

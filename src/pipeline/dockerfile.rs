@@ -56,7 +56,29 @@ pub fn read(
     let text = dockerfile_parser::decode(&bytes)
         .map_err(|error| Failure::new(Kind::Dockerfile, format!("{name}: {error}")))?
         .to_owned();
+    refuse_template(&name, &text)?;
     Ok(SourceFile { name, path, text })
+}
+
+/// buildah hands a `….in` to the C preprocessor. Here its directives are comments: that must not go unnoticed.
+fn refuse_template(name: &str, text: &str) -> Result<(), Failure> {
+    const DIRECTIVES: [&str; 9] = [
+        "#include", "#define", "#undef", "#if", "#ifdef", "#ifndef", "#else", "#elif", "#endif",
+    ];
+    let directive = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .find(|word| DIRECTIVES.contains(word));
+    match directive {
+        Some(directive) if name.ends_with(".in") => Err(Failure::new(
+            Kind::Dockerfile,
+            format!("{name}: `{directive}` is for a preprocessor, and there is none"),
+        )
+        .hint(format!(
+            "`cpp -E -P -traditional {name} | rbuild -f - CONTEXT` builds what it gives"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// `-f` is relative to the current directory; for a context that was fetched, to the context, where it is looked for
@@ -85,6 +107,8 @@ fn default(context: &Path) -> Result<(String, Option<PathBuf>, Vec<u8>), Failure
     let failure = Failure::usage(format!("there is no Dockerfile in `{}`", context.display()));
     Err(if context.join("Containerfile").exists() {
         failure.hint("there is a Containerfile: build with `-f Containerfile`")
+    } else if context.join("Containerfile.in").exists() {
+        failure.hint("there is a Containerfile.in: templates are not preprocessed")
     } else {
         failure.hint("`-f FILE` names a Dockerfile elsewhere")
     })
@@ -130,7 +154,10 @@ pub(super) fn open_context(
     what: &str,
 ) -> Result<BuildContext, Failure> {
     let mut candidates = Vec::new();
-    if let Some(options) = options {
+    let named = options.and_then(|options| options.ignore_file.as_ref());
+    if let Some(named) = named {
+        candidates.push(named.clone());
+    } else if let Some(options) = options {
         let dockerfiles = match &options.dockerfile {
             DockerfileSource::Path(dockerfile) => {
                 let is_fetched = !matches!(options.context, ContextSource::Directory(_));
@@ -146,7 +173,9 @@ pub(super) fn open_context(
             candidates.push(PathBuf::from(name));
         }
     }
-    candidates.push(path.join(".dockerignore"));
+    if named.is_none() {
+        candidates.push(path.join(".dockerignore"));
+    }
     let mut ignore = None;
     for candidate in candidates {
         match std::fs::read(&candidate) {
@@ -168,7 +197,7 @@ pub(super) fn open_context(
                 ignore = Some(Ignore { patterns, name });
                 break;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {}
             Err(error) => {
                 return Err(Failure::usage(format!(
                     "reading `{}`: {error}",

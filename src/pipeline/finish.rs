@@ -70,7 +70,7 @@ impl Build<'_> {
             snapshots: &self.engine.snapshots,
             outputs: &solution.all,
             base: base.as_ref(),
-            labels: &self.options.labels,
+            edits: &self.options.edits,
             epoch: self.options.epoch,
             squash: self.options.squash,
             now: self.now,

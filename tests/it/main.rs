@@ -20,6 +20,7 @@ mod config;
 mod container;
 mod copy;
 mod crash;
+mod edits;
 mod devices;
 mod examples;
 mod harness_itself;

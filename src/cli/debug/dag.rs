@@ -48,6 +48,7 @@ pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
         context: Arc::clone(&contexts.main),
         named: contexts.named.clone(),
         build_args: BuildArgs::new(options.build_args.clone()),
+        redact_args: options.redact_args,
         target: options.target.as_deref(),
         build_platform: options.build_platform.clone(),
         platform: options.platform.clone(),

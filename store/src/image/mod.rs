@@ -2,6 +2,7 @@
 //!
 //! Not here: the content of layers (`layer`), registries, and what a reference means.
 
+mod annotations;
 mod config;
 mod error;
 pub mod export;
@@ -19,6 +20,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
 
+pub use annotations::Annotations;
 pub use config::{CONFIG_LIMIT, ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
 pub use error::ImageError;
 pub use manifest::{Descriptor, Document, Index, Manifest};

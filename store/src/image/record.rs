@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest, SnapshotId};
 use crate::image::ImageError;
+use crate::image::annotations::Annotations;
 use crate::image::config::ImageConfig;
 use crate::image::manifest::Descriptor;
 
@@ -27,6 +28,9 @@ pub struct ImageRecord {
     pub snapshot: Option<SnapshotId>,
     /// The layers, lowest first: as many as the config has diff ids.
     pub layers: Vec<ImageLayer>,
+    /// What it is annotated with when it goes out.
+    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    pub annotations: Annotations,
     /// When it came into the store, in seconds since 1970.
     pub created: u64,
 }
@@ -91,6 +95,7 @@ impl ImageRecord {
             manifest,
             snapshot,
             layers,
+            annotations: Annotations::default(),
             created,
         };
         record.parse_config()?;

@@ -11,13 +11,12 @@ mod docker;
 mod oci;
 mod tar_writer;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::digest::{DiffId, Digest};
 use crate::image::manifest::{Descriptor, MANIFEST_LIMIT, Manifest};
 use crate::image::media_type::{self, LayerCompression, MediaTypes};
-use crate::image::{ImageConfig, ImageError, Platform};
+use crate::image::{Annotations, ImageConfig, ImageError, Platform};
 use crate::lock::BlobPin;
 use crate::store::Store;
 
@@ -61,8 +60,8 @@ pub struct ExportImage<'a> {
     pub layers: Vec<ExportLayer<'a>>,
     /// Its full names, for example `docker.io/library/app:latest`.
     pub names: Vec<String>,
-    /// Annotations of its manifest.
-    pub annotations: BTreeMap<String, String>,
+    /// Annotations of its manifest and of what points there.
+    pub annotations: Annotations,
     /// The manifest (a blob of the store) it came with. If no layer has to change and no annotation is added
     /// it goes out as it is, so that the image keeps its digest.
     pub original: Option<Descriptor>,
@@ -156,7 +155,7 @@ pub fn prepare(
     }
     let platform = Platform::new(&config.os, &config.architecture, config.variant.as_deref());
     if unchanged
-        && image.annotations.is_empty()
+        && image.annotations.manifest.is_empty()
         && let Some(original) = &image.original
         && let Some(prepared) = as_it_came(store, image, original, &platform)?
     {
@@ -168,7 +167,8 @@ pub fn prepare(
         image.config.len() as u64,
     );
     let mut manifest = Manifest::new(options.media_types, config_descriptor.clone(), layers.clone());
-    manifest.annotations = (!image.annotations.is_empty()).then(|| image.annotations.clone());
+    let annotations = &image.annotations;
+    manifest.annotations = (!annotations.manifest.is_empty()).then(|| annotations.manifest.clone());
     let manifest_bytes = manifest.to_bytes()?;
     let mut descriptor = Descriptor::new(
         options.media_types.manifest(),
@@ -176,6 +176,7 @@ pub fn prepare(
         manifest_bytes.len() as u64,
     );
     descriptor.platform = Some(platform);
+    descriptor.annotations = (!annotations.descriptor.is_empty()).then(|| annotations.descriptor.clone());
     Ok(Prepared {
         names: image.names.clone(),
         manifest: descriptor,

@@ -179,12 +179,11 @@ fn index(images: &[Prepared], before: Vec<Descriptor>) -> Result<Index, ImageErr
         }
         for name in names {
             let mut entry = image.manifest.clone();
-            entry.annotations = name.map(|name| {
-                BTreeMap::from([
-                    (CONTAINERD_NAME.to_owned(), name.to_owned()),
-                    (REF_NAME.to_owned(), ref_name(name).to_owned()),
-                ])
-            });
+            if let Some(name) = name {
+                let annotations = entry.annotations.get_or_insert_default();
+                annotations.insert(CONTAINERD_NAME.to_owned(), name.to_owned());
+                annotations.insert(REF_NAME.to_owned(), ref_name(name).to_owned());
+            }
             if !entries.contains(&entry) {
                 entries.push(entry);
             }

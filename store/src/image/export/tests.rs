@@ -112,7 +112,7 @@ fn with_image<T>(
             })
             .collect(),
         names: names.iter().map(|&name| name.to_owned()).collect(),
-        annotations: BTreeMap::new(),
+        annotations: Annotations::default(),
         original: None,
     };
     with(image, &runs)

@@ -1,0 +1,167 @@
+//! What the command line changes in the image that the Dockerfile describes, and keeps out of it.
+
+use serde_json::{Value, json};
+use std::path::Path;
+
+use crate::harness::TestEnv;
+
+const DOCKERFILE: &str = "FROM scratch AS base\nENV KEEP=1 DROP=2\nLABEL keep=1 drop=2 change=3\nFROM base\n\
+                          ENV OWN=3\nCOPY Dockerfile /f\nCMD [\"c\"]\n";
+
+#[test]
+fn labels_and_variables() {
+    let env = TestEnv::new();
+    let flags = [
+        ["--label", "change=last"],
+        ["--label", "new=a=b"],
+        ["--unsetlabel", "drop"],
+        ["--unsetlabel", "not there"],
+        ["--unsetenv", "DROP"],
+        ["--unsetenv", "OWN"],
+    ];
+    let image = env.image(flags.concat(), env.context_of(DOCKERFILE, &[]));
+    let config = &image.config["config"];
+    assert_eq!(
+        config["Labels"],
+        json!({"keep": "1", "change": "last", "new": "a=b"})
+    );
+    let variables = config["Env"].as_array().unwrap();
+    assert!(variables[0].as_str().unwrap().starts_with("PATH="));
+    assert_eq!(variables[1..], [json!("KEEP=1")]);
+    assert_eq!(
+        image.config["history"].as_array().unwrap().len(),
+        5,
+        "what was done was done"
+    );
+}
+
+#[test]
+fn the_history_is_left_out() {
+    let env = TestEnv::new();
+    let context = env.context_of(DOCKERFILE, &[]);
+    let image = env.image(["--omit-history"], &context);
+    assert_eq!(image.config.get("history"), None);
+    assert_eq!(image.layers.len(), 1);
+    env.rbuild(["build", "--omit-history", "-t", "app"])
+        .arg(&context)
+        .run()
+        .success();
+    let said = env.rbuild(["history", "-q", "--no-trunc", "app"]).run().success();
+    assert_eq!(
+        said.out().lines().count(),
+        1,
+        "the layer is shown: {}",
+        said.out()
+    );
+}
+
+#[test]
+fn annotations_go_where_their_scope_says() {
+    let env = TestEnv::new();
+    let context = env.context_of(DOCKERFILE, &[]);
+    let flags = [
+        "--annotation",
+        "a.b=c:d",
+        "--annotation",
+        "manifest-descriptor:x=y",
+    ];
+    let image = env.image(flags, &context);
+    assert_eq!(image.manifest["annotations"], json!({"a.b": "c:d"}));
+    assert_eq!(image.index["manifests"][0]["annotations"]["x"], "y");
+    // The config does not know of them, and an image that is kept does not lose them.
+    let plain = env.image([""; 0], &context);
+    assert_eq!(plain.config, image.config);
+    assert_eq!(plain.manifest.get("annotations"), None);
+    env.rbuild(["build", "-t", "app"])
+        .args(flags)
+        .arg(&context)
+        .run()
+        .success();
+    let saved = env.saved("app");
+    assert_eq!(saved.manifest["annotations"], json!({"a.b": "c:d"}));
+    let entry = &saved.index["manifests"][0]["annotations"];
+    assert_eq!(
+        (&entry["x"], &entry["io.containerd.image.name"]),
+        (&json!("y"), &json!("docker.io/library/app:latest"))
+    );
+    env.building(["--annotation", "index:a=b"])
+        .arg(&context)
+        .run()
+        .exits(125)
+        .says("has no index");
+}
+
+/// Every file below a directory in which these bytes are found.
+fn found(dir: &Path, needle: &str, found_in: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found(&path, needle, found_in);
+        } else if kind.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            if bytes
+                .windows(needle.len())
+                .any(|window| window == needle.as_bytes())
+            {
+                found_in.push(path.display().to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn redacted_arguments_are_nowhere() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nARG TOKEN=of-the-file NAME\nRUN test ${#TOKEN} = 11\n\
+                      RUN [\"sh\", \"-c\", \"test $TOKEN\"]\nCOPY $NAME /d/\n";
+    let context = env.context_of(dockerfile, &[("one", "x")]);
+    let build = |flags: &[&str], token: &str| {
+        let token = format!("TOKEN={token}");
+        env.building(["--build-arg", "NAME=one", "--build-arg", &token])
+            .args(flags)
+            .arg(&context)
+            .run()
+    };
+    let layout = env.path("layout");
+    let output = format!("type=oci,tar=false,dest={}", layout.display());
+    let flags = ["--redact-args", "-t", "app", "-o", "type=image", "-o", &output];
+    build(&flags, "canary-4711").success();
+    // Another value is another key, and `why` says so without telling it; a step that fails does not tell it either.
+    build(&flags, "canary-4712").success();
+    let why = env.rbuild(["why"]).run().success().never_says("canary-471");
+    assert!(why.out().contains("TOKEN"), "{why}");
+    build(&flags, "canary-47130").exits(1).never_says("canary-471");
+    let canary = |dir: &Path| {
+        let mut files = Vec::new();
+        found(dir, "canary-471", &mut files);
+        files
+    };
+    assert_eq!(canary(&env.store()), Vec::<String>::new());
+    assert_eq!(canary(&layout), Vec::<String>::new());
+    let inspected = env
+        .rbuild(["inspect", "app"])
+        .run()
+        .success()
+        .never_says("canary-471");
+    let image: Value = serde_json::from_str(&inspected.out()).unwrap();
+    let image = if image.is_array() { &image[0] } else { &image };
+    let said: Vec<&str> = image["History"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["created_by"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(
+        said[said.len() - 4..],
+        [
+            "ARG TOKEN=<redacted> NAME=<redacted>",
+            "RUN |2 TOKEN=<redacted> NAME=<redacted> /bin/sh -c test ${#TOKEN} = 11 # buildkit",
+            "RUN |2 TOKEN=<redacted> NAME=<redacted> sh -c test $TOKEN # buildkit",
+            "COPY $NAME /d/ # buildkit",
+        ]
+    );
+    // The search can find it: without the flag it is there.
+    build(&["-t", "app"], "canary-4711").success();
+    assert_ne!(canary(&env.store()), Vec::<String>::new());
+}
