@@ -1,12 +1,12 @@
 //! `# syntax=`, `# escape=`, `# check=` at the top of a file.
 
-use crate::Span;
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{Directive, Directives};
 use crate::expand::Escape;
 use crate::kind::Kind;
 use crate::line::PhysicalLine;
 use crate::lint::CheckOptions;
+use crate::{Span, frontend};
 
 /// Reads a line as `# key=value` with a known key; `false` when it is something else, which ends the directives.
 pub(crate) fn read(
@@ -14,7 +14,7 @@ pub(crate) fn read(
     directives: &mut Directives,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> bool {
-    let Some((key, value, span)) = key_value(line) else {
+    let Some((key, value, span)) = key_value(line, "#") else {
         return false;
     };
     let (name, slot) = match key.to_ascii_lowercase().as_str() {
@@ -49,13 +49,16 @@ pub(crate) fn read(
                 .with_help("it is `\\` or `` ` ``"),
             ),
         },
-        "syntax" if !is_own_syntax(value) => {
-            diagnostics.push(Diagnostic::warning(
-                Kind::ForeignSyntax {
-                    image: value.to_owned(),
-                },
-                span,
-            ));
+        "syntax" => {
+            // What follows the image is for the frontend.
+            let image = value.split(' ').next().unwrap_or_default();
+            if !frontend::is_builtin(image) {
+                let kind = Kind::ForeignSyntax {
+                    image: image.to_owned(),
+                };
+                let span = Span::new(span.start, span.start + image.len());
+                diagnostics.push(Diagnostic::warning(kind, span));
+            }
         }
         "check" => diagnostics.extend(CheckOptions::parse(value, span).1),
         _ => {}
@@ -63,9 +66,9 @@ pub(crate) fn read(
     true
 }
 
-/// `#` at the first column, a key of letters and digits, `=`, a value: with its place.
-pub(crate) fn key_value<'a>(line: &PhysicalLine<'a>) -> Option<(&'a str, &'a str, Span)> {
-    let body = line.text.strip_prefix('#')?;
+/// The sign of a comment at the first column, a key of letters and digits, `=`, a value: with its place.
+pub(crate) fn key_value<'a>(line: &PhysicalLine<'a>, comment: &str) -> Option<(&'a str, &'a str, Span)> {
+    let body = line.text.strip_prefix(comment)?;
     let (key, value) = body.split_once('=')?;
     let (key, value) = (key.trim(), value.trim());
     let valid = key.starts_with(|ch: char| ch.is_ascii_alphabetic())
@@ -76,13 +79,6 @@ pub(crate) fn key_value<'a>(line: &PhysicalLine<'a>) -> Option<(&'a str, &'a str
     }
     let start = line.start + line.text.len() - body.split_once('=')?.1.trim_start().len();
     Some((key, value, Span::new(start, start + value.len())))
-}
-
-/// Whether a frontend image is the Dockerfile frontend that this crate stands in for.
-fn is_own_syntax(image: &str) -> bool {
-    let name = image.strip_prefix("docker.io/").unwrap_or(image);
-    let name = name.split(['@', ':']).next().unwrap_or_default();
-    matches!(name, "docker/dockerfile" | "docker/dockerfile-upstream")
 }
 
 #[cfg(test)]

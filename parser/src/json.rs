@@ -37,6 +37,39 @@ pub(crate) fn array(text: &str) -> Array {
     reader.top().unwrap_or(Array::Other)
 }
 
+/// The string of a member of an object that holds strings alone, and where it stands between its quotes.
+pub(crate) fn string_member(text: &str, name: &str) -> Option<(String, Range<usize>)> {
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        pos: 0,
+    };
+    reader.space();
+    if reader.byte()? != b'{' {
+        return None;
+    }
+    let mut found = None;
+    loop {
+        let key = reader.key()?;
+        reader.space();
+        if reader.peek()? != b'"' {
+            return None;
+        }
+        let value = reader.string()?;
+        if key.text == name {
+            found = Some((value.text, value.inner));
+        }
+        reader.space();
+        match reader.byte()? {
+            b',' => {}
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    reader.space();
+    found.filter(|_| reader.pos == reader.bytes.len())
+}
+
 struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -147,14 +180,15 @@ impl Reader<'_> {
         }
     }
 
-    fn key(&mut self) -> Option<()> {
+    /// A string and the colon behind it.
+    fn key(&mut self) -> Option<Element> {
         self.space();
         if self.peek()? != b'"' {
             return None;
         }
-        self.string()?;
+        let key = self.string()?;
         self.space();
-        (self.byte()? == b':').then_some(())
+        (self.byte()? == b':').then_some(key)
     }
 
     fn word(&mut self, word: &str) -> Option<()> {

@@ -31,6 +31,9 @@ pub enum Kind {
     /// `# syntax=` asks for another frontend than docker/dockerfile.
     ForeignSyntax { image: String },
 
+    /// The file is in the language of another frontend.
+    ForeignLanguage { image: String },
+
     /// The body of a heredoc does not end.
     UnterminatedHeredoc { name: String },
     /// A heredoc as destination of COPY or ADD.

@@ -33,6 +33,7 @@ pub mod dockerfile;
 pub mod duration;
 pub mod expand;
 mod flag;
+pub mod frontend;
 pub mod glob;
 pub mod heredoc;
 pub mod ignore;

@@ -19,6 +19,12 @@ pub(crate) fn message(kind: &Kind) -> String {
                 clip(image)
             )
         }
+        Kind::ForeignLanguage { image } => {
+            format!(
+                "this is no Dockerfile: it is written for the frontend `{}`",
+                clip(image)
+            )
+        }
         Kind::UnterminatedHeredoc { name } => format!("the heredoc `{}` is not terminated", clip(name)),
         Kind::HeredocDestination { keyword } => format!("a heredoc cannot be the destination of `{keyword}`"),
         Kind::HeredocName { name } => format!("`{}` cannot be the name of a file", clip(name)),
@@ -89,6 +95,7 @@ pub(crate) fn code(kind: &Kind) -> &'static str {
         Kind::InvalidCheckDirective { .. } => "invalid-check-directive",
         Kind::UnknownRule { .. } => "unknown-rule",
         Kind::ForeignSyntax { .. } => "foreign-syntax",
+        Kind::ForeignLanguage { .. } => "foreign-language",
         Kind::UnterminatedHeredoc { .. } => "unterminated-heredoc",
         Kind::HeredocDestination { .. } => "heredoc-destination",
         Kind::HeredocName { .. } => "heredoc-name",

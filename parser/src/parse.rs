@@ -10,7 +10,7 @@ use crate::instruction::{Context, FORBIDDEN, From, InstructionKind, KEYWORDS, On
 use crate::json::{self, Array};
 use crate::kind::Kind;
 use crate::line::{Logical, PhysicalLine, PhysicalLines};
-use crate::{Span, directive, stage, suggest};
+use crate::{Span, directive, frontend, stage, suggest};
 
 /// The tree, and what is wrong with the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,11 @@ impl Parsed {
 /// Parses a Dockerfile. Never fails: what cannot be parsed is reported, the rest is in the tree.
 pub fn parse(source: &str) -> Parsed {
     let mut parser = Parser::new(source);
+    if let Some(foreign) = frontend::of_another_language(source, parser.lines.offset())
+        && !frontend::is_builtin(&foreign.image)
+    {
+        return parser.foreign(foreign);
+    }
     parser.file();
     let Parser {
         dockerfile,
@@ -185,6 +190,21 @@ impl<'a> Parser<'a> {
                 directives = false;
                 self.instruction(line);
             }
+        }
+    }
+
+    /// Nothing of the file is read: one error says why.
+    fn foreign(mut self, foreign: frontend::Foreign) -> Parsed {
+        let start = self.lines.offset();
+        while self.lines.next().is_some() {}
+        self.trivia(TriviaKind::Invalid, start);
+        let kind = Kind::ForeignLanguage { image: foreign.image };
+        Parsed {
+            dockerfile: self.dockerfile,
+            diagnostics: vec![
+                Diagnostic::error(kind, foreign.span)
+                    .with_help("only Dockerfiles are built here; other frontends need BuildKit"),
+            ],
         }
     }
 

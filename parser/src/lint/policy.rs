@@ -63,7 +63,7 @@ fn inline(line: &Line) -> Option<CheckOptions> {
     for comment in &line.comments {
         let text = format!("#{}", comment.text);
         let found = PhysicalLines::new(&text, 0).next();
-        let Some((key, value, _)) = found.as_ref().and_then(directive::key_value) else {
+        let Some((key, value, _)) = found.as_ref().and_then(|line| directive::key_value(line, "#")) else {
             continue;
         };
         if key.eq_ignore_ascii_case("check") {
