@@ -7,6 +7,7 @@ mod dockerfile;
 mod events;
 mod failure;
 mod finish;
+mod frontend;
 mod outputs;
 
 use crate::cache::{Earlier, RecordIndex};
@@ -15,6 +16,7 @@ use crate::context::stdin::Fetched;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
 use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, lower};
+use crate::ops::spec::StepSpec;
 use crate::ops::{BuildOp, OpError};
 use crate::options::named_context::NamedContext;
 use crate::options::{BuildOptions, Call, ContextSource, NoCache};
@@ -24,10 +26,11 @@ use crate::sources::Resolver;
 use crate::ui::{Look, Printer, StepInfo};
 use crate::{clock, interrupt};
 pub use dockerfile::{SourceFile, parse, read};
-use dockerfile_parser::Dockerfile;
+use dockerfile_parser::lint::Policy;
+use dockerfile_parser::{Dockerfile, Parsed};
 use events::Notices;
 pub use events::{is_loopback, registry_notice};
-pub use failure::{draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
+pub use failure::{check_line, draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
 use rbuild_store::Need;
 use rbuild_store::Store;
@@ -57,10 +60,14 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     });
     let contexts = Contexts::open(options, &puller)?;
     let file = dockerfile::read(options, contexts.main.path(), contexts.fetched.as_ref())?;
-    let parsed = dockerfile::parse(&file, &look)?;
+    let parsed = dockerfile::parse(options, &file, &look)?;
     if options.call != Call::Build {
-        return crate::call::run(options, &file, &parsed, &contexts.main, &look);
+        return crate::call::run(options, &file, parsed, &contexts.main, &look);
     }
+    let Parsed {
+        dockerfile: parsed,
+        diagnostics: mut found,
+    } = parsed;
     check_filter(options, &parsed)?;
     let store = open_store(&options.store_root)?;
     // Images that the build starts from, and blobs that it sends on, stay until it ends.
@@ -73,9 +80,9 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         context: Arc::clone(&contexts.main),
         named: contexts.named.clone(),
         build_args: BuildArgs::new(options.build_args.clone()),
+        redact_args: options.redact_args,
         target: options.target.as_deref(),
         build_platform: options.build_platform.clone(),
-        redact_args: options.redact_args,
         platform: options.platform.clone(),
         images: &resolver,
         network: options.network,
@@ -125,26 +132,28 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             Box::new(move |title: &str| index.previous_output(title))
         },
     );
-    let engine = Arc::new(engine.with_ssh(options.ssh.clone()));
+    let engine = engine.with_ssh(options.ssh.clone());
+    let policy = Policy::new(&parsed);
+    let engine = Arc::new(engine.with_policy(policy.clone()));
 
     let infos = RefCell::new(Vec::new());
-    let found = crate::call::warnings(options, &parsed, &contexts.main, Some(&store));
+    found.extend(crate::call::warnings(options, &parsed, &contexts.main, Some(&store)));
+    found.sort_by_key(|diagnostic| diagnostic.span.start);
     if found.iter().any(dockerfile_parser::Diagnostic::is_error) {
-        // The file itself says so: `# check=error=true`.
-        let drawn = crate::call::draw_warnings(&file, &found, &look);
-        return Err(Failure::new(
-            Kind::Dockerfile,
-            "the checks found something, and the file makes that an error",
-        )
-        .drawn(drawn));
+        return Err(failure::checks(crate::call::draw_warnings(&file, &found, &look)));
     }
     let Lowered {
         graph,
         target,
-        warnings,
+        mut warnings,
         unconsumed,
     } = lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)))
         .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
+    failure::judge(&mut warnings, &policy);
+    if warnings.iter().any(|finding| finding.is_error) {
+        let drawn = warnings.iter().map(|finding| failure::draw(&file, finding, &look));
+        return Err(failure::checks(drawn.collect::<Vec<_>>().join("\n")));
+    }
     let order = graph.order(&[target.vertex]);
     let titles = in_order(&graph, order.iter().copied())
         .into_iter()
@@ -156,6 +165,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             vertex,
             title: step.title.clone(),
             line: Some(step.line).filter(|line| *line > 0),
+            counted: !matches!(step.spec, StepSpec::Source(_)),
         });
     }
     let printer = Arc::new(Printer::new(
@@ -199,6 +209,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             started,
         },
     );
+    let late = engine.checks.warnings(&parsed);
+    if !late.is_empty() {
+        printer.message(crate::call::draw_warnings(&file, &late, &look).trim_end());
+    }
     contexts.save_memos(&store);
     if entered.load(Ordering::Acquire) && !interrupt::requested() {
         // What killed builds left; mostly there is nothing. What cannot be removed now is left to the next one.
@@ -279,7 +293,7 @@ pub fn open_store(root: &Path) -> Result<Store, Failure> {
 pub struct Contexts {
     /// The build context.
     pub main: Arc<BuildContext>,
-    /// Named contexts, by lower-case name.
+    /// Named contexts, by their key.
     pub named: BTreeMap<String, NamedSource>,
     /// A context that did not come as a directory.
     pub fetched: Option<Fetched>,

@@ -28,7 +28,10 @@ pub enum Outcome {
         reason: Option<MissReason>,
     },
     /// Failed.
-    Failed,
+    Failed {
+        /// After so long.
+        cost: Duration,
+    },
     /// Stopped, or never begun.
     Cancelled,
 }

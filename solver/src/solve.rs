@@ -19,12 +19,12 @@ use crate::outcome::{Cause, CauseOf, ErrorOf, Failure, Outcome, Solution, SolveE
 use crate::preimage::Preimage;
 use crate::ready::Ready;
 use crate::vertex::{Finish, Probe, complete, probe};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How to solve.
 pub struct SolveOptions<'a, E> {
@@ -104,7 +104,12 @@ struct Board<T> {
 
 /// What the deciding thread is told.
 enum Message<T, E> {
-    Finished(VertexId, Result<Finish<T>, E>),
+    /// A vertex waits for somebody else, who does the same work.
+    Waits(VertexId),
+    /// It waits no longer: it runs.
+    Runs(VertexId),
+    /// A vertex is over, after so long.
+    Finished(VertexId, Result<Finish<T>, E>, Duration),
     Cancelled,
 }
 
@@ -122,10 +127,11 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
             let Some(inputs) = self.inputs(vertex) else {
                 continue;
             };
+            let begin = Instant::now();
             match guard(|| probe(self.graph.op(vertex), &inputs, self.cache)) {
                 Ok(Probe::Done(finish)) => self.settle(vertex, finish),
                 Ok(Probe::Cold(preimage)) => known.extend(preimage.map(|preimage| (vertex, preimage))),
-                Err(cause) => return Err(self.fail(vertex, cause)),
+                Err(cause) => return Err(self.fail(vertex, cause, begin.elapsed())),
             }
         }
         Ok(known)
@@ -146,17 +152,30 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
         let (sender, messages) = channel::<MessageOf<O, C>>();
         let wake = sender.clone();
         let _wakes = cancel.subscribe(move || drop(wake.send(Message::Cancelled)));
+        let (tell, outer) = (sender.clone(), self.events);
+        let events = move |event: Event| {
+            // While the deciding thread listens no longer, everything is decided.
+            let _ = match event.kind {
+                EventKind::Waiting => tell.send(Message::Waits(event.vertex)),
+                EventKind::Missed(_) => tell.send(Message::Runs(event.vertex)),
+                _ => Ok(()),
+            };
+            outer(event);
+        };
+        let events: &(dyn Fn(Event) + Sync) = &events;
         let mut failure = None;
         thread::scope(|scope| {
             // Should this thread unwind (a listener of events may panic), the scope waits for all that runs.
             let _stop = CancelOnDrop(cancel);
             let mut running = 0;
+            // Who only waits keeps nobody from running.
+            let mut waiting = BTreeSet::new();
             loop {
                 if failure.is_none() && cancel.is_cancelled() {
                     failure = Some(Failure::Interrupted);
                 }
                 while failure.is_none()
-                    && running < jobs.get()
+                    && running - waiting.len() < jobs.get()
                     && let Some(vertex) = ready.pop()
                 {
                     let work = Work {
@@ -164,7 +183,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                         inputs: self.inputs(vertex).unwrap_or_default(),
                         known: known.remove(&vertex),
                         cache: self.cache,
-                        context: RunContext::new(vertex, cancel, self.events, self.started),
+                        context: RunContext::new(vertex, cancel, events, self.started),
                     };
                     let sender = sender.clone();
                     let worker = thread::Builder::new().name(format!("vertex {vertex}"));
@@ -175,16 +194,26 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                             ready.put_back(vertex);
                             break;
                         }
-                        Err(error) => failure = Some(self.fail(vertex, Cause::Thread(error))),
+                        Err(error) => failure = Some(self.fail(vertex, Cause::Thread(error), Duration::ZERO)),
                     }
                 }
                 if running == 0 {
                     break;
                 }
                 let Ok(message) = messages.recv() else { break };
-                let Message::Finished(vertex, result) = message else {
-                    continue;
+                let (vertex, result, cost) = match message {
+                    Message::Finished(vertex, result, cost) => (vertex, result, cost),
+                    Message::Waits(vertex) => {
+                        waiting.insert(vertex);
+                        continue;
+                    }
+                    Message::Runs(vertex) => {
+                        waiting.remove(&vertex);
+                        continue;
+                    }
+                    Message::Cancelled => continue,
                 };
+                waiting.remove(&vertex);
                 running -= 1;
                 match result {
                     Ok(finish) => {
@@ -197,7 +226,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                     // What fails after the first failure fails because it was stopped.
                     Err(_) if cancel.is_cancelled() => self.settle(vertex, Finish::Cancelled),
                     Err(cause) => {
-                        failure = Some(self.fail(vertex, cause));
+                        failure = Some(self.fail(vertex, cause, cost));
                         cancel.cancel();
                     }
                 }
@@ -236,8 +265,8 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
         self.emit(vertex, event);
     }
 
-    fn fail(&mut self, vertex: VertexId, cause: CauseOf<O, C>) -> FailureOf<O, C> {
-        self.board.outcomes.insert(vertex, Outcome::Failed);
+    fn fail(&mut self, vertex: VertexId, cause: CauseOf<O, C>, cost: Duration) -> FailureOf<O, C> {
+        self.board.outcomes.insert(vertex, Outcome::Failed { cost });
         self.emit(
             vertex,
             EventKind::Failed {
@@ -299,12 +328,13 @@ struct Work<'a, O: Op, C> {
 
 impl<O: Op, C: CacheIndex<O::Output>> Work<'_, O, C> {
     fn go(self, sender: &Sender<MessageOf<O, C>>) {
+        let begin = Instant::now();
         let result = guard(|| {
             self.context.emit(EventKind::Started);
             complete(self.op, &self.inputs, self.known, self.cache, &self.context)
         });
         // The deciding thread listens until the last worker has spoken.
-        let _ = sender.send(Message::Finished(self.context.vertex(), result));
+        let _ = sender.send(Message::Finished(self.context.vertex(), result, begin.elapsed()));
     }
 }
 

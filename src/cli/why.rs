@@ -8,7 +8,8 @@ use crate::ui::{Look, Paint, Sign, amount, lines::clean};
 use clap::Args;
 use dockerfile_parser::suggest;
 use rbuild_store::Store;
-use rbuild_store::buildlog::{BuildRecord, BuildStep, StepOutcome};
+use rbuild_store::buildlog::{Again, BuildRecord, BuildStep, Latest, StepOutcome};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let Some(store) = stored::existing(root)? else {
         return Err(no_record(&wanted, None));
     };
-    let record = newest(&store, &wanted)?;
+    let (record, again) = newest(&store, &wanted)?;
     let steps: Vec<&BuildStep> = match step {
         None => record.steps.iter().collect(),
         Some(step) => steps(&record, step)?,
@@ -65,13 +66,16 @@ pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
         if step.is_some() {
             print_json(&steps)?;
         } else {
-            print_json(&record)?;
+            print_json(&Whole {
+                record: &record,
+                again: again.as_ref(),
+            })?;
         }
         return Ok(0);
     }
     let look = stdout_look();
     let now = clock::now();
-    let mut text = headline(&record, now);
+    let mut text = headline(&record, again.as_ref(), now);
     text += &body(&store, &record, &steps, args.all || step.is_some(), &look);
     print(&text)?;
     Ok(0)
@@ -115,19 +119,49 @@ fn absolute(path: &Path) -> String {
         .to_string()
 }
 
-fn newest(store: &Store, wanted: &Wanted<'_>) -> Result<BuildRecord, Failure> {
+/// A record with what is known beside it.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    record: &'a BuildRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<&'a Again>,
+}
+
+/// The record of what was built last, and when it was built again out of the cache.
+fn newest(store: &Store, wanted: &Wanted<'_>) -> Result<(BuildRecord, Option<Again>), Failure> {
     let builds = store.builds();
+    let mut known = builds.all_latest().map_err(Failure::from_host)?;
+    // The builds behind the latest of their subject, too: a pointer may be lost.
+    for number in builds.numbers().map_err(Failure::from_host)? {
+        if !known.iter().any(|latest| latest.number == number) {
+            known.push(Latest { number, again: None });
+        }
+    }
     let mut other = None;
-    for number in builds.numbers().map_err(Failure::from_host)?.into_iter().rev() {
+    let mut found: Option<(BuildRecord, Option<Again>)> = None;
+    known.sort_by_key(|latest| std::cmp::Reverse(latest.number));
+    let last = |(record, again): &(BuildRecord, Option<Again>)| {
+        again.as_ref().map_or(record.started, |again| again.started)
+    };
+    for Latest { number, again } in known {
+        // What was not built again since is older than a later number.
+        if found.is_some() && again.is_none() {
+            continue;
+        }
         let Some(record) = builds.get(number).map_err(Failure::from_host)? else {
             continue;
         };
-        if wanted.is(&record) {
-            return Ok(record);
+        if !wanted.is(&record) {
+            other = other.or(Some(record));
+            continue;
         }
-        other = other.or(Some(record));
+        let this = (record, again);
+        if found.as_ref().is_none_or(|found| last(found) < last(&this)) {
+            found = Some(this);
+        }
     }
-    Err(no_record(wanted, other.as_ref()))
+    found.ok_or_else(|| no_record(wanted, other.as_ref()))
 }
 
 fn no_record(wanted: &Wanted<'_>, other: Option<&BuildRecord>) -> Failure {
@@ -187,15 +221,29 @@ fn steps<'a>(record: &'a BuildRecord, word: &str) -> Result<Vec<&'a BuildStep>, 
     })
 }
 
-fn headline(record: &BuildRecord, now: u64) -> String {
+fn headline(record: &BuildRecord, again: Option<&Again>, now: u64) -> String {
     let as_time = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    let age = |started: u64| ago(as_time(started), as_time(now));
+    let time = |millis: u64| match millis {
+        ..1000 => format!("{millis} ms"),
+        _ => amount::duration(Duration::from_millis(millis)),
+    };
     let subject = &record.subject;
-    let mut text = format!(
+    let mut text = String::new();
+    if let Some(again) = again {
+        text += &format!(
+            "last built {}, took {}: every step came from the cache\nimage {}\n\nbefore that ",
+            age(again.started),
+            time(again.millis),
+            clean(again.image.as_bytes()),
+        );
+    }
+    text += &format!(
         "build {} of {}, {}, took {}\n",
         record.number,
         clean(subject.context.as_bytes()),
-        ago(as_time(record.started), as_time(now)),
-        amount::duration(Duration::from_millis(record.millis)),
+        age(record.started),
+        time(record.millis),
     );
     if subject.dockerfile != format!("{}/Dockerfile", subject.context) {
         text += &format!("Dockerfile {}\n", clean(subject.dockerfile.as_bytes()));
@@ -232,7 +280,13 @@ fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, lo
                 Sign::Done,
                 format!("ran, {}", amount::duration(Duration::from_millis(step.millis))),
             ),
-            StepOutcome::Failed => (Sign::Failed, "failed".to_owned()),
+            StepOutcome::Failed => (
+                Sign::Failed,
+                format!(
+                    "failed after {}",
+                    amount::duration(Duration::from_millis(step.millis))
+                ),
+            ),
             StepOutcome::Cancelled => (Sign::Stopped, "not run".to_owned()),
         };
         let line = step
@@ -307,7 +361,7 @@ mod tests {
                     "[build 3/3] RUN make",
                     3,
                     StepOutcome::Ran,
-                    "1 file of `src` differs\n  changed a.c: x -> y",
+                    "`a.c` changed: x -> y",
                 ),
                 step("[2/2] COPY --from=build / /", 5, StepOutcome::Cached, ""),
             ],
@@ -325,12 +379,22 @@ mod tests {
         let (_dir, store) = store();
         let record = record();
         let all: Vec<&BuildStep> = record.steps.iter().collect();
-        let text = headline(&record, 4600) + &body(&store, &record, &all, false, &Look::PLAIN);
+        let text = headline(&record, None, 4600) + &body(&store, &record, &all, false, &Look::PLAIN);
         assert_eq!(
             text,
             "build 7 of /c, 1 hour ago, took 2.5s\nimage sha256:ab\n\n\
-             + [build 3/3] RUN make (line 3): ran, 1.2s\n    1 file of `src` differs\n      changed a.c: x -> y\n\
+             + [build 3/3] RUN make (line 3): ran, 1.2s\n    `a.c` changed: x -> y\n\
              2 of 3 steps came from the cache\n"
+        );
+        let again = Again {
+            started: 4597,
+            millis: 2,
+            image: "sha256:cd".to_owned(),
+        };
+        assert_eq!(
+            headline(&record, Some(&again), 4600),
+            "last built 3 seconds ago, took 2 ms: every step came from the cache\nimage sha256:cd\n\n\
+             before that build 7 of /c, 1 hour ago, took 2.5s\nimage sha256:ab\n"
         );
     }
 

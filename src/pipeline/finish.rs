@@ -14,12 +14,13 @@ use crate::options::BuildOptions;
 use crate::report::{self, Ended};
 use crate::sources::{BaseImage, Origin};
 use crate::ui::{Look, Printer, ProgressMode, Summary};
+use dockerfile_parser::lint::Rule;
 use rbuild_sandbox::ExitStatus;
 use rbuild_solver::{
     Cause, Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId,
 };
 use rbuild_store::Store;
-use rbuild_store::buildlog::{BUILD_VERSION, BuildRecord, BuildStep, BuildSubject, StepOutcome};
+use rbuild_store::buildlog::{Again, BUILD_VERSION, BuildRecord, BuildStep, BuildSubject, StepOutcome};
 use rbuild_store::digest::Digest;
 use rbuild_store::image::{ImageRecord, LayerSource};
 use std::collections::BTreeMap;
@@ -193,6 +194,12 @@ impl Build<'_> {
                 help.extend(near.as_ref().map(|near| format!("did you mean `{near}`?")));
                 Ended::Error(error.to_string())
             }
+            OpError::Unmatched(_) => {
+                kind = Kind::Dockerfile;
+                let rule = Rule::WildcardMatchedNothing;
+                help.push(format!("the file makes an error of {} ({})", rule.name(), rule.url()));
+                Ended::Error(error.to_string())
+            }
             OpError::Failure(failure) => {
                 kind = failure.kind();
                 help.extend(failure.first_hint().map(str::to_owned));
@@ -267,11 +274,22 @@ impl Build<'_> {
             .filter_map(|vertex| self.step(vertex, &outcomes[&vertex], &logs))
             .collect();
         let ran = steps.iter().any(|step| step.outcome != StepOutcome::Cached);
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // A build that did nothing that the one before did not do leaves no record: that one still says why steps ran.
         let keys = steps.iter().filter_map(|step| step.key.as_deref());
-        if !ran && log.is_none() && error.is_none() && !self.index.earlier().differs(keys) {
-            return;
-        }
+        let same = !ran && log.is_none() && error.is_none() && !self.index.earlier().differs(keys);
+        let image = match image {
+            Some(image) if same => {
+                let again = Again {
+                    started: self.now,
+                    millis,
+                    image,
+                };
+                let _ = self.store.builds().again(&self.subject, &again);
+                return;
+            }
+            image => image,
+        };
         let Ok(log) = log.map_or_else(|| self.store.builds().start(), Ok) else {
             return;
         };
@@ -280,7 +298,7 @@ impl Build<'_> {
             number: log.number(),
             subject: self.subject.clone(),
             started: self.now,
-            millis: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            millis,
             image,
             error,
             steps,
@@ -318,8 +336,9 @@ impl Build<'_> {
                 made.millis = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
                 miss.clone_from(reason);
             }
-            Outcome::Failed => {
+            Outcome::Failed { cost } => {
                 made.outcome = StepOutcome::Failed;
+                made.millis = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
                 if let Some(unfinished) = self.index.unfinished(&step.title) {
                     made.key = Some(unfinished.key);
                     made.preimage = Some(unfinished.preimage);

@@ -22,6 +22,8 @@ pub struct StepInfo {
     pub title: String,
     /// Its line in the Dockerfile, from 1.
     pub line: Option<usize>,
+    /// Whether it is one of the steps that are counted: bases and exports are not.
+    pub counted: bool,
 }
 
 /// A step and its number, for the displays.
@@ -30,8 +32,6 @@ pub(super) struct Step {
     /// From 1, in the order in which they were given.
     pub(super) number: usize,
     pub(super) info: StepInfo,
-    /// Whether it is a step of the Dockerfile.
-    counted: bool,
     /// When it began.
     pub(super) started: Duration,
     out: LineSplitter,
@@ -86,7 +86,8 @@ impl Printer {
             ProgressMode::Quiet => None,
             ProgressMode::RawJson => Some(Box::new(RawJson::new(output, &steps))),
             ProgressMode::Auto | ProgressMode::Tty if look.is_terminal => {
-                Some(Box::new(Tty::on_stderr(look, steps.len())))
+                let counted = steps.iter().filter(|step| step.counted).count();
+                Some(Box::new(Tty::on_stderr(look, counted)))
             }
             _ => Some(Box::new(Plain::new(output, look))),
         };
@@ -117,17 +118,13 @@ impl Printer {
         // From the end of all ids downwards: those of graphs begin at 0.
         let vertex = VertexId::from_index(u32::MAX as usize - number);
         let title = clean(title.replace('\n', " ").as_bytes());
-        let step = Step {
+        let info = StepInfo {
+            vertex,
+            title,
+            line: None,
             counted: false,
-            ..Step::new(
-                number,
-                StepInfo {
-                    vertex,
-                    title,
-                    line: None,
-                },
-            )
         };
+        let step = Step::new(number, info);
         if let Some(display) = &mut state.display {
             display.added(&step);
         }
@@ -228,7 +225,7 @@ impl State {
                 self.counts.cached += 1;
                 self.counts.total += 1;
             }
-            EventKind::Completed { .. } => self.counts.total += usize::from(step.counted),
+            EventKind::Completed { .. } => self.counts.total += usize::from(step.info.counted),
             _ => {}
         }
         if event.kind.is_last() {
@@ -246,7 +243,6 @@ impl Step {
         Self {
             number,
             info,
-            counted: true,
             started: Duration::ZERO,
             out,
             err,

@@ -42,7 +42,7 @@ struct Board {
     look: Look,
     canvas: Canvas,
     began: Instant,
-    /// Finished steps, of how many.
+    /// Finished steps that are counted, of how many.
     done: usize,
     total: usize,
     /// Something runs, or has run: nothing is held back any more.
@@ -148,7 +148,7 @@ impl Board {
 
     /// A step is over: its line is taken away, and one is left behind.
     fn settle(&mut self, step: &Step, sign: Sign, word: Option<&str>) {
-        self.done += 1;
+        self.done += usize::from(step.info.counted);
         let running = self.running.remove(&step.number);
         let since = running.map(|running| running.since.elapsed());
         let word = word.map_or_else(|| duration(since.unwrap_or_default()), str::to_owned);
@@ -169,10 +169,6 @@ impl Board {
 }
 
 impl Display for Tty {
-    fn added(&mut self, _: &Step) {
-        self.shared.board().total += 1;
-    }
-
     fn event(&mut self, step: &Step, event: &Event) {
         let mut board = self.shared.board();
         if board.closed {

@@ -3,7 +3,12 @@
 //! `rbuild why` reads the latest build of a (context, Dockerfile, target); a failing step's log stays readable
 //! after the program ended. Numbers only grow. The oldest builds go when there are too many, or too many log bytes.
 //!
+//! A build that found everything where the last one left it has no record of its own: that takes longer than the build.
+//! It leaves a line ([`Again`]) in the pointer to the record of the last one.
+//!
 //! Not here: why a step missed (the solver knows), and how any of it is shown.
+
+mod latest;
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,11 +16,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
 use crate::error::{IoContext, StoreError};
 use crate::records::Preimage;
 use crate::remove::remove_tree;
 use crate::store::{Store, list_dir, make_dirs, read_if_there, remove_if_there};
+
+pub use latest::{Again, Latest};
 
 /// Version of the build record format.
 pub const BUILD_VERSION: u32 = 1;
@@ -137,15 +143,6 @@ impl<'a> Builds<'a> {
         self.store.path("logs").join(number.to_string())
     }
 
-    fn latest_path(&self, subject: &BuildSubject) -> PathBuf {
-        // NUL cannot occur in a path or stage name, so the parts cannot run into each other.
-        let target = subject.target.as_deref().unwrap_or("");
-        let joined = format!("{}\0{}\0{target}", subject.context, subject.dockerfile);
-        self.store
-            .path("builds/latest")
-            .join(Digest::of(joined.as_bytes()).to_hex())
-    }
-
     /// Takes the next number. Nothing is written for the build until it logs or finishes.
     pub fn start(&self) -> Result<BuildLog, StoreError> {
         let _lock = self.store.locks().builds()?;
@@ -196,17 +193,6 @@ impl<'a> Builds<'a> {
         Ok(record.filter(|record| record.version == BUILD_VERSION && record.number == number))
     }
 
-    /// The latest finished build of a subject.
-    pub fn latest(&self, subject: &BuildSubject) -> Result<Option<BuildRecord>, StoreError> {
-        let Some(text) = read_if_there(&self.latest_path(subject))? else {
-            return Ok(None);
-        };
-        match String::from_utf8_lossy(&text).trim().parse() {
-            Ok(number) => Ok(self.get(number)?.filter(|record| record.subject == *subject)),
-            Err(_) => Ok(None),
-        }
-    }
-
     /// Where the log of a step is.
     pub fn log_path(&self, number: BuildNumber, log: &str) -> Option<PathBuf> {
         // The name comes out of a file; it must not lead elsewhere.
@@ -253,20 +239,6 @@ impl<'a> Builds<'a> {
             .map(|metadata| metadata.len())
             .sum()
     }
-
-    fn forget_missing(&self) -> Result<(), StoreError> {
-        let dir = self.store.path("builds/latest");
-        for name in list_dir(&dir)? {
-            let path = dir.join(name);
-            let number = std::fs::read_to_string(&path)
-                .ok()
-                .and_then(|text| text.trim().parse().ok());
-            if !number.is_some_and(|number: BuildNumber| self.path(number).exists()) {
-                remove_if_there(&path)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl BuildLog {
@@ -307,9 +279,7 @@ impl BuildLog {
             detail: error.to_string(),
         })?;
         self.store.write_file(&path, &bytes)?;
-        let latest = builds.latest_path(&record.subject);
-        self.store
-            .write_file(&latest, format!("{}\n", self.number).as_bytes())?;
+        builds.point_at(&record.subject, self.number)?;
         if self.number.is_multiple_of(RETAIN_EVERY) {
             builds.retain(KEEP_BUILDS, KEEP_LOG_BYTES)?;
         }
@@ -318,147 +288,4 @@ impl BuildLog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::filesystem::Need;
-    use std::io::Write;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), "boot", Need::Overlay).unwrap();
-        (dir, store)
-    }
-
-    fn record(context: &str, target: Option<&str>) -> BuildRecord {
-        BuildRecord {
-            version: 0,
-            number: 0,
-            subject: BuildSubject {
-                context: context.into(),
-                dockerfile: "/ctx/Dockerfile".into(),
-                target: target.map(str::to_owned),
-            },
-            started: 1_700_000_000,
-            millis: 7,
-            image: None,
-            error: Some("step 1 failed".into()),
-            steps: vec![BuildStep {
-                name: "RUN false".into(),
-                line: Some(3),
-                key: None,
-                preimage: None,
-                earlier: None,
-                outcome: StepOutcome::Failed,
-                millis: 5,
-                miss: serde_json::json!({"field": "argv"}),
-                log: Some("0.log".into()),
-            }],
-        }
-    }
-
-    #[test]
-    fn the_latest_of_each_subject_is_found() {
-        let (_dir, store) = store();
-        for subject in [
-            record("/a", None),
-            record("/b", None),
-            record("/a", Some("x")),
-            record("/a", None),
-        ] {
-            store.builds().start().unwrap().finish(subject).unwrap();
-        }
-        assert_eq!(store.builds().numbers().unwrap(), [1, 2, 3, 4]);
-        let latest = |subject: BuildRecord| store.builds().latest(&subject.subject).unwrap().unwrap();
-        assert_eq!(latest(record("/a", None)).number, 4);
-        assert_eq!(latest(record("/a", Some("x"))).number, 3);
-        assert_eq!(latest(record("/b", None)).steps, record("/b", None).steps);
-        assert_eq!(store.builds().latest(&record("/c", None).subject).unwrap(), None);
-    }
-
-    #[test]
-    fn numbers_are_never_given_twice() {
-        let (_dir, store) = store();
-        let mut all: Vec<u64> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| {
-                    let store = store.clone();
-                    scope.spawn(move || -> Vec<u64> {
-                        (0..10)
-                            .map(|_| store.builds().start().unwrap().number())
-                            .collect()
-                    })
-                })
-                .collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().unwrap())
-                .collect()
-        });
-        all.sort_unstable();
-        assert_eq!(all, (1..=80).collect::<Vec<_>>());
-        std::fs::write(store.path("builds/last"), "").unwrap();
-        store
-            .builds()
-            .start()
-            .unwrap()
-            .finish(record("/a", None))
-            .unwrap();
-    }
-
-    #[test]
-    fn a_lost_counter_continues_after_the_highest() {
-        let (_dir, store) = store();
-        for _ in 0..3 {
-            store
-                .builds()
-                .start()
-                .unwrap()
-                .finish(record("/a", None))
-                .unwrap();
-        }
-        std::fs::write(store.path("builds/last"), "").unwrap();
-        assert_eq!(store.builds().start().unwrap().number(), 4);
-    }
-
-    #[test]
-    fn the_oldest_go_first_and_the_newest_stays() {
-        let (_dir, store) = store();
-        for _ in 0..5 {
-            let log = store.builds().start().unwrap();
-            let (name, mut file) = log.step_log(0).unwrap();
-            assert_eq!(name, "0.log");
-            file.write_all(&[b'x'; 100]).unwrap();
-            log.finish(record("/a", None)).unwrap();
-        }
-        assert_eq!(store.builds().retain(4, 1000).unwrap(), 1);
-        assert_eq!(store.builds().numbers().unwrap(), [2, 3, 4, 5]);
-        assert!(!store.path("logs/1").exists());
-        assert_eq!(store.builds().retain(4, 250).unwrap(), 2);
-        assert_eq!(store.builds().numbers().unwrap(), [4, 5]);
-        assert_eq!(store.builds().retain(0, 0).unwrap(), 1);
-        assert_eq!(
-            store
-                .builds()
-                .latest(&record("/a", None).subject)
-                .unwrap()
-                .unwrap()
-                .number,
-            5
-        );
-    }
-
-    #[test]
-    fn a_log_name_cannot_lead_elsewhere() {
-        let (_dir, store) = store();
-        for bad in ["", ".", "..", "../../version", "a/b", "/etc/passwd"] {
-            assert_eq!(store.builds().log_path(1, bad), None, "{bad}");
-        }
-        assert!(
-            store
-                .builds()
-                .log_path(1, "0.log")
-                .unwrap()
-                .ends_with("logs/1/0.log")
-        );
-    }
-}
+mod tests;

@@ -74,6 +74,25 @@ fn the_second_waits_for_the_first_and_says_so() {
     assert_eq!(again.hits, "hh");
 }
 
+/// With one job, the step that waits for the other process does not keep the next from running.
+#[test]
+fn a_step_that_waits_for_another_process_keeps_no_job() {
+    let env = TestEnv::new();
+    let first = at_the_gate(&env, "one");
+    let text = format!(
+        "FROM busybox:local AS waits\n{GATE}\nFROM busybox:local AS runs\nRUN echo in the mean\"\"time > /out\n\
+         FROM waits\nCOPY --from=runs /out /out\n"
+    );
+    let context = env.context("two", &[("Dockerfile", &text)]);
+    let mut second = building(&env, &context).args(["--jobs", "1"]).start();
+    second.wait_for("waiting for another build");
+    second.wait_for("#3 DONE");
+    open_gate(&env);
+    first.wait().success();
+    let second = second.wait().success();
+    assert_eq!(hits(&second), "hmm", "{second}");
+}
+
 #[test]
 fn when_the_holder_is_killed_the_next_takes_over() {
     let env = TestEnv::new();

@@ -66,7 +66,7 @@ fn old_and_new_of_what_changed() {
     build(&env, &context, &[]);
     let sha = |text: &str| crate::harness::archive::sha256(text.as_bytes())[..12].to_owned();
     let expected = format!(
-        "3 files of `files` differ\n  changed src/a: {} -> {}\n  new     src/new\n  gone    src/b",
+        "3 files differ: `src/a` changed, `src/new` is new, `src/b` is gone\n  changed src/a: {} -> {}\n  new     src/new\n  gone    src/b",
         sha("1"),
         sha("one")
     );
@@ -86,12 +86,7 @@ fn old_and_new_of_what_changed() {
     build(&env, &context, &[]);
     mode(0o755);
     build(&env, &context, &[]);
-    assert_step(
-        &env,
-        "COPY src /src",
-        "ran",
-        "1 file of `files` differs\n  changed src/a: 0644 -> 0755",
-    );
+    assert_step(&env, "COPY src /src", "ran", "`src/a` changed: 0644 -> 0755");
 
     // A field, with both values.
     build(&env, &context, &["--build-arg", "MODE=fast"]);
@@ -203,6 +198,7 @@ fn a_failed_build_is_recorded_and_forgets_nothing() {
         "{record:#}"
     );
     let failed = &record["steps"][2];
+    assert!(failed["millis"].as_u64() > Some(0), "{record:#}");
     assert_eq!(failed["key"].as_str().map(str::len), Some(64), "{record:#}");
     let log = env
         .store()
@@ -267,19 +263,47 @@ fn a_build_that_ran_nothing_is_the_next_base_if_it_was_another() {
     // The same again: the record of the build that ran something stays the last one.
     assert_eq!(build_with("B").hits, "h");
     assert_eq!(latest(&env)["number"], number);
+    // When that was is said above what the other one did.
+    let why = env.rbuild(["why"]).arg(&context).run().success();
+    let lines: Vec<String> = why.out().lines().map(str::to_owned).collect();
+    assert!(
+        lines[0].starts_with("last built ") && lines[0].ends_with(" ms: every step came from the cache"),
+        "{why}"
+    );
+    assert!(lines[1].starts_with("image sha256:"), "{why}");
+    assert!(lines[3].starts_with("before that build 2 of "), "{why}");
+    assert!(
+        lines.iter().any(|line| line.contains("COPY f /f (line 2): ran")),
+        "{why}"
+    );
+    let whole: Value = serde_json::from_str(&env.rbuild(["why", "--json"]).run().success().out()).unwrap();
+    assert_eq!(whole["again"]["image"], whole["image"]);
     // Back to A: nothing runs, but what was built is another thing than before.
     assert_eq!(build_with("A").hits, "h");
     assert_step(&env, "COPY f /f", "cached", "");
     build_with("C");
     let sha = |text: &str| crate::harness::archive::sha256(text.as_bytes())[..12].to_owned();
-    let expected = |from: &str| {
-        format!(
-            "1 file of `files` differs\n  changed f: {} -> {}",
-            sha(from),
-            sha("C")
-        )
-    };
+    let expected = |from: &str| format!("`f` changed: {} -> {}", sha(from), sha("C"));
     assert_step(&env, "COPY f /f", "ran", &expected("A"));
+
+    // The last build is the last, even if another one was recorded since.
+    let other = env.context(
+        "elsewhere",
+        &[
+            ("Dockerfile", "FROM busybox:local\nCOPY f /f\n"),
+            ("f", "elsewhere"),
+        ],
+    );
+    build(&env, &other, &[]);
+    let why = |path: &Path| {
+        let outcome = env.rbuild(["why"]).run().success();
+        assert!(outcome.out().contains(path.to_str().unwrap()), "{outcome}");
+    };
+    why(&other);
+    // Times are in seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    build_with("C");
+    why(&context);
 
     // Builds of other things do not come in between: another target, Dockerfile or context.
     let other = env.context(

@@ -95,16 +95,22 @@ fn files_are_listed_by_what_happened_to_them() {
     );
     assert_eq!(
         reason.to_string(),
-        "3 files of `source` differ\n  changed a: 0644 -> 0755\n  new     new\n  gone    gone"
+        "source: 3 files differ: `a` changed, `new` is new, `gone` is gone\n  changed a: 0644 -> 0755\n  new     new\n  gone    gone"
     );
-    assert_eq!(reason.headline(), "3 files of `source` differ: `a` changed, ...");
+    assert_eq!(
+        reason.headline(),
+        "source: 3 files differ: `a` changed, `new` is new, `gone` is gone"
+    );
 }
 
 #[test]
 fn one_file_has_a_line_of_its_own() {
-    let old = Preimage::new("copy", 1).tree("source", tree(&[("src/main.c", "file 1")]));
-    let new = Preimage::new("copy", 1).tree("source", tree(&[("src/main.c", "file 2")]));
-    assert_eq!(compare(&old, &new).headline(), "`src/main.c` of `source` changed");
+    let old = Preimage::new("copy", 1).tree("files", tree(&[("src/main.c", "file 1")]));
+    let new = Preimage::new("copy", 1).tree("files", tree(&[("src/main.c", "file 2")]));
+    assert_eq!(compare(&old, &new).headline(), "`src/main.c` changed");
+    assert_eq!(compare(&old, &new).to_string(), "`src/main.c` changed: 1 -> 2");
+    let new = Preimage::new("copy", 1).tree("files", tree(&[("src/main.c", "file 1"), ("b", "file 1")]));
+    assert_eq!(compare(&old, &new).to_string(), "`b` is new");
 }
 
 #[test]
@@ -117,6 +123,10 @@ fn long_lists_are_cut_and_counted() {
     };
     assert_eq!((added.len(), *total), (FILES_LISTED, 1000));
     assert!(reason.to_string().ends_with("\n  and 980 more"), "{reason}");
+    assert_eq!(
+        reason.headline(),
+        "source: 1000 files differ: `f0000`, `f0001` and `f0002` are new, 997 more"
+    );
 }
 
 #[test]

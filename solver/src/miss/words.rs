@@ -1,10 +1,12 @@
 //! The words for a [`MissReason`]: one line from [`MissReason::headline`], all of it from `Display`.
 
 use super::{FileChange, MissReason};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// Longest piece of a value that is shown.
 const SHOWN: usize = 60;
+/// So many files are named in one line.
+const NAMED: usize = 3;
 
 impl MissReason {
     /// One line: the first change, and how many more there are.
@@ -18,28 +20,59 @@ impl MissReason {
                     format!("{}, and {} more change{plural}", first.headline(), rest.len())
                 }
             },
-            Self::FilesChanged {
-                field,
-                added,
-                removed,
-                modified,
-                total,
-            } => {
-                let mut line = count(field, *total);
-                let first = modified.first().map(|change| ("changed", &change.path));
-                let first = first.or(added.first().map(|path| ("is new", path)));
-                if let Some((what, path)) = first.or(removed.first().map(|path| ("is gone", path))) {
-                    let _ = if *total == 1 {
-                        line.clear();
-                        write!(line, "`{}` of `{field}` {what}", clean(path))
-                    } else {
-                        write!(line, ": `{}` {what}, ...", clean(path))
-                    };
-                }
-                line
-            }
+            files @ Self::FilesChanged { .. } => files.files_headline(),
             other => other.to_string(),
         }
+    }
+
+    /// `` `src/a` changed``; ``5 files differ: `a` and `b` changed, `c` is new, 2 more``.
+    fn files_headline(&self) -> String {
+        let Self::FilesChanged {
+            field,
+            added,
+            removed,
+            modified,
+            total,
+        } = self
+        else {
+            return String::new();
+        };
+        let mut room = NAMED;
+        let mut groups = Vec::new();
+        let modified: Vec<&str> = modified.iter().map(|change| change.path.as_str()).collect();
+        let [added, removed] =
+            [added, removed].map(|paths| paths.iter().map(String::as_str).collect::<Vec<_>>());
+        for (paths, one, several) in [
+            (modified, "changed", "changed"),
+            (added, "is new", "are new"),
+            (removed, "is gone", "are gone"),
+        ] {
+            let named: Vec<String> = paths
+                .iter()
+                .take(room)
+                .map(|path| format!("`{}`", clean(path)))
+                .collect();
+            room -= named.len();
+            match named.split_last() {
+                None => {}
+                Some((only, [])) => groups.push(format!("{only} {one}")),
+                Some((last, rest)) => groups.push(format!("{} and {last} {several}", rest.join(", "))),
+            }
+        }
+        match total.saturating_sub(NAMED - room) {
+            0 => {}
+            more => groups.push(format!("{more} more")),
+        }
+        // Files of the context or a stage need no name; those of mounts say where they are seen.
+        let place = match field.as_str() {
+            "files" => String::new(),
+            other => format!("{other}: "),
+        };
+        let count = match total {
+            1 => String::new(),
+            total => format!("{total} files differ: "),
+        };
+        format!("{place}{count}{}", groups.join(", "))
     }
 }
 
@@ -79,13 +112,20 @@ impl fmt::Display for MissReason {
                 )
             }
             Self::FilesChanged {
-                field,
                 added,
                 removed,
                 modified,
                 total,
+                ..
             } => {
-                f.write_str(&count(field, *total))?;
+                f.write_str(&self.files_headline())?;
+                if let ([FileChange { old, new, .. }], 1) = (modified.as_slice(), total) {
+                    let (old, new) = changed_words(old, new);
+                    return write!(f, ": {old} -> {new}");
+                }
+                if *total == 1 {
+                    return Ok(());
+                }
                 for FileChange { path, old, new } in modified {
                     let (old, new) = changed_words(old, new);
                     write!(f, "\n  changed {}: {old} -> {new}", clean(path))?;
@@ -109,13 +149,6 @@ impl fmt::Display for MissReason {
                 Ok(())
             }
         }
-    }
-}
-
-fn count(field: &str, total: usize) -> String {
-    match total {
-        1 => format!("1 file of `{field}` differs"),
-        _ => format!("{total} files of `{field}` differ"),
     }
 }
 

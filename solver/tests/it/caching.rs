@@ -255,6 +255,29 @@ fn work_that_another_does_is_waited_for_and_used() {
     );
 }
 
+/// With one job: the other vertex could not run if the one that waits had it.
+#[test]
+fn who_waits_for_another_keeps_nobody_from_running() {
+    let cache = Memory::default();
+    let mut graph = Graph::new();
+    let waits = graph.add(add("waits", 1), &[]);
+    let runs = graph.add(add("runs", 2), &[]);
+    let key = graph
+        .op(waits)
+        .preimage(&[], rbuild_solver::Effort::Full)
+        .unwrap()
+        .unwrap()
+        .key();
+    cache.claimed.lock().unwrap().insert(key);
+    let seen = run_with(&graph, &[waits, runs], &cache, 1, &CancelToken::new(), |event| {
+        if event.vertex == runs && matches!(event.kind, EventKind::Completed { .. }) {
+            cache.claimed.lock().unwrap().remove(&key);
+        }
+    });
+    assert_eq!(seen.outputs(), [1, 2]);
+    assert_eq!(seen.kinds(waits), ["started", "waiting", "missed", "completed"]);
+}
+
 #[test]
 fn work_that_another_gave_up_is_taken_over() {
     let cache = Memory::default();

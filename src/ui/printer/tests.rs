@@ -39,6 +39,7 @@ fn steps() -> Vec<StepInfo> {
         vertex: VertexId::from_index(index * 10),
         title: (*title).to_owned(),
         line: Some(index + 1),
+        counted: true,
     })
     .collect()
 }

@@ -19,6 +19,7 @@ fn printer(term: &Emulator, look: Look) -> Printer {
         vertex: VertexId::from_index(index),
         title: (*title).to_owned(),
         line: None,
+        counted: true,
     });
     Printer::with_display(Some(Box::new(Tty::new(look, 3, term.clone()))), steps.collect())
 }
@@ -173,6 +174,7 @@ fn no_finished_line_is_lost() {
         vertex: VertexId::from_index(index),
         title: format!("[{index}] RUN 👩‍👩‍👧 {}", "wide 日本 ".repeat(20)),
         line: None,
+        counted: true,
     });
     let display = Tty::new(LOOK, 60, term.clone());
     let printer = Printer::with_display(Some(Box::new(display)), steps.collect());

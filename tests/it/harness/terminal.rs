@@ -19,6 +19,8 @@ pub(crate) struct Terminal {
     slave: OwnedFd,
     child: Child,
     seen: Arc<Mutex<Vec<u8>>>,
+    /// From which byte of the output on it had which rows and columns.
+    sizes: Vec<(usize, u16, u16)>,
     deadline: Instant,
 }
 
@@ -40,7 +42,7 @@ impl Terminal {
         set_size(&master, rows, columns);
 
         // setsid makes the session and takes its stdin as the controlling terminal: no unsafe code is needed here.
-        let inner = invocation.env("TERM", "xterm-256color").into_command();
+        let inner = invocation.into_command();
         let mut command = Command::new("/usr/bin/setsid");
         command
             .args(["--ctty", "--wait"])
@@ -48,6 +50,7 @@ impl Terminal {
             .args(inner.get_args());
         command
             .env_clear()
+            .env("TERM", "xterm-256color")
             .envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(dir) = inner.get_current_dir() {
             command.current_dir(dir);
@@ -80,6 +83,7 @@ impl Terminal {
             slave,
             child,
             seen,
+            sizes: vec![(0, rows, columns)],
             deadline: Instant::now() + Duration::from_secs(120),
         }
     }
@@ -94,8 +98,56 @@ impl Terminal {
     }
 
     /// Makes the window another size; the programs on it get SIGWINCH.
-    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
         set_size(&self.master, rows, columns);
+        let so_far = self.seen.lock().expect("no reader panics").len();
+        self.sizes.push((so_far, rows, columns));
+    }
+
+    /// What stands on the terminal.
+    pub(crate) fn screen(&self) -> vt100::Parser {
+        self.drawn(|rows| rows)
+    }
+
+    /// All lines, those too that have scrolled out of sight.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let screen = self.drawn(|_| 1000);
+        let lines = screen.screen().contents();
+        lines.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    fn drawn(&self, height: impl Fn(u16) -> u16) -> vt100::Parser {
+        let seen = self.seen.lock().expect("no reader panics");
+        let ends = self.sizes.iter().skip(1).map(|(from, ..)| *from);
+        let mut screen = vt100::Parser::new(1, 1, 0);
+        for ((from, rows, columns), end) in self.sizes.iter().zip(ends.chain([seen.len()])) {
+            screen.screen_mut().set_size(height(*rows), *columns);
+            screen.process(&seen[*from..end]);
+        }
+        screen
+    }
+
+    /// Waits until the screen is as wanted, and returns its lines.
+    #[track_caller]
+    pub(crate) fn wait_until(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        loop {
+            let contents = self.screen().screen().contents();
+            if wanted(&contents) {
+                return contents.lines().map(|line| line.trim_end().to_owned()).collect();
+            }
+            assert!(
+                Instant::now() < self.deadline && self.is_running(),
+                "the terminal never was as wanted:\n{contents}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("a child can be waited for")
+            .is_none()
     }
 
     /// All output so far, escape sequences included.
