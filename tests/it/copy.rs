@@ -901,6 +901,23 @@ fn link_makes_the_same_layer_on_any_base() {
 }
 
 #[test]
+fn a_copy_of_nothing_is_still_a_step() {
+    let env = TestEnv::new();
+    let image = env.image_of(
+        "FROM scratch\nCOPY none* /\nCOPY --exclude=* d /\n",
+        &[("d/f", "")],
+    );
+    assert_eq!(image.tree().len(), 0, "{:?}", image.tree());
+    let layers = image.config["rootfs"]["diff_ids"].as_array().unwrap().len();
+    let history = image.config["history"].as_array().unwrap();
+    assert_eq!((layers, history.len()), (2, 2));
+    assert!(
+        history.iter().all(|entry| entry["empty_layer"] != true),
+        "{history:?}"
+    );
+}
+
+#[test]
 fn same_files_same_image() {
     let files = [("a", "A"), ("d/b", "B")];
     let dockerfile = "FROM scratch\nCOPY a d /t/\nCOPY --link a /l/\nCOPY --parents d/b /p/\n";

@@ -90,6 +90,35 @@ fn what_a_stage_may_not_refer_to() {
 }
 
 #[test]
+fn what_only_buildah_has_is_refused_with_a_hint() {
+    let env = TestEnv::new();
+    env.refused("FROM scratch AS a\nFROM --after=a scratch\n", &[])
+        .says("--after")
+        .says("Dockerfile:2:6")
+        .says("stages wait for what they copy from");
+    let template = "#define BASE scratch\nFROM BASE\n";
+    let context = env.context(
+        "template",
+        &[("Containerfile.in", template), ("plain.in", "FROM scratch\n")],
+    );
+    let file = |name: &str| {
+        env.rbuild(["-f"])
+            .arg(context.join(name))
+            .arg(&context)
+            .run()
+            .no_panic()
+    };
+    file("Containerfile.in").exits(1).says("`#define`").says("cpp");
+    file("plain.in").exits(0);
+    env.rbuild([&context]).run().exits(125).says("Containerfile.in");
+    env.rbuild(["build", "--from", "x"])
+        .arg(&context)
+        .run()
+        .exits(125)
+        .says("--build-context");
+}
+
+#[test]
 fn named_contexts() {
     let env = TestEnv::new();
     let dockerfile = r"FROM scratch AS stage

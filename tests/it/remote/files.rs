@@ -107,6 +107,32 @@ fn names() {
 }
 
 #[test]
+fn archives_are_unpacked_when_asked_to() {
+    let env = TestEnv::new();
+    env.write("t/dir/f", "F");
+    let packed = env
+        .tool("tar")
+        .args(["-C", "t", "--owner=7", "--group=8", "-cz", "dir"])
+        .run();
+    let tar = packed.stdout.clone();
+    let sum = archive::sha256(&tar);
+    packed.success();
+    let server = Server::start(move |_| answer("200 OK", &[], &tar));
+    let url = server.url("/t.tgz");
+    let dockerfile = format!(
+        "FROM scratch\nADD {url} /as-it-is/\nADD --unpack {url} /unpacked\n\
+         ADD --unpack=true --chown=3:4 --checksum=sha256:{sum} {url} /owned/\n"
+    );
+    let tree = env.image([""; 0], context(&env, &dockerfile)).tree();
+    assert!(tree.contains_key("as-it-is/t.tgz") && !tree.contains_key("as-it-is/dir"));
+    assert_eq!(
+        (tree["unpacked/dir/f"].text(), tree["unpacked/dir/f"].uid),
+        ("F".to_owned(), 7)
+    );
+    assert_eq!((tree["owned/dir/f"].uid, tree["owned/dir/f"].gid), (3, 4));
+}
+
+#[test]
 fn what_goes_wrong_is_said_with_the_url() {
     let env = TestEnv::new();
     let server = Server::start(|request| match request.path() {

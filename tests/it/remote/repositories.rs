@@ -32,7 +32,7 @@ fn references() {
             "ADD {url} /head\nADD {url}#v1:sub /tag\nADD {url}#v1-signed:sub /annotated\nADD {url}#refs/heads/main:sub /full\n\
              ADD {url}#{first}:sub /commit\nADD {url}#{lost}:sub /lost\nADD {url}?branch=main&subdir=sub /branch\n\
              ADD {url}?tag=v1&checksum={short}&subdir=/sub/ /checked\nADD {url}?commit={first}&subdir=sub /by-commit\n\
-             ADD --checksum={last} {url}#main:sub /pinned",
+             ADD --checksum={last} {url}#main:sub /pinned\nADD --chown=3:4 --chmod=700 --exclude=sub {url} /owned",
             short = &first[..9]
         ),
     );
@@ -56,6 +56,11 @@ fn references() {
     assert_eq!(mode("head/Dockerfile"), (0o644, 0));
     assert_eq!(mode("head/sub"), (0o755, 0));
     assert!(!tree.contains_key("head/.git"));
+    assert_eq!(
+        (mode("owned/Dockerfile"), tree["owned/Dockerfile"].gid),
+        ((0o700, 3), 4)
+    );
+    assert!(!tree.contains_key("owned/sub"));
 
     let refused = |line: &str| {
         env.refused(&format!("FROM scratch\n{line}\n"), &[])
