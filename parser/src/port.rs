@@ -1,7 +1,7 @@
 //! `80`, `80/udp`, `8000-8010`: ports of EXPOSE after expansion.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 /// Ports that EXPOSE names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

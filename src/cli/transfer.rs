@@ -1,26 +1,23 @@
-//! How far a pull or push is: a bar on a terminal, a line before and after elsewhere.
+//! How far a pull or push is: a bar on a terminal, a line before and after elsewhere. indicatif stays in this file: a
+//! build shows the output of many steps, which is more than bars.
 
 use super::streams::{note, stderr_look};
 use crate::pipeline::registry_notice;
 use crate::pull::{Puller, RegistrySettings};
-use crate::ui::canvas::{Canvas, StandardError};
 use crate::ui::{Look, amount};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 use rbuild_registry::Cancel;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
 
-/// Between two drawings.
-const TICK: Duration = Duration::from_millis(80);
-/// Cells of the bar.
-const CELLS: usize = 24;
+/// Drawings per second.
+const HERTZ: u8 = 12;
 
 /// What a transfer shows.
 pub struct Transfer {
-    /// What is drawn on, and when it last was.
-    bar: Option<Mutex<(Canvas, Instant)>>,
-    look: Look,
+    bar: Option<ProgressBar>,
     quiet: bool,
-    what: String,
     started: Instant,
 }
 
@@ -29,44 +26,40 @@ impl Transfer {
     #[must_use]
     pub fn begin(what: String, quiet: bool) -> Self {
         let look = stderr_look();
-        let started = Instant::now();
         let bar = (look.is_terminal && !quiet).then(|| {
-            let mut canvas = Canvas::new(StandardError);
-            canvas.draw(std::slice::from_ref(&what));
-            Mutex::new((canvas, started))
+            let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
+            ProgressBar::with_draw_target(None, target)
+                .with_style(waiting())
+                .with_message(what.clone())
+                .with_finish(ProgressFinish::AndClear)
         });
-        if bar.is_none() && !quiet {
+        if let Some(bar) = &bar {
+            bar.tick();
+        } else if !quiet {
             note(&what);
         }
         Self {
             bar,
-            look,
             quiet,
-            what,
-            started,
+            started: Instant::now(),
         }
     }
 
     /// Shows how far it is; called from any thread.
     pub fn at(&self, done: u64, total: u64) {
         let Some(bar) = &self.bar else { return };
-        let (canvas, drawn) = &mut *bar.lock().unwrap_or_else(PoisonError::into_inner);
-        if done < total && drawn.elapsed() < TICK {
-            return;
+        if bar.length() != Some(total) {
+            bar.set_style(moving(&stderr_look()));
+            bar.set_length(total);
         }
-        *drawn = Instant::now();
-        canvas.draw(&[format!(
-            "{} {} {} / {}",
-            self.what,
-            self.look.meter(done, total, CELLS),
-            amount::bytes(done),
-            amount::bytes(total)
-        )]);
+        bar.set_position(done);
     }
 
     /// Takes the bar away, and says what was done, how much and in which time.
     pub fn end(self, what: &str, bytes: u64) {
-        drop(self.bar);
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
         if !self.quiet {
             note(&format!(
                 "{what} ({} in {})",
@@ -75,6 +68,35 @@ impl Transfer {
             ));
         }
     }
+}
+
+/// While nothing is known of an amount.
+fn waiting() -> ProgressStyle {
+    style("{wide_msg}")
+}
+
+/// `pulling app:1 ━━━━━━╸          12 MB / 31 MB, 3s left`
+fn moving(look: &Look) -> ProgressStyle {
+    let (template, chars) = match (look.color, look.unicode) {
+        (true, true) => ("{msg} {bar:24.green} {amount}", "━╸ "),
+        (false, true) => ("{msg} {bar:24} {amount}", "━╸ "),
+        (true, false) => ("{msg} {bar:24.green} {amount}", "=> "),
+        (false, false) => ("{msg} {bar:24} {amount}", "=> "),
+    };
+    style(template)
+        .progress_chars(chars)
+        .with_key("amount", |state: &ProgressState, text: &mut dyn Write| {
+            let (done, total) = (state.pos(), state.len().unwrap_or_default());
+            // What it writes to is a string.
+            let _ = write!(text, "{} / {}", amount::bytes(done), amount::bytes(total));
+            if done < total {
+                let _ = write!(text, ", {} left", amount::duration(state.eta()));
+            }
+        })
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A client for registries as the flags say; what it has to tell goes to standard error.

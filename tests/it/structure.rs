@@ -45,6 +45,7 @@ fn each_large_dependency_has_one_home() {
         ("ureq", &["registry"]),
         ("rustls", &["registry"]),
         ("clap", &["."]),
+        ("indicatif", &["."]),
         ("console", &["."]),
     ];
     for (name, allowed) in homes {
