@@ -5,7 +5,7 @@ mod check;
 mod outline;
 mod targets;
 
-pub use check::{draw_warnings, warnings};
+pub use check::{draw_warnings, findings_json, warnings};
 pub use outline::needed_stages;
 
 use crate::context::BuildContext;
@@ -15,7 +15,7 @@ use crate::options::{BuildOptions, Call};
 use crate::pipeline::{SourceFile, open_store};
 use crate::sources::find_stored;
 use crate::ui::Look;
-use dockerfile_parser::{Dockerfile, Line, LineIndex, Platform, Span};
+use dockerfile_parser::{Dockerfile, Line, LineIndex, Parsed, Platform, Span};
 use rbuild_store::Store;
 use rbuild_store::image::ImageConfig;
 use rbuild_store::snapshot::{Check, SnapshotStore};
@@ -30,10 +30,11 @@ use std::collections::BTreeMap;
 pub fn run(
     options: &BuildOptions,
     file: &SourceFile,
-    parsed: &Dockerfile,
+    parsed: Parsed,
     context: &BuildContext,
     look: &Look,
 ) -> Result<u8, Failure> {
+    let dockerfile = &parsed.dockerfile;
     match options.call {
         // A build does not come here.
         Call::Build => Ok(0),
@@ -41,8 +42,8 @@ pub fn run(
             let store = stored(options);
             check::run(options, file, parsed, context, store.as_ref(), look)
         }
-        Call::Outline => outline::run(options, file, parsed),
-        Call::Targets => targets::run(options, file, parsed),
+        Call::Outline => outline::run(options, file, dockerfile),
+        Call::Targets => targets::run(options, file, dockerfile),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What all steps of a build share: the store, the sandbox, secrets, logs. Made once per build.
 
 use crate::error::{Failure, Kind};
-use crate::ops::OpError;
+use crate::ops::{OpError, StepChecks};
 use crate::options::secret::SecretSource;
 use crate::options::ssh::SshSource;
 use crate::pull::Puller;
 use crate::remote::Access;
+use dockerfile_parser::lint::Policy;
 use rbuild_sandbox::probe::{self, Tier};
 use rbuild_sandbox::{IdMapping, Zygote, enter};
 use rbuild_store::Store;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub now: u64,
     /// What earlier builds made of the step with a title; files are linked from there.
     pub previous: PreviousOutput,
+    /// What the steps are checked for.
+    pub checks: StepChecks,
     /// The caller's home.
     home: Option<PathBuf>,
     sandbox: OnceLock<Zygote>,
@@ -66,6 +69,7 @@ impl Engine {
             epoch,
             now,
             previous,
+            checks: StepChecks::default(),
             home: std::env::var_os("HOME").map(PathBuf::from),
             sandbox: OnceLock::new(),
             log: Mutex::new(None),
@@ -78,6 +82,13 @@ impl Engine {
     #[must_use]
     pub fn with_ssh(mut self, ssh: BTreeMap<String, SshSource>) -> Self {
         self.ssh = ssh;
+        self
+    }
+
+    /// With what the file wants to hear of the checks.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.checks = StepChecks::new(policy);
         self
     }
 

@@ -30,7 +30,7 @@ use dockerfile_parser::lint::Policy;
 use dockerfile_parser::{Dockerfile, Parsed};
 use events::Notices;
 pub use events::{is_loopback, registry_notice};
-pub use failure::{check_line, draw as draw_finding, draw_diagnostic, lowering as lowering_failure};
+pub use failure::{check_line, draw as draw_finding, draw_diagnostic, draw_each, lowering as lowering_failure};
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
 use rbuild_store::Need;
 use rbuild_store::Store;

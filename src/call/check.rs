@@ -6,16 +6,16 @@ use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::copy::names_any;
 use crate::options::{BuildOptions, Call};
-use crate::pipeline::{SourceFile, draw_diagnostic};
+use crate::pipeline::{SourceFile, check_line, draw_diagnostic, draw_each};
 use crate::ui::Look;
 use dockerfile_parser::lint::{self, LintInput, Rule};
-use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex};
+use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex, Parsed};
 use rbuild_store::Store;
 use serde_json::{Value, json};
 
 /// Asks the checks, in file order; errors where `# check=error=true` stands. Cheap enough for every build: what it
-/// wants to know of base images is read from the store, or left unknown. The files of context and images are looked at
-/// for `--check` alone: a build looks at them anyway, and its steps tell.
+/// wants to know of base images is read from the store, or left unknown. What a build finds out anyway, about files and
+/// the platforms of images, is looked for with `--check` alone.
 #[must_use]
 pub fn warnings(
     options: &BuildOptions,
@@ -26,13 +26,14 @@ pub fn warnings(
     let bases = Bases::new(store);
     let context_matches = |pattern: &str, parents: bool| names_any(context, pattern, parents).ok();
     let base_owner = |stage: usize, owner: &str| bases.knows_owner(parsed, stage, owner);
+    let base_platform = |stage: usize| bases.with(parsed, stage, platform).flatten();
     let looks = options.call == Call::Check;
     lint::check(
         parsed,
         &LintInput {
             target_platform: Some(&options.platform),
             ignore: context.ignore_file(),
-            base_platform: Some(&|stage| bases.with(parsed, stage, platform).flatten()),
+            base_platform: looks.then_some(&base_platform),
             base_env: Some(&|stage| {
                 bases.with(parsed, stage, |config| {
                     let names = config.config.env.iter();
@@ -56,17 +57,10 @@ pub fn warnings(
 /// Draws them, each with the name of its check; a blank line between two.
 #[must_use]
 pub fn draw_warnings(file: &SourceFile, found: &[Diagnostic], look: &Look) -> String {
-    let mut text = String::new();
-    for diagnostic in found {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text += &draw_diagnostic(file, diagnostic, look);
-        if let Some(rule) = rule(diagnostic) {
-            text += &format!("check: {} ({})\n", rule.name(), rule.url());
-        }
-    }
-    text
+    draw_each(found, |diagnostic| {
+        let check = rule(diagnostic).map(check_line).unwrap_or_default();
+        draw_diagnostic(file, diagnostic, look) + &check
+    })
 }
 
 fn rule(diagnostic: &Diagnostic) -> Option<Rule> {
@@ -79,17 +73,17 @@ fn rule(diagnostic: &Diagnostic) -> Option<Rule> {
 pub(super) fn run(
     options: &BuildOptions,
     file: &SourceFile,
-    parsed: &Dockerfile,
+    parsed: Parsed,
     context: &BuildContext,
     store: Option<&Store>,
     look: &Look,
 ) -> Result<u8, Failure> {
     // What the parser itself warns of belongs to it too.
-    let mut found: Vec<Diagnostic> = dockerfile_parser::parse(&file.text).diagnostics;
-    found.extend(warnings(options, parsed, context, store));
+    let mut found = parsed.diagnostics;
+    found.extend(warnings(options, &parsed.dockerfile, context, store));
     found.sort_by_key(|diagnostic| diagnostic.span.start);
     if options.call_json {
-        print_json(&as_json(file, &found))?;
+        print_json(&findings_json(file, &found))?;
     } else {
         // The findings are what was asked for, so they are on standard output, whose look is not that of errors.
         let look = if look.is_terminal {
@@ -108,7 +102,9 @@ pub(super) fn run(
     Ok(u8::from(found.iter().any(Diagnostic::is_error)))
 }
 
-fn as_json(file: &SourceFile, found: &[Diagnostic]) -> Value {
+/// Findings as buildx writes them: `{warnings, sources}`.
+#[must_use]
+pub fn findings_json(file: &SourceFile, found: &[Diagnostic]) -> Value {
     let lines = LineIndex::new(&file.text);
     let warnings: Vec<Value> = found
         .iter()

@@ -36,6 +36,10 @@ pub struct BuildArgs {
     #[arg(long = "build-arg-file", value_name = "FILE")]
     pub build_arg_files: Vec<PathBuf>,
 
+    /// Fail when the Dockerfile or BUILDKIT_SYNTAX asks for another frontend than docker/dockerfile
+    #[arg(long)]
+    pub strict_syntax: bool,
+
     /// Build up to this stage [default: the last one]
     #[arg(long, value_name = "STAGE")]
     pub target: Option<String>,

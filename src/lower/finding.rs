@@ -1,6 +1,7 @@
 //! What the lowering reports: something wrong at one place of the Dockerfile, as data. Drawing is [`crate::report`]'s.
 
 use dockerfile_parser::Span;
+use dockerfile_parser::lint::Rule;
 
 /// One finding.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Finding {
     pub secondary: Vec<(Span, String)>,
     /// What to do.
     pub help: Option<String>,
+    /// The check that it belongs to; the file may not want to hear of that.
+    pub rule: Option<Rule>,
 }
 
 impl Finding {
@@ -29,6 +32,7 @@ impl Finding {
             label: None,
             secondary: Vec::new(),
             help: None,
+            rule: None,
         }
     }
 
@@ -38,6 +42,13 @@ impl Finding {
             is_error: false,
             ..Self::error(message, span)
         }
+    }
+
+    /// Sets the check that it belongs to.
+    #[must_use]
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
     }
 
     /// Sets the words beside the carets.

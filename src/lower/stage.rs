@@ -8,10 +8,11 @@ use super::{From, NamedSource, Reported, Stages, expand_global, find_stage};
 use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
-use crate::options::named_context::NamedContext;
+use crate::options::named_context::{self, NamedContext};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
+use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{
     Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
 };
@@ -164,7 +165,7 @@ fn base(
         )
         .help("give the ARG a default, or set it with --build-arg"));
     }
-    let named = stages.input().named.get(&name.to_ascii_lowercase()).cloned();
+    let named = stages.input().named.get(&named_context::key(&name)).cloned();
     let step = |spec, on_build: &[String]| Step {
         title: {
             // A trigger that is wrong is reported when it is lowered.
@@ -269,11 +270,9 @@ fn base(
 /// A base for another platform is used as it is, and told.
 fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platform, name: &str, span: Span) {
     if !image.matches(platform) {
-        let message = format!(
-            "InvalidBaseImagePlatform: `{name}` is for {}, not for {platform}",
-            image.platform()
-        );
-        stages.report(Finding::warning(message, span).label("used as it is"));
+        let message = format!("`{name}` is for {}, not for {platform}", image.platform());
+        let finding = Finding::warning(message, span).label("used as it is");
+        stages.report(finding.rule(Rule::InvalidBaseImagePlatform));
     }
 }
 

@@ -45,6 +45,9 @@ pub enum OpError {
         /// What is wrong.
         why: String,
     },
+    /// A wildcard matches nothing, and the file makes an error of that.
+    #[error("no file matches `{0}`")]
+    Unmatched(String),
     /// `--chown` or USER names nobody.
     #[error("{0}")]
     Owner(String),

@@ -10,6 +10,7 @@
 //!
 //! A key's revision is raised whenever what a step makes of the same fields changes.
 
+mod checks;
 pub(crate) mod copy;
 mod devices;
 mod error;
@@ -23,6 +24,7 @@ pub mod spec;
 mod ssh_agent;
 mod workdir;
 
+pub use checks::StepChecks;
 pub use error::{OpError, exit_text};
 pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;
@@ -82,10 +84,14 @@ impl Op for BuildOp {
     fn preimage(&self, inputs: &[StepOutput], effort: Effort) -> Result<Option<Preimage>, OpError> {
         match &self.step.spec {
             StepSpec::Source(_) => Ok(None),
-            StepSpec::Copy(spec) => Ok(copy::preimage(spec, inputs, effort)?.map(|(preimage, sources)| {
+            StepSpec::Copy(spec) => {
+                let Some((preimage, sources)) = copy::preimage(spec, inputs, effort)? else {
+                    return Ok(None);
+                };
+                self.engine.checks.copied(&self.step, &sources)?;
                 *self.keyed.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
-                preimage
-            })),
+                Ok(Some(preimage))
+            }
             StepSpec::Workdir(spec) => Ok(Some(workdir::preimage(spec, inputs))),
             StepSpec::Exec(spec) => exec::preimage(spec, inputs),
             StepSpec::Fetch(spec) => fetch::preimage(spec, &self.engine, effort),

@@ -154,6 +154,8 @@ pub struct BuildOptions {
     pub edits: Edits,
     /// Network of steps.
     pub network: ExecNetwork,
+    /// `--strict-syntax`.
+    pub strict_syntax: bool,
     /// `--allow`.
     pub entitlements: Entitlements,
     /// `--cdi-spec-dir`; the usual ones when empty.
@@ -294,6 +296,7 @@ impl BuildOptions {
                 "host" => ExecNetwork::Host,
                 other => return Err(choice("--network", other, &["default", "none", "host"])),
             },
+            strict_syntax: args.strict_syntax,
             entitlements: Entitlements::parse(&args.allow)?,
             cdi_spec_dirs: args.cdi_spec_dirs.clone(),
             add_hosts: args

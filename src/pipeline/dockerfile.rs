@@ -4,10 +4,10 @@ use crate::context::stdin::Fetched;
 use crate::context::{BuildContext, Ignore};
 use crate::error::{Failure, Kind};
 use crate::options::{BuildOptions, ContextSource, DockerfileSource};
-use crate::pipeline::failure;
+use crate::pipeline::{failure, frontend};
 use crate::remote::address::passwords_hidden;
 use crate::ui::Look;
-use dockerfile_parser::{Dockerfile, IgnoreFile};
+use dockerfile_parser::{IgnoreFile, Parsed};
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -127,20 +127,17 @@ fn stdin() -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Parses it; every error in it is drawn.
+/// Parses it; every error in it is drawn. What is left are warnings.
 ///
 /// # Errors
-/// There are errors.
-pub fn parse(file: &SourceFile, look: &Look) -> Result<Dockerfile, Failure> {
-    let parsed = dockerfile_parser::parse(&file.text);
-    if parsed
-        .diagnostics
-        .iter()
-        .any(dockerfile_parser::Diagnostic::is_error)
-    {
+/// There are errors, or it wants a frontend that the flags do not allow.
+pub fn parse(options: &BuildOptions, file: &SourceFile, look: &Look) -> Result<Parsed, Failure> {
+    let mut parsed = dockerfile_parser::parse(&file.text);
+    if parsed.has_errors() {
         return Err(failure::parsing(file, &parsed.diagnostics, look));
     }
-    Ok(parsed.dockerfile)
+    frontend::check(options, file, &mut parsed, look)?;
+    Ok(parsed)
 }
 
 /// Opens a context with the ignore file that belongs to it. `options` are given for the build context itself, whose

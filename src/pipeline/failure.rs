@@ -5,6 +5,7 @@ use crate::error::{Failure, Kind};
 use crate::lower::Finding;
 use crate::report::{self, Label, Severity, Source};
 use crate::ui::Look;
+use dockerfile_parser::lint::{Policy, Rule};
 
 /// All errors of a file that does not parse.
 pub(super) fn parsing(
@@ -12,36 +13,35 @@ pub(super) fn parsing(
     diagnostics: &[dockerfile_parser::Diagnostic],
     look: &Look,
 ) -> Failure {
-    let mut drawn = String::new();
-    let mut errors = 0;
-    for diagnostic in diagnostics {
-        errors += usize::from(diagnostic.is_error());
-        drawn.push_str(&draw_diagnostic(file, diagnostic, look));
-        drawn.push('\n');
-    }
+    let errors = diagnostics.iter().filter(|found| found.is_error()).count();
+    let drawn = draw_each(diagnostics, |found| draw_diagnostic(file, found, look));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
 /// All findings of a lowering that failed.
 pub fn lowering(file: &SourceFile, findings: &[Finding], look: &Look) -> Failure {
-    let mut drawn = String::new();
-    let mut errors = 0;
-    for finding in findings {
-        errors += usize::from(finding.is_error);
-        drawn.push_str(&draw(file, finding, look));
-        drawn.push('\n');
-    }
+    let errors = findings.iter().filter(|finding| finding.is_error).count();
+    let drawn = draw_each(findings, |finding| draw(file, finding, look));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
 fn closing(mut drawn: String, file: &SourceFile, errors: usize) -> String {
     if errors > 1 {
-        drawn.push_str(&format!("{errors} errors in {}\n", file.name));
-    } else {
-        drawn.truncate(drawn.trim_end().len());
-        drawn.push('\n');
+        drawn.push_str(&format!("\n{errors} errors in {}\n", file.name));
     }
     drawn
+}
+
+/// What is drawn of a file's findings; who has more mends the first ones first.
+const SHOWN: usize = 100;
+
+/// Draws findings, a blank line between two, and says how many are left out.
+pub fn draw_each<T>(findings: &[T], draw: impl Fn(&T) -> String) -> String {
+    let mut drawn: Vec<String> = findings.iter().take(SHOWN).map(draw).collect();
+    if let Some(more) = findings.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        drawn.push(format!("... and {more} more\n"));
+    }
+    drawn.join("\n")
 }
 
 /// A parser's diagnostic in the file.
@@ -118,8 +118,34 @@ fn values_hidden(text: &str, shown: std::ops::Range<usize>) -> String {
         .collect()
 }
 
+/// Drops the findings of checks that the file does not want to hear of, and makes errors of those it wants as errors.
+pub(super) fn judge(findings: &mut Vec<Finding>, policy: &Policy) {
+    findings.retain_mut(|finding| {
+        let Some(rule) = finding.rule else { return true };
+        let severity = policy.severity(rule, finding.span);
+        finding.is_error |= severity == Some(dockerfile_parser::Severity::Error);
+        severity.is_some()
+    });
+}
+
+/// The file itself says that findings are errors: `# check=error=true`.
+pub(super) fn checks(drawn: String) -> Failure {
+    let message = "the checks found something, and the file makes that an error";
+    Failure::new(Kind::Dockerfile, message).drawn(drawn)
+}
+
+/// Which check it was, and the page that explains it.
+pub fn check_line(rule: Rule) -> String {
+    format!("check: {} ({})\n", rule.name(), rule.url())
+}
+
 /// A finding in the file.
 pub fn draw(file: &SourceFile, finding: &Finding, look: &Look) -> String {
+    let check = finding.rule.map(check_line).unwrap_or_default();
+    draw_place(file, finding, look) + &check
+}
+
+fn draw_place(file: &SourceFile, finding: &Finding, look: &Look) -> String {
     let secondary: Vec<Label<'_>> = finding
         .secondary
         .iter()

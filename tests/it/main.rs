@@ -14,6 +14,7 @@ mod harness;
 mod add;
 mod args;
 mod bases;
+mod checks;
 mod cache;
 mod concurrency;
 mod config;

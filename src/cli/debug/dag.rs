@@ -34,7 +34,7 @@ pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
     let puller = puller(options.registry.clone());
     let contexts = Contexts::open(options, &puller)?;
     let file = read(options, contexts.main.path(), contexts.fetched.as_ref())?;
-    let parsed = parse(&file, &look)?;
+    let parsed = parse(options, &file, &look)?.dockerfile;
     let store = match options.store_root.join("version").is_file() {
         true => Some(open_store(&options.store_root)?),
         false => None,

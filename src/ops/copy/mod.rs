@@ -35,6 +35,15 @@ const BASE: &str = "base";
 pub(super) struct Sources {
     trees: Vec<Option<Arc<dyn Tree>>>,
     selected: Vec<Selected>,
+    /// Wildcards that named nothing: which source, and the pattern.
+    unmatched: Vec<(usize, String)>,
+}
+
+impl Sources {
+    /// The wildcards that named nothing, by source.
+    pub(super) fn unmatched(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.unmatched.iter().map(|(source, pattern)| (*source, pattern.as_str()))
+    }
 }
 
 pub(super) fn preimage(
@@ -154,6 +163,7 @@ fn select_all(spec: &CopySpec, inputs: &[StepOutput], cheap: bool) -> Result<Opt
     };
     let mut trees: Vec<Option<Arc<dyn Tree>>> = Vec::new();
     let mut all = Vec::new();
+    let mut unmatched = Vec::new();
     for (at, source) in spec.sources.iter().enumerate() {
         let (tree, pattern, literal): (Arc<dyn Tree>, &str, bool) = match source {
             CopySource::Inline { .. } => {
@@ -178,6 +188,10 @@ fn select_all(spec: &CopySpec, inputs: &[StepOutput], cheap: bool) -> Result<Opt
             excludes: excludes.as_ref(),
         };
         let mut selected = selection.run().map_err(|error| hidden(error, source))?;
+        // A path without wildcards that is not there is an error; what is excluded is meant to be.
+        if selected.is_empty() && excludes.is_none() {
+            unmatched.push((at, pattern.to_owned()));
+        }
         if let CopySource::Context { context, .. } = source {
             for one in &mut selected {
                 if !hash_nodes(context, one, cheap)? {
@@ -188,7 +202,11 @@ fn select_all(spec: &CopySpec, inputs: &[StepOutput], cheap: bool) -> Result<Opt
         all.append(&mut selected);
         trees.push(Some(tree));
     }
-    Ok(Some(Sources { trees, selected: all }))
+    Ok(Some(Sources {
+        trees,
+        selected: all,
+        unmatched,
+    }))
 }
 
 fn hash_nodes(

@@ -1,0 +1,103 @@
+//! What builds and `--check` find in a Dockerfile, and which frontend it asks for (FEATURES 1.1, 2.6).
+
+use crate::harness::{Base, TestEnv};
+
+const WILDCARD: &str = "no file matches `*.nothing`";
+
+#[test]
+fn a_build_tells_of_wildcards_that_match_nothing() {
+    let env = TestEnv::new();
+    let dockerfile =
+        "FROM scratch AS a\nCOPY kept *.nothing /a/\nFROM scratch\nCOPY --from=a /a/*.x /b/\nCOPY k* /c/\n";
+    let files = [("kept", "k")];
+    let context = env.context_of(dockerfile, &files);
+    // Also when all is cached, and whatever shows progress.
+    for progress in ["plain", "plain", "tty", "rawjson"] {
+        let (_, words) = env.image_and_words(["--progress", progress], &context);
+        for said in [
+            WILDCARD,
+            "Dockerfile:2:11",
+            "no file matches `/a/*.x`",
+            "Dockerfile:4:15",
+            "docs/rules.md#wildcard",
+        ] {
+            assert!(words.err().contains(said), "{progress}: {said}: {words}");
+        }
+        words.never_says("`k*`");
+    }
+    let quiet = format!("# check=skip=WildcardMatchedNothing\n{dockerfile}");
+    env.image_and_words([""; 0], &env.context_of(&quiet, &files))
+        .1
+        .never_says("no file matches");
+    let inline = dockerfile.replace("COPY kept", "# check=skip=WildcardMatchedNothing\nCOPY kept");
+    let (_, words) = env.image_and_words([""; 0], &env.context_of(&inline, &files));
+    assert!(words.err().contains("no file matches `/a/*.x`"), "{words}");
+    words.never_says(WILDCARD);
+    env.refused(&format!("# check=error=true\n{dockerfile}"), &files)
+        .exits(1)
+        .says(WILDCARD)
+        .says("Dockerfile:3");
+}
+
+#[test]
+fn check_looks_at_the_context_and_at_bases_in_the_store() {
+    let env = TestEnv::with(&[Base::Busybox]);
+    let dockerfile = "FROM busybox:local\nCOPY *.nothing k* /a/\nCOPY --chown=nosuchuser kept /b/\n\
+                      COPY --chown=root kept /b/\nRUN adduser -D nosuchuser\nCOPY --chown=nosuchuser kept /b/\n";
+    let context = env.context_of(dockerfile, &[("kept", "k")]);
+    let found = env.rbuild(["--check"]).arg(&context).run().success();
+    for said in [
+        "no file of the context matches `*.nothing`",
+        "Dockerfile:2:6",
+        "the image does not know `nosuchuser`",
+        "Dockerfile:3:14",
+        "2 warnings",
+    ] {
+        assert!(found.out().contains(said), "{said}\n{found}");
+    }
+}
+
+/// Builds with these arguments a file that asks for this frontend.
+fn with_frontend(env: &TestEnv, syntax: &str, args: &[&str]) -> crate::harness::Outcome {
+    let context = env.context_of(&format!("{syntax}FROM scratch\nCOPY f /\n"), &[("f", "")]);
+    env.building(args).arg(context).run().no_panic()
+}
+
+#[test]
+fn frontends_that_are_not_built_in() {
+    let env = TestEnv::new();
+    let foreign = "# syntax=example.org/other:1\n";
+    let own = "# syntax=docker/dockerfile:1-labs\n";
+    with_frontend(&env, foreign, &[])
+        .success()
+        .says("`example.org/other:1` is not used")
+        .says("Dockerfile:1:10");
+    with_frontend(&env, foreign, &["--strict-syntax"])
+        .exits(1)
+        .says("error: the frontend")
+        .says("Dockerfile:1:10");
+    with_frontend(&env, own, &["--strict-syntax"])
+        .success()
+        .never_says("frontend");
+    // The argument goes before the directive, and is never unused.
+    let argument = [
+        "--build-arg",
+        "BUILDKIT_SYNTAX=docker/dockerfile:1",
+        "--strict-syntax",
+    ];
+    with_frontend(&env, foreign, &argument)
+        .success()
+        .never_says("frontend")
+        .never_says("nothing uses");
+    let argument = ["--build-arg", "BUILDKIT_SYNTAX=example.org/x"];
+    with_frontend(&env, own, &argument)
+        .success()
+        .says("BUILDKIT_SYNTAX: the frontend `example.org/x` is not used");
+    let argument = [argument[0], argument[1], "--strict-syntax"];
+    with_frontend(&env, own, &argument)
+        .exits(125)
+        .says("example.org/x");
+    with_frontend(&env, "// syntax=example.org/js\n", &[])
+        .exits(1)
+        .says("written for the frontend `example.org/js`");
+}
