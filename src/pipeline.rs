@@ -212,6 +212,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let late = engine.checks.warnings(&parsed);
     if !late.is_empty() {
         printer.message(crate::call::draw_warnings(&file, &late, &look).trim_end());
+        found.extend(late);
     }
     contexts.save_memos(&store);
     if entered.load(Ordering::Acquire) && !interrupt::requested() {
@@ -231,6 +232,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         printer: &printer,
         index: &index,
         enter: &enter,
+        found: &found,
     };
     match solved {
         Ok(solution) => build.succeeded(&target, &solution),
@@ -281,8 +283,16 @@ fn in_order(graph: &Graph<BuildOp>, vertices: impl Iterator<Item = VertexId>) ->
 /// # Errors
 /// It cannot hold snapshots, or cannot be opened.
 pub fn open_store(root: &Path) -> Result<Store, Failure> {
+    open_store_for(root, Need::Overlay)
+}
+
+/// Opens the store for something.
+///
+/// # Errors
+/// It cannot hold what is needed, or cannot be opened.
+pub fn open_store_for(root: &Path, need: Need) -> Result<Store, Failure> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    Store::open(root, &boot, Need::Overlay).map_err(|error| {
+    Store::open(root, &boot, need).map_err(|error| {
         Failure::from_error(Kind::Host, &error)
             .context(format!("opening the store `{}`", root.display()))
             .hint("RBUILD_ROOT or --root names another directory")

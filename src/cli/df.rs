@@ -47,7 +47,7 @@ pub fn run(args: &DfArgs, root: Option<&Path>) -> Result<u8, Failure> {
     if !["table", "json"].contains(&args.format.as_str()) {
         return Err(choice("--format", &args.format, &["table", "json"]));
     }
-    let store = stored::existing(root)?;
+    let store = stored::readable(root)?;
     if store.is_some() {
         // Files of other ids are measured from within.
         stored::enter_if_possible()?;

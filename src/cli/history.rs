@@ -55,7 +55,7 @@ pub fn run(args: &HistoryArgs, root: Option<&Path>) -> Result<u8, Failure> {
     if !["table", "json"].contains(&args.format.as_str()) {
         return Err(choice("--format", &args.format, &["table", "json"]));
     }
-    let (store, record) = stored::image(root, &args.image)?;
+    let (store, record) = stored::image(stored::readable(root)?, &args.image)?;
     let lines = lines(&store, &record, args.no_trunc)?;
     if args.quiet {
         print(

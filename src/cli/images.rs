@@ -58,7 +58,7 @@ pub fn run(args: &ImagesArgs, root: Option<&Path>) -> Result<u8, Failure> {
         return Err(choice("--format", &args.format, &["table", "json"]));
     }
     let wanted = args.name.as_deref().map(Filter::parse).transpose()?;
-    let mut rows = match stored::existing(root)? {
+    let mut rows = match stored::readable(root)? {
         Some(store) => rows(&store, args)?,
         None => Vec::new(),
     };

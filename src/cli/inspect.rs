@@ -24,7 +24,7 @@ pub struct InspectArgs {
 /// # Errors
 /// An image is not there; the others are printed.
 pub fn run(args: &InspectArgs, root: Option<&Path>) -> Result<u8, Failure> {
-    let store = stored::existing(root)?;
+    let store = stored::readable(root)?;
     let mut found = Vec::new();
     let mut pending: Option<Failure> = None;
     for name in &args.images {

@@ -53,7 +53,7 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
             reference.familiar()
         )));
     }
-    let (store, record) = stored::image(root, &args.image)?;
+    let (store, record) = stored::image(stored::existing(root)?, &args.image)?;
     let puller = puller(args.registry.settings()?);
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);

@@ -44,7 +44,12 @@ pub fn run(args: &StoreArgs, root: Option<&Path>) -> Result<u8, Failure> {
 }
 
 fn check(args: &CheckArgs, root: Option<&Path>) -> Result<u8, Failure> {
-    let Some(store) = stored::existing(root)? else {
+    let store = if args.repair {
+        stored::existing(root)?
+    } else {
+        stored::readable(root)?
+    };
+    let Some(store) = store else {
         print("the store is empty\n")?;
         return Ok(0);
     };

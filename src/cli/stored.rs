@@ -3,13 +3,13 @@
 use crate::clock;
 use crate::engine;
 use crate::error::Failure;
-use crate::pipeline::open_store;
+use crate::pipeline::{open_store, open_store_for};
 use crate::sources::find_stored;
 use crate::store_root;
 use dockerfile_parser::suggest;
 use rbuild_registry::Reference;
 use rbuild_sandbox::probe;
-use rbuild_store::Store;
+use rbuild_store::{Need, Store};
 use rbuild_store::digest::Digest;
 use rbuild_store::image::{ImageConfig, ImageRecord, LayerSource};
 use rbuild_store::snapshot::{Check, SnapshotStore};
@@ -26,11 +26,24 @@ pub fn open(root: Option<&Path>) -> Result<Store, Failure> {
     open_store(&store_root::locate(root)?)
 }
 
-/// Opens the store if there is one: a verb that only looks makes nothing.
+/// Opens the store if there is one, to change what is in it.
 ///
 /// # Errors
 /// It cannot be opened.
 pub fn existing(root: Option<&Path>) -> Result<Option<Store>, Failure> {
+    at_hand(root, Need::Overlay)
+}
+
+/// Opens the store if there is one, to look at it: it may be on a file system that is mounted read-only, or that could
+/// not hold a store in use.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn readable(root: Option<&Path>) -> Result<Option<Store>, Failure> {
+    at_hand(root, Need::Reading)
+}
+
+fn at_hand(root: Option<&Path>, need: Need) -> Result<Option<Store>, Failure> {
     let root = store_root::locate(root)?;
     let empty = match std::fs::read_dir(&root) {
         Ok(mut entries) => entries.next().is_none(),
@@ -41,7 +54,7 @@ pub fn existing(root: Option<&Path>) -> Result<Option<Store>, Failure> {
     if empty {
         Ok(None)
     } else {
-        open_store(&root).map(Some)
+        open_store_for(&root, need).map(Some)
     }
 }
 
@@ -61,8 +74,8 @@ pub fn enter_if_possible() -> Result<(), Failure> {
 ///
 /// # Errors
 /// There is none; the message names one that is called similarly.
-pub fn image(root: Option<&Path>, name: &str) -> Result<(Store, ImageRecord), Failure> {
-    let Some(store) = existing(root)? else {
+pub fn image(store: Option<Store>, name: &str) -> Result<(Store, ImageRecord), Failure> {
+    let Some(store) = store else {
         return Err(no_such_image(None, name));
     };
     let record = find(&store, name)?;
@@ -152,7 +165,7 @@ pub fn size(snapshots: &SnapshotStore, record: &ImageRecord) -> u64 {
         .sum()
 }
 
-/// `3 hours ago`, in docker's steps.
+/// `3 hours ago`, in docker's steps. A time of 0 is what reproducible images have, and says nothing: `N/A`.
 #[must_use]
 pub fn ago(then: i64, now: i64) -> String {
     let seconds = now.saturating_sub(then);
@@ -161,6 +174,7 @@ pub fn ago(then: i64, now: i64) -> String {
         _ => format!("{count} {unit}s ago"),
     };
     match seconds {
+        _ if then == 0 => "N/A".to_owned(),
         ..0 => "in the future".to_owned(),
         0 => "just now".to_owned(),
         1..60 => words(seconds, "second"),
@@ -191,6 +205,7 @@ mod tests {
         assert_eq!(age(3 * 31_536_000), "3 years ago");
         assert_eq!(age(-5), "in the future");
         assert_eq!(ago(i64::MIN, i64::MAX), "292471208677 years ago");
+        assert_eq!(ago(0, 1_000_000_000), "N/A");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn run(args: &TagArgs, root: Option<&Path>) -> Result<u8, Failure> {
         }
         references.push(reference);
     }
-    let (store, record) = stored::image(root, &args.source)?;
+    let (store, record) = stored::image(stored::existing(root)?, &args.source)?;
     for reference in references {
         store
             .images()

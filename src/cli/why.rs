@@ -54,7 +54,7 @@ pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
         dockerfile: args.file.as_deref().map(absolute),
         target: args.target.as_deref(),
     };
-    let Some(store) = stored::existing(root)? else {
+    let Some(store) = stored::readable(root)? else {
         return Err(no_record(&wanted, None));
     };
     let (record, again) = newest(&store, &wanted)?;

@@ -3,7 +3,6 @@
 use crate::error::{Failure, Kind};
 use crate::interrupt;
 use crate::options::output::{Destination, LayerCompression};
-use rbuild_store::Store;
 use rbuild_store::image::export::{
     Compression, ExportImage, ExportLayer, ExportOptions, LayerData, Prepared, write_docker_archive,
     write_oci_archive, write_oci_dir,
@@ -11,6 +10,7 @@ use rbuild_store::image::export::{
 use rbuild_store::image::{ImageRecord, LayerSource, MediaTypes};
 use rbuild_store::lock::BlobPin;
 use rbuild_store::snapshot::{Check, SnapshotStore};
+use rbuild_store::{NewFile, Store};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -189,19 +189,11 @@ fn write_file<T>(
         // A pipe or device is written as it is; a directory gives its error here.
         _ => return stream(std::fs::File::create(path).map_err(at)?, &shown, work),
     };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let result = std::fs::File::create(&temporary).map_err(at).and_then(|file| {
-        let done = stream(file, &shown, work)?;
-        std::fs::rename(&temporary, &path).map_err(at)?;
-        Ok(done)
-    });
-    if result.is_err() {
-        // Best effort: the failure itself is what counts.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    result
+    NewFile::sweep_beside(&path);
+    let new = NewFile::create(&path).map_err(at)?;
+    let done = stream(new.file(), &shown, work)?;
+    new.commit().map_err(at)?;
+    Ok(done)
 }
 
 fn stream<T>(

@@ -1,5 +1,6 @@
 //! Where a built image goes: the store, registries, archives, directories; and the files that tell about it.
 
+use super::SourceFile;
 use crate::engine::Engine;
 use crate::error::Failure;
 use crate::export;
@@ -8,13 +9,14 @@ use crate::options::BuildOptions;
 use crate::options::output::{Destination, ImageForm, Output};
 use crate::pull::Progress;
 use crate::ui::{Printer, Summary};
+use dockerfile_parser::Diagnostic;
 use rbuild_registry::Reference;
 use rbuild_solver::{Event, EventKind};
-use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::image::export::{ExportOptions, Prepared};
 use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::TreeView;
+use rbuild_store::{NewFile, Store};
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -31,6 +33,10 @@ pub(super) struct Outputs<'a> {
     pub printer: &'a Printer,
     /// When the build began.
     pub started: Instant,
+    /// The Dockerfile.
+    pub file: &'a SourceFile,
+    /// What the checks found in it.
+    pub found: &'a [Diagnostic],
     /// Enters the cold phase: only there can the files of every user be read. Does nothing the second time.
     pub enter: &'a dyn Fn() -> Result<(), Failure>,
 }
@@ -246,6 +252,7 @@ impl Outputs<'_> {
         }
         names.sort_unstable();
         names.dedup();
+        json["rbuild.warnings"] = crate::call::findings_json(self.file, self.found)["warnings"].take();
         if !names.is_empty() {
             json["image.name"] = names.join(",").into();
         }
@@ -269,14 +276,8 @@ fn shown(dest: &Destination) -> String {
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let at = |error: std::io::Error| Failure::host(format!("writing `{}`: {error}", path.display()));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = std::fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.map_err(at)
+    NewFile::sweep_beside(path);
+    let new = NewFile::create(path).map_err(at)?;
+    new.file().write_all(bytes).map_err(at)?;
+    new.commit().map_err(at)
 }

@@ -20,6 +20,8 @@ pub enum Need {
     Overlay,
     /// Copied snapshots: any local, writable file system with user xattrs.
     Copy,
+    /// Nothing: what is there is only looked at.
+    Reading,
 }
 
 /// `f_type` of statfs(2) → name, from `linux/magic.h` and statfs(2).
@@ -63,6 +65,9 @@ fn judge(magic: u64, read_only: bool, need: Need) -> Result<(), Unsuitable> {
 
 /// Checks an existing store root: three cheap system calls when all is well.
 pub(crate) fn check(root: &Path, need: Need) -> Result<(), StoreError> {
+    if need == Need::Reading {
+        return Ok(());
+    }
     let unsuitable = |problem| StoreError::Unsuitable {
         root: root.to_owned(),
         problem,

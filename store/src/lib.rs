@@ -12,6 +12,7 @@ pub mod layer;
 pub mod lock;
 pub mod manifest;
 pub mod memo;
+mod new_file;
 pub mod records;
 mod remove;
 pub mod snapshot;
@@ -24,6 +25,7 @@ pub mod tree;
 
 pub use error::{StoreError, Unsuitable};
 pub use filesystem::Need;
+pub use new_file::NewFile;
 pub use stop::{is_stopped, stop};
 pub use store::{LAYOUT_VERSION, Store};
 pub use tmp::{Swept, TmpDir};

@@ -268,3 +268,36 @@ fn builds_beside_prune() {
     }
     assert_eq!(left_in_tmp(&env), 0);
 }
+
+#[test]
+fn what_a_killed_export_left_beside_its_destination_goes_with_the_next() {
+    let env = TestEnv::new();
+    let context = env.context(
+        "context",
+        &[("Dockerfile", "FROM scratch\nCOPY f /f\n"), ("f", "f")],
+    );
+    let (archive, layout) = (env.path("out/app.tar"), env.path("layout"));
+    let left = [
+        env.path("out/app.tar.4000000.tmp"),
+        env.path("out/id.4000000.tmp"),
+        layout.join("blobs/sha256/abc.4000000.tmp"),
+        layout.join("index.json.4000000.tmp"),
+    ];
+    let export = |dest: &Path, kind: &str| {
+        let spec = format!("type=oci,{kind}dest={}", dest.display());
+        env.rbuild(["build", "-o", &spec, "--iidfile"])
+            .args([env.path("out/id"), context.clone()])
+            .run()
+            .success();
+    };
+    fs::create_dir_all(env.path("out")).unwrap();
+    export(&layout, "tar=false,");
+    left.iter().for_each(|path| fs::write(path, "half").unwrap());
+    export(&layout, "tar=false,");
+    export(&archive, "");
+    assert_eq!(
+        left.iter().filter(|path| path.exists()).collect::<Vec<_>>(),
+        Vec::<&PathBuf>::new()
+    );
+    assert!(archive.is_file() && env.path("out/id").is_file());
+}

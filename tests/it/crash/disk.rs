@@ -236,6 +236,43 @@ fn places_that_cannot_hold_a_store_are_refused_with_the_reason() {
             );
         }
     }
+    // What only looks at it is content with that.
+    let mut script = format!("mount -t tmpfs none $M; {BUILD} -t app; mount -o remount,ro $M\n");
+    for verb in [
+        "images",
+        "history app",
+        "inspect app",
+        "why context",
+        "df",
+        "store check",
+    ] {
+        script += &format!("\"$R\" {verb} > out && test -s out; echo {verb} $?\n");
+    }
+    for verb in ["tag app b", "rmi app", "prune -f", "store check --repair"] {
+        script += &format!("\"$R\" {verb}; echo {verb} $?\n");
+    }
+    if let Some(outcome) = with_mounts(&env, "read_only_store", &script) {
+        for verb in [
+            "images",
+            "history app",
+            "inspect app",
+            "why context",
+            "df",
+            "store check",
+        ] {
+            assert!(
+                outcome.out().lines().any(|out| out == format!("{verb} 0")),
+                "{verb}\n{outcome}"
+            );
+        }
+        for verb in ["tag app b", "rmi app", "prune -f", "store check --repair"] {
+            assert!(
+                outcome.out().lines().any(|out| out == format!("{verb} 125")),
+                "{verb}\n{outcome}"
+            );
+        }
+        assert_eq!(outcome.err().matches("mounted read-only").count(), 4, "{outcome}");
+    }
     // Only root can mount one.
     if crate::harness::env::is_root() {
         let script = format!("mount -t ramfs none $M; {BUILD}; echo no-xattr $?; ls $M/store");

@@ -15,6 +15,7 @@ use crate::image::export::{ExportImage, ExportOptions, Prepared, prepare};
 use crate::image::manifest::{CONTAINERD_NAME, Descriptor, Index, MANIFEST_LIMIT, REF_NAME};
 use crate::image::{ImageError, json};
 use crate::lock::BlobPin;
+use crate::new_file::NewFile;
 use crate::store::Store;
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -71,15 +72,11 @@ pub fn write_oci_dir(
     let prepared = prepare_all(store, images, options, pin)?;
     let blobs = dir.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).map_err(|error| at("create", &blobs, error))?;
+    [dir, &blobs].into_iter().for_each(NewFile::sweep_in);
     let replace = |path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| {
-        let mut file = tempfile::Builder::new()
-            .prefix(".rbuild-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(path.parent().unwrap_or(dir))
-            .map_err(|error| at("create a file in", path.parent().unwrap_or(dir), error))?;
-        write(file.as_file_mut()).map_err(|error| unwrap_store("write", path, error))?;
-        file.persist(path)
-            .map_err(|error| at("rename to", path, error.error))?;
+        let new = NewFile::create(path).map_err(|error| at("create a file for", path, error))?;
+        write(&mut new.file()).map_err(|error| unwrap_store("write", path, error))?;
+        new.commit().map_err(|error| at("rename to", path, error))?;
         Ok::<(), StoreError>(())
     };
     for (digest, content) in contents(&prepared) {
