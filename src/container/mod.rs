@@ -8,7 +8,8 @@ mod signals;
 use crate::cli::run::RunArgs;
 use crate::engine;
 use crate::error::{Failure, Kind};
-use crate::ops::mounts::{Targets, etc_files, host_form};
+use crate::ops::OpError;
+use crate::ops::mounts::{Targets, etc_files};
 use crate::ops::owner;
 use crate::options::PullPolicy;
 use crate::pipeline::open_store;
@@ -20,7 +21,6 @@ use rbuild_sandbox::{Mount, MountFlags, MountKind, Network, Root, SandboxSpec};
 use rbuild_store::Store;
 use rbuild_store::image::{ImageConfig, ImageRecord};
 use rbuild_store::snapshot::{ActiveSnapshot, Check, Snapshot, SnapshotStore};
-use rbuild_store::tree::{LastLink, Tree};
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
@@ -145,19 +145,12 @@ fn sandbox(
     for volume in &options.volumes {
         mounts.push(bind(volume, &mut targets).map_err(op)?);
     }
-    let resolved = tree
-        .resolve(cwd.as_bytes(), LastLink::Follow)
-        .map_err(Failure::from_host)?;
-    if let Some(node) = &resolved.node
-        && !node.is_dir()
-    {
-        return Err(Failure::host(format!(
-            "the working directory `{cwd}` is not a directory in the image"
-        )));
-    }
-    if resolved.node.is_none() {
-        targets.keep_directory(&resolved.path);
-    }
+    let cwd = targets.working_directory(&cwd).map_err(|error| match error {
+        OpError::NotADirectory { path } => Failure::host(format!(
+            "the working directory `{path}` is not a directory in the image"
+        )),
+        other => op(other),
+    })?;
     let lower = targets.finish(snapshots, active).map_err(op)?;
 
     let mut lowers = active.lowers();
@@ -178,7 +171,7 @@ fn sandbox(
         &hostname,
         user.home.as_deref().and_then(Path::to_str),
     );
-    spec.cwd = host_form(&resolved.path);
+    spec.cwd = cwd;
     spec.user = user.credentials();
     spec.hostname = hostname;
     spec.network = if options.network_none {

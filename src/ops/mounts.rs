@@ -1,22 +1,29 @@
 //! The mounts of a `RUN`: sources become host paths or bytes, targets become paths without links, and what a target
 //! lacks to stand on is made without a trace (ARCHITECTURE, "Mount points without a trace").
 
+mod bind;
+mod etc;
+mod targets;
+
+pub(super) use bind::bind_fingerprints;
+pub(crate) use etc::etc_files;
+pub(crate) use targets::Targets;
+use targets::host_form;
+
 use super::spec::{ExecMount, ExecSpec};
 use super::ssh_agent::ForwardedAgent;
 use super::{OpError, StepOutput};
 use crate::engine::Engine;
+use bind::bind;
 use dockerfile_parser::mount::Sharing;
-use rbuild_sandbox::{Mount, MountFlags, MountKind, container_resolv_conf};
-use rbuild_solver::{RunContext, Stream, Tree as Fingerprints};
+use rbuild_sandbox::{Mount, MountFlags, MountKind};
+use rbuild_solver::{RunContext, Stream};
 use rbuild_store::cache_mount::CacheMount;
-use rbuild_store::manifest::{EntryKind, ancestors};
-use rbuild_store::snapshot::{ActiveSnapshot, SnapshotStore, StubKind};
-use rbuild_store::tree::{LastLink, NodeKind, Resolved, Tree, TreeView, Walk};
+use rbuild_store::snapshot::ActiveSnapshot;
+use rbuild_store::tree::TreeView;
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// What the sandbox needs besides the command.
@@ -31,116 +38,6 @@ pub(crate) struct Prepared {
     pub lower: Option<PathBuf>,
 }
 
-/// Where mounts go and what they stand on.
-pub(crate) struct Targets<'a> {
-    tree: &'a TreeView,
-    /// Stubs for the lowest layer, by path.
-    lower: BTreeSet<(Vec<u8>, StubKind)>,
-    /// Stubs that only the upper directory can hold.
-    upper: Vec<(Vec<u8>, StubKind)>,
-    /// Targets so far, so that a later one below an earlier one needs no stub in a layer.
-    taken: Vec<Vec<u8>>,
-}
-
-impl<'a> Targets<'a> {
-    /// Over the files of an image.
-    pub(crate) fn new(tree: &'a TreeView) -> Self {
-        Self {
-            tree,
-            lower: BTreeSet::new(),
-            upper: Vec::new(),
-            taken: Vec::new(),
-        }
-    }
-
-    /// The path without links at which `target` is mounted; something to stand on is provided.
-    pub(crate) fn place(&mut self, target: &str, is_dir: bool) -> Result<PathBuf, OpError> {
-        let Resolved { path, node } = self.tree.resolve(target.as_bytes(), LastLink::Follow)?;
-        let inside = self
-            .taken
-            .iter()
-            .any(|taken| rbuild_store::manifest::is_below(&path, taken));
-        match node {
-            _ if inside => {}
-            Some(node) if node.is_dir() == is_dir => {}
-            Some(_) => {
-                let (want, have) = if is_dir {
-                    ("directory", "a file")
-                } else {
-                    ("file", "a directory")
-                };
-                return Err(OpError::Failure(crate::error::Failure::new(
-                    crate::error::Kind::Step,
-                    format!("a {want} cannot be mounted on `{target}`, which is {have} in the image"),
-                )));
-            }
-            None => self.stub(&path, is_dir)?,
-        }
-        self.taken.push(path.clone());
-        Ok(host_form(&path))
-    }
-
-    fn stub(&mut self, path: &[u8], is_dir: bool) -> Result<(), OpError> {
-        let kind = if is_dir { StubKind::Dir } else { StubKind::File };
-        if self.is_hidden(path)? {
-            self.upper.push((path.to_vec(), kind));
-        } else {
-            self.lower.insert((path.to_vec(), kind));
-        }
-        Ok(())
-    }
-
-    /// A directory that must be there while the command runs.
-    pub(crate) fn keep_directory(&mut self, path: &[u8]) {
-        if !self
-            .taken
-            .iter()
-            .any(|taken| taken == path || rbuild_store::manifest::is_below(path, taken))
-        {
-            self.upper.push((path.to_vec(), StubKind::Dir));
-        }
-    }
-
-    /// Whether a whiteout or an opaque directory would hide a stub in the lowest layer.
-    fn is_hidden(&self, path: &[u8]) -> Result<bool, OpError> {
-        for layer in self.tree.layers() {
-            for at in ancestors(path).chain(std::iter::once(path)) {
-                let entry = layer.entry(at).map_err(rbuild_store::tree::TreeError::from)?;
-                if let Some(EntryKind::Whiteout | EntryKind::Dir { opaque: true }) =
-                    entry.map(|entry| entry.kind.clone())
-                {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Makes the stubs: the lowest layer (none if nothing is missing), and those of the upper directory.
-    pub(crate) fn finish(
-        self,
-        snapshots: &SnapshotStore,
-        active: &mut ActiveSnapshot<'_>,
-    ) -> Result<Option<PathBuf>, OpError> {
-        for (path, kind) in &self.upper {
-            active.add_stub(path, *kind)?;
-        }
-        if self.lower.is_empty() {
-            return Ok(None);
-        }
-        let stubs: Vec<_> = self.lower.into_iter().collect();
-        Ok(Some(snapshots.stub_layer(&stubs)?))
-    }
-}
-
-/// `/a/b` of `a/b`.
-pub(crate) fn host_form(path: &[u8]) -> PathBuf {
-    let mut absolute = Vec::with_capacity(path.len() + 1);
-    absolute.push(b'/');
-    absolute.extend_from_slice(path);
-    PathBuf::from(OsStr::from_bytes(&absolute))
-}
-
 pub(crate) fn missing_secret(id: &str) -> OpError {
     OpError::Secret {
         id: id.to_owned(),
@@ -148,41 +45,10 @@ pub(crate) fn missing_secret(id: &str) -> OpError {
     }
 }
 
-/// What a key says about the files of a bind mount.
-pub(super) fn bind_fingerprints(
-    inputs: &[StepOutput],
-    input: usize,
-    source: &str,
-) -> Result<Fingerprints, OpError> {
-    let mut fingerprints = Fingerprints::default();
-    let Some(snapshot) = inputs.get(input).and_then(StepOutput::snapshot) else {
-        return Ok(fingerprints);
-    };
-    let tree = snapshot.tree()?;
-    let Resolved {
-        node: Some(node),
-        path,
-    } = tree.resolve(source.as_bytes(), LastLink::Follow)?
-    else {
-        return Ok(fingerprints);
-    };
-    // The whole of a snapshot has a name already.
-    if path.is_empty() {
-        fingerprints.push(b"/", snapshot.content_id().to_hex().as_bytes());
-        return Ok(fingerprints);
-    }
-    fingerprints.push(b".", super::copy::fingerprint(&node, true).as_bytes());
-    tree.walk(&path, &mut |child| {
-        let relative = child.path[path.len() + 1..].to_vec();
-        fingerprints.push(&relative, super::copy::fingerprint(&child, true).as_bytes());
-        Ok(Walk::Into)
-    })?;
-    Ok(fingerprints)
-}
-
-/// Turns the mounts of a spec into the sandbox's.
+/// Turns the mounts of a spec, and a script's name and content, into the sandbox's.
 pub(super) fn prepare(
     spec: &ExecSpec,
+    script: Option<(&str, &str)>,
     inputs: &[StepOutput],
     engine: &Engine,
     tree: &TreeView,
@@ -214,10 +80,10 @@ pub(super) fn prepare(
             },
         });
     }
-    if let Some((name, content)) = &spec.script {
+    if let Some((name, content)) = script {
         mounts.push(script_mount(name, content, engine, &mut guards)?);
     }
-    let cwd = working_directory(&mut targets, &spec.cwd)?;
+    let cwd = targets.working_directory(&spec.cwd)?;
     let lower = targets.finish(&engine.snapshots, active)?;
     guards.extend(
         caches
@@ -317,56 +183,6 @@ fn script_mount(
             flags,
         },
     })
-}
-
-/// The working directory: followed, and made when it is missing; if the command leaves it empty it goes again.
-fn working_directory(targets: &mut Targets<'_>, cwd: &str) -> Result<PathBuf, OpError> {
-    let Resolved { path, node } = targets.tree.resolve(cwd.as_bytes(), LastLink::Follow)?;
-    match node {
-        Some(node) if node.is_dir() => {}
-        Some(_) => return Err(OpError::NotADirectory { path: cwd.to_owned() }),
-        None => targets.keep_directory(&path),
-    }
-    Ok(host_form(&path))
-}
-
-/// `/proc`, `/sys`, `/dev` to stand on, and the three files of /etc that every step gets.
-pub(crate) fn etc_files(
-    targets: &mut Targets<'_>,
-    add_hosts: &[(String, String)],
-    hostname: &str,
-) -> Result<Vec<Mount>, OpError> {
-    let mut mounts = Vec::new();
-    for (path, kind) in rbuild_sandbox::default_mount_points() {
-        let target = targets.place(path, *kind == rbuild_sandbox::StubKind::Dir)?;
-        let content = match *path {
-            "/etc/hosts" => hosts(add_hosts, hostname),
-            "/etc/hostname" => format!("{hostname}\n"),
-            "/etc/resolv.conf" => resolv_conf(),
-            _ => continue,
-        };
-        mounts.push(Mount {
-            target,
-            kind: MountKind::ReadOnlyFile {
-                content: content.as_str().into(),
-            },
-        });
-    }
-    Ok(mounts)
-}
-
-fn hosts(add_hosts: &[(String, String)], hostname: &str) -> String {
-    let mut text = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    for (name, address) in add_hosts {
-        text.push_str(&format!("{address}\t{name}\n"));
-    }
-    text
-}
-
-fn resolv_conf() -> String {
-    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
-    container_resolv_conf(&host, upstream.as_deref(), false)
 }
 
 fn one(
@@ -503,108 +319,4 @@ fn input_tree(inputs: &[StepOutput], input: usize) -> Result<TreeView, OpError> 
         Some(snapshot) => Ok(snapshot.tree()?),
         None => Ok(TreeView::default()),
     }
-}
-
-fn bind(
-    target: &str,
-    tree: &TreeView,
-    source: &str,
-    writable: bool,
-    engine: &Engine,
-    targets: &mut Targets<'_>,
-    guards: &mut Vec<Box<dyn Any + Send>>,
-) -> Result<Mount, OpError> {
-    let missing = || OpError::MissingMountSource {
-        path: source.to_owned(),
-        target: target.to_owned(),
-    };
-    let Resolved { node, path } = tree.resolve(source.as_bytes(), LastLink::Follow)?;
-    let node = node.ok_or_else(missing)?;
-    let flags = MountFlags {
-        read_only: !writable,
-        ..MountFlags::default()
-    };
-    if !node.is_dir() {
-        if !matches!(node.kind, NodeKind::File { .. }) {
-            return Err(missing());
-        }
-        let (layer, _) = tree.locate(&path)?.ok_or_else(missing)?;
-        // Writes to a single file could not be thrown away: it is read-only even where `rw` is asked for.
-        let flags = MountFlags {
-            read_only: true,
-            ..flags
-        };
-        return Ok(Mount {
-            target: targets.place(target, false)?,
-            kind: MountKind::Bind {
-                source: host_form(&path),
-                source_root: Some(layer.files().to_owned()),
-                recursive: false,
-                flags,
-            },
-        });
-    }
-    let mut lowers = directories(tree, &path)?;
-    let target = targets.place(target, true)?;
-    if !writable && lowers.len() == 1 {
-        let source = lowers.swap_remove(0);
-        let kind = MountKind::Bind {
-            source,
-            source_root: None,
-            recursive: false,
-            flags,
-        };
-        return Ok(Mount { target, kind });
-    }
-    let tmp = engine.store.tmp_dir()?;
-    let make = |name: &str| -> Result<PathBuf, OpError> {
-        let path = tmp.path().join(name);
-        std::fs::create_dir(&path)
-            .map_err(|error| OpError::io(format!("creating `{}`", path.display()), error))?;
-        Ok(path)
-    };
-    let (upper, work) = (make("upper")?, make("work")?);
-    let root = beneath::Root::open(&upper)?;
-    let meta = &node.meta;
-    beneath::fchown(root.dir(), meta.uid, meta.gid)?;
-    beneath::fchmod(root.dir(), meta.mode)?;
-    guards.push(Box::new(tmp));
-    Ok(Mount {
-        target,
-        kind: MountKind::OverlayBind {
-            lowers,
-            upper,
-            work,
-            flags,
-        },
-    })
-}
-
-/// The directories that together are `path` of a tree, topmost first: what an overlay is made of.
-fn directories(tree: &TreeView, path: &[u8]) -> Result<Vec<PathBuf>, OpError> {
-    let mut found = Vec::new();
-    'layers: for layer in tree.layers() {
-        let entry = |at: &[u8]| layer.entry(at).map_err(rbuild_store::tree::TreeError::from);
-        let mut last = false;
-        for at in ancestors(path) {
-            match entry(at)?.map(|entry| entry.kind.clone()) {
-                Some(EntryKind::Dir { opaque }) => last |= opaque,
-                Some(_) => break 'layers,
-                None => {}
-            }
-        }
-        match entry(path)?.map(|entry| entry.kind.clone()) {
-            Some(EntryKind::Dir { opaque }) => {
-                found.push(layer.files().join(OsStr::from_bytes(path)));
-                last |= opaque;
-            }
-            Some(_) => break,
-            None if path.is_empty() => found.push(layer.files().to_owned()),
-            None => {}
-        }
-        if last {
-            break;
-        }
-    }
-    Ok(found)
 }

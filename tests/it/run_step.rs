@@ -378,3 +378,64 @@ fn networks() {
     let image = env.image(["--allow", "network.host", "--network", "none"], &context);
     assert_eq!(image.tree()["host"].text().trim(), here.to_str().unwrap());
 }
+
+#[test]
+fn a_command_that_is_too_long_for_an_argument() {
+    let env = TestEnv::new();
+    // The kernel takes 128 KiB for one argument. A shell reads such a text from a file instead.
+    let lines: String = (0..5000)
+        .map(|n| format!("x={n} # ....................\n"))
+        .collect();
+    let long = "x".repeat(200 * 1024);
+    let dockerfile = format!(
+        "FROM busybox:local\n\
+         RUN <<EOF\n{lines}echo $x $0 > /heredoc\nls /dev/pipes >> /heredoc\nEOF\n\
+         USER app\n\
+         RUN echo {long} | wc -c > /tmp/shell\n\
+         RUN echo {long} > /dev/null; false || exit 3\n"
+    );
+    let context = env.context_of(&dockerfile, &[]);
+    env.building(["--propagate-exit"])
+        .arg(&context)
+        .run()
+        .exits(3)
+        .says("exit code: 3");
+    let dockerfile = dockerfile.replace("exit 3", "true");
+    let image = env.image_of(&dockerfile, &[]);
+    let tree = image.tree();
+    assert_eq!(tree["heredoc"].text(), "4999 /bin/sh\ncommand\n");
+    assert_eq!(tree["tmp/shell"].text(), format!("{}\n", long.len() + 1));
+    assert!(!tree.contains_key("dev/pipes"));
+    assert!(
+        image.config["history"].to_string().contains(&long),
+        "the history holds the command itself"
+    );
+    // Where there is no shell to do that, the kernel's answer is put into words.
+    for step in [
+        format!("RUN [\"echo\", \"{long}\"]"),
+        format!("ENV LONG={long}\nRUN true"),
+        format!("SHELL [\"/bin/busybox\", \"sh\", \"-x\"]\nRUN {long}"),
+    ] {
+        env.refused(&format!("FROM busybox:local\n{step}\n"), &[])
+            .says("the command and its variables are too long")
+            .says("128 KiB");
+    }
+}
+
+#[test]
+fn a_lot_of_output_is_in_the_log_whole() {
+    const BYTES: usize = 50_000_000;
+    let env = TestEnv::new();
+    let dockerfile = format!(
+        "FROM busybox:local\nRUN head -c {BYTES} /dev/zero | tr '\\0' x | fold -w 99; echo; echo end; exit 1\n"
+    );
+    let failed = env.refused(&dockerfile, &[]);
+    let err = failed.err();
+    let log = err
+        .lines()
+        .find_map(|line| line.strip_prefix("full log: "))
+        .unwrap();
+    let log = std::fs::read(log).unwrap();
+    assert_eq!(log.iter().filter(|byte| **byte == b'x').count(), BYTES);
+    assert!(log.ends_with(b"\nend\n"));
+}

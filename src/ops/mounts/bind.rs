@@ -1,0 +1,149 @@
+//! `type=bind`: files of the context, a stage or an image.
+
+use super::{Targets, host_form};
+use crate::engine::Engine;
+use crate::ops::{OpError, StepOutput, copy};
+use rbuild_sandbox::{Mount, MountFlags, MountKind};
+use rbuild_solver::Tree as Fingerprints;
+use rbuild_store::manifest::{EntryKind, ancestors};
+use rbuild_store::tree::{LastLink, NodeKind, Resolved, Tree, TreeView, Walk};
+use std::any::Any;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// What a key says about the files of a bind mount.
+pub(in crate::ops) fn bind_fingerprints(
+    inputs: &[StepOutput],
+    input: usize,
+    source: &str,
+) -> Result<Fingerprints, OpError> {
+    let mut fingerprints = Fingerprints::default();
+    let Some(snapshot) = inputs.get(input).and_then(StepOutput::snapshot) else {
+        return Ok(fingerprints);
+    };
+    let tree = snapshot.tree()?;
+    let Resolved {
+        node: Some(node),
+        path,
+    } = tree.resolve(source.as_bytes(), LastLink::Follow)?
+    else {
+        return Ok(fingerprints);
+    };
+    // The whole of a snapshot has a name already.
+    if path.is_empty() {
+        fingerprints.push(b"/", snapshot.content_id().to_hex().as_bytes());
+        return Ok(fingerprints);
+    }
+    fingerprints.push(b".", copy::fingerprint(&node, true).as_bytes());
+    tree.walk(&path, &mut |child| {
+        let relative = child.path[path.len() + 1..].to_vec();
+        fingerprints.push(&relative, copy::fingerprint(&child, true).as_bytes());
+        Ok(Walk::Into)
+    })?;
+    Ok(fingerprints)
+}
+
+pub(super) fn bind(
+    target: &str,
+    tree: &TreeView,
+    source: &str,
+    writable: bool,
+    engine: &Engine,
+    targets: &mut Targets<'_>,
+    guards: &mut Vec<Box<dyn Any + Send>>,
+) -> Result<Mount, OpError> {
+    let missing = || OpError::MissingMountSource {
+        path: source.to_owned(),
+        target: target.to_owned(),
+    };
+    let Resolved { node, path } = tree.resolve(source.as_bytes(), LastLink::Follow)?;
+    let node = node.ok_or_else(missing)?;
+    let flags = MountFlags {
+        read_only: !writable,
+        ..MountFlags::default()
+    };
+    if !node.is_dir() {
+        if !matches!(node.kind, NodeKind::File { .. }) {
+            return Err(missing());
+        }
+        let (layer, _) = tree.locate(&path)?.ok_or_else(missing)?;
+        // Writes to a single file could not be thrown away: it is read-only even where `rw` is asked for.
+        let flags = MountFlags {
+            read_only: true,
+            ..flags
+        };
+        return Ok(Mount {
+            target: targets.place(target, false)?,
+            kind: MountKind::Bind {
+                source: host_form(&path),
+                source_root: Some(layer.files().to_owned()),
+                recursive: false,
+                flags,
+            },
+        });
+    }
+    let mut lowers = directories(tree, &path)?;
+    let target = targets.place(target, true)?;
+    if !writable && lowers.len() == 1 {
+        let source = lowers.swap_remove(0);
+        let kind = MountKind::Bind {
+            source,
+            source_root: None,
+            recursive: false,
+            flags,
+        };
+        return Ok(Mount { target, kind });
+    }
+    let tmp = engine.store.tmp_dir()?;
+    let make = |name: &str| -> Result<PathBuf, OpError> {
+        let path = tmp.path().join(name);
+        std::fs::create_dir(&path)
+            .map_err(|error| OpError::io(format!("creating `{}`", path.display()), error))?;
+        Ok(path)
+    };
+    let (upper, work) = (make("upper")?, make("work")?);
+    let root = beneath::Root::open(&upper)?;
+    let meta = &node.meta;
+    beneath::fchown(root.dir(), meta.uid, meta.gid)?;
+    beneath::fchmod(root.dir(), meta.mode)?;
+    guards.push(Box::new(tmp));
+    Ok(Mount {
+        target,
+        kind: MountKind::OverlayBind {
+            lowers,
+            upper,
+            work,
+            flags,
+        },
+    })
+}
+
+/// The directories that together are `path` of a tree, topmost first: what an overlay is made of.
+fn directories(tree: &TreeView, path: &[u8]) -> Result<Vec<PathBuf>, OpError> {
+    let mut found = Vec::new();
+    'layers: for layer in tree.layers() {
+        let entry = |at: &[u8]| layer.entry(at).map_err(rbuild_store::tree::TreeError::from);
+        let mut last = false;
+        for at in ancestors(path) {
+            match entry(at)?.map(|entry| entry.kind.clone()) {
+                Some(EntryKind::Dir { opaque }) => last |= opaque,
+                Some(_) => break 'layers,
+                None => {}
+            }
+        }
+        match entry(path)?.map(|entry| entry.kind.clone()) {
+            Some(EntryKind::Dir { opaque }) => {
+                found.push(layer.files().join(OsStr::from_bytes(path)));
+                last |= opaque;
+            }
+            Some(_) => break,
+            None if path.is_empty() => found.push(layer.files().to_owned()),
+            None => {}
+        }
+        if last {
+            break;
+        }
+    }
+    Ok(found)
+}
