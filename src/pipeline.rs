@@ -324,7 +324,7 @@ impl Contexts {
             ContextSource::Remote(remote) => Some(crate::context::remote::fetch(remote, puller, &access)?),
         };
         let path = match (&options.context, &fetched) {
-            (ContextSource::Directory(path), _) => directory(path)?,
+            (ContextSource::Directory(path), _) => directory(path, "the context")?,
             (_, Some(fetched)) => fetched.path.clone(),
             (_, None) => return Err(Failure::host("internal error: the context is nowhere")),
         };
@@ -335,7 +335,7 @@ impl Contexts {
             let source = match source {
                 NamedContext::Directory(path) => {
                     let context = dockerfile::open_context(
-                        &directory(path)?,
+                        &directory(path, &format!("--build-context {name}:"))?,
                         None,
                         &format!("the named context `{name}`"),
                     )?;
@@ -399,14 +399,14 @@ impl Contexts {
     }
 }
 
-fn directory(path: &Path) -> Result<PathBuf, Failure> {
-    let wrong = |why: String| Failure::usage(format!("the context `{}` {why}", path.display()));
+fn directory(path: &Path, what: &str) -> Result<PathBuf, Failure> {
+    let wrong = |why: String| Failure::usage(format!("{what} `{}` {why}", path.display()));
     let found = path
         .canonicalize()
         .map_err(|error| wrong(format!("cannot be opened: {error}")))?;
     if !found.is_dir() {
         return Err(wrong("is not a directory".to_owned())
-            .hint("the context is the directory that COPY takes files from; `-f` names the Dockerfile"));
+            .hint("a context is the directory that COPY takes files from; `-f` names the Dockerfile"));
     }
     Ok(found)
 }

@@ -66,6 +66,14 @@ pub enum ImageError {
         /// What was looked for.
         detail: String,
     },
+    /// An archive without the image that is asked for, or with several that could be meant.
+    #[error("`{}` {detail}", path.display())]
+    NotChosen {
+        /// The archive or layout.
+        path: PathBuf,
+        /// What it has, or has not.
+        detail: String,
+    },
     /// An archive that tries something.
     #[error("`{}` is refused: {detail}", path.display())]
     Hostile {

@@ -1,8 +1,8 @@
 //! `ADD` of URLs: names, times, validators, checksums, credentials, and servers that misbehave.
 
-use super::server::{Request, Server, answer};
+use super::server::{Request, Server, answer, holds};
 use crate::harness::{TestEnv, archive};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const HEADERS: &[&str] = &["ETag: \"1\"", "Last-Modified: Thu, 29 Feb 2024 12:00:00 GMT"];
 
@@ -17,29 +17,6 @@ fn file(body: &'static str) -> Server {
 
 fn context(env: &TestEnv, dockerfile: &str) -> PathBuf {
     env.context_of(dockerfile, &[])
-}
-
-/// Whether any file of the store, or of a directory beside it, holds these bytes.
-fn holds(dir: &Path, needle: &str) -> Option<PathBuf> {
-    let mut dirs = vec![dir.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let kind = entry.file_type().expect("a type");
-            if kind.is_dir() {
-                dirs.push(path);
-            } else if kind.is_file()
-                && std::fs::read(&path).is_ok_and(|bytes| {
-                    bytes
-                        .windows(needle.len())
-                        .any(|window| window == needle.as_bytes())
-                })
-            {
-                return Some(path);
-            }
-        }
-    }
-    None
 }
 
 #[test]

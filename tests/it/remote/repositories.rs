@@ -1,6 +1,6 @@
 //! `ADD` of git repositories: references, checksums, what of a repository comes, and who may read it.
 
-use super::server::{GitDaemon, Server, answer, git, repository};
+use super::server::{GitDaemon, Server, answer, git, holds, repository};
 use crate::harness::{TestEnv, skip};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -178,10 +178,17 @@ fn who_may_read_a_repository() {
     // x-access-token:canary-4711
     let (server, other) = served(&env, "Basic eC1hY2Nlc3MtdG9rZW46Y2FuYXJ5LTQ3MTE=");
     let url = server.url("/r.git");
+    // Everybody can see the arguments of a program.
+    let path = crate::harness::env::PATH;
+    let git = format!("#!/bin/sh\necho \"$*\" >> \"$HOME/arguments\"\nPATH={path} exec git \"$@\"\n");
+    let git = env.write("bin/git", git);
+    std::fs::set_permissions(&git, PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{path}", env.path("bin").display());
     let build = |url: &str, id: &str, value: &str| {
         let context = env.context_of(&format!("FROM scratch\nADD {url}#v1:sub /d\n"), &[]);
         env.rbuild(["-t", "x", "--no-cache", "--progress=plain", "--secret"])
             .arg(format!("id={id},env=TOKEN"))
+            .env("PATH", &path)
             .env("TOKEN", value)
             .arg(&context)
             .run()
@@ -214,6 +221,15 @@ fn who_may_read_a_repository() {
         .never_says("canary-4712");
     let history = env.rbuild(["history", "--no-trunc", "x"]).run();
     history.success().never_says("canary-4711");
+    let arguments = std::fs::read_to_string(env.path("home/arguments")).unwrap();
+    assert!(
+        arguments.contains("ls-remote") && !arguments.contains("canary-4711"),
+        "{arguments}"
+    );
+    assert!(!arguments.contains("eC1hY2Nlc3"), "{arguments}");
+    for left in ["canary-4711", "eC1hY2Nlc3"] {
+        assert_eq!(holds(&env.store(), left), None);
+    }
     // Nobody else is told: credentials do not go where the server sends us.
     build(&server.url("/away/r.git"), "GIT_AUTH_TOKEN", "canary-4711")
         .exits(1)

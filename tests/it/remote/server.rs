@@ -79,6 +79,29 @@ pub(super) fn answer(status: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// The file in a directory that holds these bytes, if there is one.
+pub(super) fn holds(dir: &Path, needle: &str) -> Option<PathBuf> {
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let kind = entry.file_type().expect("a type");
+            if kind.is_dir() {
+                dirs.push(path);
+            } else if kind.is_file()
+                && std::fs::read(&path).is_ok_and(|bytes| {
+                    bytes
+                        .windows(needle.len())
+                        .any(|window| window == needle.as_bytes())
+                })
+            {
+                return Some(path);
+            }
+        }
+    }
+    None
+}
+
 /// git in a directory, as nobody in particular and always at the same time.
 pub(super) fn git(dir: &Path, args: &[&str]) -> String {
     let output = Command::new("git")

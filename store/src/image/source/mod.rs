@@ -151,7 +151,7 @@ pub fn choose(
         }
     };
     let named: Vec<usize> = (0..entries.len()).filter(|&at| fits(&entries[at])).collect();
-    let not_found = |detail: String| ImageError::NotAnImage {
+    let not_chosen = |detail: String| ImageError::NotChosen {
         path: source.path().to_owned(),
         detail,
     };
@@ -170,9 +170,9 @@ pub fn choose(
         }
     };
     if named.is_empty() {
-        return Err(not_found(match wanted {
-            Some(wanted) => format!("it has no image `{wanted}`; it has {}", all_names()),
-            None => "it holds no image".to_owned(),
+        return Err(not_chosen(match wanted {
+            Some(wanted) => format!("has no image `{wanted}`; it has {}", all_names()),
+            None => "holds no image".to_owned(),
         }));
     }
     let distance = |at: usize| match &entries[at].platform {
@@ -197,14 +197,14 @@ pub fn choose(
             .filter_map(|&at| entries[at].platform.as_ref())
             .map(Platform::to_string)
             .collect();
-        return Err(not_found(format!(
-            "it has no image for {machine}, only for {}",
+        return Err(not_chosen(format!(
+            "has no image for {machine}, only for {}",
             platforms.join(", ")
         )));
     };
     if chosen.any(|other| entries[other].digest != entries[first].digest || entries[other].digest.is_none()) {
-        return Err(not_found(format!(
-            "it holds several images, name one of: {}",
+        return Err(not_chosen(format!(
+            "holds several images, name one of: {}",
             all_names()
         )));
     }
