@@ -48,7 +48,7 @@ struct Running {
 type Deflated = (Vec<u8>, Crc);
 
 impl<W: Write> GzipWriter<W> {
-    /// A writer with a compression level of 1 to 9 and as many threads as there are cores.
+    /// A writer with a compression level of 0 (stored) to 9 and as many threads as there are cores.
     pub fn new(out: W, level: u32) -> io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self::with_threads(out, level, threads)
@@ -63,7 +63,7 @@ impl<W: Write> GzipWriter<W> {
             .map_err(io::Error::other)?;
         Ok(GzipWriter {
             out,
-            level: Compression::new(level.clamp(1, 9)),
+            level: Compression::new(level.min(9)),
             pool,
             pending: Vec::new(),
             dictionary: 0,
@@ -232,13 +232,14 @@ mod tests {
     #[test]
     fn every_level_reads_back() {
         let input = sample(3 * BLOCK + 5);
-        for level in 1..=9 {
+        for level in 0..=9 {
             let mut back = Vec::new();
             let bytes = compressed(&input, level, 2, 4096);
             flate2::read::GzDecoder::new(&bytes[..])
                 .read_to_end(&mut back)
                 .unwrap();
             assert!(back == input, "level {level}");
+            assert_eq!(bytes.len() > input.len(), level == 0, "0 is stored as it is");
         }
     }
 

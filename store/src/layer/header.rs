@@ -54,11 +54,6 @@ pub(crate) fn put_entry(entry: &Entry, epoch: Option<i64>, out: &mut Vec<u8>) {
     );
 }
 
-/// Appends the marker that makes `dir` opaque.
-pub(crate) fn put_opaque(dir: &[u8], out: &mut Vec<u8>) {
-    put_marker(&join(dir, b".wh..wh..opq"), out);
-}
-
 /// An empty file whose name is its meaning. Its metadata means nothing, so it is all zero.
 fn put_marker(path: &[u8], out: &mut Vec<u8>) {
     let meta = Metadata::default();
@@ -274,11 +269,5 @@ mod tests {
         assert_eq!(names(&Entry::dir("d", meta)), b"d/");
         assert_eq!(names(&Entry::whiteout("d/gone")), b"d/.wh.gone");
         assert_eq!(names(&Entry::whiteout("gone")), b".wh.gone");
-        let mut opaque = Vec::new();
-        put_opaque(b"d", &mut opaque);
-        assert_eq!(
-            read_back(&opaque, |entry| entry.path_bytes().into_owned()),
-            b"d/.wh..wh..opq"
-        );
     }
 }

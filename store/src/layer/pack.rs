@@ -27,6 +27,9 @@ pub struct PackedLayer {
 
 /// Writes the tar of a layer whose files are in `files`, and tells its identity. With `epoch`, later times become it.
 ///
+/// A tar has no opaque directories: a layer that has one is packed together with what it hides
+/// ([`pack_squashed`](crate::layer::pack_squashed)).
+///
 /// # Errors
 /// [`LayerError::Changed`] when a file is not as long as the manifest says; its hash is not looked at.
 pub fn pack(
@@ -123,16 +126,12 @@ pub(crate) fn read_piece(
     })
 }
 
-/// One thing to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Item {
-    Entry(usize),
-    /// The marker of an opaque directory.
-    Opaque(usize),
-}
-
-/// The order in a tar.
-fn order(entries: &[Entry]) -> Vec<Item> {
+/// The order in a tar, as numbers of entries.
+fn order(entries: &[Entry]) -> Vec<usize> {
+    debug_assert!(
+        !entries.iter().any(Entry::is_opaque),
+        "what it hides is written out"
+    );
     let mut whiteouts: HashMap<&[u8], Vec<usize>> = HashMap::new();
     for (at, entry) in entries.iter().enumerate() {
         if entry.kind == EntryKind::Whiteout {
@@ -143,10 +142,8 @@ fn order(entries: &[Entry]) -> Vec<Item> {
         }
     }
     let mut items = Vec::with_capacity(entries.len());
-    let mut flush = |dir: &[u8], items: &mut Vec<Item>| {
-        if let Some(list) = whiteouts.remove(dir) {
-            items.extend(list.into_iter().map(Item::Entry));
-        }
+    let mut flush = |dir: &[u8], items: &mut Vec<usize>| {
+        items.extend(whiteouts.remove(dir).into_iter().flatten());
     };
     if entries.first().is_none_or(|entry| !entry.path.is_empty()) {
         flush(b"", &mut items);
@@ -155,11 +152,8 @@ fn order(entries: &[Entry]) -> Vec<Item> {
         if entry.kind == EntryKind::Whiteout {
             continue;
         }
-        items.push(Item::Entry(at));
-        if let EntryKind::Dir { opaque } = entry.kind {
-            if opaque {
-                items.push(Item::Opaque(at));
-            }
+        items.push(at);
+        if entry.is_dir() {
             flush(&entry.path, &mut items);
         }
     }
@@ -169,7 +163,7 @@ fn order(entries: &[Entry]) -> Vec<Item> {
 /// Puts a layer's tar together: the headers from its entries, the contents as they come.
 pub(crate) struct TarSink<'a> {
     entries: &'a [Entry],
-    items: std::vec::IntoIter<Item>,
+    items: std::vec::IntoIter<usize>,
     epoch: Option<i64>,
     out: Option<&'a mut dyn Write>,
     hasher: Sha256,
@@ -215,19 +209,14 @@ impl<'a> TarSink<'a> {
         bytes.resize(self.padding, 0);
         self.padding = 0;
         let mut found = false;
-        while let Some(item) = self.items.next() {
-            match item {
-                Item::Opaque(at) => header::put_opaque(&self.entries[at].path, &mut bytes),
-                Item::Entry(at) => {
-                    let entry = &self.entries[at];
-                    header::put_entry(entry, self.epoch, &mut bytes);
-                    if let EntryKind::File { size, .. } = entry.kind {
-                        self.left = size;
-                        self.padding = padding(size);
-                        found = true;
-                        break;
-                    }
-                }
+        while let Some(at) = self.items.next() {
+            let entry = &self.entries[at];
+            header::put_entry(entry, self.epoch, &mut bytes);
+            if let EntryKind::File { size, .. } = entry.kind {
+                self.left = size;
+                self.padding = padding(size);
+                found = true;
+                break;
             }
             if bytes.len() > PIECE {
                 self.write(&bytes)?;
@@ -275,16 +264,12 @@ mod tests {
     #[test]
     fn whiteouts_come_before_what_is_beside_them() {
         let meta = Metadata::new(0o755, 0, 0);
-        let opaque = Entry {
-            kind: EntryKind::Dir { opaque: true },
-            ..Entry::dir("b", meta.clone())
-        };
         let manifest = Manifest::new(vec![
             Entry::dir("a", meta.clone()),
             Entry::dir("a/x", meta.clone()),
             Entry::whiteout("a/y"),
             Entry::whiteout("a/x/z"),
-            opaque,
+            Entry::dir("b", meta.clone()),
             Entry::dir("b/c", meta),
             Entry::whiteout("z"),
         ]);
@@ -305,17 +290,8 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            [
-                ".wh.z",
-                "a/",
-                "a/.wh.y",
-                "a/x/",
-                "a/x/.wh.z",
-                "b/",
-                "b/.wh..wh..opq",
-                "b/c/"
-            ]
+            [".wh.z", "a/", "a/.wh.y", "a/x/", "a/x/.wh.z", "b/", "b/c/"]
         );
-        assert_eq!(bytes.len(), 8 * 512 + 1024);
+        assert_eq!(bytes.len(), 7 * 512 + 1024);
     }
 }

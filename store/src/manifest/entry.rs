@@ -188,6 +188,11 @@ impl Entry {
         }
     }
 
+    /// True for a directory that hides what lower layers have in it.
+    pub fn is_opaque(&self) -> bool {
+        self.kind == EntryKind::Dir { opaque: true }
+    }
+
     /// True for a directory.
     pub fn is_dir(&self) -> bool {
         matches!(self.kind, EntryKind::Dir { .. })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Snapshot, SnapshotError, SnapshotStore};
 use crate::digest::SnapshotId;
 use crate::layer::{self, PackedLayer};
+use crate::manifest::Entry;
 use crate::store::list_dir;
 
 impl SnapshotStore {
@@ -39,7 +40,12 @@ impl SnapshotStore {
         if let Some(known) = self.known_diff_id(snapshot.id(), epoch)? {
             return Ok(known);
         }
-        let packed = layer::diff_id(&snapshot.manifest()?, snapshot.layer()?.root()?, epoch)?;
+        let manifest = snapshot.manifest()?;
+        let packed = if manifest.entries().iter().any(Entry::is_opaque) {
+            self.pack_squashed(snapshot, 1, epoch, std::io::sink())?
+        } else {
+            layer::diff_id(&manifest, snapshot.layer()?.root()?, epoch)?
+        };
         self.remember_packed(snapshot.id(), epoch, &packed)?;
         Ok(packed)
     }
@@ -89,12 +95,11 @@ impl SnapshotStore {
         epoch: Option<i64>,
         out: impl Write,
     ) -> Result<PackedLayer, SnapshotError> {
-        Ok(layer::pack(
-            &snapshot.manifest()?,
-            snapshot.layer()?.root()?,
-            epoch,
-            out,
-        )?)
+        let manifest = snapshot.manifest()?;
+        if manifest.entries().iter().any(Entry::is_opaque) {
+            return self.pack_squashed(snapshot, 1, epoch, out);
+        }
+        Ok(layer::pack(&manifest, snapshot.layer()?.root()?, epoch, out)?)
     }
 
     pub(super) fn remember_packed(

@@ -132,12 +132,13 @@ pub(crate) fn fill(
 ) -> Result<Option<PackedLayer>, LayerError> {
     let work = Fill { root, jobs, creator };
     let (hashes, packed) = match tar {
-        Tar::NotNow => (flow::run(&work, jobs.len(), None)?, None),
-        Tar::Hashed { epoch } => {
+        // What an opaque directory hides is a part of the tar; it is looked up when the tar is made.
+        Tar::Hashed { epoch } if !entries.iter().any(Entry::is_opaque) => {
             let mut sink = TarSink::new(entries, epoch, None);
             let hashes = flow::run(&work, jobs.len(), Some(&mut sink))?;
             (hashes, Some(sink.finish()?))
         }
+        _ => (flow::run(&work, jobs.len(), None)?, None),
     };
     let files = entries.iter_mut().filter_map(|entry| match &mut entry.kind {
         EntryKind::File { hash, .. } => Some(hash),
