@@ -14,6 +14,7 @@ use crate::options::BuildOptions;
 use crate::report::{self, Ended};
 use crate::sources::{BaseImage, Origin};
 use crate::ui::{Look, Printer, ProgressMode, Summary};
+use dockerfile_parser::Diagnostic;
 use dockerfile_parser::lint::Rule;
 use rbuild_sandbox::ExitStatus;
 use rbuild_solver::{
@@ -50,6 +51,8 @@ pub(super) struct Build<'a> {
     pub printer: &'a Printer,
     /// The cache.
     pub index: &'a RecordIndex,
+    /// What the checks found.
+    pub found: &'a [Diagnostic],
     /// Enters the cold phase; does nothing the second time.
     pub enter: &'a dyn Fn() -> Result<(), Failure>,
 }
@@ -101,6 +104,8 @@ impl Build<'_> {
             printer: self.printer,
             started: self.started,
             enter: self.enter,
+            file: self.file,
+            found: self.found,
         };
         let result = outputs.write(&image, tree_of.as_ref(), &mut summary);
         let result = result
@@ -197,7 +202,11 @@ impl Build<'_> {
             OpError::Unmatched(_) => {
                 kind = Kind::Dockerfile;
                 let rule = Rule::WildcardMatchedNothing;
-                help.push(format!("the file makes an error of {} ({})", rule.name(), rule.url()));
+                help.push(format!(
+                    "the file makes an error of {} ({})",
+                    rule.name(),
+                    rule.url()
+                ));
                 Ended::Error(error.to_string())
             }
             OpError::Failure(failure) => {

@@ -165,3 +165,63 @@ fn redacted_arguments_are_nowhere() {
     build(&["-t", "app"], "canary-4711").success();
     assert_ne!(canary(&env.store()), Vec::<String>::new());
 }
+
+/// `--metadata-file`: every key, for an image that went out and for one that only is in the store.
+#[test]
+fn the_description_has_every_key() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch\nCOPY Dockerfile /f\nENV PASSWORD=x\nMAINTAINER me\n";
+    let context = env.context_of(dockerfile, &[]);
+    let describe = |flags: &[&str]| -> Value {
+        env.building([
+            "--metadata-file",
+            "meta.json",
+            "--iidfile",
+            "id",
+            "-t",
+            "app",
+            "-t",
+            "other:2",
+        ])
+        .args(flags)
+        .arg(&context)
+        .run()
+        .success();
+        serde_json::from_slice(&std::fs::read(env.path("meta.json")).unwrap()).unwrap()
+    };
+    let kept = describe(&[]);
+    let id = std::fs::read_to_string(env.path("id")).unwrap();
+    assert_eq!(kept["containerimage.config.digest"], id.as_str());
+    assert_eq!(
+        kept["image.name"],
+        "docker.io/library/app:latest,docker.io/library/other:2"
+    );
+    assert_eq!(kept.get("containerimage.digest"), None, "it has no manifest yet");
+    let warnings: Vec<&Value> = kept["rbuild.warnings"].as_array().unwrap().iter().collect();
+    let rules: Vec<&str> = warnings
+        .iter()
+        .map(|warning| warning["ruleName"].as_str().unwrap())
+        .collect();
+    assert_eq!(rules, ["SecretsUsedInArgOrEnv", "MaintainerDeprecated"]);
+    assert_eq!(
+        warnings[1]["location"]["ranges"][0]["start"]["line"], 4,
+        "{}",
+        warnings[1]
+    );
+    let written = describe(&[
+        "-o",
+        "type=oci,dest=app.tar",
+        "--annotation",
+        "manifest-descriptor:a=b",
+    ]);
+    let image = crate::harness::OciImage::from_archive(&env.path("app.tar"));
+    assert_eq!(written["containerimage.config.digest"], id.as_str());
+    assert_eq!(written["containerimage.digest"], image.manifest_digest.as_str());
+    let descriptor = &written["containerimage.descriptor"];
+    assert_eq!(descriptor["digest"], image.manifest_digest.as_str());
+    assert_eq!(
+        descriptor["mediaType"],
+        "application/vnd.oci.image.manifest.v1+json"
+    );
+    assert_eq!(descriptor["annotations"], json!({"a": "b"}));
+}
