@@ -1,111 +1,30 @@
 //! `COPY` and `ADD`: select, plan, write (ARCHITECTURE, "COPY without a mount").
 
+mod key;
 mod plan;
 mod select;
+mod sources;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use select::{fingerprint, names_any};
+pub(crate) use key::fingerprint;
+pub(super) use key::{part, preimage};
+pub(crate) use select::names_any;
+pub(super) use sources::Sources;
 
 use super::spec::{CopySource, CopySpec, Step};
 use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
-use dockerfile_parser::IgnoreFile;
 use plan::{Planned, Planner, What};
-use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
 use rbuild_store::digest::FileHash;
 use rbuild_store::layer::{FileSource, LayerError, Limits};
-use rbuild_store::manifest::{Metadata, join};
+use rbuild_store::manifest::Metadata;
 use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
 use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
-use select::{Selected, Selection};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
-
-/// Raised when the result of the same fields changes.
-const REVISION: u32 = 3;
-
-/// The field for what is below.
-const BASE: &str = "base";
-
-/// What the sources of an instruction named, file hashes included. What the key was made from is what is copied:
-/// nothing is looked at, or hashed, a second time, and a file that changes in between fails the copy.
-pub(super) struct Sources {
-    trees: Vec<Option<Arc<dyn Tree>>>,
-    selected: Vec<Selected>,
-    /// Wildcards that named nothing: which source, and the pattern.
-    unmatched: Vec<(usize, String)>,
-}
-
-impl Sources {
-    /// The wildcards that named nothing, by source.
-    pub(super) fn unmatched(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.unmatched.iter().map(|(source, pattern)| (*source, pattern.as_str()))
-    }
-}
-
-pub(super) fn preimage(
-    spec: &CopySpec,
-    inputs: &[StepOutput],
-    effort: Effort,
-) -> Result<Option<(Preimage, Sources)>, OpError> {
-    let cheap = effort == Effort::Cheap;
-    let sources = match select_all(spec, inputs, cheap) {
-        Ok(Some(sources)) => sources,
-        Ok(None) => return Ok(None),
-        // What cannot be read outside the namespace may be readable inside.
-        Err(OpError::Tree(_) | OpError::Access(_)) if cheap => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut preimage = Preimage::new("copy", REVISION);
-    if let Some(base) = inputs.first() {
-        preimage = preimage.input(BASE, base.content().to_hex());
-    }
-    preimage = preimage
-        .text("instruction", spec.keyword)
-        .text("destination", &spec.dest);
-    if let Some(chown) = &spec.chown {
-        preimage = preimage.text("chown", chown);
-    }
-    if let Some(chmod) = &spec.chmod {
-        preimage = preimage.text("chmod", &chmod.text);
-    }
-    for exclude in &spec.excludes {
-        preimage = preimage.text("exclude", exclude);
-    }
-    preimage = preimage
-        .text("link", spec.link.to_string())
-        .text("parents", spec.parents.to_string())
-        .text("unpack", format!("{} {}", spec.unpack, spec.unpack_remote));
-    for (at, source) in spec.sources.iter().enumerate() {
-        preimage = match source {
-            CopySource::Inline { name, content } => preimage.text(&format!("file {name}"), content),
-            CopySource::Context { pattern, .. } | CopySource::Snapshot { pattern, .. } => {
-                let with_owner = matches!(source, CopySource::Snapshot { .. });
-                let mut fingerprints = Fingerprints::default();
-                for selected in sources.selected.iter().filter(|selected| selected.source == at) {
-                    add_fingerprints(&mut fingerprints, selected, with_owner);
-                }
-                preimage.text("source", pattern).tree("files", fingerprints)
-            }
-        };
-    }
-    Ok(Some((preimage, sources)))
-}
-
-/// With `--link` the layer does not depend on what it goes on top of.
-pub(super) fn part(spec: &CopySpec, whole: &Preimage) -> Option<Preimage> {
-    spec.link.then(|| {
-        whole
-            .fields()
-            .filter(|(name, _)| *name != BASE)
-            .fold(Preimage::new("copied layer", REVISION), |part, (name, value)| {
-                part.with(name, value.clone())
-            })
-    })
-}
 
 /// The layer of an earlier result, on top of what is below now.
 pub(super) fn transplant(
@@ -121,127 +40,6 @@ pub(super) fn transplant(
         .snapshots
         .transplant(scion, parent, &engine.commit_options())?;
     Ok(committed.map(StepOutput::committed))
-}
-
-fn add_fingerprints(fingerprints: &mut Fingerprints, selected: &Selected, with_owner: bool) {
-    // The names count: under which the thing arrives, and those below it.
-    let top = if selected.kept_path.is_empty() {
-        &selected.name
-    } else {
-        &selected.kept_path
-    };
-    let name: &[u8] = if top.is_empty() { b"." } else { top };
-    for (path, node) in &selected.kept {
-        fingerprints.push(path, fingerprint(node, with_owner).as_bytes());
-    }
-    fingerprints.push(name, fingerprint(&selected.node, with_owner).as_bytes());
-    let skip = selected.node.path.len() + usize::from(!selected.node.path.is_empty());
-    for node in &selected.below {
-        fingerprints.push(
-            &join(top, &node.path[skip..]),
-            fingerprint(node, with_owner).as_bytes(),
-        );
-    }
-}
-
-/// `None`: much would have to be read, and the effort is cheap.
-fn select_all(spec: &CopySpec, inputs: &[StepOutput], cheap: bool) -> Result<Option<Sources>, OpError> {
-    let excludes = if spec.excludes.is_empty() {
-        None
-    } else {
-        let patterns = IgnoreFile::from_patterns(spec.excludes.iter().map(String::as_str));
-        Some(patterns.map_err(|diagnostics| {
-            let why = diagnostics
-                .first()
-                .map(dockerfile_parser::Diagnostic::message)
-                .unwrap_or_default();
-            OpError::Pattern {
-                pattern: spec.excludes.join(" "),
-                why,
-            }
-        })?)
-    };
-    let mut trees: Vec<Option<Arc<dyn Tree>>> = Vec::new();
-    let mut all = Vec::new();
-    let mut unmatched = Vec::new();
-    for (at, source) in spec.sources.iter().enumerate() {
-        let (tree, pattern, literal): (Arc<dyn Tree>, &str, bool) = match source {
-            CopySource::Inline { .. } => {
-                trees.push(None);
-                continue;
-            }
-            CopySource::Context {
-                context,
-                pattern,
-                literal,
-            } => (Arc::clone(context) as Arc<dyn Tree>, pattern, *literal),
-            CopySource::Snapshot { input, pattern } => {
-                (Arc::new(input_tree(inputs, *input)?), pattern, false)
-            }
-        };
-        let selection = Selection {
-            tree: tree.as_ref(),
-            source: at,
-            pattern,
-            literal,
-            parents: spec.parents,
-            excludes: excludes.as_ref(),
-        };
-        let mut selected = selection.run().map_err(|error| hidden(error, source))?;
-        // A path without wildcards that is not there is an error; what is excluded is meant to be.
-        if selected.is_empty() && excludes.is_none() {
-            unmatched.push((at, pattern.to_owned()));
-        }
-        if let CopySource::Context { context, .. } = source {
-            for one in &mut selected {
-                if !hash_nodes(context, one, cheap)? {
-                    return Ok(None);
-                }
-            }
-        }
-        all.append(&mut selected);
-        trees.push(Some(tree));
-    }
-    Ok(Some(Sources {
-        trees,
-        selected: all,
-        unmatched,
-    }))
-}
-
-fn hash_nodes(
-    context: &crate::context::BuildContext,
-    selected: &mut Selected,
-    cheap: bool,
-) -> Result<bool, OpError> {
-    Ok(
-        context.hash_missing(std::slice::from_mut(&mut selected.node), cheap)?
-            && context.hash_missing(&mut selected.below, cheap)?,
-    )
-}
-
-/// Says which ignore pattern hides a missing source.
-fn hidden(error: OpError, source: &CopySource) -> OpError {
-    match (error, source) {
-        (OpError::MissingSource { path, near, .. }, CopySource::Context { context, .. }) => {
-            let hidden_by = context
-                .hidden_by(path.as_bytes())
-                .map(|(pattern, file)| (pattern, file.to_owned()));
-            OpError::MissingSource {
-                path,
-                near,
-                hidden_by,
-            }
-        }
-        (other, _) => other,
-    }
-}
-
-fn input_tree(inputs: &[StepOutput], input: usize) -> Result<TreeView, OpError> {
-    match inputs.get(input).and_then(StepOutput::snapshot) {
-        Some(snapshot) => Ok(snapshot.tree()?),
-        None => Ok(TreeView::default()),
-    }
 }
 
 pub(super) fn run(

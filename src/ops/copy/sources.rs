@@ -1,0 +1,127 @@
+//! [`Sources`]: what the sources of one instruction name, in the context and in what other steps made.
+
+use super::select::{Selected, Selection};
+use crate::context::BuildContext;
+use crate::ops::spec::{CopySource, CopySpec};
+use crate::ops::{OpError, StepOutput};
+use dockerfile_parser::IgnoreFile;
+use rbuild_store::tree::{Tree, TreeView};
+use std::sync::Arc;
+
+/// What the sources of an instruction named, file hashes included. What the key was made from is what is copied:
+/// nothing is looked at, or hashed, a second time, and a file that changes in between fails the copy.
+pub(in crate::ops) struct Sources {
+    pub(super) trees: Vec<Option<Arc<dyn Tree>>>,
+    pub(super) selected: Vec<Selected>,
+    /// Wildcards that named nothing: which source, and the pattern.
+    unmatched: Vec<(usize, String)>,
+}
+
+impl Sources {
+    /// The wildcards that named nothing, by source.
+    pub(in crate::ops) fn unmatched(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.unmatched
+            .iter()
+            .map(|(source, pattern)| (*source, pattern.as_str()))
+    }
+}
+
+/// `None`: much would have to be read, and the effort is cheap.
+pub(super) fn select_all(
+    spec: &CopySpec,
+    inputs: &[StepOutput],
+    cheap: bool,
+) -> Result<Option<Sources>, OpError> {
+    let excludes = if spec.excludes.is_empty() {
+        None
+    } else {
+        let patterns = IgnoreFile::from_patterns(spec.excludes.iter().map(String::as_str));
+        Some(patterns.map_err(|diagnostics| {
+            let why = diagnostics
+                .first()
+                .map(dockerfile_parser::Diagnostic::message)
+                .unwrap_or_default();
+            OpError::Pattern {
+                pattern: spec.excludes.join(" "),
+                why,
+            }
+        })?)
+    };
+    let mut trees: Vec<Option<Arc<dyn Tree>>> = Vec::new();
+    let mut all = Vec::new();
+    let mut unmatched = Vec::new();
+    for (at, source) in spec.sources.iter().enumerate() {
+        let (tree, pattern, literal): (Arc<dyn Tree>, &str, bool) = match source {
+            CopySource::Inline { .. } => {
+                trees.push(None);
+                continue;
+            }
+            CopySource::Context {
+                context,
+                pattern,
+                literal,
+            } => (Arc::clone(context) as Arc<dyn Tree>, pattern, *literal),
+            CopySource::Snapshot { input, pattern } => {
+                (Arc::new(input_tree(inputs, *input)?), pattern, false)
+            }
+        };
+        let selection = Selection {
+            tree: tree.as_ref(),
+            source: at,
+            pattern,
+            literal,
+            parents: spec.parents,
+            excludes: excludes.as_ref(),
+        };
+        let mut selected = selection.run().map_err(|error| hidden(error, source))?;
+        // A path without wildcards that is not there is an error; what is excluded is meant to be.
+        if selected.is_empty() && excludes.is_none() {
+            unmatched.push((at, pattern.to_owned()));
+        }
+        if let CopySource::Context { context, .. } = source {
+            for one in &mut selected {
+                if !hash_nodes(context, one, cheap)? {
+                    return Ok(None);
+                }
+            }
+        }
+        all.append(&mut selected);
+        trees.push(Some(tree));
+    }
+    Ok(Some(Sources {
+        trees,
+        selected: all,
+        unmatched,
+    }))
+}
+
+fn hash_nodes(context: &BuildContext, selected: &mut Selected, cheap: bool) -> Result<bool, OpError> {
+    Ok(
+        context.hash_missing(std::slice::from_mut(&mut selected.node), cheap)?
+            && context.hash_missing(&mut selected.below, cheap)?,
+    )
+}
+
+/// Says which ignore pattern hides a missing source.
+fn hidden(error: OpError, source: &CopySource) -> OpError {
+    match (error, source) {
+        (OpError::MissingSource { path, near, .. }, CopySource::Context { context, .. }) => {
+            let hidden_by = context
+                .hidden_by(path.as_bytes())
+                .map(|(pattern, file)| (pattern, file.to_owned()));
+            OpError::MissingSource {
+                path,
+                near,
+                hidden_by,
+            }
+        }
+        (other, _) => other,
+    }
+}
+
+fn input_tree(inputs: &[StepOutput], input: usize) -> Result<TreeView, OpError> {
+    match inputs.get(input).and_then(StepOutput::snapshot) {
+        Some(snapshot) => Ok(snapshot.tree()?),
+        None => Ok(TreeView::default()),
+    }
+}
