@@ -116,6 +116,22 @@ fn which_ignore_file_counts() {
 }
 
 #[test]
+fn a_flag_names_the_ignore_file() {
+    let env = TestEnv::new();
+    let context = env.context_of(COPY_ALL, &[("a", ""), ("b", ""), (".dockerignore", "a\n")]);
+    let other = env.write("other", "*ocker*\nb\n");
+    assert_eq!(
+        paths(&env.image(["--ignorefile".as_ref(), other.as_os_str()], &context)),
+        ["a"]
+    );
+    env.building(["--ignorefile", "nowhere"])
+        .arg(&context)
+        .run()
+        .exits(125)
+        .says("`nowhere`");
+}
+
+#[test]
 fn named_contexts_have_their_own_and_stages_none() {
     let env = TestEnv::new();
     let dockerfile = "FROM scratch AS one\nCOPY --from=more . /\nFROM scratch\nCOPY . /main/\nCOPY --from=one . /one/\nCOPY --from=more x /more/\n";

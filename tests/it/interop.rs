@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{OciImage, TestEnv, archive, peer, skip};
+use crate::harness::env::is_root;
+use crate::harness::{Base, OciImage, TestEnv, archive, peer, skip};
 
 const APP: &str = "FROM busybox:local\n\
     RUN mkdir -p /srv/data && echo content > /srv/data/file && chown -R app:app /srv/data && rm /etc/group\n\
@@ -229,4 +230,114 @@ fn an_oci_archive_is_a_docker_archive_too() {
     let annotations = &image.index["manifests"][0]["annotations"];
     assert_eq!(annotations["org.opencontainers.image.ref.name"], "1");
     assert_eq!(annotations["io.containerd.image.name"], "docker.io/library/app:1");
+}
+
+/// What a container starts with is the same whoever built the image; a base with its own metadata, and children that
+/// change it. Left out is what buildah has otherwise than docker: ranges of ports, paths that are not clean, SHELL before a shell form of CMD, the
+/// name that it gives itself in a label.
+#[test]
+fn buildah_makes_the_same_config() {
+    if !is_root() || !skip::unless_installed("buildah_makes_the_same_config", &["buildah"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let base = "FROM busybox:local\nARG V=1.2\nENV A=1 B=\"two words\" C=$V\nENV LEGACY some  text\n\
+                LABEL version=$V \"multi word\"=\"x y\" l='1'\nEXPOSE 80 53/udp\nVOLUME /data\nUSER app:daemon\n\
+                WORKDIR /work\nWORKDIR ../rel\nSTOPSIGNAL USR1\nMAINTAINER some one\n\
+                HEALTHCHECK --interval=5m --timeout=3s --start-period=1s --retries=4 CMD wget \"http://localhost/\"\n\
+                CMD [\"inherited\", \"b c\"]\nENTRYPOINT [\"/entry\"]\n";
+    let children = [
+        "",
+        "ENTRYPOINT [\"other\"]\n",
+        "ENTRYPOINT other\nCMD [\"own\"]\n",
+        "CMD [\"own\"]\nENTRYPOINT [\"other\"]\n",
+        "CMD echo $A && true\nENV A=2 D=$A\nLABEL l=2 new=\"$B\"\nEXPOSE 81/tcp\nVOLUME [\"/a b\", \"/c\"]\nWORKDIR sub\n",
+        "HEALTHCHECK NONE\nUSER 5:6\nSTOPSIGNAL 9\nSHELL [\"/bin/ash\", \"-eo\", \"pipefail\", \"-c\"]\n",
+        "ONBUILD RUN echo \"later\" $A\nONBUILD COPY . /x\nONBUILD ENTRYPOINT [\"x\"]\n",
+    ];
+    let archive = format!("oci-archive:{}", Base::Busybox.archive().display());
+    peer::buildah(&env).args(["pull", "-q", &archive]).run().success();
+    for (at, child) in children.into_iter().enumerate() {
+        let dockerfile = base.replacen(":local", ":local AS base", 1) + "FROM base\n" + child;
+        let context = env.context_of(&dockerfile, &[]);
+        let name = format!("peer-{at}");
+        peer::buildah(&env)
+            .args(["build", "-q", "--pull=never", "--format", "docker", "-t", &name])
+            .arg(&context)
+            .run()
+            .success();
+        let theirs = peer::buildah(&env)
+            .args(["inspect", "--type", "image", &name])
+            .run()
+            .success();
+        let theirs: Value = serde_json::from_str(&theirs.out()).unwrap();
+        let mut theirs = theirs["Docker"]["config"].clone();
+        theirs["Labels"]
+            .as_object_mut()
+            .unwrap()
+            .remove("io.buildah.version");
+        let ours = env.image([""; 0], &context);
+        for field in [
+            "Env",
+            "Cmd",
+            "Entrypoint",
+            "ExposedPorts",
+            "Labels",
+            "User",
+            "Volumes",
+            "WorkingDir",
+            "StopSignal",
+            "OnBuild",
+            "Shell",
+            "Healthcheck",
+        ] {
+            // Go writes an empty list as null, or leaves it out; and buildah puts a variable that is set again last.
+            let told = |config: &Value| match config.get(field).cloned().unwrap_or_default() {
+                Value::Array(list) if list.is_empty() => Value::Null,
+                Value::Array(mut list) if field == "Env" => {
+                    list.sort_by_key(Value::to_string);
+                    Value::Array(list)
+                }
+                value => value,
+            };
+            assert_eq!(
+                told(&ours.config["config"]),
+                told(&theirs),
+                "{field} of {child:?}: ours, then buildah's"
+            );
+        }
+    }
+}
+
+/// A health check is no part of OCI's config: it stays in it as docker's extension, and in docker's own form.
+#[test]
+fn a_health_check_leaves_in_every_form() {
+    let env = TestEnv::new();
+    let context = env.context_of("FROM scratch\nHEALTHCHECK --retries=2 CMD [\"a\", \"b\"]\n", &[]);
+    for (flags, file) in [
+        (["-o", "type=oci,dest=one.tar"].as_slice(), "one.tar"),
+        (&["-o", "type=docker,dest=two.tar"], "two.tar"),
+        (
+            &["--format", "docker", "-o", "type=oci,dest=three.tar"],
+            "three.tar",
+        ),
+    ] {
+        env.building(flags)
+            .arg(&context)
+            .run()
+            .success()
+            .never_says("warning");
+        let files: std::collections::BTreeMap<String, _> = archive::entries_of(&env.path(file))
+            .into_iter()
+            .map(|entry| (entry.path.clone(), entry))
+            .collect();
+        let items: Value = serde_json::from_str(&files["manifest.json"].text()).unwrap();
+        let config: Value =
+            serde_json::from_str(&files[items[0]["Config"].as_str().unwrap()].text()).unwrap();
+        assert_eq!(
+            config["config"]["Healthcheck"],
+            json!({"Test": ["CMD", "a", "b"], "Retries": 2}),
+            "{file}"
+        );
+    }
 }
