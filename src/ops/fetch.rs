@@ -33,42 +33,54 @@ pub enum FetchSpec {
     Git(GitAddress),
 }
 
+/// What the remote had when the key was made.
+pub(super) enum Found {
+    /// It was not asked: a checksum says what must come.
+    Unasked,
+    /// A file.
+    File(http::HttpFile),
+    /// A commit.
+    Commit(String),
+}
+
 /// With a checksum the key needs no network. Else the remote is asked, which is too much for the warm phase.
 pub(super) fn preimage(
     spec: &FetchSpec,
     engine: &Engine,
     effort: Effort,
-) -> Result<Option<Preimage>, OpError> {
+) -> Result<Option<(Preimage, Found)>, OpError> {
     let preimage = Preimage::new("fetch", REVISION);
     match spec {
         FetchSpec::Http {
             address,
             checksum: Some(checksum),
-        } => Ok(Some(
-            preimage
+        } => {
+            let preimage = preimage
                 .text("url", &address.url)
-                .text("content", checksum.to_string()),
-        )),
-        FetchSpec::Git(address) if let Some(commit) = address.pinned() => {
-            Ok(Some(repository_preimage(preimage, address, commit)))
+                .text("content", checksum.to_string());
+            Ok(Some((preimage, Found::Unasked)))
         }
+        FetchSpec::Git(address) if let Some(commit) = address.pinned() => Ok(Some((
+            repository_preimage(preimage, address, commit),
+            Found::Unasked,
+        ))),
         _ if effort == Effort::Cheap => Ok(None),
         FetchSpec::Http {
             address,
             checksum: None,
         } => {
             let file = file(address, None, engine, &|_, _| {})?;
-            Ok(Some(
-                preimage
-                    .text("url", &address.url)
-                    .text("content", file.digest.to_string())
-                    .text("last modified", file.mtime.to_string()),
-            ))
+            let preimage = preimage
+                .text("url", &address.url)
+                .text("content", file.digest.to_string())
+                .text("last modified", file.mtime.to_string());
+            Ok(Some((preimage, Found::File(file))))
         }
         FetchSpec::Git(address) => {
             let access = engine.access().to_repository(address).map_err(failed)?;
             let commit = git::resolve(address, &access).map_err(failed)?;
-            Ok(Some(repository_preimage(preimage, address, &commit)))
+            let preimage = repository_preimage(preimage, address, &commit);
+            Ok(Some((preimage, Found::Commit(commit))))
         }
     }
 }
@@ -107,13 +119,17 @@ fn file(
 
 pub(super) fn run(
     spec: &FetchSpec,
+    found: Found,
     engine: &Engine,
     context: &RunContext<'_>,
 ) -> Result<StepOutput, OpError> {
     match spec {
         FetchSpec::Http { address, checksum } => {
             let progress = |done, total| context.progress(done, total, &address.url);
-            let file = file(address, checksum.as_ref(), engine, &progress)?;
+            let file = match found {
+                Found::File(file) => file,
+                _ => file(address, checksum.as_ref(), engine, &progress)?,
+            };
             let content = engine.store.blobs().open(&file.digest)?;
             let size = content
                 .metadata()
@@ -131,13 +147,16 @@ pub(super) fn run(
             )?;
             Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
         }
-        FetchSpec::Git(address) => repository(address, engine),
+        FetchSpec::Git(address) => repository(address, found, engine),
     }
 }
 
-fn repository(address: &GitAddress, engine: &Engine) -> Result<StepOutput, OpError> {
+fn repository(address: &GitAddress, found: Found, engine: &Engine) -> Result<StepOutput, OpError> {
     let access = engine.access().to_repository(address).map_err(failed)?;
-    let commit = git::resolve(address, &access).map_err(failed)?;
+    let commit = match found {
+        Found::Commit(commit) => commit,
+        _ => git::resolve(address, &access).map_err(failed)?,
+    };
     let tmp = engine.store.tmp_dir()?;
     let checkout = tmp.path().join("checkout");
     std::fs::create_dir(&checkout)

@@ -30,6 +30,7 @@ pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;
 
 use crate::engine::Engine;
+use crate::error::Failure;
 use rbuild_solver::{DefinitionDigest, Effort, Op, Preimage, RunContext};
 use spec::{Step, StepSpec};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,8 +39,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct BuildOp {
     step: Step,
     engine: Arc<Engine>,
-    /// What the key of a copy was made from, until it is copied.
-    keyed: Mutex<Option<copy::Sources>>,
+    keyed: Mutex<Option<Keyed>>,
+}
+
+/// What a key was made from, until the step runs. Nothing is looked at twice: it could be something else by then.
+enum Keyed {
+    Copy(copy::Sources),
+    Fetch(fetch::Found),
 }
 
 impl BuildOp {
@@ -57,6 +63,10 @@ impl BuildOp {
     #[must_use]
     pub fn step(&self) -> &Step {
         &self.step
+    }
+
+    fn keep(&self, keyed: Keyed) {
+        *self.keyed.lock().unwrap_or_else(PoisonError::into_inner) = Some(keyed);
     }
 }
 
@@ -89,12 +99,18 @@ impl Op for BuildOp {
                     return Ok(None);
                 };
                 self.engine.checks.copied(&self.step, &sources)?;
-                *self.keyed.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
+                self.keep(Keyed::Copy(sources));
                 Ok(Some(preimage))
             }
             StepSpec::Workdir(spec) => Ok(Some(workdir::preimage(spec, inputs))),
             StepSpec::Exec(spec) => exec::preimage(spec, inputs),
-            StepSpec::Fetch(spec) => fetch::preimage(spec, &self.engine, effort),
+            StepSpec::Fetch(spec) => {
+                let Some((preimage, found)) = fetch::preimage(spec, &self.engine, effort)? else {
+                    return Ok(None);
+                };
+                self.keep(Keyed::Fetch(found));
+                Ok(Some(preimage))
+            }
         }
     }
 
@@ -105,11 +121,7 @@ impl Op for BuildOp {
         }
     }
 
-    fn transplant(
-        &self,
-        inputs: &[StepOutput],
-        earlier: &StepOutput,
-    ) -> Result<Option<StepOutput>, OpError> {
+    fn transplant(&self, inputs: &[StepOutput], earlier: &StepOutput) -> Result<Option<StepOutput>, OpError> {
         copy::transplant(inputs, earlier, &self.engine)
     }
 
@@ -120,15 +132,20 @@ impl Op for BuildOp {
     fn run(&self, inputs: &[StepOutput], context: &RunContext<'_>) -> Result<StepOutput, OpError> {
         // The first failure, or a signal, is the end of this process: nothing long goes on.
         let _stops = context.cancel().subscribe(rbuild_store::stop);
-        match &self.step.spec {
-            StepSpec::Source(spec) => source::run(spec, &self.engine, context),
-            StepSpec::Copy(spec) => {
-                let keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner).take();
-                copy::run(spec, &self.step, inputs, keyed, &self.engine)
+        let keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (&self.step.spec, keyed) {
+            (StepSpec::Source(spec), _) => source::run(spec, &self.engine, context),
+            (StepSpec::Copy(spec), Some(Keyed::Copy(sources))) => {
+                copy::run(spec, &self.step, inputs, &sources, &self.engine)
             }
-            StepSpec::Workdir(spec) => workdir::run(spec, inputs, &self.engine),
-            StepSpec::Exec(spec) => exec::run(spec, &self.step, inputs, &self.engine, context),
-            StepSpec::Fetch(spec) => fetch::run(spec, &self.engine, context),
+            (StepSpec::Workdir(spec), _) => workdir::run(spec, inputs, &self.engine),
+            (StepSpec::Exec(spec), _) => exec::run(spec, &self.step, inputs, &self.engine, context),
+            (StepSpec::Fetch(spec), Some(Keyed::Fetch(found))) => {
+                fetch::run(spec, found, &self.engine, context)
+            }
+            (StepSpec::Copy(_) | StepSpec::Fetch(_), _) => Err(OpError::Failure(Failure::host(
+                "internal error: a step runs that has no key",
+            ))),
         }
     }
 }

@@ -46,18 +46,13 @@ pub(super) fn run(
     spec: &CopySpec,
     step: &Step,
     inputs: &[StepOutput],
-    keyed: Option<Sources>,
+    sources: &Sources,
     engine: &Engine,
 ) -> Result<StepOutput, OpError> {
     let parent = inputs.first().and_then(StepOutput::snapshot);
     let dest = match parent {
         Some(parent) if !spec.link => parent.tree()?,
         _ => TreeView::default(),
-    };
-    let Some(sources) = keyed else {
-        return Err(OpError::Failure(crate::error::Failure::host(
-            "internal error: a copy without a key",
-        )));
     };
     let chown = spec
         .chown

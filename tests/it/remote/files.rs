@@ -43,9 +43,9 @@ fn a_url_is_fetched_once_and_asked_for_again() {
     let conditional = |request: &Request| {
         request.header("if-none-match") == Some("\"1\"") && request.header("if-modified-since").is_some()
     };
-    let requests = server.requests();
-    assert!(!conditional(&requests[0]), "the first request");
-    assert!(requests.len() > 1 && requests[1..].iter().all(conditional));
+    // What the key was made from is what is copied: a second answer could be another.
+    let requests: Vec<bool> = server.requests().iter().map(conditional).collect();
+    assert_eq!(requests, [false, true], "one request for each build");
 }
 
 #[test]
