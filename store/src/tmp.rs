@@ -69,6 +69,18 @@ pub(crate) fn still_there(handle: &File, path: &Path) -> Result<bool, StoreError
     }
 }
 
+/// The lock on a directory that nobody uses; `None`: somebody does, or it is gone.
+pub(crate) fn take_unused(path: &Path) -> Result<Option<File>, StoreError> {
+    let Ok(handle) = File::open(path) else {
+        return Ok(None);
+    };
+    match handle.try_lock() {
+        Ok(()) => Ok(still_there(&handle, path)?.then_some(handle)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(StoreError::from_io("lock", path, error)),
+    }
+}
+
 /// What a sweep of `tmp/` did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -87,20 +99,10 @@ impl Store {
         let mut swept = Swept::default();
         for name in list_dir(&tmp)? {
             let path = tmp.join(name);
-            let Ok(handle) = File::open(&path) else {
+            let Some(_lock) = take_unused(&path)? else {
+                swept.in_use += usize::from(path.exists());
                 continue;
             };
-            match handle.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    swept.in_use += 1;
-                    continue;
-                }
-                Err(TryLockError::Error(error)) => return Err(StoreError::from_io("lock", &path, error)),
-            }
-            if !still_there(&handle, &path)? {
-                continue;
-            }
             match remove_tree(&path) {
                 Ok(()) => swept.removed += 1,
                 Err(error) => swept.failed.push((path, error.to_string())),

@@ -95,19 +95,31 @@ impl Graph {
 
     /// Adds a snapshot and its parents to `into`; returns the bytes of those that were not in it.
     pub(super) fn follow(&self, from: SnapshotId, into: &mut BTreeSet<SnapshotId>) -> u64 {
-        let mut bytes = 0;
+        let (new, bytes) = self.beyond(from, into);
+        into.extend(new);
+        bytes
+    }
+
+    /// A snapshot and its parents up to the first that is known, and their bytes.
+    pub(super) fn beyond(
+        &self,
+        from: SnapshotId,
+        known: &BTreeSet<SnapshotId>,
+    ) -> (BTreeSet<SnapshotId>, u64) {
+        let (mut new, mut bytes) = (BTreeSet::new(), 0);
         let mut at = Some(from);
         while let Some(id) = at {
             let Some(node) = self.snapshots.get(&id) else {
                 break;
             };
-            if !into.insert(id) {
+            // What is met twice is damaged and stands in a circle.
+            if known.contains(&id) || !new.insert(id) {
                 break;
             }
             bytes += node.bytes;
             at = node.parent;
         }
-        bytes
+        (new, bytes)
     }
 
     /// The snapshots that these images need.

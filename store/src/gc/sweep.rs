@@ -14,7 +14,7 @@ use crate::lock::{Lock, Mode};
 use crate::remove::remove_tree;
 use crate::snapshot::packed_snapshot;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
-use crate::tmp::TmpDir;
+use crate::tmp::{TmpDir, take_unused};
 
 /// A snapshot that was never leased may just have been committed by somebody about to lease it, in nanoseconds.
 const GRACE: i64 = 60_000_000_000;
@@ -60,6 +60,7 @@ pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<P
         sweep.cache_mounts()?;
     }
     sweep.memos()?;
+    sweep.stubs()?;
     sweep.lock_files()?;
     if !options.dry_run {
         store
@@ -168,12 +169,15 @@ impl<'a> Sweep<'a> {
             let dangling = record
                 .snapshot
                 .is_some_and(|id| !graph.snapshots.contains_key(&id));
-            let mut with = counted.clone();
-            let cost = record.bytes + record.snapshot.map_or(0, |id| graph.follow(id, &mut with));
+            let (new, bytes) = record
+                .snapshot
+                .map(|id| graph.beyond(id, &counted))
+                .unwrap_or_default();
+            let cost = record.bytes + bytes;
             let evict = (self.options.all || dangling) && self.is_old(record.used);
             let over = cost > budget && self.is_old(record.used);
             if !evict && !over {
-                counted = with;
+                counted.extend(new);
                 budget = budget.saturating_sub(cost);
                 kept.push(record);
                 continue;
@@ -387,6 +391,26 @@ impl<'a> Sweep<'a> {
                 let bytes = size(&path);
                 self.remove_file(&path)?;
                 self.note(Kind::BuildCache, "stat memo".to_owned(), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Mount points that no process uses, by the same rule as memos: they are made again in no time.
+    fn stubs(&mut self) -> Result<(), StoreError> {
+        let dir = self.store.stubs_dir();
+        for name in list_dir(&dir)? {
+            let path = dir.join(name);
+            let Some(_lock) = take_unused(&path)? else {
+                continue;
+            };
+            let used = modified(&path).unwrap_or(i64::MAX);
+            let forgotten = used < self.now.saturating_sub(MEMO_AGE);
+            if forgotten || (self.options.all && self.is_old(used)) {
+                if !self.options.dry_run {
+                    self.discard(&path)?;
+                }
+                self.note(Kind::BuildCache, "mount points".to_owned(), 0);
             }
         }
         Ok(())

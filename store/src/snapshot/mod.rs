@@ -16,6 +16,7 @@ mod usage;
 mod verify;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -148,6 +149,8 @@ pub struct SnapshotStore {
     known: Mutex<HashMap<SnapshotId, Snapshot>>,
     /// Where snapshots are born; made with the first.
     tmp: Mutex<Option<Arc<TmpDir>>>,
+    /// Stub layers that are in use, locked.
+    stubs: Mutex<HashMap<PathBuf, File>>,
     serial: AtomicU64,
 }
 
@@ -158,6 +161,7 @@ impl SnapshotStore {
             store,
             known: Mutex::default(),
             tmp: Mutex::default(),
+            stubs: Mutex::default(),
             serial: AtomicU64::new(0),
         }
     }

@@ -1,8 +1,11 @@
 //! Empty mount points as an overlay layer of their own, the lowest.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::SystemTime;
 
 use beneath::Root;
 
@@ -10,6 +13,7 @@ use super::seal::make_dir;
 use super::{SnapshotError, SnapshotStore};
 use crate::digest::{FileHash, sha256};
 use crate::manifest::ancestors;
+use crate::tmp::still_there;
 
 /// What kind of empty mount point is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +25,8 @@ pub enum StubKind {
 }
 
 impl SnapshotStore {
-    /// A directory that holds these mount points and nothing else, made once for every set. Paths are relative and hold
-    /// no links.
+    /// A directory that holds these mount points and nothing else, made once for every set, and not collected while this process
+    /// lives. Paths are relative and hold no links.
     pub fn stub_layer(&self, stubs: &[(Vec<u8>, StubKind)]) -> Result<PathBuf, SnapshotError> {
         let mut stubs = stubs.to_vec();
         stubs.sort();
@@ -33,9 +37,35 @@ impl SnapshotStore {
         }
         let name = FileHash::from_bytes(sha256(text.as_bytes())).to_hex();
         let home = self.store.stubs_dir().join(name);
-        if Self::path_exists(&home) {
-            return Ok(home);
+        while !self.hold_stubs(&home)? {
+            self.make_stubs(&stubs, &home)?;
         }
+        Ok(home)
+    }
+
+    /// Keeps a layer as long as this process lives; false: it is not there. Its time says when it was last used.
+    fn hold_stubs(&self, home: &Path) -> Result<bool, SnapshotError> {
+        let mut held = self.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.contains_key(home) {
+            return Ok(true);
+        }
+        let at = |error| SnapshotError::io("lock", home, error);
+        let dir = match File::open(home) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(at)?,
+        };
+        dir.lock_shared().map_err(at)?;
+        // A collector may have come between.
+        if !still_there(&dir, home)? {
+            return Ok(false);
+        }
+        // Of another user it is not ours to stamp; then it is collected early and made again.
+        let _ = dir.set_modified(SystemTime::now());
+        held.insert(home.to_owned(), dir);
+        Ok(true)
+    }
+
+    fn make_stubs(&self, stubs: &[(Vec<u8>, StubKind)], home: &Path) -> Result<(), SnapshotError> {
         let tmp = self.store.tmp_dir()?;
         let born = tmp.path().join("stubs");
         make_dir(&born)?;
@@ -46,7 +76,7 @@ impl SnapshotStore {
                 other => Ok(other.and_then(|()| root.chmod(path, 0o755))?),
             }
         };
-        for (path, kind) in &stubs {
+        for (path, kind) in stubs {
             for above in ancestors(path) {
                 dir(above)?;
             }
@@ -59,10 +89,9 @@ impl SnapshotStore {
             }
         }
         beneath::fchmod(root.dir(), 0o755)?;
-        match std::fs::rename(&born, &home) {
-            Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {}
-            other => other.map_err(|e| SnapshotError::io("rename to", &home, e))?,
+        match std::fs::rename(&born, home) {
+            Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => Ok(()),
+            other => other.map_err(|e| SnapshotError::io("rename to", home, e)),
         }
-        Ok(home)
     }
 }

@@ -493,5 +493,41 @@ fn stubs_are_made_once_per_set() {
     let turned = [stubs[1].clone(), stubs[0].clone(), stubs[0].clone()];
     assert_eq!(fixture.snapshots.stub_layer(&turned).unwrap(), first);
     assert!(first.join("proc").is_dir() && first.join("etc/hosts").is_file());
-    assert_ne!(fixture.snapshots.stub_layer(&stubs[..1]).unwrap(), first);
+    let second = fixture.snapshots.stub_layer(&stubs[..1]).unwrap();
+    assert_ne!(second, first);
+
+    // They stay while the process that uses them lives, and go when all goes.
+    let store = fixture.snapshots.store().clone();
+    let all = crate::gc::PruneOptions {
+        all: true,
+        ..crate::gc::PruneOptions::default()
+    };
+    store.prune(&all, i64::MAX).unwrap();
+    assert!(first.is_dir() && second.is_dir());
+    let other = SnapshotStore::new(store.clone());
+    other.stub_layer(&stubs).unwrap();
+    drop(fixture.snapshots);
+    store.prune(&all, i64::MAX).unwrap();
+    assert!(first.join("proc").is_dir() && !second.exists());
+    drop(other);
+    let dry_run = true;
+    store
+        .prune(
+            &crate::gc::PruneOptions {
+                dry_run,
+                ..all.clone()
+            },
+            i64::MAX,
+        )
+        .unwrap();
+    assert!(first.is_dir());
+    store
+        .prune(
+            &crate::gc::PruneOptions::default(),
+            crate::memo::file_system_now(),
+        )
+        .unwrap();
+    assert!(first.is_dir(), "used just now");
+    store.prune(&all, i64::MAX).unwrap();
+    assert!(!first.exists());
 }
