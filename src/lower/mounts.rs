@@ -51,8 +51,11 @@ impl StageLowering<'_, '_> {
         let cwd = self.cwd();
         let target = |text: &str| -> Result<String, Finding> {
             let target = path::join(&cwd, text);
-            if target == "/" {
-                return Err(Finding::error("nothing can be mounted on `/`", span));
+            if target == "/" || target == "/proc" || target.starts_with("/proc/") {
+                return Err(Finding::error(
+                    format!("nothing can be mounted on `{target}`"),
+                    span,
+                ));
             }
             Ok(target)
         };

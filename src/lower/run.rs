@@ -42,6 +42,12 @@ impl StageLowering<'_, '_> {
         let script = run.script();
         let is_shell_form = matches!(run.command.form, CommandForm::Shell { .. });
         let (argv, script) = match script {
+            RunScript::Exec(args) if args.is_empty() => {
+                return Err(Finding::error(
+                    "there is no command to run",
+                    instruction.line.span,
+                ));
+            }
             RunScript::Exec(args) => (args, None),
             RunScript::Shell(text) => {
                 if only_heredocs(&run.command.form) {

@@ -24,7 +24,8 @@ use rbuild_store::tree::TreeView;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// What the sandbox needs besides the command.
 pub(crate) struct Prepared {
@@ -59,10 +60,22 @@ pub(super) fn prepare(
     let mut guards: Vec<Box<dyn Any + Send>> = Vec::new();
     let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::HOSTNAME)?;
     let caches = caches(spec, inputs, engine, context)?;
-    for mount in &spec.mounts {
-        if let Some(mount) = one(mount, inputs, engine, &caches, &mut targets, &mut guards)? {
-            mounts.push(mount);
+    // Whatever their order in the Dockerfile, none hides another that lies in it.
+    let mut parents_first: Vec<&ExecMount> = spec.mounts.iter().collect();
+    parents_first.sort_by_key(|mount| mount.target());
+    let mut placed: Vec<(PathBuf, &ExecMount)> = Vec::new();
+    for mount in parents_first {
+        let Some(made) = one(mount, inputs, engine, &caches, &mut targets, &mut guards)? else {
+            continue;
+        };
+        let around = placed.iter().rev().find(|(at, _)| made.target.starts_with(at));
+        if let Some((at, ExecMount::Cache { id, .. })) = around
+            && let (Some(cache), Ok(inside)) = (caches.get(id.as_str()), made.target.strip_prefix(at))
+        {
+            stand_in_cache(cache, inside, &made.kind)?;
         }
+        placed.push((made.target.clone(), mount));
+        mounts.push(made);
     }
     mounts.extend(super::devices::mounts(&spec.devices.edits, &mut targets)?);
     if let Some(size) = spec.shm_size {
@@ -96,6 +109,32 @@ pub(super) fn prepare(
         guards,
         lower,
     })
+}
+
+/// Makes what a mount inside of a cache stands on. It stays in the cache, as what a command makes there.
+fn stand_in_cache(cache: &CacheMount, inside: &Path, kind: &MountKind) -> Result<(), OpError> {
+    let root = beneath::Root::open(cache.path())?;
+    let inside = inside.as_os_str().as_bytes();
+    if inside.is_empty() || root.resolve_in_root(inside, beneath::LastLink::Keep).is_ok() {
+        return Ok(());
+    }
+    let is_file = match kind {
+        MountKind::SecretFile { .. } | MountKind::ReadOnlyFile { .. } => true,
+        // A directory is bound as it is, a file out of its layer, an agent's socket by its name.
+        MountKind::Bind {
+            source, source_root, ..
+        } => source_root.is_some() || !source.is_dir(),
+        MountKind::OverlayBind { .. } | MountKind::Tmpfs { .. } => false,
+    };
+    if !is_file {
+        root.create_dir_all(inside)?;
+        return Ok(());
+    }
+    if let Some(slash) = inside.iter().rposition(|byte| *byte == b'/') {
+        root.create_dir_all(&inside[..slash])?;
+    }
+    root.create_file(inside)?;
+    Ok(())
 }
 
 /// The cache mounts of a step by id. They are taken in the order of their ids, each once: two steps that want the same

@@ -238,6 +238,20 @@ pub enum ExecMount {
     },
 }
 
+impl ExecMount {
+    /// Where it is mounted, unless it is a variable only.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            ExecMount::Bind { target, .. }
+            | ExecMount::Cache { target, .. }
+            | ExecMount::Tmpfs { target, .. }
+            | ExecMount::Ssh { target, .. } => Some(target),
+            ExecMount::Secret { target, .. } => target.as_deref(),
+        }
+    }
+}
+
 /// What a vertex does.
 #[derive(Debug, Clone)]
 pub enum StepSpec {

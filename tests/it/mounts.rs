@@ -1,5 +1,6 @@
 //! `RUN --mount`: what is seen, what is kept, and what leaves no trace (FEATURES 1.7).
 
+use super::concurrency::open_gate;
 use crate::harness::archive::sha256;
 use crate::harness::base::program;
 use crate::harness::{OciImage, TestEnv, skip};
@@ -203,6 +204,96 @@ fn memory() {
     assert_eq!(tree["empty"].text(), "/etc/inner:\n\n/t:\n");
     assert!(!tree.contains_key("t") && !tree.contains_key("etc/inner"));
     assert_eq!(last_layer(&image), [""; 0]);
+}
+
+/// The outer mount is made first, in whatever order they are written; what an inner one stands on is made where it can.
+#[test]
+fn mounts_in_mounts() {
+    let env = TestEnv::new();
+    let inner_first = |outer: &str| {
+        format!(
+            "RUN --mount=type=tmpfs,target=/o/a/inner --mount={outer},target=/o touch /o/a/inner/x && ls /o /o/a > /seen\n"
+        )
+    };
+    let files = [("dir/a/file", ""), ("dir/b", "")];
+    let seen = |dockerfile: &str| {
+        let image = env.image_of(&format!("FROM busybox:local\n{dockerfile}"), &files);
+        assert_eq!(last_layer(&image), ["seen"], "{dockerfile}");
+        image.tree()["seen"].text()
+    };
+    assert_eq!(seen(&inner_first("type=tmpfs")), "/o:\na\n\n/o/a:\ninner\n");
+    assert_eq!(
+        seen(&inner_first("type=bind,source=dir,rw")),
+        "/o:\na\nb\n\n/o/a:\nfile\ninner\n"
+    );
+    assert_eq!(
+        seen(&inner_first("type=cache,id=outer")),
+        "/o:\na\n\n/o/a:\ninner\n"
+    );
+    // A file in a cache, and the node_modules of everybody.
+    let give = env.write("secret", "s");
+    let give = format!("id=s,src={}", give.display());
+    let dockerfile = "FROM busybox:local\nWORKDIR /src\n\
+        RUN --mount=type=cache,target=/root --mount=type=secret,id=s,target=/root/.npmrc \
+            --mount=type=cache,target=node_modules --mount=target=.,rw \
+            cat /root/.npmrc > /seen && touch node_modules/x dir/new && ls -a . >> /seen\n";
+    let image = env.image(["--secret", &give], env.context_of(dockerfile, &files));
+    assert_eq!(
+        image.tree()["seen"].text(),
+        "s.\n..\nDockerfile\ndir\nnode_modules\n"
+    );
+    assert!(!env.path("context/node_modules").exists());
+    // The files of the context stay as they are.
+    let again = "FROM busybox:local\nRUN --mount=target=/c --mount=type=cache,target=/n,id=/src/node_modules ls /c/dir /n > /seen\n";
+    assert_eq!(
+        env.image_of(again, &files).tree()["seen"].text(),
+        "/c/dir:\na\nb\n\n/n:\nx\n"
+    );
+    // Where nothing can be made.
+    env.refused(
+        &format!("FROM busybox:local\n{}", inner_first("type=bind,source=dir")),
+        &files,
+    )
+    .says("`/o/a/inner` is not in what is mounted on `/o`")
+    .says("`rw`");
+    env.refused(
+        "FROM busybox:local\nRUN --mount=type=tmpfs,target=/bin true\n",
+        &[],
+    )
+    .says("`/bin/sh` is not in what is mounted on `/bin`");
+}
+
+/// Two processes at once: the first stands at a gate while the second runs.
+#[test]
+fn caches_of_two_processes() {
+    for (sharing, second_sees, first_sees) in
+        [("shared", "from\n", "from\nsecond\n"), ("private", "", "from\n")]
+    {
+        let env = TestEnv::new();
+        let mount = format!("--mount=type=cache,id=c,target=/c,sharing={sharing}");
+        let dockerfile = format!(
+            "FROM busybox:local\nRUN {mount} --mount=type=cache,id=gate,target=/gate echo > /c/from; echo at the \"gate\"; \
+             until [ -e /gate/open ]; do usleep 2000; done; ls /c > /seen\n"
+        );
+        let context = env.context("first", &[("Dockerfile", &dockerfile)]);
+        let file = env.path("first.tar");
+        let output = format!("type=oci,dest={}", file.display());
+        let mut first = env
+            .building(["--progress", "plain", "-o", &output])
+            .arg(context)
+            .start();
+        first.wait_for("at the gate");
+        let second = format!("FROM busybox:local\nRUN {mount} ls /c > /seen; echo > /c/second\n");
+        assert_eq!(
+            env.image_of(&second, &[]).tree()["seen"].text(),
+            second_sees,
+            "{sharing}"
+        );
+        open_gate(&env);
+        first.wait().success();
+        let first = OciImage::from_archive(&file);
+        assert_eq!(first.tree()["seen"].text(), first_sees, "{sharing}");
+    }
 }
 
 /// Whether a byte string stands in any file below.
@@ -442,6 +533,7 @@ fn wrong_mounts() {
         ("type=bnd,target=/x", &["bnd", "bind"][..]),
         ("type=tmpfs", &["target"]),
         ("type=tmpfs,target=/", &["/"]),
+        ("type=tmpfs,target=/proc/sys", &["`/proc/sys`"]),
         ("type=tmpfs,target=/x,sise=1", &["sise", "size"]),
         ("type=cache,target=/x,sharing=some", &["some", "shared"]),
         (

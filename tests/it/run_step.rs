@@ -336,6 +336,10 @@ fn programs_that_are_not_there() {
     );
     let script = "FROM busybox:local\nRUN printf '#!/no/interpreter\\n' > /s && chmod 755 /s\nRUN [\"/s\"]\n";
     assert_eq!(refused(script, &["`/s` is there, but the interpreter"]), 127);
+    assert_eq!(
+        refused("FROM busybox:local\nRUN []\n", &["there is no command to run"]),
+        1
+    );
     let missing = "FROM busybox:local\nRUN no-such-command --flag\n";
     assert_eq!(
         refused(missing, &["exit code: 127", "a command was not found"]),

@@ -43,8 +43,8 @@ pub(super) fn mounts(init: &mut Init) -> Outcome {
             Some(copy) => copy,
             None => make(mount, index, staging)?,
         };
-        if is_own_memory(&init.spec.mounts[..index], &mount.target) {
-            make_in_memory(root, mount, &source)?;
+        if is_own(&init.spec.mounts[..index], &mount.target) {
+            make_target(root, mount, &source)?;
         }
         let target = open_target(root, &mount.target)?;
         check_same_kind(mount, &source, &target)?;
@@ -54,22 +54,26 @@ pub(super) fn mounts(init: &mut Init) -> Outcome {
     Ok(())
 }
 
-/// Whether a target lies in memory that belongs to this sandbox alone: in a tmpfs that was mounted before, or in its
-/// `/dev`. A bind in between belongs to the host, even where it is a tmpfs, and must not get new files.
-fn is_own_memory(before: &[Mount], target: &Path) -> bool {
+/// Whether a target lies in what belongs to this sandbox alone: in a tmpfs or an overlay that was mounted before, or in
+/// its `/dev`. A bind in between belongs to the host, even where it is a tmpfs, and must not get new files.
+fn is_own(before: &[Mount], target: &Path) -> bool {
     match before
         .iter()
         .rev()
         .find(|mount| target.starts_with(&mount.target))
     {
-        Some(mount) => matches!(mount.kind, MountKind::Tmpfs { .. }),
+        Some(mount) => match &mount.kind {
+            MountKind::Tmpfs { .. } => true,
+            MountKind::OverlayBind { flags, .. } => !flags.read_only,
+            _ => false,
+        },
         None => target.starts_with("/dev"),
     }
 }
 
-/// Makes what is missing of a target that lies in memory: in `/dev`, or in a tmpfs that was mounted before. Nobody
-/// could have provided it there. Elsewhere a missing target stays an error.
-fn make_in_memory(root: &OwnedFd, mount: &Mount, source: &OwnedFd) -> Result<(), SpawnError> {
+/// Makes what is missing of a target that lies in a mount of our own. Nobody could have provided it there. Elsewhere a
+/// missing target stays an error.
+fn make_target(root: &OwnedFd, mount: &Mount, source: &OwnedFd) -> Result<(), SpawnError> {
     let fail = |errno| SpawnError::new(Step::Mounts, errno).at(&mount.target);
     let is_dir = FileType::from_raw_mode(rustix::fs::fstat(source).map_err(fail)?.st_mode).is_dir();
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -86,7 +90,7 @@ fn make_in_memory(root: &OwnedFd, mount: &Mount, source: &OwnedFd) -> Result<(),
         match rustix::fs::openat(&at, name, flags, Mode::empty()) {
             Ok(next) => at = next,
             Err(Errno::NOENT) => {
-                if rustix::fs::fstatfs(&at).map_err(fail)?.f_type != TMPFS_MAGIC {
+                if ![TMPFS_MAGIC, OVERLAYFS_MAGIC].contains(&rustix::fs::fstatfs(&at).map_err(fail)?.f_type) {
                     return Ok(());
                 }
                 if is_dir || names.peek().is_some() {
@@ -106,6 +110,8 @@ fn make_in_memory(root: &OwnedFd, mount: &Mount, source: &OwnedFd) -> Result<(),
 
 /// `TMPFS_MAGIC` of linux/magic.h.
 const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+/// `OVERLAYFS_SUPER_MAGIC` of linux/magic.h.
+const OVERLAYFS_MAGIC: rustix::fs::FsWord = 0x794c_7630;
 
 fn open_target(root: &OwnedFd, path: &Path) -> Result<OwnedFd, SpawnError> {
     let fail = |errno| SpawnError::new(Step::Mounts, errno).at(path);

@@ -1,9 +1,12 @@
 //! A program that cannot be executed, in the words of the Dockerfile.
 
+use crate::error::{Failure, Kind};
 use crate::ops::OpError;
-use crate::ops::spec::ExecSpec;
-use rbuild_sandbox::SpawnError;
+use crate::ops::spec::{ExecMount, ExecSpec};
+use rbuild_sandbox::{SpawnError, Step};
 use rbuild_store::tree::{LastLink, Tree, TreeView};
+use rustix::io::Errno;
+use std::path::Path;
 
 /// What the image is called in a message.
 fn base(spec: &ExecSpec) -> String {
@@ -16,11 +19,14 @@ fn base(spec: &ExecSpec) -> String {
 
 /// A program that cannot be executed, in the words of the Dockerfile.
 pub(super) fn spawn_error(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -> OpError {
+    if let Some(failure) = missing_in_mount(&error, spec) {
+        return OpError::Failure(failure);
+    }
     if !error.is_program() {
         return OpError::Sandbox(error);
     }
     let code = error.exit_code();
-    if error.errno == rustix::io::Errno::TOOBIG.raw_os_error() {
+    if error.errno == Errno::TOOBIG.raw_os_error() {
         return OpError::Program {
             message: "the command and its variables are too long for the kernel".to_owned(),
             help: Some(
@@ -46,6 +52,18 @@ pub(super) fn spawn_error(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -
                 "the interpreter that the heredoc `{name}` begins with, `{line}`, is not in {}",
                 base(spec)
             ),
+            help: None,
+            code,
+        };
+    }
+    let hiding = spec
+        .mounts
+        .iter()
+        .filter_map(ExecMount::target)
+        .find(|target| Path::new(program).starts_with(target));
+    if let Some(hiding) = hiding {
+        return OpError::Program {
+            message: format!("`{program}` is not in what is mounted on `{hiding}`"),
             help: None,
             code,
         };
@@ -80,4 +98,26 @@ pub(super) fn spawn_error(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -
         help: None,
         code,
     }
+}
+
+/// A mount whose target is missing in another mount, where nothing can be made.
+fn missing_in_mount(error: &SpawnError, spec: &ExecSpec) -> Option<Failure> {
+    if error.step != Step::Mounts || error.errno != Errno::NOENT.raw_os_error() {
+        return None;
+    }
+    let path = error.path.as_deref()?;
+    let around = spec
+        .mounts
+        .iter()
+        .filter_map(ExecMount::target)
+        .filter(|target| path.starts_with(target) && path != Path::new(target))
+        .max_by_key(|target| target.len())?;
+    let message = format!(
+        "`{}` is not in what is mounted on `{around}`, so that nothing can be mounted there",
+        path.display()
+    );
+    Some(
+        Failure::new(Kind::Step, message)
+            .hint("let the mount around it be writable: what is written to a bind with `rw` is thrown away"),
+    )
 }
