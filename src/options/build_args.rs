@@ -1,0 +1,71 @@
+//! `--build-arg` and what comes beside it: files of them, the caller's proxies, `SOURCE_DATE_EPOCH`.
+
+use crate::cli::build::BuildArgs;
+use crate::error::Failure;
+use crate::lower::PREDEFINED;
+use std::collections::BTreeMap;
+
+/// All arguments, each with its value.
+///
+/// # Errors
+/// One without a name, or a file that cannot be read.
+pub(super) fn build_args(
+    args: &BuildArgs,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut values = BTreeMap::new();
+    // Proxies of the caller reach RUN as predefined arguments, as docker's configuration would do it.
+    for name in PREDEFINED {
+        if let Some(value) = env(name) {
+            values.insert(name.to_owned(), value);
+        }
+    }
+    if let Some(epoch) = env("SOURCE_DATE_EPOCH") {
+        values.insert("SOURCE_DATE_EPOCH".to_owned(), epoch);
+    }
+    for file in &args.build_arg_files {
+        values.extend(crate::container::env_file::read(file, env)?);
+    }
+    for text in &args.build_args {
+        match text.split_once('=') {
+            Some(("", _)) => {
+                return Err(Failure::usage(format!(
+                    "--build-arg `{text}` is not of the form KEY[=VALUE]"
+                )));
+            }
+            Some((name, value)) => {
+                values.insert(name.to_owned(), value.to_owned());
+            }
+            None => {
+                if let Some(value) = env(text) {
+                    values.insert(text.clone(), value);
+                }
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// The time that later ones are clamped to, in seconds since 1970.
+///
+/// # Errors
+/// It is no such number.
+pub(super) fn epoch(args: &BuildArgs, build_args: &BTreeMap<String, String>) -> Result<Option<i64>, Failure> {
+    match args
+        .source_date_epoch
+        .as_deref()
+        .or_else(|| build_args.get("SOURCE_DATE_EPOCH").map(String::as_str))
+    {
+        None | Some("") => Ok(None),
+        Some(text) => text
+            .parse::<i64>()
+            .ok()
+            .filter(|seconds| *seconds >= 0)
+            .map(Some)
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "SOURCE_DATE_EPOCH `{text}` is not a number of seconds since 1970"
+                ))
+            }),
+    }
+}

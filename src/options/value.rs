@@ -1,0 +1,116 @@
+//! Values that several flags have: names, sizes, pairs, one of a few words.
+
+use crate::error::Failure;
+use rbuild_registry::Reference;
+
+/// A reference from a flag, normalised.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn reference(flag: &str, text: &str) -> Result<Reference, Failure> {
+    Reference::parse(text).map_err(|error| Failure::usage(format!("{flag} `{text}`: {error}")))
+}
+
+/// The error for a word that is none of `known`.
+#[must_use]
+pub fn choice(flag: &str, word: &str, known: &[&str]) -> Failure {
+    let failure = Failure::usage(format!("{flag}: unknown value `{word}`"));
+    match dockerfile_parser::suggest::nearest(word, known.iter().copied()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint(format!("use one of: {}", known.join(", "))),
+    }
+}
+
+/// Bytes of `64m`, `1g`, `512k`, `1024`.
+///
+/// # Errors
+/// It is no size.
+pub fn size(flag: &str, text: &str) -> Result<u64, Failure> {
+    let lower = text.trim().to_ascii_lowercase();
+    let lower = lower.strip_suffix('b').unwrap_or(&lower);
+    let (digits, shift) = match lower.as_bytes().last() {
+        Some(b'k') => (&lower[..lower.len() - 1], 10),
+        Some(b'm') => (&lower[..lower.len() - 1], 20),
+        Some(b'g') => (&lower[..lower.len() - 1], 30),
+        _ => (lower, 0),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| Failure::usage(format!("{flag}: `{text}` is not a size like 64m")))
+}
+
+/// `--security-opt`.
+///
+/// # Errors
+/// An option that is not known.
+pub fn no_new_privs(options: &[String]) -> Result<bool, Failure> {
+    let mut set = false;
+    for option in options {
+        match option.as_str() {
+            "no-new-privileges" | "no-new-privileges=true" | "no-new-privileges:true" => set = true,
+            "no-new-privileges=false" | "no-new-privileges:false" => set = false,
+            other => return Err(choice("--security-opt", other, &["no-new-privileges"])),
+        }
+    }
+    Ok(set)
+}
+
+/// `HOST:IP` or `HOST=IP`; brackets around an IPv6 address are dropped.
+///
+/// # Errors
+/// It has another form, or the address is none.
+pub fn add_host(text: &str) -> Result<(String, String), Failure> {
+    let wrong = || Failure::usage(format!("--add-host `{text}` is not of the form HOST:IP"));
+    let (host, address) = text
+        .split_once('=')
+        .or_else(|| text.split_once(':'))
+        .ok_or_else(wrong)?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let address = if address == "host-gateway" {
+        "127.0.0.1"
+    } else {
+        address
+    };
+    if host.is_empty() || host.contains(char::is_whitespace) || address.parse::<std::net::IpAddr>().is_err() {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), address.to_owned()))
+}
+
+/// `KEY=VALUE`; the value may be left out.
+///
+/// # Errors
+/// There is no key.
+pub(super) fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    if key.is_empty() {
+        return Err(Failure::usage(format!(
+            "{flag} `{text}` is not of the form KEY=VALUE"
+        )));
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("x", "64m").unwrap(), 64 << 20);
+        assert_eq!(size("x", "1G").unwrap(), 1 << 30);
+        assert_eq!(size("x", "10kb").unwrap(), 10 << 10);
+        assert_eq!(size("x", "7").unwrap(), 7);
+        assert!(size("x", "7x").is_err());
+    }
+
+    #[test]
+    fn hosts() {
+        assert_eq!(add_host("a:1.2.3.4").unwrap(), ("a".into(), "1.2.3.4".into()));
+        assert_eq!(add_host("a=[::1]").unwrap(), ("a".into(), "::1".into()));
+        assert_eq!(add_host("a:::1").unwrap(), ("a".into(), "::1".into()));
+        assert!(add_host("a:b").is_err());
+    }
+}
