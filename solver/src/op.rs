@@ -41,6 +41,16 @@ pub trait Op: Send + Sync {
         Ok(None)
     }
 
+    /// Brings what the key is made from, where that takes its time: before the pre-image is asked for with
+    /// [`Effort::Full`], on a worker thread.
+    ///
+    /// # Errors
+    /// The vertex fails.
+    fn gather(&self, inputs: &[Self::Output], context: &RunContext<'_>) -> Result<(), Self::Error> {
+        let _ = (inputs, context);
+        Ok(())
+    }
+
     /// What the key is made from. With [`Effort::Cheap`], `None` means *deferred*: ask again with [`Effort::Full`]
     /// in the cold phase. With [`Effort::Full`], `None` means that this work has no key: it runs and is not recorded.
     /// Both efforts must give the same answer when both give one.
@@ -97,6 +107,10 @@ impl<T: Op + ?Sized> Op for Box<T> {
 
     fn quick(&self, inputs: &[Self::Output]) -> Result<Option<Self::Output>, Self::Error> {
         (**self).quick(inputs)
+    }
+
+    fn gather(&self, inputs: &[Self::Output], context: &RunContext<'_>) -> Result<(), Self::Error> {
+        (**self).gather(inputs, context)
     }
 
     fn preimage(&self, inputs: &[Self::Output], effort: Effort) -> Result<Option<Preimage>, Self::Error> {

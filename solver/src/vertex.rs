@@ -67,6 +67,7 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
             if let Some(output) = op.quick(inputs).map_err(Cause::Op)? {
                 return Ok(Finish::Resolved(output));
             }
+            op.gather(inputs, context).map_err(Cause::Op)?;
             op.preimage(inputs, Effort::Full).map_err(Cause::Op)?
         }
     };

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::{Failure, Kind};
 use crate::remote::address::file_name;
 use crate::remote::{GitAddress, HttpAddress, git, http};
-use rbuild_solver::{Effort, Preimage, RunContext};
+use rbuild_solver::{Preimage, RunContext};
 use rbuild_store::digest::Digest;
 use rbuild_store::layer::FileSource;
 use rbuild_store::manifest::Metadata;
@@ -33,55 +33,66 @@ pub enum FetchSpec {
     Git(GitAddress),
 }
 
-/// What the remote had when the key was made.
+/// What the remote had when it was asked.
 pub(super) enum Found {
-    /// It was not asked: a checksum says what must come.
-    Unasked,
     /// A file.
     File(http::HttpFile),
     /// A commit.
     Commit(String),
 }
 
-/// With a checksum the key needs no network. Else the remote is asked, which is too much for the warm phase.
-pub(super) fn preimage(
+/// Asks the remote, unless a checksum or commit says already what must come.
+pub(super) fn ask(
     spec: &FetchSpec,
     engine: &Engine,
-    effort: Effort,
-) -> Result<Option<(Preimage, Found)>, OpError> {
-    let preimage = Preimage::new("fetch", REVISION);
+    context: &RunContext<'_>,
+) -> Result<Option<Found>, OpError> {
     match spec {
-        FetchSpec::Http {
-            address,
-            checksum: Some(checksum),
-        } => {
-            let preimage = preimage
-                .text("url", &address.url)
-                .text("content", checksum.to_string());
-            Ok(Some((preimage, Found::Unasked)))
+        _ if preimage(spec, None).is_some() => Ok(None),
+        FetchSpec::Http { address, checksum } => {
+            let file = file(address, checksum.as_ref(), engine, context)?;
+            Ok(Some(Found::File(file)))
         }
-        FetchSpec::Git(address) if let Some(commit) = address.pinned() => Ok(Some((
-            repository_preimage(preimage, address, commit),
-            Found::Unasked,
-        ))),
-        _ if effort == Effort::Cheap => Ok(None),
-        FetchSpec::Http {
-            address,
-            checksum: None,
-        } => {
-            let file = file(address, None, engine, &|_, _| {})?;
-            let preimage = preimage
+        FetchSpec::Git(address) => Ok(Some(Found::Commit(commit(address, engine)?))),
+    }
+}
+
+/// The key, if enough is known for one.
+pub(super) fn preimage(spec: &FetchSpec, found: Option<&Found>) -> Option<Preimage> {
+    let preimage = Preimage::new("fetch", REVISION);
+    match (spec, found) {
+        (
+            FetchSpec::Http {
+                address,
+                checksum: Some(checksum),
+            },
+            _,
+        ) => Some(
+            preimage
+                .text("url", &address.url)
+                .text("content", checksum.to_string()),
+        ),
+        (FetchSpec::Http { address, .. }, Some(Found::File(file))) => Some(
+            preimage
                 .text("url", &address.url)
                 .text("content", file.digest.to_string())
-                .text("last modified", file.mtime.to_string());
-            Ok(Some((preimage, Found::File(file))))
+                .text("last modified", file.mtime.to_string()),
+        ),
+        (FetchSpec::Git(address), found) => {
+            let commit = match found {
+                Some(Found::Commit(commit)) => commit,
+                _ => address.pinned()?,
+            };
+            Some(
+                preimage
+                    .text("repository", &address.url)
+                    .text("commit", commit)
+                    .text("directory", address.subdir.as_deref().unwrap_or_default())
+                    .text("keep .git", address.keep_git_dir.to_string())
+                    .text("submodules", (!address.no_submodules).to_string()),
+            )
         }
-        FetchSpec::Git(address) => {
-            let access = engine.access().to_repository(address).map_err(failed)?;
-            let commit = git::resolve(address, &access).map_err(failed)?;
-            let preimage = repository_preimage(preimage, address, &commit);
-            Ok(Some((preimage, Found::Commit(commit))))
-        }
+        _ => None,
     }
 }
 
@@ -90,21 +101,13 @@ fn failed(failure: Failure) -> OpError {
     OpError::Failure(failure.of_kind(Kind::Step))
 }
 
-fn repository_preimage(preimage: Preimage, address: &GitAddress, commit: &str) -> Preimage {
-    preimage
-        .text("repository", &address.url)
-        .text("commit", commit)
-        .text("directory", address.subdir.as_deref().unwrap_or_default())
-        .text("keep .git", address.keep_git_dir.to_string())
-        .text("submodules", (!address.no_submodules).to_string())
-}
-
 fn file(
     address: &HttpAddress,
     checksum: Option<&Digest>,
     engine: &Engine,
-    progress: &dyn Fn(u64, Option<u64>),
+    context: &RunContext<'_>,
 ) -> Result<http::HttpFile, OpError> {
+    let progress = |done, total| context.progress(done, total, &address.url);
     let authorization = engine.access().to_file(address).map_err(failed)?;
     http::fetch(
         &engine.store,
@@ -112,23 +115,27 @@ fn file(
         address,
         authorization.as_ref(),
         checksum,
-        progress,
+        &progress,
     )
     .map_err(failed)
 }
 
+fn commit(address: &GitAddress, engine: &Engine) -> Result<String, OpError> {
+    let access = engine.access().to_repository(address).map_err(failed)?;
+    git::resolve(address, &access).map_err(failed)
+}
+
 pub(super) fn run(
     spec: &FetchSpec,
-    found: Found,
+    found: Option<Found>,
     engine: &Engine,
     context: &RunContext<'_>,
 ) -> Result<StepOutput, OpError> {
     match spec {
         FetchSpec::Http { address, checksum } => {
-            let progress = |done, total| context.progress(done, total, &address.url);
             let file = match found {
-                Found::File(file) => file,
-                _ => file(address, checksum.as_ref(), engine, &progress)?,
+                Some(Found::File(file)) => file,
+                _ => file(address, checksum.as_ref(), engine, context)?,
             };
             let content = engine.store.blobs().open(&file.digest)?;
             let size = content
@@ -147,21 +154,23 @@ pub(super) fn run(
             )?;
             Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
         }
-        FetchSpec::Git(address) => repository(address, found, engine),
+        FetchSpec::Git(address) => {
+            let commit = match found {
+                Some(Found::Commit(commit)) => commit,
+                _ => commit(address, engine)?,
+            };
+            repository(address, &commit, engine)
+        }
     }
 }
 
-fn repository(address: &GitAddress, found: Found, engine: &Engine) -> Result<StepOutput, OpError> {
+fn repository(address: &GitAddress, commit: &str, engine: &Engine) -> Result<StepOutput, OpError> {
     let access = engine.access().to_repository(address).map_err(failed)?;
-    let commit = match found {
-        Found::Commit(commit) => commit,
-        _ => git::resolve(address, &access).map_err(failed)?,
-    };
     let tmp = engine.store.tmp_dir()?;
     let checkout = tmp.path().join("checkout");
     std::fs::create_dir(&checkout)
         .map_err(|error| OpError::io("making a directory for a checkout", error))?;
-    git::checkout(address, &access, &commit, &checkout).map_err(failed)?;
+    git::checkout(address, &access, commit, &checkout).map_err(failed)?;
     let files: Arc<dyn Tree> = Arc::new(BuildContext::open(&checkout, None)?);
     let subdir = address.subdir.as_deref().unwrap_or_default();
     // Links in it are followed inside the repository only (CVE-2026-33748).

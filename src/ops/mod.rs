@@ -91,6 +91,15 @@ impl Op for BuildOp {
         }
     }
 
+    fn gather(&self, _inputs: &[StepOutput], context: &RunContext<'_>) -> Result<(), OpError> {
+        if let StepSpec::Fetch(spec) = &self.step.spec
+            && let Some(found) = fetch::ask(spec, &self.engine, context)?
+        {
+            self.keep(Keyed::Fetch(found));
+        }
+        Ok(())
+    }
+
     fn preimage(&self, inputs: &[StepOutput], effort: Effort) -> Result<Option<Preimage>, OpError> {
         match &self.step.spec {
             StepSpec::Source(_) => Ok(None),
@@ -105,11 +114,12 @@ impl Op for BuildOp {
             StepSpec::Workdir(spec) => Ok(Some(workdir::preimage(spec, inputs))),
             StepSpec::Exec(spec) => exec::preimage(spec, inputs),
             StepSpec::Fetch(spec) => {
-                let Some((preimage, found)) = fetch::preimage(spec, &self.engine, effort)? else {
-                    return Ok(None);
+                let keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = match &*keyed {
+                    Some(Keyed::Fetch(found)) => Some(found),
+                    _ => None,
                 };
-                self.keep(Keyed::Fetch(found));
-                Ok(Some(preimage))
+                Ok(fetch::preimage(spec, found))
             }
         }
     }
@@ -141,10 +151,11 @@ impl Op for BuildOp {
             (StepSpec::Workdir(spec), _) => workdir::run(spec, inputs, &self.engine),
             (StepSpec::Exec(spec), _) => exec::run(spec, &self.step, inputs, &self.engine, context),
             (StepSpec::Fetch(spec), Some(Keyed::Fetch(found))) => {
-                fetch::run(spec, found, &self.engine, context)
+                fetch::run(spec, Some(found), &self.engine, context)
             }
-            (StepSpec::Copy(_) | StepSpec::Fetch(_), _) => Err(OpError::Failure(Failure::host(
-                "internal error: a step runs that has no key",
+            (StepSpec::Fetch(spec), _) => fetch::run(spec, None, &self.engine, context),
+            (StepSpec::Copy(_), _) => Err(OpError::Failure(Failure::host(
+                "internal error: a copy without a key",
             ))),
         }
     }

@@ -319,7 +319,9 @@ fn a_pinned_digest_is_checked() {
         .run()
         .no_panic();
     assert_ne!(refused.code(), 0, "{refused}");
-    refused.says(&format!("has no image `{wrong}`")).never_says("archive");
+    refused
+        .says(&format!("has no image `{wrong}`"))
+        .never_says("archive");
 }
 
 #[test]
@@ -355,4 +357,23 @@ fn a_stored_image_before_the_registry() {
         &[],
     );
     assert_eq!(env.image([""; 0], &child).tree()["three"].text(), "one\none\n");
+}
+
+/// What needs a base that cannot be had is not told for each place that needs it.
+#[test]
+fn a_base_that_cannot_be_had_is_reported_once() {
+    let env = TestEnv::new();
+    let context = env.context(
+        "context",
+        &[(
+            "Dockerfile",
+            "FROM nowhere:local AS base\nFROM base AS next\nCOPY --from=base /x /x\nFROM next\n\
+             RUN --mount=from=base,target=/b true\n",
+        )],
+    );
+    let outcome = env.rbuild(["build", "--pull=never"]).arg(&context).run().exits(1);
+    let outcome = outcome
+        .says("`nowhere:local` is not in the store")
+        .never_says("could not be made");
+    assert_eq!(outcome.err().matches("error:").count(), 1, "{outcome}");
 }

@@ -28,7 +28,12 @@ fn a_url_is_fetched_once_and_asked_for_again() {
         &env,
         &format!("FROM scratch\nADD {url} /data/\nADD --chmod=0644 {url} /renamed\n"),
     );
-    env.build("url", &context).success().no_panic();
+    env.rbuild(["-t", "url", "--progress=plain"])
+        .arg(&context)
+        .run()
+        .success()
+        .no_panic()
+        .says("f.txt 6 B / 6 B");
     let tree = env.saved("url").tree();
     let file = &tree["data/f.txt"];
     assert_eq!(
