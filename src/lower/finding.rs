@@ -8,6 +8,8 @@ use dockerfile_parser::lint::Rule;
 pub struct Finding {
     /// False: a warning.
     pub is_error: bool,
+    /// It follows from another finding, which says what to do.
+    pub is_consequence: bool,
     /// One line, lower case.
     pub message: String,
     /// The guilty words.
@@ -27,6 +29,7 @@ impl Finding {
     pub fn error(message: impl Into<String>, span: Span) -> Self {
         Self {
             is_error: true,
+            is_consequence: false,
             message: message.into(),
             span,
             label: None,
@@ -41,6 +44,14 @@ impl Finding {
         Self {
             is_error: false,
             ..Self::error(message, span)
+        }
+    }
+
+    /// An error at a place that needs something whose own error is reported.
+    pub fn consequence(name: &str, span: Span) -> Self {
+        Self {
+            is_consequence: true,
+            ..Self::error(format!("`{name}` could not be made"), span)
         }
     }
 
