@@ -17,7 +17,12 @@ pub struct Position {
 pub struct LineIndex<'a> {
     source: &'a str,
     starts: Vec<usize>,
+    /// How many characters there are before each block: a line may be the whole file.
+    before_block: Vec<usize>,
 }
+
+/// Bytes that are counted at once.
+const BLOCK: usize = 1024;
 
 impl<'a> LineIndex<'a> {
     /// Scans `source` once.
@@ -30,7 +35,17 @@ impl<'a> LineIndex<'a> {
                 .filter(|(_, b)| *b == b'\n')
                 .map(|(i, _)| i + 1),
         );
-        Self { source, starts }
+        let mut before_block = vec![0];
+        let mut characters = 0;
+        before_block.extend(source.as_bytes().chunks(BLOCK).map(|block| {
+            characters += count(block);
+            characters
+        }));
+        Self {
+            source,
+            starts,
+            before_block,
+        }
     }
 
     /// The text that was indexed.
@@ -58,16 +73,23 @@ impl<'a> LineIndex<'a> {
             offset -= 1;
         }
         let line = self.line(offset);
-        let before = self.source.get(self.starts[line - 1]..offset).unwrap_or_default();
-        let before = if line == 1 {
-            before.trim_start_matches('\u{feff}')
-        } else {
-            before
-        };
+        let start = self.starts[line - 1];
+        let marked = line == 1 && offset > 0 && self.source.starts_with('\u{feff}');
         Position {
             line,
-            column: before.chars().count() + 1,
+            column: self.characters(offset) - self.characters(start) - usize::from(marked) + 1,
         }
+    }
+
+    /// How many characters there are before an offset.
+    fn characters(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        let rest = self
+            .source
+            .as_bytes()
+            .get(block * BLOCK..offset)
+            .unwrap_or_default();
+        self.before_block.get(block).copied().unwrap_or_default() + count(rest)
     }
 
     /// The span of a line (from 1) without its line end; `None` when there is no such line.
@@ -87,6 +109,11 @@ impl<'a> LineIndex<'a> {
             text
         }
     }
+}
+
+/// The characters that begin in these bytes of a text.
+fn count(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// The source is not UTF-8.
@@ -147,6 +174,22 @@ mod tests {
         assert_eq!(index.line_text(2), "RUN ä b");
         assert_eq!(index.line_text(9), "");
         assert_eq!(index.position(9999).line, 3);
+    }
+
+    #[test]
+    fn columns_of_long_lines() {
+        let source = format!(
+            "\u{feff}a{}\n{}b",
+            "\u{e4}".repeat(3000),
+            "\u{6f22}c".repeat(2000)
+        );
+        let index = LineIndex::new(&source);
+        for offset in (0..=source.len()).filter(|at| source.is_char_boundary(*at)) {
+            let before = &source[..offset];
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            let column = line.trim_start_matches('\u{feff}').chars().count() + 1;
+            assert_eq!(index.position(offset).column, column, "{offset}");
+        }
     }
 
     #[test]

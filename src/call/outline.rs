@@ -5,6 +5,7 @@ use super::{description, location, source};
 use crate::cli::streams::{print, print_json};
 use crate::cli::table::Table;
 use crate::error::Failure;
+use crate::lower::Variables;
 use crate::options::BuildOptions;
 use crate::pipeline::SourceFile;
 use dockerfile_parser::instruction::Arg;
@@ -100,8 +101,13 @@ fn target(options: &BuildOptions, parsed: &Dockerfile) -> Result<usize, Failure>
     })
 }
 
+/// How many values stages may inherit from each other in all; what is more is not known here.
+const MAX_INHERITED: usize = 1_000_000;
+
 fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outline {
+    let index = StageIndex::new(parsed);
     let mut outline = Outline::default();
+    let mut list = Variables::default();
     let mut globals = Seen::default();
     // Which global arguments the default of a global argument uses.
     let mut uses: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -110,16 +116,10 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
             let used = declaration.default.iter().flat_map(|word| used(word, &globals));
             uses.entry(&declaration.name.text).or_default().extend(used);
         }
-        arguments(
-            &global.arg,
-            &global.line,
-            options,
-            None,
-            &mut globals,
-            &mut outline.arguments,
-        );
+        arguments(&global.arg, &global.line, options, None, &mut globals, &mut list);
     }
-    let global_names = outline.arguments.len();
+    let global_names = list.len();
+    let mut inherited = 0;
     let mut wanted_globals: Vec<String> = Vec::new();
     let mut stages: BTreeMap<usize, Seen> = BTreeMap::new();
     for at in needed_stages(parsed, target) {
@@ -129,11 +129,12 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
         let words = stage.from.platform.iter().chain([stage.base()]);
         let sources = stage.sources().map(|(_, word)| word);
         wanted_globals.extend(words.chain(sources).flat_map(|word| used(word, &globals)));
-        let parent = parsed.stage_by_ref(&stage.base().text, Some(at));
-        let mut seen = parent
-            .and_then(|parent| stages.get(&parent))
-            .cloned()
-            .unwrap_or_default();
+        let parent = index.stage_by_ref(&stage.base().text, Some(at));
+        let parent = parent.and_then(|parent| stages.get(&parent)).filter(|parent| {
+            inherited += parent.values.len() + parent.env.len();
+            inherited <= MAX_INHERITED
+        });
+        let mut seen = parent.cloned().unwrap_or_default();
         for instruction in &stage.instructions {
             match &instruction.kind {
                 InstructionKind::Arg(arg) => {
@@ -143,14 +144,7 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
                             .map(|declaration| declaration.name.text.clone()),
                     );
                     let line = &instruction.line;
-                    arguments(
-                        arg,
-                        line,
-                        options,
-                        Some(&globals),
-                        &mut seen,
-                        &mut outline.arguments,
-                    );
+                    arguments(arg, line, options, Some(&globals), &mut seen, &mut list);
                 }
                 InstructionKind::Env(env) => {
                     let pairs: Vec<(String, String)> = env
@@ -178,10 +172,10 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
         wanted_globals.extend(uses.remove(name.as_str()).into_iter().flatten());
         needed.insert(name);
     }
-    let mut position = 0..;
-    outline
-        .arguments
-        .retain(|argument| position.next() >= Some(global_names) || needed.contains(&argument.name));
+    let is_needed = |(position, argument): (usize, Argument)| {
+        (position >= global_names || needed.contains(&argument.name)).then_some(argument)
+    };
+    outline.arguments = list.into_values().enumerate().filter_map(is_needed).collect();
     outline
 }
 
@@ -206,7 +200,7 @@ fn arguments(
     options: &BuildOptions,
     globals: Option<&Seen>,
     seen: &mut Seen,
-    list: &mut Vec<Argument>,
+    list: &mut Variables<Argument>,
 ) {
     for declaration in &arg.declarations {
         let name = &declaration.name.text;
@@ -222,17 +216,20 @@ fn arguments(
             seen.values.insert(name.clone(), value.clone());
         }
         let about = description(line, name);
-        match list.iter_mut().find(|known| known.name == *name) {
+        match list.get_mut(name) {
             Some(known) => {
                 known.value = value.or(known.value.take());
                 known.description = about.or(known.description.take());
             }
-            None => list.push(Argument {
-                name: name.clone(),
-                value,
-                description: about,
-                span: declaration.name.span,
-            }),
+            None => {
+                let argument = Argument {
+                    name: name.clone(),
+                    value,
+                    description: about,
+                    span: declaration.name.span,
+                };
+                list.set(name, argument);
+            }
         }
     }
 }

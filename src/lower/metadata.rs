@@ -11,6 +11,7 @@ use dockerfile_parser::instruction::{
 };
 use dockerfile_parser::port::Ports;
 use rbuild_store::image::{Empty, Healthcheck};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The shell when neither SHELL nor the base image says another.
@@ -34,13 +35,6 @@ impl StageLowering<'_, '_> {
             texts.push(format!("{key}={value}"));
             self.state.scope.set_env(&key, &value);
         }
-        self.state.config.config.env = self
-            .state
-            .scope
-            .env
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
         Ok(format!("ENV {}", texts.join(" ")))
     }
 
@@ -106,21 +100,28 @@ impl StageLowering<'_, '_> {
     }
 
     pub(super) fn expose(&mut self, expose: &Expose) -> Result<String, Finding> {
-        let mut texts = Vec::new();
+        /// All there are, of three protocols.
+        const PORTS: usize = 3 * 65_536;
+        let mut texts = BTreeSet::new();
+        let mut named = 0;
         for word in &expose.ports {
             for text in self.expand_list(word)? {
                 let ports = Ports::parse(&text).ok_or_else(|| {
                     Finding::error(format!("`{text}` is no port"), word.span)
                         .help("write a number or a range, with tcp, udp or sctp behind a slash: `8080`, `8000-8010/udp`")
                 })?;
+                named += usize::from(ports.last - ports.first) + 1;
+                if named > PORTS {
+                    return Err(Finding::error("more ports are named than there are", word.span));
+                }
                 for number in ports.first..=ports.last {
                     let port = format!("{number}/{}", ports.protocol);
-                    texts.push(port.clone());
+                    texts.insert(port.clone());
                     self.state.config.config.exposed_ports.insert(port, Empty {});
                 }
             }
         }
-        texts.sort();
+        let texts: Vec<String> = texts.into_iter().collect();
         Ok(format!("EXPOSE {}", history::plain_list(&texts)))
     }
 

@@ -13,23 +13,26 @@ mod run;
 mod scope;
 pub mod signal;
 mod stage;
+mod variables;
 
 pub use finding::Finding;
 pub use history::{COMMENT, HistoryItem};
 pub use scope::{BuildArgs, PREDEFINED};
 pub use stage::{DEFAULT_PATH, StageState};
+pub use variables::Variables;
 
 use crate::cdi::Registry;
 use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::options::entitlements::Entitlements;
-use crate::options::named_context::NamedContext;
+use crate::options::named_context::{self, NamedContext};
 use crate::sources::BaseImage;
+use dockerfile_parser::stage::StageIndex;
 use dockerfile_parser::{Dockerfile, Platform, Span, Word};
 use rbuild_solver::{Graph, VertexId};
 use scope::GlobalScope;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -136,6 +139,8 @@ where
         global: GlobalScope::default(),
         findings: Vec::new(),
         titles: BTreeMap::new(),
+        index: StageIndex::new(input.dockerfile),
+        carried: 0,
     };
     let result = lowering.target();
     if lowering.findings.iter().any(|finding| finding.is_error) {
@@ -182,12 +187,22 @@ pub(crate) struct Lowering<'a, O> {
     global: GlobalScope,
     findings: Vec<Finding>,
     titles: BTreeMap<String, usize>,
+    index: StageIndex<'a>,
+    /// How much stages and steps have inherited so far.
+    carried: usize,
 }
+
+/// How many variables, labels and steps all stages and RUNs together may inherit. Each has its own copy of them, so a
+/// small file can ask for more than there is memory.
+const MAX_CARRIED: usize = 4_000_000;
 
 /// The part of [`Lowering`] that stages use; hides what the graph's op is.
 pub(crate) trait Stages {
     fn input(&self) -> &LowerInput<'_>;
     fn global(&self) -> &GlobalScope;
+    fn index(&self) -> &StageIndex<'_>;
+    /// Counts what a stage or step inherits; `Err` when that is too much in all.
+    fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding>;
     fn report(&mut self, finding: Finding);
     fn add(&mut self, step: Step, inputs: &[VertexId]) -> VertexId;
     /// The stage, lowered; `Err` when its errors are reported.
@@ -202,7 +217,7 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
         let stage_names = || file.stages.iter().filter_map(|stage| stage.name());
         let index = match self.input.target {
             None => file.stages.len().checked_sub(1),
-            Some(name) => find_stage(file, name, file.stages.len()),
+            Some(name) => self.index.stage_by_ref(name, None),
         };
         self.declare_globals();
         let Some(index) = index else {
@@ -220,7 +235,11 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
 
     fn declare_globals(&mut self) {
         let input = self.input;
-        let last = input.dockerfile.stages.last().and_then(dockerfile_parser::Stage::name);
+        let last = input
+            .dockerfile
+            .stages
+            .last()
+            .and_then(dockerfile_parser::Stage::name);
         let target = input.target.or(last).unwrap_or("default");
         self.global = GlobalScope::new(scope::platform_args(
             &input.build_platform,
@@ -246,35 +265,8 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
         }
     }
 
-    fn stage_of_context(&mut self, name: &str) -> Option<usize> {
-        find_stage(self.input.dockerfile, name, self.input.dockerfile.stages.len())
-    }
-}
-
-impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
-    fn input(&self) -> &LowerInput<'_> {
-        self.input
-    }
-
-    fn global(&self) -> &GlobalScope {
-        &self.global
-    }
-
-    fn report(&mut self, finding: Finding) {
-        self.findings.push(finding);
-    }
-
-    fn add(&mut self, mut step: Step, inputs: &[VertexId]) -> VertexId {
-        // Titles name steps in earlier builds too, so they must be unique.
-        let seen = self.titles.entry(step.title.clone()).or_insert(0);
-        *seen += 1;
-        if *seen > 1 {
-            step.title = format!("{} ({seen})", step.title);
-        }
-        self.graph.add((self.wrap)(step), inputs)
-    }
-
-    fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported> {
+    /// Lowers a stage, unless that was done.
+    fn make(&mut self, index: usize) -> Result<Rc<StageState>, Reported> {
         if let Some(done) = self.done.get(&index) {
             return done.clone().ok_or(Reported);
         }
@@ -297,10 +289,94 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         result
     }
 
+    /// The stages below this one that it needs and that are not lowered yet, in order of the file.
+    fn needed(&self, index: usize) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut open = vec![index];
+        while let Some(at) = open.pop() {
+            let Some(stage) = self.input.dockerfile.stages.get(at) else {
+                continue;
+            };
+            if self.done.contains_key(&at) || !needed.insert(at) {
+                continue;
+            }
+            // `FROM 0` is an image.
+            let base = Some(stage.base()).filter(|base| !base.text.bytes().all(|byte| byte.is_ascii_digit()));
+            for word in base.into_iter().chain(stage.sources().map(|(_, word)| word)) {
+                let Ok(name) = word.expand(&self.global).map(|expanded| expanded.value) else {
+                    continue;
+                };
+                if !self.input.named.contains_key(&named_context::key(&name)) {
+                    open.extend(self.index.stage_by_ref(&name, Some(at)));
+                }
+            }
+        }
+        needed.remove(&index);
+        needed
+    }
+
+    fn stage_of_context(&mut self, name: &str) -> Option<usize> {
+        self.index.stage_by_ref(name, None)
+    }
+}
+
+impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
+    fn input(&self) -> &LowerInput<'_> {
+        self.input
+    }
+
+    fn global(&self) -> &GlobalScope {
+        &self.global
+    }
+
+    fn report(&mut self, finding: Finding) {
+        if !finding.is_consequence {
+            self.findings.push(finding);
+        }
+    }
+
+    fn add(&mut self, mut step: Step, inputs: &[VertexId]) -> VertexId {
+        // Titles name steps in earlier builds too, so they must be unique.
+        let seen = self.titles.entry(step.title.clone()).or_insert(0);
+        *seen += 1;
+        if *seen > 1 {
+            step.title = format!("{} ({seen})", step.title);
+        }
+        self.graph.add((self.wrap)(step), inputs)
+    }
+
+    fn index(&self) -> &StageIndex<'_> {
+        &self.index
+    }
+
+    fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding> {
+        self.carried += entries;
+        if self.carried <= MAX_CARRIED {
+            return Ok(());
+        }
+        let message = "the stages and steps of this file inherit too much from each other";
+        Err(Finding::error(message, span).help(format!(
+            "all together may inherit {MAX_CARRIED} variables, labels and steps"
+        )))
+    }
+
+    fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported> {
+        if let Some(done) = self.done.get(&index) {
+            return done.clone().ok_or(Reported);
+        }
+        // What it needs comes first, in order of the file: a chain of thousands of stages does not go deep.
+        if self.visiting.is_empty() {
+            for needed in self.needed(index) {
+                // Whoever needs it meets the error.
+                let _ = self.make(needed);
+            }
+        }
+        self.make(index)
+    }
+
     fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding> {
-        let unmade =
-            |_: Reported| Finding::error(format!("`{name}` could not be made"), span).label("needed here");
-        if let Some(source) = self.input.named.get(&name.to_ascii_lowercase()).cloned() {
+        let unmade = |_: Reported| Finding::consequence(name, span);
+        if let Some(source) = self.input.named.get(&named_context::key(name)).cloned() {
             return match source {
                 NamedSource::Directory(context) => Ok(From::Context(context)),
                 NamedSource::Other(NamedContext::Stage(target)) => {
@@ -322,7 +398,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                 }
             };
         }
-        if let Some(index) = find_stage(self.input.dockerfile, name, current) {
+        if let Some(index) = self.index.stage_by_ref(name, Some(current)) {
             return Ok(From::Vertex(self.stage(index).map_err(unmade)?.vertex));
         }
         let stages = &self.input.dockerfile.stages;
@@ -333,7 +409,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
             )
             .label("this is the stage's own name"));
         }
-        if let Some(later) = find_stage(self.input.dockerfile, name, stages.len()) {
+        if let Some(later) = self.index.stage_by_ref(name, None) {
             return Err(Finding::error(format!("stage `{name}` is not made yet"), span)
                 .label("only stages above can be used")
                 .secondary(stages[later].from.base.span, "the stage begins here")
@@ -351,30 +427,16 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                 span,
             ));
         }
-        let near: Vec<String> = stages[..current]
-            .iter()
-            .filter_map(|stage| stage.name())
-            .map(str::to_owned)
-            .collect();
         let image = self.input.images.image(name, platform).map_err(|failure| {
             let finding = stage::unresolved(&failure, name, span);
-            match dockerfile_parser::suggest::nearest(name, near.iter().map(String::as_str)) {
+            let near = stages[..current].iter().filter_map(|stage| stage.name());
+            match dockerfile_parser::suggest::nearest(name, near) {
                 Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
                 None => finding,
             }
         })?;
         Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
     }
-}
-
-/// The last stage before `before` that is called `name` (without case) or has this index.
-pub(crate) fn find_stage(file: &Dockerfile, name: &str, before: usize) -> Option<usize> {
-    let lower = name.to_ascii_lowercase();
-    let stages = &file.stages[..before.min(file.stages.len())];
-    stages
-        .iter()
-        .rposition(|stage| stage.name() == Some(lower.as_str()))
-        .or_else(|| name.parse::<usize>().ok().filter(|index| *index < stages.len()))
 }
 
 /// Expands a word of FROM, `--from` or `from=` with global ARGs.

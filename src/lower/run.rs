@@ -64,6 +64,9 @@ impl StageLowering<'_, '_> {
                 (vec![format!("/dev/pipes/{name}")], Some((name, content)))
             }
         };
+        let scope = &self.state.scope;
+        self.stages
+            .carry(scope.env.len() + scope.args.len(), instruction.line.keyword)?;
         let args = self.state.scope.visible_args();
         let redact = self.stages.input().redact_args;
         let created_by = history::run(&args, &argv, redact);
@@ -71,7 +74,10 @@ impl StageLowering<'_, '_> {
             true => args.iter().map(|(name, _)| name.clone()).collect(),
             false => BTreeSet::new(),
         };
-        let mut env = self.state.scope.env.clone();
+        let env = self.state.scope.env.iter();
+        let mut env: Vec<_> = env
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect();
         env.extend(args);
         let input = self.stages.input();
         let spec = ExecSpec {

@@ -1,5 +1,6 @@
 //! Which variables a word sees: global ARGs for FROM, ENV over ARG inside a stage (FEATURES 1.4).
 
+use super::variables::Variables;
 use dockerfile_parser::{Platform, Scope};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -154,9 +155,9 @@ impl Scope for GlobalScope {
 #[derive(Debug, Clone, Default)]
 pub struct StageScope {
     /// ENV, the base image's included, in order of first appearance.
-    pub env: Vec<(String, String)>,
+    pub env: Variables<String>,
     /// Declared ARGs in order of declaration, with their values.
-    pub args: Vec<(String, Option<String>)>,
+    pub args: Variables<Option<String>>,
     /// Predefined arguments that were given.
     predefined: BTreeMap<String, String>,
 }
@@ -181,7 +182,7 @@ impl StageScope {
 
     /// Sets an ENV variable in its old place, or at the end.
     pub fn set_env(&mut self, name: &str, value: &str) {
-        set(&mut self.env, name, value.to_owned());
+        self.env.set(name, value.to_owned());
     }
 
     /// Declares an ARG: the build argument, else the default here, else the global value.
@@ -191,7 +192,7 @@ impl StageScope {
             .map(str::to_owned)
             .or(default)
             .or_else(|| global.value(name).map(str::to_owned));
-        set(&mut self.args, name, value);
+        self.args.set(name, value);
     }
 
     /// Declared ARGs with a value that no ENV hides: what RUN sees besides ENV.
@@ -199,16 +200,15 @@ impl StageScope {
     pub fn visible_args(&self) -> Vec<(String, String)> {
         self.args
             .iter()
-            .filter(|(name, _)| !self.env.iter().any(|(other, _)| other == name))
-            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            .filter(|(name, _)| self.env.get(name).is_none())
+            .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
             .collect()
     }
 
     /// Predefined arguments that were given and are neither ENV nor declared: RUN sees them, the key does not.
     #[must_use]
     pub fn undeclared_predefined(&self) -> Vec<(String, String)> {
-        let known =
-            |name: &str| self.env.iter().any(|(n, _)| n == name) || self.args.iter().any(|(n, _)| n == name);
+        let known = |name: &str| self.env.get(name).is_some() || self.args.get(name).is_some();
         self.predefined
             .iter()
             .filter(|(name, _)| !known(name))
@@ -218,31 +218,22 @@ impl StageScope {
 
     /// All names, for suggestions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.env
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .chain(self.args.iter().map(|(name, _)| name.as_str()))
+        let args = self.args.iter().map(|(name, _)| name);
+        self.env.iter().map(|(name, _)| name).chain(args)
     }
 }
 
 impl Scope for StageScope {
     fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        if let Some((_, value)) = self.env.iter().find(|(other, _)| other == name) {
+        if let Some(value) = self.env.get(name) {
             return Some(Cow::Borrowed(value));
         }
-        if let Some((_, value)) = self.args.iter().find(|(other, _)| other == name) {
+        if let Some(value) = self.args.get(name) {
             return value.as_deref().map(Cow::Borrowed);
         }
         self.predefined
             .get(name)
             .map(|value| Cow::Borrowed(value.as_str()))
-    }
-}
-
-fn set<V>(list: &mut Vec<(String, V)>, name: &str, value: V) {
-    match list.iter_mut().find(|(other, _)| other == name) {
-        Some((_, old)) => *old = value,
-        None => list.push((name.to_owned(), value)),
     }
 }
 
@@ -308,7 +299,10 @@ mod tests {
         assert_eq!(given.unconsumed(), ["X"]);
         assert_eq!(
             StageScope::new(&[], &given).undeclared_predefined(),
-            [("HTTP_PROXY".into(), "p".into())]
+            [
+                ("HTTP_PROXY".into(), "p".into()),
+                ("http_proxy".into(), "p".into())
+            ]
         );
     }
 }

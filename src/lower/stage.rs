@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::path;
 use super::scope::StageScope;
-use super::{From, NamedSource, Reported, Stages, expand_global, find_stage};
+use super::{From, NamedSource, Reported, Stages, expand_global};
 use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
@@ -22,6 +22,9 @@ use std::sync::Arc;
 
 /// `PATH` where the base image sets none (FEATURES 1.5).
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// `PATH_MAX` of Linux.
+const MAX_PATH: usize = 4096;
 
 /// A stage after an instruction; after the last one, what the stage makes.
 #[derive(Debug, Clone)]
@@ -41,6 +44,16 @@ pub struct StageState {
     /// The image at the bottom; `None` for scratch and directories.
     pub base: Option<Arc<BaseImage>>,
     pub(super) cmd_set_here: bool,
+}
+
+impl StageState {
+    /// How many things are copied with it.
+    fn size(&self) -> usize {
+        let config = &self.config.config;
+        let variables = self.scope.env.len() + self.scope.args.len();
+        let sets = config.labels.len() + config.exposed_ports.len() + config.volumes.len();
+        variables + sets + self.history.len() + config.on_build.len()
+    }
 }
 
 pub(super) struct StageLowering<'a, 'b> {
@@ -96,7 +109,10 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
             failed = true;
         }
     }
-    if failed { Err(Reported) } else { Ok(lowering.state) }
+    let mut state = lowering.state;
+    let env = state.scope.env.iter();
+    state.config.config.env = env.map(|(name, value)| format!("{name}={value}")).collect();
+    if failed { Err(Reported) } else { Ok(state) }
 }
 
 /// How many steps a stage has, FROM included: the 5 of "[build 2/5]".
@@ -207,7 +223,7 @@ fn base(
             return Ok(state);
         }
         Some(NamedSource::Other(NamedContext::Stage(target))) => {
-            let index = find_stage(stages.input().dockerfile, &target, usize::MAX).ok_or_else(|| {
+            let index = stages.index().stage_by_ref(&target, None).ok_or_else(|| {
                 Finding::error(
                     format!("named context `{name}`: there is no stage `{target}`"),
                     word.span,
@@ -226,26 +242,20 @@ fn base(
         }
         None => {}
     }
-    if let Some(earlier) = find_stage(stages.input().dockerfile, &name, index)
+    if let Some(earlier) = stages.index().stage_by_ref(&name, Some(index))
         && !name.bytes().all(|byte| byte.is_ascii_digit())
     {
         return from_stage(stages, earlier, word);
     }
-    let later = stages.input().dockerfile.stages[index..]
-        .iter()
-        .find(|later| later.name() == Some(name.to_ascii_lowercase().as_str()))
-        .map(|later| {
-            (
-                later.index,
-                later
-                    .from
-                    .name
-                    .as_ref()
-                    .map_or(later.from.base.span, |name| name.span),
-            )
-        });
     let image = stages.input().images.image(&name, &platform).map_err(|failure| {
         let finding = unresolved(&failure, &name, word.span);
+        let mut later = stages.input().dockerfile.stages[index..].iter();
+        let later = later
+            .find(|later| later.name() == Some(name.to_ascii_lowercase().as_str()))
+            .map(|later| {
+                let named = later.from.name.as_ref();
+                (later.index, named.map_or(later.from.base.span, |name| name.span))
+            });
         match later {
             Some((at, span)) if at == index => finding.secondary(span, "the stage itself has this name"),
             Some((_, span)) => {
@@ -279,7 +289,8 @@ fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platf
 fn from_stage(stages: &mut dyn Stages, index: usize, word: &Word) -> Result<StageState, Finding> {
     let parent = stages
         .stage(index)
-        .map_err(|Reported| Finding::error(format!("`{}` could not be made", word.text), word.span))?;
+        .map_err(|Reported| Finding::consequence(&word.text, word.span))?;
+    stages.carry(parent.size(), word.span)?;
     let mut state = (*parent).clone();
     state.cmd_set_here = false;
     Ok(state)
@@ -493,13 +504,7 @@ impl StageLowering<'_, '_> {
             let mut scope = std::mem::take(&mut self.state.scope);
             scope.declare(&name, default, self.stages.global(), &input.build_args);
             self.state.scope = scope;
-            let value = self
-                .state
-                .scope
-                .args
-                .iter()
-                .find(|(other, _)| *other == name)
-                .and_then(|(_, v)| v.clone());
+            let value = self.state.scope.args.get(&name).cloned().flatten();
             texts.push(match value {
                 Some(_) if self.stages.input().redact_args => format!("{name}={}", history::REDACTED),
                 Some(value) => format!("{name}={value}"),
@@ -523,6 +528,12 @@ impl StageLowering<'_, '_> {
             ));
         }
         let path = path::join(&self.cwd(), &text);
+        if path.len() > MAX_PATH {
+            return Err(Finding::error(
+                format!("WORKDIR is longer than a path can be: {} bytes", path.len()),
+                workdir.path.span,
+            ));
+        }
         self.state.config.config.working_dir.clone_from(&path);
         let created_by = format!("WORKDIR {path}");
         if path == "/" {

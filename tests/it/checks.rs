@@ -101,3 +101,49 @@ fn frontends_that_are_not_built_in() {
         .exits(1)
         .says("written for the frontend `example.org/js`");
 }
+
+/// Each of these needs more stack, memory or time than there is, unless care is taken. There is no clock here.
+#[test]
+fn files_that_ask_for_too_much() {
+    let env = TestEnv::new();
+    let dag = |dockerfile: &str| {
+        let context = env.context_of(dockerfile, &[]);
+        env.rbuild(["debug", "dag"]).arg(context).run().no_panic()
+    };
+    let mut chain = "FROM scratch AS s0\n".to_owned();
+    let mut copies = chain.clone();
+    let mut growing = chain.clone();
+    for n in 1..5_000 {
+        let below = n - 1;
+        chain += &format!("FROM s{below} AS s{n}\n");
+        copies += &format!("FROM scratch AS s{n}\nCOPY --from=s{below} / /\n");
+        growing += &format!("FROM s{below} AS s{n}\nENV A{n}=1\n");
+    }
+    dag(&chain).success();
+    dag(&copies).success();
+    dag(&growing).exits(1).says("inherit too much from each other");
+    let variables: String = (0..10_000).map(|n| format!("ENV A{n}=$A{}\n", n / 2)).collect();
+    dag(&format!("FROM scratch\n{variables}RUN x\n")).success();
+    dag(&format!("FROM scratch\n{variables}{}", "RUN x\n".repeat(1000)))
+        .exits(1)
+        .says("Dockerfile:");
+    dag(&format!("FROM scratch\n{}", "WORKDIR a\n".repeat(10_000)))
+        .exits(1)
+        .says("longer than a path can be");
+    dag(&format!("FROM scratch\nEXPOSE {}\n", "1-65535 ".repeat(10_000)))
+        .exits(1)
+        .says("more ports");
+    let errors = dag(&format!("FROM scratch\n{}", "RNU x\n".repeat(10_000))).exits(1);
+    assert!(
+        errors.err().contains("... and 9900 more") && errors.err().contains("10000 errors in"),
+        "{}",
+        errors.err().len()
+    );
+    let context = env.context_of(&format!("FROM scratch\n{}", "CMD a\n".repeat(10_000)), &[]);
+    let found = env.rbuild(["--check"]).arg(context).run().success();
+    assert!(
+        found.out().contains("... and 19899 more") && found.out().ends_with("19999 warnings"),
+        "{}",
+        found.out().len()
+    );
+}
