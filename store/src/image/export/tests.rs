@@ -395,6 +395,56 @@ fn a_layout_directory_takes_several_images() {
     assert_eq!(list_dir(&busy).unwrap(), ["thesis.tex"]);
 }
 
+/// What is written says the same to others who read by the specification.
+#[test]
+fn the_types_of_the_specification_read_it() {
+    use oci_spec::image::{Arch, ImageConfiguration, ImageIndex, ImageManifest, MediaType, OciLayout, Os};
+
+    let bench = bench();
+    let dir = bench.path("layout");
+    let pin = bench.store.locks().pin_blobs().unwrap();
+    let layers = layers();
+    let written = with_image(&layers, &["a:1"], |image, _| {
+        write_oci_dir(&bench.store, &[image], &ExportOptions::default(), &dir, &pin)
+            .unwrap()
+            .remove(0)
+    });
+    let blob = |digest: &oci_spec::image::Digest| dir.join("blobs/sha256").join(digest.digest());
+
+    assert_eq!(
+        OciLayout::from_file(dir.join("oci-layout"))
+            .unwrap()
+            .image_layout_version(),
+        "1.0.0"
+    );
+    let index = ImageIndex::from_file(dir.join("index.json")).unwrap();
+    let [listed] = index.manifests().as_slice() else {
+        panic!("{index:?}")
+    };
+    assert_eq!(listed.media_type(), &MediaType::ImageManifest);
+    assert_eq!(listed.digest().to_string(), written.manifest.digest.to_string());
+    let platform = listed.platform().as_ref().unwrap();
+    assert_eq!(
+        (platform.os(), platform.architecture()),
+        (&Os::Linux, &Arch::Amd64)
+    );
+    let manifest = ImageManifest::from_file(blob(listed.digest())).unwrap();
+    assert_eq!(manifest.config().media_type(), &MediaType::ImageConfig);
+    for layer in manifest.layers() {
+        assert_eq!(layer.media_type(), &MediaType::ImageLayerGzip);
+        assert_eq!(
+            std::fs::metadata(blob(layer.digest())).unwrap().len(),
+            layer.size()
+        );
+    }
+    let config = ImageConfiguration::from_file(blob(manifest.config().digest())).unwrap();
+    let expected: Vec<String> = layers.iter().map(|tar| diff_id(tar).to_string()).collect();
+    assert_eq!(config.rootfs().diff_ids(), &expected);
+    assert_eq!(manifest.layers().len(), expected.len());
+    let container = config.config().as_ref().unwrap();
+    assert_eq!(container.cmd().as_deref(), Some(&["/bin/true".to_owned()][..]));
+}
+
 #[test]
 fn images_without_layers_or_names() {
     let bench = bench();

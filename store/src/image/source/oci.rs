@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
-use serde::Deserialize;
+use oci_spec::image::OciLayout;
 
 use crate::blob::{VerifyingReader, expect_digest};
 use crate::digest::Digest;
@@ -21,12 +21,6 @@ const MAX_DEPTH: usize = 4;
 /// Images in one layout.
 const MAX_IMAGES: usize = 10_000;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LayoutFile {
-    image_layout_version: String,
-}
-
 /// An OCI layout in a directory or tar file.
 pub(super) struct OciSource {
     container: Container,
@@ -36,11 +30,12 @@ pub(super) struct OciSource {
 
 impl OciSource {
     pub(super) fn new(container: Container) -> Result<Self, ImageError> {
-        let layout: LayoutFile = json::parse("oci-layout file", &container.read("oci-layout", 4096)?, 4096)?;
-        if layout.image_layout_version != "1.0.0" {
+        let layout: OciLayout = json::parse("oci-layout file", &container.read("oci-layout", 4096)?, 4096)?;
+        let version = layout.image_layout_version();
+        if version != "1.0.0" {
             return Err(ImageError::Invalid {
                 what: "oci-layout file",
-                detail: format!("its version is `{}`", layout.image_layout_version.escape_debug()),
+                detail: format!("its version is `{}`", version.escape_debug()),
             });
         }
         let mut source = OciSource {
