@@ -70,7 +70,7 @@ fn fill(root: &beneath::Root, tree: &TreeView, source: &str) -> Result<(), OpErr
     } else {
         top.path.len() + 1
     };
-    for node in nodes {
+    for node in &nodes {
         let path = &node.path[skip..];
         match &node.kind {
             NodeKind::Dir => root.mkdir(path)?,
@@ -87,6 +87,15 @@ fn fill(root: &beneath::Root, tree: &TreeView, source: &str) -> Result<(), OpErr
         }
         root.chown(path, node.meta.uid, node.meta.gid)?;
         root.chmod(path, node.meta.mode)?;
+    }
+    // Build tools compare times. Children last to first: a directory's time changes with what is put into it.
+    for node in nodes.iter().rev() {
+        if !matches!(
+            node.kind,
+            NodeKind::Fifo | NodeKind::CharDevice(_) | NodeKind::BlockDevice(_)
+        ) {
+            root.set_mtime(&node.path[skip..], node.meta.mtime)?;
+        }
     }
     Ok(())
 }

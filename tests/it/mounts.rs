@@ -139,11 +139,11 @@ fn a_source_stays_in_its_tree() {
 #[test]
 fn caches() {
     let env = TestEnv::new();
-    let first = "FROM busybox:local AS seed\nRUN mkdir -p /s/d && echo seed > /s/d/f && chmod 700 /s/d && chown 7:8 /s/d/f\n\
+    let first = "FROM busybox:local AS seed\nRUN mkdir -p /s/d && echo seed > /s/d/f && chmod 700 /s/d && chown 7:8 /s/d/f && touch -d '2001-02-03 04:05:06' /s/d/f /s/d\n\
         FROM busybox:local\n\
         RUN --mount=type=cache,target=/c,id=mine,mode=0750,uid=5,gid=6 stat -c '%a %u %g' /c > /new; echo kept > /c/f\n\
         RUN --mount=type=cache,target=/elsewhere,id=mine,ro cat /elsewhere/f > /other; touch /elsewhere/x 2>> /other; true\n\
-        RUN --mount=type=cache,target=/seeded,from=seed,source=/s stat -c '%n %a %u %g' /seeded/d /seeded/d/f > /seed; echo > /seeded/mine\n\
+        RUN --mount=type=cache,target=/seeded,from=seed,source=/s stat -c '%n %a %u %g %Y' /seeded/d /seeded/d/f > /seed; echo > /seeded/mine\n\
         RUN --mount=type=cache,target=/private,sharing=private echo > /private/x\n\
         RUN ls / > /listed\n";
     let image = env.image_of(first, &[]);
@@ -153,7 +153,10 @@ fn caches() {
         tree["other"].text(),
         "kept\ntouch: /elsewhere/x: Read-only file system\n"
     );
-    assert_eq!(tree["seed"].text(), "/seeded/d 700 0 0\n/seeded/d/f 644 7 8\n");
+    assert_eq!(
+        tree["seed"].text(),
+        "/seeded/d 700 0 0 981173106\n/seeded/d/f 644 7 8 981173106\n"
+    );
     for target in ["c\n", "elsewhere\n", "seeded\n", "private\n"] {
         assert!(
             !tree["listed"]

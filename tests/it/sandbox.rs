@@ -367,23 +367,23 @@ fn users_of_hostile_images() {
 }
 
 #[test]
-fn programs_of_another_machine() {
+fn programs_that_the_kernel_does_not_know() {
     let env = TestEnv::new();
-    // An ELF header for a machine that nothing emulates: ARM's is 40, this one is nobody's.
+    let run = |content: &[u8]| {
+        let dockerfile =
+            "FROM scratch\nCOPY --chmod=755 foreign /bin/\nENV PATH=/nowhere:/bin\nRUN [\"foreign\"]\n";
+        let context = env.context_of(dockerfile, &[]);
+        std::fs::write(context.join("foreign"), content).unwrap();
+        let building = env.building(["--propagate-exit"]).arg(&context);
+        building.run().no_panic().exits(126).says("Dockerfile:4")
+    };
+    // An ELF header for a machine that this one cannot be, nor emulates.
     let mut elf = vec![0_u8; 128];
     elf[..8].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0]);
     elf[16] = 2;
-    elf[18..20].copy_from_slice(&0xfe_u16.to_le_bytes());
-    let context = env.context_of(
-        "FROM scratch\nCOPY --chmod=755 foreign /\nRUN [\"/foreign\"]\n",
-        &[],
-    );
-    std::fs::write(context.join("foreign"), elf).unwrap();
-    env.building(["--propagate-exit"])
-        .arg(&context)
-        .run()
-        .no_panic()
-        .exits(126)
-        .says("Dockerfile:3")
-        .says("architecture");
+    elf[18..20].copy_from_slice(&258_u16.to_le_bytes());
+    run(&elf)
+        .says("`/bin/foreign` is a program for loong64")
+        .says("qemu-user-static");
+    run(b"echo no first line\n").says("neither a program nor a script that begins with `#!`");
 }
