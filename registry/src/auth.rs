@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ureq::http::{HeaderName, HeaderValue, Method, header};
 
 use crate::challenge::{Challenge, TokenAnswer};
-use crate::credentials::{Credential, Credentials};
+use crate::credentials::{Credential, Credentials, Patience};
 use crate::error::{Action, Attempt, Error, ErrorKind};
 use crate::event::Event;
 use crate::http::{Answer, Http, Payload, lock};
@@ -189,7 +189,16 @@ impl Auth {
         if let Some(credential) = found.get(&key) {
             return credential.clone();
         }
-        let lookup = credentials.lookup(host, repository);
+        let options = http.options();
+        let patience = Patience {
+            is_cancelled: &|| options.cancel.is_cancelled(),
+            slow: &|helper| {
+                (options.events)(Event::SlowHelper {
+                    helper: helper.to_owned(),
+                });
+            },
+        };
+        let lookup = credentials.lookup(host, repository, &patience);
         for warning in lookup.warnings {
             (http.options().events)(Event::Credentials(warning));
         }

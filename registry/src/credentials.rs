@@ -122,6 +122,24 @@ pub struct Lookup {
     pub warnings: Vec<CredentialWarning>,
 }
 
+/// How long a helper is waited for: until it has answered, or nobody wants to know any more.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// Whether the user wants the end.
+    pub is_cancelled: &'a dyn Fn() -> bool,
+    /// Is told the name of a helper that takes long, once.
+    pub slow: &'a dyn Fn(&str),
+}
+
+impl Default for Patience<'_> {
+    fn default() -> Self {
+        Self {
+            is_cancelled: &|| false,
+            slow: &|_| {},
+        }
+    }
+}
+
 impl Credentials {
     /// Credentials as this environment sees them.
     pub fn new(env: Env) -> Self {
@@ -130,7 +148,7 @@ impl Credentials {
 
     /// Finds the credential for a repository. In each file, in order: the helper for the host, the general
     /// helper, then `auths` with the most specific key (`host/ns/repo`, `host/ns`, `host`).
-    pub fn lookup(&self, host: &str, repository: &str) -> Lookup {
+    pub fn lookup(&self, host: &str, repository: &str, patience: &Patience<'_>) -> Lookup {
         let mut found = Lookup::default();
         for path in self.env.auth_files() {
             let file = match AuthFile::read(&path) {
@@ -148,7 +166,7 @@ impl Credentials {
                 }
             };
             if let Some(helper) = file.helper_for(&host_keys(host)) {
-                match helper::get(&self.env, &helper, &helper_key(host)) {
+                match helper::get(&self.env, &helper, &helper_key(host), patience) {
                     Ok(Some(credential)) => {
                         found.credential = Some(credential);
                         return found;
@@ -160,6 +178,7 @@ impl Credentials {
                             file: path.clone(),
                         });
                     }
+                    Err(helper::HelperError::Cancelled) => return found,
                     Err(helper::HelperError::Failed(reason)) => {
                         found
                             .warnings

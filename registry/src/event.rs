@@ -32,6 +32,11 @@ pub enum Event {
         /// The registry.
         host: String,
     },
+    /// A credential helper has been running for some seconds.
+    SlowHelper {
+        /// Its name without the prefix.
+        helper: String,
+    },
     /// Credentials could not be read; going on without.
     Credentials(CredentialWarning),
 }

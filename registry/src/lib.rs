@@ -69,7 +69,7 @@ pub use authorization::Authorization;
 pub use cancel::Cancel;
 pub use client::Client;
 pub use clock::{Clock, SystemClock};
-pub use credentials::{Credential, CredentialError, CredentialWarning, Credentials, Lookup};
+pub use credentials::{Credential, CredentialError, CredentialWarning, Credentials, Lookup, Patience};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use download::{Download, Validators};

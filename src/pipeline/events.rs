@@ -47,6 +47,7 @@ fn words(event: Event) -> Option<String> {
         // On this machine nobody listens in, and every client speaks plain HTTP to itself.
         Event::PlainHttp { host } if is_loopback(&host) => None,
         Event::PlainHttp { host } => Some(format!("warning: speaking to {host} without TLS")),
+        Event::SlowHelper { helper } => Some(format!("waiting for `docker-credential-{helper}`")),
         Event::Credentials(warning) => Some(format!("warning: {warning}")),
         _ => None,
     }

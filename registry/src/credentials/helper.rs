@@ -5,17 +5,28 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
-use super::Credential;
+use super::{Credential, Patience};
 use crate::env::Env;
 use crate::secret::Secret;
 
 /// A helper names an identity token by this user name.
 const TOKEN_USER: &str = "<token>";
-const OUTPUT_LIMIT: u64 = 1 << 20;
+const OUTPUT_LIMIT: usize = 1 << 20;
+/// How often it is looked whether it is still waited for.
+const TICK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
+/// A helper that has not answered by then is told of: it may wait for a person.
+const SLOW: Duration = Duration::from_secs(3);
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HelperError {
@@ -23,10 +34,17 @@ pub(super) enum HelperError {
     Missing,
     #[error("{0}")]
     Failed(String),
+    #[error("interrupted")]
+    Cancelled,
 }
 
-pub(super) fn get(env: &Env, helper: &str, server: &str) -> Result<Option<Credential>, HelperError> {
-    let output = run(env, helper, "get", server.as_bytes())?;
+pub(super) fn get(
+    env: &Env,
+    helper: &str,
+    server: &str,
+    patience: &Patience<'_>,
+) -> Result<Option<Credential>, HelperError> {
+    let output = run(env, helper, "get", server.as_bytes(), patience)?;
     if !output.ok {
         return if output.says_not_found() {
             Ok(None)
@@ -62,13 +80,19 @@ pub(super) fn store(
         Credential::IdentityToken(token) | Credential::RegistryToken(token) => (TOKEN_USER, token),
     };
     let message = json!({ "ServerURL": server, "Username": username, "Secret": secret.reveal() });
-    let output = run(env, helper, "store", message.to_string().as_bytes())?;
+    let output = run(
+        env,
+        helper,
+        "store",
+        message.to_string().as_bytes(),
+        &Patience::default(),
+    )?;
     if output.ok { Ok(()) } else { Err(output.failure()) }
 }
 
 /// Whether there was something to erase.
 pub(super) fn erase(env: &Env, helper: &str, server: &str) -> Result<bool, HelperError> {
-    let output = run(env, helper, "erase", server.as_bytes())?;
+    let output = run(env, helper, "erase", server.as_bytes(), &Patience::default())?;
     if output.ok || output.says_not_found() {
         Ok(output.ok)
     } else {
@@ -105,7 +129,13 @@ impl Output {
     }
 }
 
-fn run(env: &Env, helper: &str, verb: &str, input: &[u8]) -> Result<Output, HelperError> {
+fn run(
+    env: &Env,
+    helper: &str,
+    verb: &str,
+    input: &[u8],
+    patience: &Patience<'_>,
+) -> Result<Output, HelperError> {
     let program = find(env, helper)?;
     let failed = |e: std::io::Error| HelperError::Failed(e.to_string());
     let mut command = Command::new(program);
@@ -125,17 +155,62 @@ fn run(env: &Env, helper: &str, verb: &str, input: &[u8]) -> Result<Output, Help
         // A helper that does not read its input says why on its output.
         let _ = stdin.write_all(input);
     }
-    let mut stdout = Vec::new();
-    let read = match child.stdout.take() {
-        Some(pipe) => pipe.take(OUTPUT_LIMIT).read_to_end(&mut stdout).map(|_| ()),
-        None => Ok(()),
-    };
-    let status = child.wait().map_err(failed)?;
-    read.map_err(failed)?;
+    let answer = answer(&mut child, helper, patience);
+    if answer.is_err() {
+        // It may be over already, and nobody is interested in how.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let (status, stdout) = answer?;
     Ok(Output {
         ok: status.success(),
         stdout,
     })
+}
+
+/// Waits for all that the helper has to say, and for its end. Without a thread: a build may not have one yet.
+fn answer(
+    child: &mut Child,
+    helper: &str,
+    patience: &Patience<'_>,
+) -> Result<(ExitStatus, Vec<u8>), HelperError> {
+    let failed = |e: std::io::Error| HelperError::Failed(e.to_string());
+    let begin = Instant::now();
+    let mut told = false;
+    let mut go_on = || {
+        if (patience.is_cancelled)() {
+            return Err(HelperError::Cancelled);
+        }
+        if begin.elapsed() >= SLOW && !std::mem::replace(&mut told, true) {
+            (patience.slow)(helper);
+        }
+        Ok(())
+    };
+    let mut stdout = Vec::new();
+    if let Some(mut pipe) = child.stdout.take() {
+        let mut chunk = [0; 4096];
+        while stdout.len() < OUTPUT_LIMIT {
+            let mut ready = [PollFd::new(&pipe, PollFlags::IN)];
+            match poll(&mut ready, Some(&TICK)) {
+                Ok(0) | Err(Errno::INTR) => go_on()?,
+                Ok(_) => match pipe.read(&mut chunk).map_err(failed)? {
+                    0 => break,
+                    read => stdout.extend_from_slice(&chunk[..read]),
+                },
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+    }
+    // It has said all; mostly it has ended, too.
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            return Ok((status, stdout));
+        }
+        go_on()?;
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
 }
 
 /// A name in a file must not become a path.

@@ -48,7 +48,11 @@ impl Home {
     }
 
     fn user(&self, host: &str, repository: &str) -> String {
-        match self.credentials.lookup(host, repository).credential {
+        match self
+            .credentials
+            .lookup(host, repository, &Patience::default())
+            .credential
+        {
             Some(Credential::Basic { username, password }) => format!("{username}/{}", password.reveal()),
             Some(Credential::IdentityToken(token)) => format!("identity {}", token.reveal()),
             Some(Credential::RegistryToken(token)) => format!("registry {}", token.reveal()),
@@ -148,7 +152,7 @@ fn forms_of_an_entry() {
     assert_eq!(home.user("d.io", "x"), "-");
     assert_eq!(home.user("g.io", "x"), "u/p");
     for host in ["e.io", "f.io"] {
-        let lookup = home.credentials.lookup(host, "x");
+        let lookup = home.credentials.lookup(host, "x", &Patience::default());
         assert!(lookup.credential.is_none());
         assert!(matches!(&lookup.warnings[..], [CredentialWarning::BadEntry { key, .. }] if key == host));
     }
@@ -158,7 +162,7 @@ fn forms_of_an_entry() {
 fn a_broken_file_is_a_warning_and_is_not_overwritten() {
     let home = home();
     home.write(DOCKER, "{\"auths\": canary");
-    let lookup = home.credentials.lookup("r.io", "x");
+    let lookup = home.credentials.lookup("r.io", "x", &Patience::default());
     assert!(matches!(
         &lookup.warnings[..],
         [CredentialWarning::BadFile { .. }]
@@ -202,13 +206,13 @@ fn helpers() {
     );
     assert_eq!(home.user("docker.io", "x"), "u-https://index.docker.io/v1//s");
 
-    let missing = home.credentials.lookup("m.io", "x");
+    let missing = home.credentials.lookup("m.io", "x", &Patience::default());
     assert!(missing.credential.is_some());
     assert!(
         matches!(&missing.warnings[..], [CredentialWarning::HelperMissing { helper, .. }] if helper == "absent")
     );
     for host in ["b.io", "f.io", "p.io"] {
-        let lookup = home.credentials.lookup(host, "x");
+        let lookup = home.credentials.lookup(host, "x", &Patience::default());
         assert!(lookup.credential.is_none());
         assert!(
             matches!(&lookup.warnings[..], [CredentialWarning::HelperFailed { .. }]),
@@ -329,5 +333,31 @@ fn nothing_prints_a_secret() {
         bare.save("r.io", &credential),
         Err(CredentialError::NoPlace)
     ));
-    assert!(bare.lookup("r.io", "x").credential.is_none());
+    assert!(
+        bare.lookup("r.io", "x", &Patience::default())
+            .credential
+            .is_none()
+    );
+}
+
+#[test]
+fn a_helper_that_does_not_answer_is_told_of_and_given_up() {
+    let home = home();
+    home.script("hangs", "exec sleep 1000000");
+    // It says all that it has to say, and does not end.
+    home.script("stays", "exec 1>&-; exec sleep 1000000");
+    home.write(DOCKER, r#"{"credHelpers":{"h.io":"hangs","s.io":"stays"}}"#);
+    for (host, helper) in [("h.io", "hangs"), ("s.io", "stays")] {
+        let told = std::cell::RefCell::new(Vec::new());
+        let patience = Patience {
+            is_cancelled: &|| !told.borrow().is_empty(),
+            slow: &|helper| told.borrow_mut().push(helper.to_owned()),
+        };
+        let lookup = home.credentials.lookup(host, "x", &patience);
+        assert!(
+            lookup.credential.is_none() && lookup.warnings.is_empty(),
+            "{lookup:?}"
+        );
+        assert_eq!(*told.borrow(), [helper]);
+    }
 }
