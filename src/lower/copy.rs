@@ -8,7 +8,7 @@ use crate::ops::owner;
 use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec};
 use crate::ops::{FetchSpec, UNNAMED};
 use crate::remote::Remote;
-use crate::remote::address::{file_name, redacted};
+use crate::remote::address::{file_name, redacted, scheme};
 use dockerfile_parser::instruction::{Add, Copy, Source};
 use dockerfile_parser::{Instruction, Span, Word};
 use rbuild_solver::VertexId;
@@ -29,6 +29,10 @@ impl StageLowering<'_, '_> {
                 Source::Heredoc(heredoc) => sources.push(self.inline(heredoc, &mut texts)?),
                 Source::Path(word) => {
                     let pattern = self.source_path(word)?;
+                    if scheme(&pattern).is_some() {
+                        return Err(Finding::error("`COPY` takes files, not URLs", word.span)
+                            .help("`ADD` fetches files by URL, and repositories"));
+                    }
                     texts.push(pattern.clone());
                     sources.push(match &from {
                         None => {
@@ -90,6 +94,13 @@ impl StageLowering<'_, '_> {
                         texts.push(redacted(&pattern));
                         sources.push(self.remote(remote, add, word.span, &mut more)?);
                         continue;
+                    }
+                    if let Some(scheme) = scheme(&pattern) {
+                        return Err(Finding::error(
+                            format!("`{scheme}://` is a kind of URL that is not supported"),
+                            word.span,
+                        )
+                        .help("`ADD` fetches http and https URLs, and git repositories"));
                     }
                     texts.push(pattern.clone());
                     let context = self.stages.input().context.clone();
@@ -255,7 +266,11 @@ impl StageLowering<'_, '_> {
     fn chown(&self, word: Option<&Word>, link: bool) -> Result<Option<String>, Finding> {
         let Some(word) = word else { return Ok(None) };
         let text = self.expand(word)?;
-        if text.is_empty() || text.starts_with(':') {
+        if text.is_empty() {
+            // `--chown=$OWNER` without an OWNER, as BuildKit takes it.
+            return Ok(None);
+        }
+        if text.starts_with(':') {
             return Err(Finding::error(
                 format!("--chown: `{text}` names no user"),
                 word.span,
@@ -274,6 +289,9 @@ impl StageLowering<'_, '_> {
     fn chmod(&self, word: Option<&Word>) -> Result<Option<Chmod>, Finding> {
         let Some(word) = word else { return Ok(None) };
         let text = self.expand(word)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
         let rules = dockerfile_parser::chmod::Chmod::parse(&text).ok_or_else(|| {
             Finding::error(format!("--chmod: `{text}` is no mode"), word.span)
                 .help("an octal mode like 0755, or a symbolic one like u=rwX,go=rX")

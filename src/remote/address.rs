@@ -202,6 +202,17 @@ pub fn redacted_line(line: &str) -> String {
     line.split_inclusive(char::is_whitespace).map(redacted).collect()
 }
 
+/// The scheme of what is meant to be a URL, of whatever kind.
+#[must_use]
+pub fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+    is_scheme.then_some(scheme)
+}
+
 /// A text with the passwords of its URLs painted over, each byte by a `*`, so that what stands where stays.
 #[must_use]
 pub fn passwords_hidden(text: &str) -> Cow<'_, str> {
@@ -340,6 +351,14 @@ mod tests {
         assert_eq!(git_of("ssh://me@h/r").url, "ssh://me@h/r");
         assert!(Remote::parse("ssh://me:pw@h/r").unwrap_err().contains("password"));
         assert!(Remote::parse("https://me:%zz@h/f").is_err());
+    }
+
+    #[test]
+    fn schemes() {
+        assert_eq!(scheme("ftp://h/x"), Some("ftp"));
+        for path in ["a/b://c", "://", "x:/y", "x"] {
+            assert_eq!(scheme(path), None, "{path}");
+        }
     }
 
     #[test]

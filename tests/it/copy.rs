@@ -901,6 +901,25 @@ fn link_makes_the_same_layer_on_any_base() {
 }
 
 #[test]
+fn urls_are_for_add() {
+    let env = TestEnv::new();
+    env.refused("FROM scratch\nCOPY https://example.test/f /f\n", &[])
+        .says("`ADD` fetches")
+        .says("Dockerfile:2:6");
+    env.refused("FROM scratch\nADD ftp://example.test/f /f\n", &[])
+        .says("`ftp://` is a kind of URL")
+        .says("Dockerfile:2:5");
+}
+
+#[test]
+fn an_owner_or_mode_that_expands_to_nothing_is_none() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch\nARG NONE\nCOPY --chown=$NONE --chmod=${NONE} f /f\n";
+    let file = &env.image_of(dockerfile, &[("f", "F")]).tree()["f"];
+    assert_eq!((file.mode, file.uid, file.gid), (0o644, 0, 0));
+}
+
+#[test]
 fn a_copy_of_nothing_is_still_a_step() {
     let env = TestEnv::new();
     let image = env.image_of(
