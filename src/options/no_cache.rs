@@ -17,10 +17,14 @@ impl NoCache {
     /// What the flags say.
     #[must_use]
     pub(super) fn from_args(args: &BuildArgs) -> Self {
-        match (args.no_cache, args.no_cache_filter.is_empty()) {
-            (true, _) => NoCache::Everything,
-            (false, false) => NoCache::Stages(args.no_cache_filter.clone()),
-            (false, true) => NoCache::Nothing,
+        let filter = &args.no_cache_filter;
+        // An empty filter is BuildKit's word for all stages.
+        if args.no_cache || filter.iter().any(String::is_empty) {
+            NoCache::Everything
+        } else if filter.is_empty() {
+            NoCache::Nothing
+        } else {
+            NoCache::Stages(filter.clone())
         }
     }
 

@@ -287,6 +287,15 @@ fn tls_and_passwords() {
     std::fs::copy(&auth, runtime.join("auth.json")).unwrap();
     // HOME and XDG_RUNTIME_DIR of the first environment.
     env.rbuild(["--pull=always", "-q"]).arg(&base).run().success();
+    // The authority as a flag, or no verification of any registry.
+    let cert_dir = format!("--cert-dir={}", registry.cert_dir().display());
+    for flag in [cert_dir.as_str(), "--tls-verify=false"] {
+        let nobody = push()
+            .env("HOME", env.path("nowhere"))
+            .arg("--authfile")
+            .arg(&auth);
+        nobody.arg(flag).run().success();
+    }
     // Without verification, where that is asked for.
     let third = TestEnv::new();
     pull(&third)
