@@ -3,6 +3,7 @@
 use crate::InstructionKind;
 use crate::instruction::CommandForm;
 use crate::lint::Definition;
+use crate::lint::exec_form_malformed;
 use crate::lint::checker::Checker;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -35,7 +36,7 @@ fn check(cx: &mut Checker<'_>) {
             };
             let CommandForm::Shell { text, .. } = &command.form else { continue };
             // A malformed JSON form has a rule of its own.
-            if shell || text.is_empty() || text.starts_with('[') && text.ends_with(']') {
+            if shell || text.is_empty() || exec_form_malformed::is_malformed(text) {
                 continue;
             }
             let keyword = instruction.keyword();

@@ -195,6 +195,25 @@ fn secrets_are_named_but_never_shown() {
 }
 
 #[test]
+fn lists_that_are_no_json() {
+    let found = |line: &str| rules(&format!("FROM scratch\n{line}\n")) == ["ExecFormMalformed"];
+    for torn in [
+        "CMD [\"a\"",
+        "CMD ['a', 'b']",
+        "ENTRYPOINT [\"a\" \"b\"]",
+        "VOLUME ['/a', '/b']",
+        "VOLUME [/a]",
+        "COPY [\"a.txt\" \"/b\"]",
+        "ADD ['a.txt', '/']",
+    ] {
+        assert!(found(torn), "{torn}: {:?}", rules(&format!("FROM scratch\n{torn}\n")));
+    }
+    for fine in ["VOLUME [\"/a\"]", "COPY [a]*.txt /", "CMD []", "RUN [\"$a\" = b ]", "VOLUME /a"] {
+        assert!(!found(fine), "{fine}");
+    }
+}
+
+#[test]
 fn shell_tests_are_no_malformed_json() {
     for fine in [
         "RUN [ \"$a\" = b ] && c",
