@@ -225,6 +225,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         engine: &engine,
         graph: &graph,
         file: &file,
+        dockerfile: &parsed,
         subject,
         started,
         now,

@@ -57,7 +57,8 @@ impl StepChecks {
 }
 
 /// Where a source of the COPY or ADD stands that has this span.
-fn source_word(dockerfile: &Dockerfile, span: Span, source: usize) -> Option<Span> {
+#[must_use]
+pub fn source_word(dockerfile: &Dockerfile, span: Span, source: usize) -> Option<Span> {
     let mut instructions = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
     let instruction = instructions.find(|instruction| instruction.line.span == span)?;
     let sources = match &instruction.kind {

@@ -10,6 +10,8 @@ pub enum OpError {
     /// A source without wildcards is not there.
     #[error("`{path}` is not there{}", hidden_by.as_ref().map_or(String::new(), |(pattern, file)| format!(": `{pattern}` in {file} hides it")))]
     MissingSource {
+        /// Which source of the instruction.
+        source_at: usize,
         /// Cleaned path.
         path: String,
         /// A name beside it that looks like it.
@@ -20,6 +22,8 @@ pub enum OpError {
     /// A source is a symbolic link to something that is not there, seen from the root of the source.
     #[error("`{path}` is a link to `{target}`, which is not there")]
     DanglingLink {
+        /// Which source of the instruction.
+        source_at: usize,
         /// Cleaned path.
         path: String,
         /// The link's text.
@@ -130,6 +134,17 @@ impl OpError {
         OpError::Pattern {
             pattern: pattern.to_owned(),
             why: why.to_string(),
+        }
+    }
+
+    /// The source of the COPY or ADD that is at fault, where one is.
+    #[must_use]
+    pub fn guilty_source(&self) -> Option<usize> {
+        match self {
+            OpError::MissingSource { source_at, .. } | OpError::DanglingLink { source_at, .. } => {
+                Some(*source_at)
+            }
+            _ => None,
         }
     }
 

@@ -24,7 +24,7 @@ pub mod spec;
 mod ssh_agent;
 mod workdir;
 
-pub use checks::StepChecks;
+pub use checks::{StepChecks, source_word};
 pub use error::{OpError, exit_text};
 pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;

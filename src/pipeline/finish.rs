@@ -9,13 +9,13 @@ use crate::export::Assembly;
 use crate::interrupt;
 use crate::lower::StageState;
 use crate::ops::spec::{SourceSpec, StepSpec};
-use crate::ops::{BuildOp, OpError, StepOutput};
+use crate::ops::{BuildOp, OpError, StepOutput, source_word};
 use crate::options::BuildOptions;
 use crate::report::{self, Ended};
 use crate::sources::{BaseImage, Origin};
 use crate::ui::{Look, Printer, ProgressMode, Summary};
-use dockerfile_parser::Diagnostic;
 use dockerfile_parser::lint::Rule;
+use dockerfile_parser::{Diagnostic, Dockerfile};
 use rbuild_sandbox::ExitStatus;
 use rbuild_solver::{
     Cause, Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId,
@@ -39,6 +39,8 @@ pub(super) struct Build<'a> {
     pub graph: &'a Graph<BuildOp>,
     /// The Dockerfile.
     pub file: &'a SourceFile,
+    /// Its tree.
+    pub dockerfile: &'a Dockerfile,
     /// What later builds compare with.
     pub subject: BuildSubject,
     /// When it began.
@@ -236,6 +238,11 @@ impl Build<'_> {
             }
         }
         let step = self.graph.op(vertex).step();
+        // The guilty word, else all of the instruction.
+        let span = error
+            .guilty_source()
+            .and_then(|source| source_word(self.dockerfile, step.span, source))
+            .unwrap_or(step.span);
         let text = self.file.shown();
         let source = report::Source {
             name: &self.file.name,
@@ -254,8 +261,7 @@ impl Build<'_> {
             &report::StepFailure {
                 title,
                 ended,
-                place: (step.span != dockerfile_parser::Span::default())
-                    .then_some((source, step.span.start..step.span.end)),
+                place: (span != dockerfile_parser::Span::default()).then_some((source, span.start..span.end)),
                 took: None,
                 output: match &whole {
                     Some(bytes) => report::Output::Whole(bytes),

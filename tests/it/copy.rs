@@ -901,6 +901,32 @@ fn link_makes_the_same_layer_on_any_base() {
 }
 
 #[test]
+fn the_source_that_is_missing_is_underlined() {
+    let env = TestEnv::new();
+    let files = [
+        ("a", ""),
+        ("lost.txt", ""),
+        ("secret", ""),
+        (".dockerignore", "secret\n"),
+    ];
+    let refused = |source: &str| env.refused(&format!("FROM scratch\nCOPY a {source} /d/\n"), &files);
+    refused("last.txt")
+        .says("Dockerfile:2:8")
+        .says("did you mean `lost.txt`?");
+    refused("secret")
+        .says("Dockerfile:2:8")
+        .says("`secret` in .dockerignore hides it");
+    env.refused(
+        "FROM scratch AS one\nFROM scratch\nCOPY --from=one /none /d/\n",
+        &[],
+    )
+    .says("Dockerfile:3:17");
+    // A trigger has no line in this file.
+    env.refused("FROM scratch AS one\nONBUILD COPY none /\nFROM one\n", &[])
+        .says("Dockerfile:3:6");
+}
+
+#[test]
 fn urls_are_for_add() {
     let env = TestEnv::new();
     env.refused("FROM scratch\nCOPY https://example.test/f /f\n", &[])

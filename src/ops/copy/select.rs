@@ -265,6 +265,7 @@ impl Selection<'_> {
         })) = self.tree.lookup(path)
         {
             return OpError::DanglingLink {
+                source_at: self.source,
                 path: String::from_utf8_lossy(path).into_owned(),
                 target: String::from_utf8_lossy(&target).into_owned(),
             };
@@ -281,6 +282,7 @@ impl Selection<'_> {
         let near = dockerfile_parser::suggest::nearest(&shown, siblings.iter().map(String::as_str))
             .map(str::to_owned);
         OpError::MissingSource {
+            source_at: self.source,
             path: shown,
             near,
             hidden_by: None,

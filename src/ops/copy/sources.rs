@@ -105,11 +105,20 @@ fn hash_nodes(context: &BuildContext, selected: &mut Selected, cheap: bool) -> R
 /// Says which ignore pattern hides a missing source.
 fn hidden(error: OpError, source: &CopySource) -> OpError {
     match (error, source) {
-        (OpError::MissingSource { path, near, .. }, CopySource::Context { context, .. }) => {
+        (
+            OpError::MissingSource {
+                source_at,
+                path,
+                near,
+                ..
+            },
+            CopySource::Context { context, .. },
+        ) => {
             let hidden_by = context
                 .hidden_by(path.as_bytes())
                 .map(|(pattern, file)| (pattern, file.to_owned()));
             OpError::MissingSource {
+                source_at,
                 path,
                 near,
                 hidden_by,
