@@ -6,6 +6,7 @@ use dockerfile_parser::mount::Sharing;
 use rbuild_solver::CancelToken;
 use rbuild_store::cache_mount::{self as store, CacheMount, CacheMountClaim};
 use rbuild_store::tree::{LastLink, NodeKind, Tree, TreeView};
+use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
@@ -33,7 +34,12 @@ pub fn acquire(
         if let Some((tree, source)) = &seed {
             fill(&root, tree, source).map_err(io::Error::other)?;
         }
-        beneath::fchown(root.dir(), uid, gid)?;
+        beneath::fchown(root.dir(), uid, gid).map_err(|error| match error.errno {
+            Errno::INVAL => io::Error::other(format!(
+                "its owner {uid}:{gid} is outside the range that the user namespace maps"
+            )),
+            _ => error.into(),
+        })?;
         Ok(beneath::fchmod(
             root.dir(),
             u16::try_from(mode & 0o7777).unwrap_or(0o755),

@@ -72,7 +72,7 @@ impl Step {
             Step::Capabilities => "drop capabilities",
             Step::NoNewPrivileges => "forbid new privileges",
             Step::SystemCallFilter => "install the system call filter",
-            Step::Identity => "change to the user",
+            Step::Identity => "run as",
             Step::ParentDeath => "tie the command to its parent",
             Step::Descriptors => "close the descriptors",
             Step::Execute => "execute",

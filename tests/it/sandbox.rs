@@ -2,7 +2,8 @@
 //! tests; here the defaults that a build gives it are at stake, and images that are hostile.
 
 use crate::harness::base::program;
-use crate::harness::{OciImage, Outcome, TestEnv};
+use crate::harness::env::is_root;
+use crate::harness::{OciImage, Outcome, TestEnv, skip};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -386,4 +387,29 @@ fn programs_that_the_kernel_does_not_know() {
         .says("`/bin/foreign` is a program for loong64")
         .says("qemu-user-static");
     run(b"echo no first line\n").says("neither a program nor a script that begins with `#!`");
+}
+
+/// An ordinary user has as many ids as its ranges have.
+#[test]
+fn ids_that_are_not_mapped() {
+    if is_root() {
+        skip::because_of_host("sandbox::ids_that_are_not_mapped", "root has every id");
+        return;
+    }
+    let env = TestEnv::new();
+    let give = format!("id=s,src={}", env.write("secret", "s").display());
+    let fails = |dockerfile: &str, code: i32| {
+        let context = context(&env, dockerfile);
+        let building = env.building(["--secret", &give]).arg(context);
+        building
+            .run()
+            .no_panic()
+            .exits(code)
+            .says("is outside the range that the user namespace maps")
+    };
+    fails("USER 2000000000\nRUN true\n", 1)
+        .says("cannot run as user 2000000000")
+        .says("/etc/subuid");
+    fails("RUN --mount=type=cache,target=/c,uid=2000000000 true\n", 125);
+    fails("RUN --mount=type=secret,id=s,gid=2000000000 true\n", 125);
 }

@@ -161,7 +161,12 @@ fn make(mount: &Mount, index: usize, staging: &OwnedFd) -> Result<OwnedFd, Spawn
             mode,
             uid,
             gid,
-        } => memory_file(staging, index, bytes.bytes(), *mode, (*uid, *gid)).map_err(fail),
+        } => memory_file(staging, index, bytes.bytes(), *mode, (*uid, *gid)).map_err(|errno| match errno {
+            Errno::INVAL => fail(errno).because(format!(
+                "its owner {uid}:{gid} is outside the range that the user namespace maps"
+            )),
+            _ => fail(errno),
+        }),
         MountKind::ReadOnlyFile { content } => {
             memory_file(staging, index, content.bytes(), 0o644, (0, 0)).map_err(fail)
         }

@@ -18,6 +18,12 @@ pub(super) fn spawn_error(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -
     if let Some(failure) = missing_in_mount(&error, spec) {
         return OpError::Failure(failure);
     }
+    if error.step == Step::Identity && error.errno == Errno::INVAL.raw_os_error() {
+        return OpError::Failure(Failure::new(Kind::Step, error.to_string()).hint(
+            "ids that are not in the ranges of /etc/subuid and /etc/subgid do not exist here: `rbuild doctor` says how \
+             many there are",
+        ));
+    }
     if !error.is_program() {
         return OpError::Sandbox(error);
     }
