@@ -124,9 +124,10 @@ impl ForeignArgs {
     /// What to say of those without effect.
     ///
     /// # Errors
-    /// The first one that is refused, with what to use instead.
+    /// Those that are refused, with what to use instead of each.
     pub fn judge(&self) -> Result<Vec<String>, Failure> {
         let mut notes = Vec::new();
+        let mut refused: Vec<(String, &str)> = Vec::new();
         for (name, value) in &self.0 {
             let Some(flag) = FOREIGN.iter().find(|flag| flag.name == *name) else {
                 continue;
@@ -139,20 +140,25 @@ impl ForeignArgs {
                 Accepted::All => notes.push(format!("{shown} has no effect: {}", flag.text)),
                 // Asking for what is so anyway is worth no word.
                 Accepted::Only(values) if values.contains(&value.as_str()) => {}
-                Accepted::Only([]) => {
-                    return Err(Failure::usage(format!("rbuild has no --{name}")).hint(flag.text));
-                }
-                Accepted::Only(_) => {
-                    return Err(Failure::usage(format!("rbuild has no {shown}")).hint(flag.text));
-                }
+                Accepted::Only([]) => refused.push((format!("--{name}"), flag.text)),
+                Accepted::Only(_) => refused.push((shown, flag.text)),
             }
         }
-        notes.dedup();
-        Ok(notes)
+        refused.dedup();
+        if refused.is_empty() {
+            notes.dedup();
+            return Ok(notes);
+        }
+        let names: Vec<&str> = refused.iter().map(|(shown, _)| shown.as_str()).collect();
+        let failure = Failure::usage(format!("rbuild has no {}", names.join(", ")));
+        Err(match refused.as_slice() {
+            [(_, text)] => failure.hint(*text),
+            several => several.iter().fold(failure, |failure, (shown, text)| {
+                failure.hint(format!("{shown}: {text}"))
+            }),
+        })
     }
-}
 
-impl ForeignArgs {
     /// A command that builds, and understands these flags too. They are no part of [`super::Cli`]: neither its help nor
     /// completions are to offer what there is not.
     pub(super) fn understood_by(command: Command) -> Command {

@@ -225,3 +225,39 @@ fn the_description_has_every_key() {
     );
     assert_eq!(descriptor["annotations"], json!({"a": "b"}));
 }
+
+/// The table itself is tested beside it; here is what a script sees.
+#[test]
+fn flags_of_other_builders() {
+    let env = TestEnv::new();
+    let context = env.context_of(DOCKERFILE, &[]);
+    for verb in [&["build"][..], &[]] {
+        let build = |flags: &[&str]| env.rbuild(verb).args(flags).arg(&context).run().no_panic();
+        build(&["--rm", "--force-rm=false", "--provenance=false"])
+            .success()
+            .says("note: --rm has no effect: ")
+            .says("note: --force-rm=false has no effect: ")
+            .never_says("provenance");
+        let quiet = build(&["-q", "--rm", "--compress"]).success();
+        assert_eq!(quiet.err(), "");
+        build(&["--rm", "--memory", "1g"])
+            .exits(125)
+            .says("error: rbuild has no --memory\n")
+            .says("help: ");
+        build(&["--rm", "--tagg=x"])
+            .exits(125)
+            .says("'--tag'")
+            .never_says("--rm");
+        // All of them at once, and not that a context is missing.
+        env.rbuild(verb)
+            .args(["--destination", "x", "--context", "."])
+            .run()
+            .exits(125)
+            .says("error: rbuild has no --context, --destination\n")
+            .says("help: --destination: use -t NAME --push");
+    }
+    // They are offered nowhere.
+    for words in [["build", "--help"], ["completions", "bash"], ["man", "build"]] {
+        env.rbuild(words).run().success().never_says("memory-swap");
+    }
+}

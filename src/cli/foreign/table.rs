@@ -81,7 +81,7 @@ pub const FOREIGN: &[Foreign] = &[
     ),
     refused("cpu-period", LIMITS),
     refused("cpu-quota", LIMITS),
-    refused("cpu-shares", LIMITS),
+    refused("cpu-shares", LIMITS).short('c'),
     refused("cpuset-cpus", LIMITS),
     refused("cpuset-mems", LIMITS),
     only(
@@ -95,12 +95,12 @@ pub const FOREIGN: &[Foreign] = &[
     ),
     refused("custom-platform", ONE_PLATFORM),
     refused("cw", "confidential workload images are not made"),
-    refused("debug", LOGS).switch().short('D'),
+    refused("debug", LOGS).switch(),
     refused("decryption-key", "encrypted images are not read"),
     refused("destination", "use -t NAME --push").short('d'),
     refused("device", "use RUN --device with --allow device=NAME"),
     refused("digest-file", DIGEST_FILES),
-    only("disable-compression", OFF, COMPRESSION),
+    only("disable-compression", OFF, COMPRESSION).short('D'),
     ignored(
         "disable-content-trust",
         "images are verified by digest; there is no content trust to disable",
