@@ -19,6 +19,15 @@ impl fmt::Display for GlobError {
 
 impl std::error::Error for GlobError {}
 
+/// Whether a pattern is a name and a `*` behind it, as in `COPY go.mod go.sum* ./`: among other sources that is how one
+/// says that a file may be missing.
+pub fn is_optional_name(pattern: &str) -> bool {
+    let Some(name) = pattern.strip_suffix('*') else {
+        return false;
+    };
+    !name.is_empty() && !name.ends_with(['/', '\\']) && !name.contains(['*', '?', '['])
+}
+
 /// A pattern without `**`. `*` and `?` do not match `/`; a set does if `/` is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {

@@ -44,7 +44,9 @@ fn check(cx: &mut Checker<'_>) {
             let diagnostic =
                 cx.report(instruction.line.keyword, format!("`{keyword}` in shell form hides signals from the program"));
             let help = if simple {
-                let words: Vec<String> = text.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+                // `exec` is of the shell; without one the program is process 1 anyway.
+                let program = text.strip_prefix("exec ").unwrap_or(text);
+                let words: Vec<String> = program.split_whitespace().map(|word| format!("\"{word}\"")).collect();
                 format!("write `{keyword} [{}]`", words.join(", "))
             } else {
                 "use the JSON form, or say with `SHELL` that a shell is wanted".to_owned()

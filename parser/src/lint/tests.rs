@@ -125,11 +125,13 @@ fn wildcards_are_asked_of_the_context_alone() {
     let nothing = |source: &str| rules(source).contains(&"WildcardMatchedNothing");
     assert!(nothing("FROM scratch\nCOPY a.txt b.[ch] /\n"));
     assert!(nothing("FROM scratch\nADD [\"*.o\", \"/\"]\n"));
+    assert!(nothing("FROM scratch\nCOPY go.sum* /\n"));
     for fine in [
         "FROM scratch AS a\nFROM scratch\nCOPY --from=a *.o /\n",
         "FROM scratch\nADD https://example.org/a?b=* /\n",
         "FROM scratch\nARG A=1\nCOPY $A*.o /\n",
         "FROM scratch\nCOPY \\\\*.o /\n",
+        "FROM scratch\nCOPY go.mod go.sum* ./\n",
     ] {
         assert!(!nothing(fine), "{fine}");
     }

@@ -7,7 +7,7 @@ use crate::lint::checker::Checker;
 use crate::{InstructionKind, Word};
 
 pub(super) const DEFINITION: Definition = Definition {
-    docs: "A wildcard of `COPY` or `ADD` that matches no file copies nothing, and the build goes on. The checks tell it of the context, a build also of stages, images and patterns with variables.",
+    docs: "A wildcard of `COPY` or `ADD` that matches no file copies nothing, and the build goes on. A name with `*` behind it, as in `COPY go.mod go.sum* ./`, says that a file may be missing. The checks tell it of the context, a build also of stages, images and patterns with variables.",
     bad: "FROM scratch\nCOPY *.nothing /\n",
     good: "FROM scratch\nCOPY *.txt /\n",
     default: true,
@@ -26,7 +26,8 @@ fn check(cx: &mut Checker<'_>) {
         for source in sources {
             let Source::Path(word) = source else { continue };
             let Some(pattern) = pattern(word, parents) else { continue };
-            if context_matches(&pattern, parents) == Some(false) {
+            let optional = sources.len() > 1 && glob::is_optional_name(&pattern);
+            if !optional && context_matches(&pattern, parents) == Some(false) {
                 cx.report(word.span, format!("no file of the context matches `{pattern}`"));
             }
         }

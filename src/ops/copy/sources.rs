@@ -4,7 +4,7 @@ use super::select::{Selected, Selection};
 use crate::context::BuildContext;
 use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
-use dockerfile_parser::IgnoreFile;
+use dockerfile_parser::{IgnoreFile, glob};
 use rbuild_store::tree::{Tree, TreeView};
 use std::sync::Arc;
 
@@ -75,7 +75,8 @@ pub(super) fn select_all(
         };
         let mut selected = selection.run().map_err(|error| hidden(error, source))?;
         // A path without wildcards that is not there is an error; what is excluded is meant to be.
-        if selected.is_empty() && excludes.is_none() {
+        let optional = spec.sources.len() > 1 && glob::is_optional_name(pattern);
+        if selected.is_empty() && excludes.is_none() && !optional {
             unmatched.push((at, pattern.to_owned()));
         }
         if let CopySource::Context { context, .. } = source {
