@@ -142,6 +142,8 @@ impl Assembly<'_> {
 /// Leaves the entries as they are but for their layers: only the last one that had one has one.
 fn one_layer(history: &mut [History]) {
     let last = history.iter().rposition(|entry| !entry.empty_layer);
+    // A base may have a history that speaks of none of its layers.
+    let last = last.or(history.len().checked_sub(1));
     for (at, entry) in history.iter_mut().enumerate() {
         entry.empty_layer = Some(at) != last;
     }

@@ -341,3 +341,40 @@ fn a_health_check_leaves_in_every_form() {
         );
     }
 }
+
+/// What another tool unpacks of a squashed image is what it unpacks of the layers.
+#[test]
+fn a_squashed_image_unpacks_to_the_same_files() {
+    if !skip::unless_installed("a_squashed_image_unpacks_to_the_same_files", &["umoci"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nRUN mkdir /d && echo old > /d/a && ln /d/a /d/b && rm /bin/vi\n\
+                      RUN rm /d/a && echo new > /d/a && rm -r /usr && mkdir -p /usr/x && chmod 1711 /usr/x\n\
+                      RUN rm -r /d/b /home && ln -s /d /home && mkfifo /d/fifo && touch -d @1000 /d/a\n";
+    let context = env.context_of(dockerfile, &[]);
+    let files = |tag: &str, flags: &[&str]| {
+        env.building(flags)
+            .args(["-t", &format!("app:{tag}"), "-o", "type=oci,dest=layout/"])
+            .arg(&context)
+            .run()
+            .success();
+        let bundle = peer::unpack(&env, &env.path("layout"), tag);
+        let listed = env
+            .tool("find")
+            .arg(bundle.join("rootfs"))
+            .args(["-mindepth", "1", "-printf", "%P %y %m %U:%G %l %n %s %T@\n"])
+            .run()
+            .success();
+        let mut lines: Vec<String> = listed.out().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let plain = files("plain", &[]);
+    assert!(
+        plain.iter().any(|line| line.starts_with("usr/x d 1711")),
+        "{plain:?}"
+    );
+    assert_eq!(files("squashed", &["--squash"]), plain);
+    assert_eq!(files("flat", &["--squash-all"]), plain);
+}
