@@ -268,6 +268,39 @@ fn the_same_tar_alone_and_on_all_cores() {
 }
 
 #[test]
+fn a_squashed_tar_is_kept_until_its_snapshot_goes() {
+    let fixture = fixture!();
+    let base = fixture.layer(None, "a=1 b=2");
+    let middle = fixture.layer(Some(&base), "a=gone c=3");
+    let top = fixture.layer(Some(&middle), "a=last");
+    let squashed = fixture.snapshots.squashed_diff_id(&top, 2, None).unwrap();
+    let mut tar = Vec::new();
+    let packed = fixture.snapshots.pack_squashed(&top, 2, None, &mut tar).unwrap();
+    assert_eq!(packed, squashed);
+    assert_eq!(squashed.size, tar.len() as u64);
+    let has = |text: &[u8]| tar.windows(text.len()).any(|window| window == text);
+    assert!(has(b"last") && !has(b"gone"));
+    // One layer alone is its own tar, and with everything below it the tar of the tree.
+    let alone = fixture.snapshots.squashed_diff_id(&top, 1, None).unwrap();
+    assert_eq!(alone, fixture.snapshots.diff_id(&top, None).unwrap());
+    let whole = fixture.snapshots.squashed_diff_id(&top, 3, Some(7)).unwrap();
+    assert_ne!(whole, squashed);
+    let kept = || {
+        let names = std::fs::read_dir(fixture.snapshots.store().diffids_dir()).unwrap();
+        let mut names: Vec<String> = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with(&top.id().to_hex()) && name.contains('+'))
+            .map(|name| name[64..].to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(kept(), ["+1", "+2", "+3@7"]);
+    fixture.snapshots.remove(top.id()).unwrap();
+    assert_eq!(kept(), Vec::<String>::new());
+}
+
+#[test]
 fn the_epoch_clamps_the_tar_and_nothing_else() {
     let fixture = fixture!();
     let snapshot = fixture.layer(None, "a=1");
