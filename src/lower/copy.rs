@@ -8,7 +8,7 @@ use crate::ops::owner;
 use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec};
 use crate::ops::{FetchSpec, UNNAMED};
 use crate::remote::Remote;
-use crate::remote::address::{file_name, redacted, scheme};
+use crate::remote::address::{commit_prefix, file_name, redacted, scheme};
 use dockerfile_parser::instruction::{Add, Copy, Source};
 use dockerfile_parser::{Instruction, Span, Word};
 use rbuild_solver::VertexId;
@@ -186,12 +186,9 @@ impl StageLowering<'_, '_> {
             Remote::Git(mut address) => {
                 address.keep_git_dir |= add.keep_git_dir;
                 if let Some((text, span)) = checksum {
-                    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                    if !is_hex || text.len() < 7 {
-                        return Err(Finding::error(format!("--checksum: `{text}` is no commit"), span)
-                            .help("for a repository the checksum is a commit, or at least its first seven digits"));
-                    }
-                    address.checksum = Some(text);
+                    let commit = commit_prefix(&text)
+                        .map_err(|why| Finding::error(format!("--checksum: {why}"), span))?;
+                    address.checksum = Some(commit);
                 }
                 let title = address.url.clone();
                 (FetchSpec::Git(address), "/".to_owned(), title)

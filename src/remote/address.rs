@@ -139,7 +139,7 @@ fn git(text: &str, login: Option<Authorization>) -> Result<GitAddress, String> {
                 address.reference = some(value);
                 address.checksum = some(value);
             }
-            "commit" | "checksum" => address.checksum = some(value),
+            "commit" | "checksum" => address.checksum = Some(commit_prefix(value)?),
             "subdir" => address.subdir = some(value),
             "keep-git-dir" => address.keep_git_dir = yes()?,
             "submodules" => address.no_submodules = !yes()?,
@@ -175,6 +175,20 @@ fn git(text: &str, login: Option<Authorization>) -> Result<GitAddress, String> {
         }
     }
     Ok(address)
+}
+
+/// A commit, or its beginning.
+///
+/// # Errors
+/// It is neither: in words.
+pub fn commit_prefix(text: &str) -> Result<String, String> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex || !(7..=64).contains(&text.len()) {
+        return Err(format!(
+            "`{text}` is neither a commit nor its first seven digits or more"
+        ));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 /// Whether this is the whole name of a commit: SHA-1 or SHA-256 in hexadecimal digits.
@@ -298,16 +312,19 @@ mod tests {
             (address.reference.as_deref(), address.subdir.as_deref()),
             (Some("v1"), Some("dir/sub"))
         );
-        let address = git_of("https://h/r.git?tag=v1&subdir=d&keep-git-dir=1&submodules=false&checksum=abc");
+        let address =
+            git_of("https://h/r.git?tag=v1&subdir=d&keep-git-dir=1&submodules=false&checksum=ABCDEF0");
         assert_eq!(address.reference.as_deref(), Some("refs/tags/v1"));
         assert!(address.keep_git_dir && address.no_submodules);
-        assert_eq!(address.checksum.as_deref(), Some("abc"));
+        assert_eq!(address.checksum.as_deref(), Some("abcdef0"));
         assert!(
             Remote::parse("https://h/r.git?tga=v1")
                 .unwrap_err()
                 .contains("did you mean `tag`?")
         );
         assert!(Remote::parse("https://h/r.git#--upload-pack=x").is_err());
+        assert!(Remote::parse("https://h/r.git?checksum=abc").is_err());
+        assert!(Remote::parse("https://h/r.git?subdir=a/../..").is_err());
     }
 
     #[test]
