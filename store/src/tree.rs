@@ -6,6 +6,8 @@
 
 mod merge;
 mod squash;
+#[cfg(test)]
+mod stacks;
 mod view;
 
 use std::fs::File;

@@ -1,47 +1,12 @@
 //! Squashing hand-made and random stacks of manifests; no file is touched.
 
 use crate::digest::FileHash;
-use crate::manifest::{Entry, EntryKind, Manifest, Metadata};
+use crate::manifest::{Entry, EntryKind, Manifest};
+use crate::tree::stacks::{in_memory, meta, view};
 use crate::tree::{Node, NodeKind, Tree, TreeLayer, TreeView, Walk};
 use proptest::prelude::*;
 
-fn meta() -> Metadata {
-    Metadata::new(0o755, 0, 0)
-}
-
-/// A layer of `d`irectories, opaque `D`irectories, `f`iles, `h`ard links (`name>first`) and `w`hiteouts.
-fn layer(text: &str) -> TreeLayer {
-    let entries = text.split_whitespace().map(|word| {
-        let (kind, path) = word.split_at(1);
-        match kind {
-            "d" | "D" => Entry {
-                kind: EntryKind::Dir { opaque: kind == "D" },
-                ..Entry::dir(path, meta())
-            },
-            "f" => Entry::file(path, 1, FileHash::of(text.as_bytes()), meta()),
-            "h" => {
-                let (path, first) = path.split_once('>').unwrap();
-                let target = first.as_bytes().to_vec();
-                Entry {
-                    kind: EntryKind::Hardlink { target },
-                    ..Entry::dir(path, meta())
-                }
-            }
-            _ => Entry::whiteout(path),
-        }
-    });
-    in_memory(Manifest::new(entries.collect()).unwrap())
-}
-
-fn in_memory(manifest: Manifest) -> TreeLayer {
-    TreeLayer::in_memory(manifest, "/nowhere")
-}
-
-fn view(layers: &[&str]) -> TreeView {
-    TreeView::new(layers.iter().map(|text| layer(text)).collect())
-}
-
-/// The entries in the words of [`layer`].
+/// The entries in the words of [`stacks`](crate::tree::stacks).
 fn words(manifest: &Manifest) -> String {
     let word = |entry: &Entry| {
         let path = String::from_utf8_lossy(&entry.path);

@@ -3,35 +3,7 @@
 use super::*;
 use crate::digest::FileHash;
 use crate::tree::LastLink;
-
-fn meta() -> Metadata {
-    Metadata::new(0o755, 0, 0)
-}
-
-/// `d` dir, `D` opaque dir, `f` file, `w` whiteout, `l` link to the text after `>`.
-fn layer(text: &str) -> TreeLayer {
-    let entries = text.split_whitespace().map(|word| {
-        let (kind, path) = word.split_at(1);
-        match kind {
-            "d" => Entry::dir(path, meta()),
-            "D" => Entry {
-                kind: EntryKind::Dir { opaque: true },
-                ..Entry::dir(path, meta())
-            },
-            "f" => Entry::file(path, path.len() as u64, FileHash::of(text.as_bytes()), meta()),
-            "l" => {
-                let (path, target) = path.split_once('>').unwrap();
-                Entry::symlink(path, target, meta())
-            }
-            _ => Entry::whiteout(path),
-        }
-    });
-    TreeLayer::in_memory(Manifest::new(entries.collect()).unwrap(), "/nowhere")
-}
-
-fn view(layers: &[&str]) -> TreeView {
-    TreeView::new(layers.iter().map(|text| layer(text)).collect())
-}
+use crate::tree::stacks::{meta, view};
 
 fn names(nodes: &[Node]) -> String {
     let names: Vec<_> = nodes
