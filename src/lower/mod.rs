@@ -393,7 +393,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                         .input
                         .images
                         .named(name, &other, platform)
-                        .map_err(|failure| stage::unresolved(&failure, name, span))?;
+                        .map_err(|failure| stage::unresolved(&failure, span))?;
                     Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
                 }
             };
@@ -428,7 +428,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
             ));
         }
         let image = self.input.images.image(name, platform).map_err(|failure| {
-            let finding = stage::unresolved(&failure, name, span);
+            let finding = stage::unresolved(&failure, span);
             let near = stages[..current].iter().filter_map(|stage| stage.name());
             match dockerfile_parser::suggest::nearest(name, near) {
                 Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),

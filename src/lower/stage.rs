@@ -236,7 +236,7 @@ fn base(
                 .input()
                 .images
                 .named(&name, &other, &platform)
-                .map_err(|failure| unresolved(&failure, &name, word.span))?;
+                .map_err(|failure| unresolved(&failure, word.span))?;
             warn_of_platform(stages, &image, &platform, &name, word.span);
             return Ok(from_image(stages, image, platform, &name, step));
         }
@@ -248,7 +248,7 @@ fn base(
         return from_stage(stages, earlier, word);
     }
     let image = stages.input().images.image(&name, &platform).map_err(|failure| {
-        let finding = unresolved(&failure, &name, word.span);
+        let finding = unresolved(&failure, word.span);
         let mut later = stages.input().dockerfile.stages[index..].iter();
         let later = later
             .find(|later| later.name() == Some(name.to_ascii_lowercase().as_str()))
@@ -428,8 +428,7 @@ pub(super) fn context_files(
 }
 
 /// A base image that cannot be had, at the word that names it.
-pub(super) fn unresolved(failure: &Failure, name: &str, span: Span) -> Finding {
-    let _ = name;
+pub(super) fn unresolved(failure: &Failure, span: Span) -> Finding {
     let mut finding = Finding::error(failure.one_line(), span);
     if let Some(hint) = failure.first_hint() {
         finding = finding.help(hint);
