@@ -175,6 +175,7 @@ fn node(id: usize, step: &Step, unknown: &BTreeSet<String>) -> Value {
                 "user": spec.user,
                 "network": spec.network.as_str(),
                 "mounts": spec.mounts.iter().map(mount).collect::<Vec<_>>(),
+                "devices": spec.devices.names,
             });
             ("exec", details)
         }
