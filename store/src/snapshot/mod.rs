@@ -17,7 +17,7 @@ mod verify;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -272,10 +272,6 @@ impl SnapshotStore {
         }
         self.forget_packed(id)?;
         Ok(remove_tree(&trash)?)
-    }
-
-    fn path_exists(path: &Path) -> bool {
-        path.symlink_metadata().is_ok()
     }
 }
 
