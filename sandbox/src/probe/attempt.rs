@@ -102,7 +102,10 @@ fn fix_of(error: &EnterError) -> String {
 
 /// A directory in the store with room for an overlay.
 fn make_place(store: &Path) -> Result<PathBuf, Errno> {
-    let place = store.join(format!(".probe-{}", rustix::process::getpid().as_raw_nonzero()));
+    // Several containers on one store have processes of the same number.
+    let mut random = [0; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+    let place = store.join(format!(".probe-{:016x}", u64::from_ne_bytes(random)));
     for path in [
         &place,
         &place.join("lower"),
@@ -325,6 +328,18 @@ mod tests {
         let (detail, fix) = judge_store(absent, &place).unwrap_err();
         assert!(detail.contains("/absent/store: No such file"), "{detail}");
         assert!(fix.unwrap().contains("RBUILD_ROOT"));
+    }
+
+    #[test]
+    fn places_of_several_processes_are_apart() {
+        let store = tempfile::tempdir().unwrap();
+        let places = [
+            make_place(store.path()).unwrap(),
+            make_place(store.path()).unwrap(),
+        ];
+        assert_ne!(places[0], places[1]);
+        places.iter().for_each(|place| remove_place(place));
+        assert_eq!(std::fs::read_dir(store.path()).unwrap().count(), 0);
     }
 
     #[test]
