@@ -23,8 +23,13 @@ pub struct CheckOptions {
 }
 
 impl CheckOptions {
-    /// Parses the value of the directive, which stands at `span`. Wrong parts are reported and left out.
+    /// Parses the value of the directive, which stands at `span`. Wrong parts are reported and left out; what follows
+    /// ` //` says why it is there.
     pub fn parse(text: &str, span: Span) -> (CheckOptions, Vec<Diagnostic>) {
+        let text = match text.find("//") {
+            Some(at) if at == 0 || text[..at].ends_with(char::is_whitespace) => &text[..at],
+            _ => text,
+        };
         let mut options = CheckOptions::default();
         let mut diagnostics = Vec::new();
         // Nearest names are the costly part, and nobody reads thousands.
@@ -137,6 +142,11 @@ mod tests {
             (BTreeSet::from([Rule::StageNameCasing]), true, vec![])
         );
         assert!(parse("skip=all").0.skip_all);
+        let (options, complaints) = parse("skip=StageNameCasing // as the others have it; error=true");
+        assert_eq!(
+            (options.skip, options.error, complaints),
+            (BTreeSet::from([Rule::StageNameCasing]), false, vec![])
+        );
         assert_eq!(
             parse("skip=Nope").1,
             [("no check is named `Nope`".to_owned(), 13)]

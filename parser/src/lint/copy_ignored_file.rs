@@ -1,9 +1,10 @@
 //! COPY of a file that the ignore file excludes.
 
+use crate::ignore::{self, Decision};
 use crate::instruction::Source;
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
-use crate::{InstructionKind, ignore};
+use crate::{IgnoreFile, InstructionKind};
 
 pub(super) const DEFINITION: Definition = Definition {
     docs: "The ignore file excludes the source, so the build will not find it.",
@@ -30,10 +31,9 @@ fn check(cx: &mut Checker<'_>) {
             }
             let path = ignore::clean(&format!("/{}", word.text));
             let path = path.trim_start_matches('/');
-            let decision = ignore.decide(path);
-            if path.is_empty() || !decision.excluded || ignore.may_reinclude_below(path) {
+            let Some(decision) = excluded(ignore, path) else {
                 continue;
-            }
+            };
             let pattern = decision.pattern.and_then(|index| ignore.patterns().get(index));
             let diagnostic = cx.report(word.span, format!("the ignore file excludes `{}`", word.text));
             if let Some(pattern) = pattern {
@@ -42,4 +42,17 @@ fn check(cx: &mut Checker<'_>) {
             }
         }
     }
+}
+
+/// What decides that nothing at `path` or below is left; `None` when something may be.
+fn excluded(ignore: &IgnoreFile, path: &str) -> Option<Decision> {
+    if path.is_empty() {
+        // Of the whole context nothing is left when names that nobody has are excluded.
+        let all = ["\u{1}", ".\u{1}"].map(|name| ignore.decide(name));
+        let kept = ignore.patterns().iter().any(|pattern| pattern.reinclude);
+        let [first, second] = all;
+        return (first.excluded && second.excluded && !kept).then_some(first);
+    }
+    let decision = ignore.decide(path);
+    (decision.excluded && !ignore.may_reinclude_below(path)).then_some(decision)
 }

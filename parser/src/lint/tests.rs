@@ -208,9 +208,19 @@ fn lists_that_are_no_json() {
         "COPY [\"a.txt\" \"/b\"]",
         "ADD ['a.txt', '/']",
     ] {
-        assert!(found(torn), "{torn}: {:?}", rules(&format!("FROM scratch\n{torn}\n")));
+        assert!(
+            found(torn),
+            "{torn}: {:?}",
+            rules(&format!("FROM scratch\n{torn}\n"))
+        );
     }
-    for fine in ["VOLUME [\"/a\"]", "COPY [a]*.txt /", "CMD []", "RUN [\"$a\" = b ]", "VOLUME /a"] {
+    for fine in [
+        "VOLUME [\"/a\"]",
+        "COPY [a]*.txt /",
+        "CMD []",
+        "RUN [\"$a\" = b ]",
+        "VOLUME /a",
+    ] {
         assert!(!found(fine), "{fine}");
     }
 }
@@ -264,4 +274,22 @@ fn a_relative_directory_is_one_upon_scratch_too() {
         rules("FROM scratch AS a\nWORKDIR /app\nFROM a\nWORKDIR sub/\n"),
         Vec::<&str>::new()
     );
+}
+
+#[test]
+fn a_copy_of_a_context_that_is_all_excluded() {
+    let found = |ignore: &str| {
+        let parsed = crate::parse("FROM scratch\nCOPY . /\n");
+        let ignore = IgnoreFile::parse(ignore).unwrap();
+        let input = LintInput {
+            ignore: Some(&ignore),
+            ..LintInput::default()
+        };
+        check(&parsed.dockerfile, &input).len()
+    };
+    assert_eq!(found("*\n"), 1);
+    assert_eq!(found("**\n"), 1);
+    for some_are_left in [".*\n", "a*\n", "*\n!kept\n", "**\n!kept/file\n", "*/*\n"] {
+        assert_eq!(found(some_are_left), 0, "{some_are_left}");
+    }
 }
