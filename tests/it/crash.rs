@@ -93,9 +93,10 @@ fn a_signal_ends_long_reading() {
 #[test]
 fn a_file_that_changes_during_the_build_is_not_cached_under_the_old_key() {
     let env = TestEnv::new();
-    let text = "FROM busybox:local AS other\nCOPY file /file\nFROM busybox:local\n\
+    let text = "FROM busybox:local AS gate\n\
                 RUN --mount=type=cache,target=/gate,id=gate echo at the \"gate\"; \
-                while [ ! -e /gate/open ]; do usleep 2000; done\nCOPY --from=other /file /file\n";
+                while [ ! -e /gate/open ]; do usleep 2000; done\n\
+                FROM busybox:local AS other\nCOPY file /file\nFROM gate\nCOPY --from=other /file /file\n";
     let context = env.context("context", &[("Dockerfile", text), ("file", "one")]);
     // Brings the base in: then keys are found before anything runs.
     let base = env.context("base", &[("Dockerfile", "FROM busybox:local\nLABEL a=b\n")]);
