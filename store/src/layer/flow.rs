@@ -124,6 +124,7 @@ pub(crate) fn run<W: Work>(
             Some(tar) if workers.iter().any(Result::is_ok) => collect(&batches, &shared, work, tar),
             _ => Ok(()),
         };
+        shared.close();
         let mut hashes = vec![FileHash::from_bytes([0; 32]); count];
         let mut first_error: Option<(usize, LayerError)> = None;
         let mut thread_error = None;
@@ -219,6 +220,8 @@ struct State {
     taken: usize,
     ready: BTreeMap<usize, Content>,
     failed: bool,
+    /// Nobody takes what is ready any more.
+    closed: bool,
 }
 
 enum Content {
@@ -236,8 +239,19 @@ impl Shared {
     }
 
     fn put(&self, batch: usize, content: Content) {
-        self.lock().ready.insert(batch, content);
+        let mut guard = self.lock();
+        if !guard.closed {
+            guard.ready.insert(batch, content);
+        }
+        drop(guard);
         self.changed.notify_all();
+    }
+
+    /// Drops what is ready, and what is to come: a worker would wait for ever for somebody to take its pieces.
+    fn close(&self) {
+        let mut guard = self.lock();
+        guard.closed = true;
+        guard.ready.clear();
     }
 
     fn fail(&self) {
@@ -394,4 +408,61 @@ fn collect_all<W: Work>(
         }
     }
     tar.rest()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Entry, EntryKind, Metadata};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const LARGE: u64 = SMALL * 3 * PIECES as u64;
+
+    /// The first of two large files fails when the other one can hand on no more.
+    struct FirstFails(AtomicUsize);
+
+    impl Work for FirstFails {
+        type State = ();
+
+        fn size(&self, _: usize) -> u64 {
+            LARGE
+        }
+
+        fn run(&self, at: usize, _: &mut (), out: &mut Out<'_>) -> Result<FileHash, LayerError> {
+            if at == 0 {
+                while self.0.load(Ordering::SeqCst) < PIECES {
+                    std::thread::yield_now();
+                }
+                return Err(LayerError::Changed {
+                    path: b"first".to_vec(),
+                });
+            }
+            for _ in 0..3 * PIECES {
+                out.give(vec![0; PIECE])?;
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(FileHash::from_bytes([0; 32]))
+        }
+    }
+
+    #[test]
+    fn a_failure_frees_a_worker_whose_pieces_nobody_takes() {
+        if std::thread::available_parallelism().map_or(1, NonZero::get) < 2 {
+            return;
+        }
+        let entries: Vec<Entry> = ["a", "b"]
+            .iter()
+            .map(|name| Entry {
+                path: name.as_bytes().to_vec(),
+                meta: Metadata::default(),
+                kind: EntryKind::File {
+                    size: LARGE,
+                    hash: FileHash::from_bytes([0; 32]),
+                },
+            })
+            .collect();
+        let mut sink = TarSink::new(&entries, None, None);
+        let error = run(&FirstFails(AtomicUsize::new(0)), 2, Some(&mut sink)).unwrap_err();
+        assert!(matches!(error, LayerError::Changed { .. }), "{error}");
+    }
 }
