@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::dockerfile::{Comment, Dockerfile, GlobalArg, Instruction, Line, Stage, Trivia, TriviaKind};
 use crate::flag::{self, Flags};
 use crate::heredoc::{self, Heredoc};
@@ -10,6 +10,7 @@ use crate::instruction::{Context, FORBIDDEN, From, InstructionKind, KEYWORDS, On
 use crate::json::{self, Array};
 use crate::kind::Kind;
 use crate::line::{Logical, PhysicalLine, PhysicalLines};
+use crate::lint::CheckOptions;
 use crate::{Span, directive, frontend, stage, suggest};
 
 /// The tree, and what is wrong with the text.
@@ -218,6 +219,7 @@ impl<'a> Parser<'a> {
     fn instruction(&mut self, first: PhysicalLine<'a>) {
         self.instructions += 1;
         let comments = std::mem::take(&mut self.comments);
+        self.check_comments(&comments);
         let escape = self.dockerfile.directives.escape_char;
         let logical = Logical::read(first, &mut self.lines, escape);
         let head = Head::read(&logical.text, 0);
@@ -273,6 +275,25 @@ impl<'a> Parser<'a> {
         };
         line.text = logical.text;
         self.place(keyword, parsed, line, first.start);
+    }
+
+    /// What is wrong with `# check=` above an instruction. It looks like a directive, but it is a comment: no error.
+    fn check_comments(&mut self, comments: &[Comment]) {
+        for comment in comments {
+            let line = PhysicalLines::new(self.source, comment.span.start).next();
+            let Some((key, value, span)) = line.as_ref().and_then(|line| directive::key_value(line, "#"))
+            else {
+                continue;
+            };
+            if key.eq_ignore_ascii_case("check") {
+                let (_, found) = CheckOptions::parse(value, span);
+                self.diagnostics
+                    .extend(found.into_iter().map(|diagnostic| Diagnostic {
+                        severity: Severity::Warning,
+                        ..diagnostic
+                    }));
+            }
+        }
     }
 
     /// Puts an instruction where it belongs.

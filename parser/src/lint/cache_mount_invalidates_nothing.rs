@@ -29,18 +29,38 @@ const BYPASSES: &[(&str, &str)] = &[
 
 fn check(cx: &mut Checker<'_>) {
     for instruction in cx.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
-        let InstructionKind::Run(run) = &instruction.kind else { continue };
+        let InstructionKind::Run(run) = &instruction.kind else {
+            continue;
+        };
         if run.mounts.is_empty() {
             continue;
         }
-        let RunScript::Shell(text) = run.script() else { continue };
+        let RunScript::Shell(text) = run.script() else {
+            continue;
+        };
         // The text is searched once, however many mounts there are.
-        let bypasses: Vec<_> = BYPASSES.iter().filter(|(_, command)| text.contains(command)).collect();
+        let bypasses: Vec<_> = BYPASSES
+            .iter()
+            .filter(|(_, command)| text.contains(command))
+            .collect();
         let removed: BTreeSet<&str> = text.split("rm -rf ").skip(1).filter_map(first_path).collect();
-        for mount in run.mounts.iter().filter(|mount| mount.mount_type() == Some(MountType::Cache)) {
+        for mount in run
+            .mounts
+            .iter()
+            .filter(|mount| mount.mount_type() == Some(MountType::Cache))
+        {
             let names = ["target", "dst", "destination"];
-            let Some(option) = mount.options.iter().find(|option| names.contains(&option.key.as_str())) else { continue };
-            let target = option.value.as_ref().map_or("", |word| word.text.trim_end_matches('/'));
+            let Some(option) = mount
+                .options
+                .iter()
+                .find(|option| names.contains(&option.key.as_str()))
+            else {
+                continue;
+            };
+            let target = option
+                .value
+                .as_ref()
+                .map_or("", |word| word.text.trim_end_matches('/'));
             if target.is_empty() {
                 continue;
             }
@@ -58,6 +78,8 @@ fn check(cx: &mut Checker<'_>) {
 
 /// The path that a text begins with; that of what is in it, where it ends in `/*`.
 fn first_path(text: &str) -> Option<&str> {
-    let word = text.split(|ch: char| ch.is_whitespace() || ";&|)\"'".contains(ch)).next()?;
+    let word = text
+        .split(|ch: char| ch.is_whitespace() || ";&|)\"'".contains(ch))
+        .next()?;
     Some(word.trim_end_matches(['*', '/'])).filter(|path| !path.is_empty())
 }

@@ -59,7 +59,9 @@ fn owner(cx: &mut Checker<'_>, word: &Word, users: Users) {
     if word.has_variables() {
         return;
     }
-    let Ok(owner) = word.expand(&|_: &str| None).map(|expanded| expanded.value) else { return };
+    let Ok(owner) = word.expand(&|_: &str| None).map(|expanded| expanded.value) else {
+        return;
+    };
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if owner.splitn(2, ':').all(is_number) {
         return;
@@ -68,7 +70,12 @@ fn owner(cx: &mut Checker<'_>, word: &Word, users: Users) {
         Users::Unknown => return,
         Users::Nowhere => "an image from `scratch` has no /etc/passwd: write numbers, as in `--chown=65534`",
         Users::Base(stage) => {
-            if cx.input.base_owner.and_then(|base_owner| base_owner(stage, &owner)) != Some(false) {
+            if cx
+                .input
+                .base_owner
+                .and_then(|base_owner| base_owner(stage, &owner))
+                != Some(false)
+            {
                 return;
             }
             "write numbers, or create the user in a step before"

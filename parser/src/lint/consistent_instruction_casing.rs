@@ -18,13 +18,21 @@ fn check(cx: &mut Checker<'_>) {
     let lines = cx.lines();
     let uppers = lines.iter().filter(|line| upper(&line.keyword_text)).count();
     let lowers = lines.iter().filter(|line| lower(&line.keyword_text)).count();
-    let (name, wanted_lower) = if lowers > uppers { ("lower", true) } else { ("upper", false) };
+    let (name, wanted_lower) = if lowers > uppers {
+        ("lower", true)
+    } else {
+        ("upper", false)
+    };
     for line in lines {
         let text = &line.keyword_text;
         if if wanted_lower { lower(text) } else { upper(text) } {
             continue;
         }
-        let wanted = if wanted_lower { text.to_lowercase() } else { text.to_uppercase() };
+        let wanted = if wanted_lower {
+            text.to_lowercase()
+        } else {
+            text.to_uppercase()
+        };
         let message = format!("`{text}` is not in {name} case like the other keywords");
         let diagnostic = cx.report(line.keyword, message);
         *diagnostic = diagnostic.clone().with_suggestion(wanted);

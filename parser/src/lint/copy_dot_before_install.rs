@@ -39,14 +39,18 @@ fn check(cx: &mut Checker<'_>) {
             match &instruction.kind {
                 InstructionKind::Copy(copy) if copy.from.is_none() => {
                     let whole = copy.sources.iter().find_map(|source| match source {
-                        Source::Path(word) if matches!(word.text.as_str(), "." | "./" | "/") => Some(word.span),
+                        Source::Path(word) if matches!(word.text.as_str(), "." | "./" | "/") => {
+                            Some(word.span)
+                        }
                         _ => None,
                     });
                     dot = dot.or(whole);
                 }
                 InstructionKind::Run(run) => {
                     let Some(span) = dot else { continue };
-                    let RunScript::Shell(text) = run.script() else { continue };
+                    let RunScript::Shell(text) = run.script() else {
+                        continue;
+                    };
                     let found = INSTALLERS.iter().find(|(command, _)| text.contains(command));
                     let Some((command, list)) = found else { continue };
                     let message = format!("every change of the context runs `{command}` again");

@@ -15,7 +15,12 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn check(cx: &mut Checker<'_>) {
     let mut seen = HashMap::new();
-    for name in cx.dockerfile.stages.iter().filter_map(|stage| stage.from.name.as_ref()) {
+    for name in cx
+        .dockerfile
+        .stages
+        .iter()
+        .filter_map(|stage| stage.from.name.as_ref())
+    {
         match seen.get(&name.value) {
             Some(first) => {
                 let first = *first;

@@ -22,10 +22,17 @@ fn check(cx: &mut Checker<'_>) {
             InstructionKind::Cmd(cmd) => &cmd.command,
             InstructionKind::Entrypoint(entrypoint) => &entrypoint.command,
             InstructionKind::Run(run) => &run.command,
-            InstructionKind::HealthCheck(HealthCheck { test: HealthCheckTest::Command(command), .. }) => command,
+            InstructionKind::HealthCheck(HealthCheck {
+                test: HealthCheckTest::Command(command),
+                ..
+            }) => command,
             other => {
                 if let Some(span) = torn_list(other) {
-                    report(cx, span, "this is no valid JSON, so it is taken as words between spaces");
+                    report(
+                        cx,
+                        span,
+                        "this is no valid JSON, so it is taken as words between spaces",
+                    );
                 }
                 continue;
             }
@@ -33,21 +40,27 @@ fn check(cx: &mut Checker<'_>) {
         if let CommandForm::Shell { text, .. } = &command.form
             && is_malformed(text)
         {
-            report(cx, command.span, "this is no valid JSON, so it is given to the shell");
+            report(
+                cx,
+                command.span,
+                "this is no valid JSON, so it is given to the shell",
+            );
         }
     }
 }
 
 fn report(cx: &mut Checker<'_>, span: Span, message: &str) {
     let diagnostic = cx.report(span, message.to_owned());
-    *diagnostic = diagnostic
-        .clone()
-        .with_help("the JSON form is strings in double quotes with commas between: `[\"program\", \"argument\"]`");
+    *diagnostic = diagnostic.clone().with_help(
+        "the JSON form is strings in double quotes with commas between: `[\"program\", \"argument\"]`",
+    );
 }
 
 /// Whether text for the shell was meant as JSON. `[ -f x ] && y` is a test of the shell; it has a space after the bracket.
 pub(super) fn is_malformed(text: &str) -> bool {
-    let quoted = ["['", "[\"", "[ '", "[ \""].iter().any(|start| text.starts_with(start));
+    let quoted = ["['", "[\"", "[ '", "[ \""]
+        .iter()
+        .any(|start| text.starts_with(start));
     let closed = text.ends_with(']') && !text.contains("] ") && !text.contains(" = ");
     let open = !text.starts_with("[ ") && !text.contains(']');
     quoted && (closed || open)
@@ -57,7 +70,8 @@ pub(super) fn is_malformed(text: &str) -> bool {
 fn torn_list(kind: &InstructionKind) -> Option<Span> {
     let words: Vec<&Word> = match kind {
         InstructionKind::Volume(volume) => volume.paths.iter().collect(),
-        InstructionKind::Copy(Copy { sources, dest, .. }) | InstructionKind::Add(Add { sources, dest, .. }) => {
+        InstructionKind::Copy(Copy { sources, dest, .. })
+        | InstructionKind::Add(Add { sources, dest, .. }) => {
             let paths = sources.iter().filter_map(|source| match source {
                 Source::Path(word) => Some(word),
                 Source::Heredoc(_) => None,

@@ -16,7 +16,9 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn check(cx: &mut Checker<'_>) {
     for instruction in cx.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
-        let InstructionKind::Expose(expose) = &instruction.kind else { continue };
+        let InstructionKind::Expose(expose) = &instruction.kind else {
+            continue;
+        };
         for word in expose.ports.iter().filter(|word| !word.has_variables()) {
             if let Some(host) = Ports::parse(&word.text).and_then(|ports| ports.host) {
                 let wanted = word.text.get(host.len() + 1..).unwrap_or_default().to_owned();

@@ -15,13 +15,18 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn check(cx: &mut Checker<'_>) {
     for instruction in cx.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
-        let InstructionKind::Expose(expose) = &instruction.kind else { continue };
+        let InstructionKind::Expose(expose) = &instruction.kind else {
+            continue;
+        };
         for word in expose.ports.iter().filter(|word| !word.has_variables()) {
             if let Some((port, protocol)) = word.text.split_once('/')
                 && protocol.contains(|ch: char| ch.is_uppercase())
             {
                 let wanted = format!("{port}/{}", protocol.to_lowercase());
-                let diagnostic = cx.report(word.span, format!("the protocol `{protocol}` is not in lower case"));
+                let diagnostic = cx.report(
+                    word.span,
+                    format!("the protocol `{protocol}` is not in lower case"),
+                );
                 *diagnostic = diagnostic.clone().with_suggestion(wanted);
             }
         }

@@ -15,7 +15,9 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn check(cx: &mut Checker<'_>) {
     for stage in &cx.dockerfile.stages {
-        let Some(word) = stage.from.platform.as_ref().filter(|word| !word.has_variables()) else { continue };
+        let Some(word) = stage.from.platform.as_ref().filter(|word| !word.has_variables()) else {
+            continue;
+        };
         let default = Platform::new("linux", "amd64", "");
         if let (Some(name), Ok(platform)) = (stage.name(), Platform::parse(&word.text, &default))
             && (name.contains(&platform.os) || name.contains(&platform.architecture))
@@ -24,6 +26,8 @@ fn check(cx: &mut Checker<'_>) {
         }
         let message = format!("the stage is for `{}` whatever is built for", word.text);
         let diagnostic = cx.report(word.span, message);
-        *diagnostic = diagnostic.clone().with_help("leave it out, or use `$BUILDPLATFORM` for tools of the build");
+        *diagnostic = diagnostic
+            .clone()
+            .with_help("leave it out, or use `$BUILDPLATFORM` for tools of the build");
     }
 }

@@ -14,7 +14,9 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn check(cx: &mut Checker<'_>) {
-    let (Some(target), Some(base_platform)) = (cx.input.target_platform, cx.input.base_platform) else { return };
+    let (Some(target), Some(base_platform)) = (cx.input.target_platform, cx.input.base_platform) else {
+        return;
+    };
     for stage in &cx.dockerfile.stages {
         if cx.parent(stage).is_some() {
             continue;

@@ -16,7 +16,12 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn check(cx: &mut Checker<'_>) {
     let mut values: BTreeMap<String, String> = BTreeMap::new();
-    for declaration in cx.dockerfile.global_args.iter().flat_map(|arg| &arg.arg.declarations) {
+    for declaration in cx
+        .dockerfile
+        .global_args
+        .iter()
+        .flat_map(|arg| &arg.arg.declarations)
+    {
         if let Some(Ok(default)) = declaration.default.as_ref().map(|word| word.expand(&values)) {
             values.insert(declaration.name.text.clone(), default.value);
         }
@@ -27,13 +32,20 @@ fn check(cx: &mut Checker<'_>) {
             continue;
         }
         // Platforms are always known, whatever they are.
-        let scope = |name: &str| values.get(name).cloned().or_else(|| variables::is_platform(name).then(|| "x".into()));
+        let scope = |name: &str| {
+            values
+                .get(name)
+                .cloned()
+                .or_else(|| variables::is_platform(name).then(|| "x".into()))
+        };
         if let Ok(expanded) = word.expand(&scope)
             && !is_reference(&expanded.value)
         {
             let message = match expanded.value.as_str() {
                 "" => "without build arguments there is no base image".to_owned(),
-                value => format!("without build arguments the base image is `{value}`, which is no valid name"),
+                value => {
+                    format!("without build arguments the base image is `{value}`, which is no valid name")
+                }
             };
             let diagnostic = cx.report(word.span, message);
             *diagnostic = diagnostic.clone().with_help("give the `ARG` a default");
@@ -43,13 +55,22 @@ fn check(cx: &mut Checker<'_>) {
 
 /// Whether the text looks like a reference: no part of it is empty. Exactly is the registry's business.
 fn is_reference(text: &str) -> bool {
-    let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
-    let digest = digest.is_none_or(|digest| digest.split_once(':').is_some_and(|(a, h)| !a.is_empty() && !h.is_empty()));
+    let (name, digest) = text
+        .split_once('@')
+        .map_or((text, None), |(name, digest)| (name, Some(digest)));
+    let digest = digest.is_none_or(|digest| {
+        digest
+            .split_once(':')
+            .is_some_and(|(a, h)| !a.is_empty() && !h.is_empty())
+    });
     let (path, tag) = match name.rsplit_once(':') {
         Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
         _ => (name, None),
     };
-    let plain = |part: &str| !part.is_empty() && !part.contains(|ch: char| ch.is_whitespace() || "$@{}".contains(ch));
-    let path = path.split('/').all(|part| plain(part) && !part.starts_with(['-', '.', ':']) && !part.ends_with(['-', '.', ':']));
+    let plain =
+        |part: &str| !part.is_empty() && !part.contains(|ch: char| ch.is_whitespace() || "$@{}".contains(ch));
+    let path = path
+        .split('/')
+        .all(|part| plain(part) && !part.starts_with(['-', '.', ':']) && !part.ends_with(['-', '.', ':']));
     path && digest && tag.is_none_or(plain)
 }

@@ -25,10 +25,19 @@ fn check(cx: &mut Checker<'_>) {
         if let Some(pair) = pairs.iter().find(|pair| pair.legacy) {
             let (key, value) = (&pair.key.text, &pair.value.text);
             let span = pair.key.span.to(pair.value.span);
-            let quote = if value.contains(|ch: char| ch.is_whitespace()) && !value.contains(['"', '\'']) { "\"" } else { "" };
-            let message = format!("`{} key value` without `=` is the old form", instruction.keyword());
+            let quote = if value.contains(|ch: char| ch.is_whitespace()) && !value.contains(['"', '\'']) {
+                "\""
+            } else {
+                ""
+            };
+            let message = format!(
+                "`{} key value` without `=` is the old form",
+                instruction.keyword()
+            );
             let diagnostic = cx.report(span, message);
-            *diagnostic = diagnostic.clone().with_suggestion(format!("{key}={quote}{value}{quote}"));
+            *diagnostic = diagnostic
+                .clone()
+                .with_suggestion(format!("{key}={quote}{value}{quote}"));
         }
     }
 }

@@ -20,8 +20,9 @@ fn check(cx: &mut Checker<'_>) {
         if let InstructionKind::Maintainer(maintainer) = &instruction.kind {
             let name = maintainer.name.text.trim_matches('"').replace(['"', '\\'], "");
             let diagnostic = cx.report(instruction.line.keyword, "`MAINTAINER` is deprecated".to_owned());
-            *diagnostic =
-                diagnostic.clone().with_help(format!("write `LABEL org.opencontainers.image.authors=\"{name}\"`"));
+            *diagnostic = diagnostic.clone().with_help(format!(
+                "write `LABEL org.opencontainers.image.authors=\"{name}\"`"
+            ));
         }
     }
 }

@@ -27,10 +27,14 @@ fn check(cx: &mut Checker<'_>) {
                 .filter(|instruction| instruction.keyword() == keyword)
                 .map(|instruction| instruction.line.keyword)
                 .collect();
-            let Some((last, earlier)) = lines.split_last() else { continue };
+            let Some((last, earlier)) = lines.split_last() else {
+                continue;
+            };
             for span in earlier {
                 let diagnostic = cx.report(*span, format!("this `{keyword}` has no effect"));
-                *diagnostic = diagnostic.clone().with_secondary(*last, "only the last one counts");
+                *diagnostic = diagnostic
+                    .clone()
+                    .with_secondary(*last, "only the last one counts");
             }
         }
     }

@@ -31,12 +31,18 @@ const PATTERNS: &[(&str, &str)] = &[
 
 fn check(cx: &mut Checker<'_>) {
     for instruction in cx.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
-        let InstructionKind::Run(run) = &instruction.kind else { continue };
-        let RunScript::Shell(text) = run.script() else { continue };
+        let InstructionKind::Run(run) = &instruction.kind else {
+            continue;
+        };
+        let RunScript::Shell(text) = run.script() else {
+            continue;
+        };
         let found = PATTERNS.iter().find(|(part, _)| text.contains(part)).copied();
         let piped = || {
             let mut parts = text.split('|').map(str::trim);
-            let fetches = parts.next().is_some_and(|part| part.contains("curl ") || part.contains("wget "));
+            let fetches = parts
+                .next()
+                .is_some_and(|part| part.contains("curl ") || part.contains("wget "));
             let shell = |part: &str| matches!(part.split_whitespace().next(), Some("sh" | "bash"));
             (fetches && parts.any(shell)).then_some(("| sh", "runs a script from the network"))
         };

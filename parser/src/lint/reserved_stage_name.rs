@@ -13,7 +13,12 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn check(cx: &mut Checker<'_>) {
-    for name in cx.dockerfile.stages.iter().filter_map(|stage| stage.from.name.as_ref()) {
+    for name in cx
+        .dockerfile
+        .stages
+        .iter()
+        .filter_map(|stage| stage.from.name.as_ref())
+    {
         if name.value == "scratch" || name.value == "context" {
             cx.report(name.span, format!("the name `{}` is reserved", name.value));
         }

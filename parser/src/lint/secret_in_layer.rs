@@ -28,7 +28,9 @@ fn check(cx: &mut Checker<'_>) {
             {
                 let message = format!("`{}` holds secrets, and stays in the layer", word.text);
                 let diagnostic = cx.report(word.span, message);
-                *diagnostic = diagnostic.clone().with_help("give it to the steps that need it: `RUN --mount=type=secret`");
+                *diagnostic = diagnostic
+                    .clone()
+                    .with_help("give it to the steps that need it: `RUN --mount=type=secret`");
             }
         }
     }

@@ -15,7 +15,12 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn check(cx: &mut Checker<'_>) {
-    let global = cx.dockerfile.global_args.iter().flat_map(|arg| &arg.arg.declarations).map(|d| &d.name);
+    let global = cx
+        .dockerfile
+        .global_args
+        .iter()
+        .flat_map(|arg| &arg.arg.declarations)
+        .map(|d| &d.name);
     let mut names: Vec<(&str, &Word)> = global.map(|name| ("ARG", name)).collect();
     for instruction in cx.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
         match &instruction.kind {
@@ -29,7 +34,9 @@ fn check(cx: &mut Checker<'_>) {
             // Never the value: the message may end in a public log.
             let message = format!("`{keyword} {}` puts a secret into the image", name.text);
             let diagnostic = cx.report(name.span, message);
-            *diagnostic = diagnostic.clone().with_help("give it to the steps that need it: `RUN --mount=type=secret`");
+            *diagnostic = diagnostic
+                .clone()
+                .with_help("give it to the steps that need it: `RUN --mount=type=secret`");
         }
     }
 }

@@ -13,7 +13,12 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn check(cx: &mut Checker<'_>) {
-    for name in cx.dockerfile.stages.iter().filter_map(|stage| stage.from.name.as_ref()) {
+    for name in cx
+        .dockerfile
+        .stages
+        .iter()
+        .filter_map(|stage| stage.from.name.as_ref())
+    {
         if name.text != name.value {
             let message = format!("the stage name `{}` is not in lower case", name.text);
             let diagnostic = cx.report(name.span, message);

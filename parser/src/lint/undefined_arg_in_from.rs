@@ -24,8 +24,13 @@ fn check(cx: &mut Checker<'_>) {
     }
     for word in words {
         for (name, span) in variables::undefined(word, |name| known.contains(name)) {
-            let nearest = cx.nearest(&name, known.iter().map(String::as_str)).map(str::to_owned);
-            let diagnostic = cx.report(span, format!("no `ARG` before the first `FROM` declares `{name}`"));
+            let nearest = cx
+                .nearest(&name, known.iter().map(String::as_str))
+                .map(str::to_owned);
+            let diagnostic = cx.report(
+                span,
+                format!("no `ARG` before the first `FROM` declares `{name}`"),
+            );
             if let Some(nearest) = nearest {
                 *diagnostic = diagnostic.clone().with_help(format!("did you mean `{nearest}`?"));
             }

@@ -62,7 +62,11 @@ fn stage(cx: &mut Checker<'_>, stage: &Stage, known: &mut Known, globals: &BTree
             }
         }
         let names: Vec<&Word> = match &instruction.kind {
-            InstructionKind::Arg(arg) => arg.declarations.iter().map(|declaration| &declaration.name).collect(),
+            InstructionKind::Arg(arg) => arg
+                .declarations
+                .iter()
+                .map(|declaration| &declaration.name)
+                .collect(),
             InstructionKind::Env(env) => env.pairs.iter().map(|pair| &pair.key).collect(),
             _ => continue,
         };
@@ -87,12 +91,19 @@ impl Known {
     fn of_base(cx: &Checker<'_>, stage: &Stage) -> Known {
         let base = cx.input.base_env.and_then(|base_env| base_env(stage.index));
         let scratch = stage.from.base.text == "scratch";
-        Known { open: base.is_none() && !scratch, base: base.unwrap_or_default(), own: BTreeSet::new() }
+        Known {
+            open: base.is_none() && !scratch,
+            base: base.unwrap_or_default(),
+            own: BTreeSet::new(),
+        }
     }
 
     fn contains(&self, name: &str) -> bool {
         // Every image has a PATH in the end, and proxies need no ARG.
-        name == "PATH" || variables::is_predefined(name) || self.own.contains(name) || self.base.contains(name)
+        name == "PATH"
+            || variables::is_predefined(name)
+            || self.own.contains(name)
+            || self.base.contains(name)
     }
 }
 
@@ -103,13 +114,19 @@ fn report(cx: &mut Checker<'_>, known: &Known, globals: &BTreeSet<String>, name:
     }
     let global = globals.contains(name);
     let names = known.own.iter().chain(known.base.iter()).map(String::as_str);
-    let nearest = if global { None } else { cx.nearest(name, names).map(str::to_owned) };
+    let nearest = if global {
+        None
+    } else {
+        cx.nearest(name, names).map(str::to_owned)
+    };
     if known.open && !global && nearest.is_none() {
         return;
     }
     let diagnostic = cx.report(span, format!("the variable `{name}` is not set"));
     if global {
-        *diagnostic = diagnostic.clone().with_help(format!("declare it in this stage: `ARG {name}`"));
+        *diagnostic = diagnostic
+            .clone()
+            .with_help(format!("declare it in this stage: `ARG {name}`"));
     } else if let Some(nearest) = nearest {
         *diagnostic = diagnostic.clone().with_help(format!("did you mean `{nearest}`?"));
     }

@@ -16,7 +16,9 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn check(cx: &mut Checker<'_>) {
-    let Some(context_matches) = cx.input.context_matches else { return };
+    let Some(context_matches) = cx.input.context_matches else {
+        return;
+    };
     for instruction in cx.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
         let (sources, parents) = match &instruction.kind {
             InstructionKind::Copy(copy) if copy.from.is_none() => (&copy.sources, copy.parents),
@@ -25,7 +27,9 @@ fn check(cx: &mut Checker<'_>) {
         };
         for source in sources {
             let Source::Path(word) = source else { continue };
-            let Some(pattern) = pattern(word, parents) else { continue };
+            let Some(pattern) = pattern(word, parents) else {
+                continue;
+            };
             let optional = sources.len() > 1 && glob::is_optional_name(&pattern);
             if !optional && context_matches(&pattern, parents) == Some(false) {
                 cx.report(word.span, format!("no file of the context matches `{pattern}`"));
@@ -41,6 +45,8 @@ fn pattern(word: &Word, parents: bool) -> Option<String> {
     }
     let value = word.expand(&|_: &str| None).ok()?.value;
     let components = glob::components(&value, parents).ok()?;
-    let is_pattern = components.iter().any(|component| !matches!(component, Component::Literal(_)));
+    let is_pattern = components
+        .iter()
+        .any(|component| !matches!(component, Component::Literal(_)));
     is_pattern.then_some(value)
 }
