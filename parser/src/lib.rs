@@ -39,6 +39,7 @@ pub mod heredoc;
 pub mod ignore;
 pub mod instruction;
 mod json;
+mod keyword;
 pub mod kind;
 mod line;
 pub mod lint;

@@ -6,12 +6,13 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::dockerfile::{Comment, Dockerfile, GlobalArg, Instruction, Line, Stage, Trivia, TriviaKind};
 use crate::flag::{self, Flags};
 use crate::heredoc::{self, Heredoc};
-use crate::instruction::{Context, FORBIDDEN, From, InstructionKind, KEYWORDS, OnBuild, is_blank};
+use crate::instruction::{Context, FORBIDDEN, From, InstructionKind, OnBuild};
 use crate::json::{self, Array};
+use crate::keyword::{Head, is_unfinished, unknown_instruction};
 use crate::kind::Kind;
 use crate::line::{Logical, PhysicalLine, PhysicalLines};
 use crate::lint::CheckOptions;
-use crate::{Span, directive, frontend, stage, suggest};
+use crate::{Span, directive, frontend, stage};
 
 /// The tree, and what is wrong with the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,33 +108,6 @@ struct Parser<'a> {
     unfinished: bool,
     /// How often the bodies of an unknown instruction are still looked for.
     lookaheads: usize,
-}
-
-/// A keyword and where its arguments begin.
-struct Head {
-    range: Range<usize>,
-    name: Option<&'static str>,
-    after: usize,
-}
-
-impl Head {
-    /// Reads the first word of `text[start..]`.
-    fn read(text: &str, start: usize) -> Head {
-        let rest = text.get(start..).unwrap_or_default();
-        let begin = start + (rest.len() - rest.trim_start().len());
-        let rest = text.get(begin..).unwrap_or_default().trim_end();
-        let end = begin + rest.find(is_blank).unwrap_or(rest.len());
-        let word = text.get(begin..end).unwrap_or_default();
-        let name = KEYWORDS
-            .iter()
-            .copied()
-            .find(|keyword| keyword.eq_ignore_ascii_case(word));
-        Head {
-            range: begin..end,
-            name,
-            after: end,
-        }
-    }
 }
 
 impl<'a> Parser<'a> {
@@ -411,22 +385,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn unknown_instruction(logical: &Logical, range: &Range<usize>, unfinished: bool) -> Diagnostic {
-    let word = logical.text.get(range.clone()).unwrap_or_default();
-    let kind = Kind::UnknownInstruction {
-        keyword: word.to_owned(),
-    };
-    let diagnostic = Diagnostic::error(kind, logical.span(range));
-    if unfinished {
-        return diagnostic.with_help("if this continues the line above, that line needs a `\\` at its end");
-    }
-    match suggest::nearest(word, KEYWORDS.iter().copied()) {
-        Some(nearest) => diagnostic.with_suggestion(nearest),
-        None if word.starts_with("//") => diagnostic.with_help("a comment begins with `#`"),
-        None => diagnostic,
-    }
-}
-
 /// ONBUILD with the instruction in it.
 fn onbuild(
     cx: &mut Context<'_>,
@@ -483,12 +441,6 @@ fn onbuild(
         text,
         instruction: Box::new(Instruction { line: inner, kind }),
     })
-}
-
-/// Whether a shell line clearly goes on.
-fn is_unfinished(text: &str) -> bool {
-    let text = text.trim_end();
-    ["&&", "||", "|", ";", ","].iter().any(|end| text.ends_with(end))
 }
 
 fn trim_end(text: &str, start: usize) -> Range<usize> {
