@@ -23,7 +23,7 @@ fn why_names_what_changed() {
         "{why}"
     );
     assert!(
-        out.contains("COPY greeting /greeting (line 2)") && out.contains("changed greeting: "),
+        out.contains("COPY greeting /greeting (line 2)") && out.contains("`greeting` changed: "),
         "{why}"
     );
     assert!(
@@ -54,6 +54,12 @@ fn why_names_what_changed() {
     env.write("app/Dockerfile", "FROM busybox:local\nRUN echo words; false\n");
     env.build("app", &context).exits(1);
     let failed = env.rbuild(["why"]).run().success();
+    assert!(
+        failed
+            .out()
+            .contains("RUN echo words; false (line 2): failed after "),
+        "{failed}"
+    );
     let log = failed
         .out()
         .lines()
