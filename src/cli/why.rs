@@ -225,6 +225,7 @@ fn headline(record: &BuildRecord, again: Option<&Again>, now: u64) -> String {
     let as_time = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
     let age = |started: u64| ago(as_time(started), as_time(now));
     let time = |millis: u64| match millis {
+        0 => "less than 1 ms".to_owned(),
         ..1000 => format!("{millis} ms"),
         _ => amount::duration(Duration::from_millis(millis)),
     };
