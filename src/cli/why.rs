@@ -226,7 +226,7 @@ fn headline(record: &BuildRecord, again: Option<&Again>, now: u64) -> String {
     let age = |started: u64| ago(as_time(started), as_time(now));
     let time = |millis: u64| match millis {
         0 => "less than 1 ms".to_owned(),
-        ..1000 => format!("{millis} ms"),
+        1..1000 => format!("{millis} ms"),
         _ => amount::duration(Duration::from_millis(millis)),
     };
     let subject = &record.subject;
