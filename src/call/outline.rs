@@ -118,7 +118,7 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
         }
         arguments(&global.arg, &global.line, options, None, &mut globals, &mut list);
     }
-    let global_names = list.len();
+    let global_names = list.count();
     let mut inherited = 0;
     let mut wanted_globals: Vec<String> = Vec::new();
     let mut stages: BTreeMap<usize, Seen> = BTreeMap::new();

@@ -66,7 +66,7 @@ impl StageLowering<'_, '_> {
         };
         let scope = &self.state.scope;
         self.stages
-            .carry(scope.env.len() + scope.args.len(), instruction.line.keyword)?;
+            .carry(scope.env.count() + scope.args.count(), instruction.line.keyword)?;
         let args = self.state.scope.visible_args();
         let redact = self.stages.input().redact_args;
         let created_by = history::run(&args, &argv, redact);

@@ -50,7 +50,7 @@ impl StageState {
     /// How many things are copied with it.
     fn size(&self) -> usize {
         let config = &self.config.config;
-        let variables = self.scope.env.len() + self.scope.args.len();
+        let variables = self.scope.env.count() + self.scope.args.count();
         let sets = config.labels.len() + config.exposed_ports.len() + config.volumes.len();
         variables + sets + self.history.len() + config.on_build.len()
     }

@@ -54,7 +54,7 @@ impl<V> Variables<V> {
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.list.len()
     }
 }
@@ -71,7 +71,7 @@ mod tests {
         }
         assert_eq!(variables.iter().collect::<Vec<_>>(), [("b", &3), ("a", &2)]);
         assert_eq!(
-            (variables.get("a"), variables.get("c"), variables.len()),
+            (variables.get("a"), variables.get("c"), variables.count()),
             (Some(&2), None, 2)
         );
     }

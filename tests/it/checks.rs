@@ -25,11 +25,11 @@ fn a_build_tells_of_wildcards_that_match_nothing() {
         words.never_says("`k*`").never_says("`none*`");
     }
     let quiet = format!("# check=skip=WildcardMatchedNothing\n{dockerfile}");
-    env.image_and_words([""; 0], &env.context_of(&quiet, &files))
+    env.image_and_words([""; 0], env.context_of(&quiet, &files))
         .1
         .never_says("no file matches");
     let inline = dockerfile.replace("COPY kept", "# check=skip=WildcardMatchedNothing\nCOPY kept");
-    let (_, words) = env.image_and_words([""; 0], &env.context_of(&inline, &files));
+    let (_, words) = env.image_and_words([""; 0], env.context_of(&inline, &files));
     assert!(words.err().contains("no file matches `/a/*.x`"), "{words}");
     words.never_says(WILDCARD);
     env.refused(&format!("# check=error=true\n{dockerfile}"), &files)
