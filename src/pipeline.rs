@@ -30,7 +30,9 @@ use dockerfile_parser::lint::Policy;
 use dockerfile_parser::{Dockerfile, Parsed};
 use events::Notices;
 pub use events::{is_loopback, registry_notice};
-pub use failure::{check_line, draw as draw_finding, draw_diagnostic, draw_each, lowering as lowering_failure};
+pub use failure::{
+    check_line, draw as draw_finding, draw_diagnostic, draw_each, lowering as lowering_failure,
+};
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
 use rbuild_store::Need;
 use rbuild_store::Store;
@@ -137,7 +139,12 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let engine = Arc::new(engine.with_policy(policy.clone()));
 
     let infos = RefCell::new(Vec::new());
-    found.extend(crate::call::warnings(options, &parsed, &contexts.main, Some(&store)));
+    found.extend(crate::call::warnings(
+        options,
+        &parsed,
+        &contexts.main,
+        Some(&store),
+    ));
     found.sort_by_key(|diagnostic| diagnostic.span.start);
     if found.iter().any(dockerfile_parser::Diagnostic::is_error) {
         return Err(failure::checks(crate::call::draw_warnings(&file, &found, &look)));
@@ -151,7 +158,9 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
     failure::judge(&mut warnings, &policy);
     if warnings.iter().any(|finding| finding.is_error) {
-        let drawn = warnings.iter().map(|finding| failure::draw(&file, finding, &look));
+        let drawn = warnings
+            .iter()
+            .map(|finding| failure::draw(&file, finding, &look));
         return Err(failure::checks(drawn.collect::<Vec<_>>().join("\n")));
     }
     let order = graph.order(&[target.vertex]);

@@ -149,7 +149,9 @@ impl BuildOptions {
         let edits = Edits::from_args(args, &platform)?;
         let build_args = build_args(args, &env)?;
         if let ContextSource::Remote(Remote::Git(address)) = &mut context {
-            let keep = build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").map(String::as_str);
+            let keep = build_args
+                .get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")
+                .map(String::as_str);
             address.keep_git_dir |= matches!(keep, Some("1" | "t" | "T" | "true" | "True" | "TRUE"));
         }
         let epoch = epoch(args, &build_args)?;
