@@ -9,10 +9,10 @@ use crate::store_root;
 use dockerfile_parser::suggest;
 use rbuild_registry::Reference;
 use rbuild_sandbox::probe;
-use rbuild_store::{Need, Store};
 use rbuild_store::digest::Digest;
 use rbuild_store::image::{ImageConfig, ImageRecord, LayerSource};
 use rbuild_store::snapshot::{Check, SnapshotStore};
+use rbuild_store::{Need, Store};
 use std::path::Path;
 
 /// Digits of an image id that are shown.

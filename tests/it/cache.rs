@@ -92,7 +92,11 @@ fn no_cache_runs_again_and_its_result_is_kept() {
     assert_ne!(filtered.image, forced.image);
     // The stage before runs, and so do those who copy from it, because it made something else.
     assert_eq!(build(&env, &context, &["--no-cache-filter", "one"]).hits, "mmm");
-    assert_eq!(build(&env, &context, &["--no-cache-filter="]).hits, "mmm", "empty is all");
+    assert_eq!(
+        build(&env, &context, &["--no-cache-filter="]).hits,
+        "mmm",
+        "empty is all"
+    );
     building(&env, &context)
         .args(["--no-cache-filter", "tow"])
         .run()
