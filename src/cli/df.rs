@@ -8,8 +8,7 @@ use crate::options::choice;
 use crate::ui::amount;
 use clap::Args;
 use rbuild_store::Store;
-use rbuild_store::gc::{Kind, PruneOptions, Usage};
-use rbuild_store::memo::file_system_now;
+use rbuild_store::gc::{self, Kind, PruneOptions, Usage};
 use rbuild_store::snapshot::SnapshotStore;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -131,7 +130,7 @@ fn removable(store: &Store) -> Result<Vec<(Kind, String, u64)>, Failure> {
         ..PruneOptions::default()
     };
     let pruned = store
-        .prune(&options, file_system_now())
+        .prune(&options, gc::beginning())
         .map_err(Failure::from_host)?;
     let mut removable: Vec<(Kind, String, u64)> = pruned
         .removed

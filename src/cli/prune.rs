@@ -10,8 +10,7 @@ use crate::error::Failure;
 use crate::options::size;
 use crate::ui::amount;
 use clap::Args;
-use rbuild_store::gc::{Kind, PruneOptions, Pruned};
-use rbuild_store::memo::file_system_now;
+use rbuild_store::gc::{self, Kind, PruneOptions, Pruned};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -74,7 +73,7 @@ pub fn run(args: &PruneArgs, root: Option<&Path>) -> Result<u8, Failure> {
     // Files of other ids can be removed from within only.
     engine::enter_namespace()?;
     let pruned = store
-        .prune(&options, file_system_now())
+        .prune(&options, gc::beginning())
         .map_err(Failure::from_host)?;
     report(&pruned, args.dry_run)
 }

@@ -9,9 +9,8 @@ use rbuild_registry::Reference;
 use rbuild_sandbox::probe;
 use rbuild_store::Store;
 use rbuild_store::digest::Digest;
-use rbuild_store::gc::PruneOptions;
+use rbuild_store::gc::{self, PruneOptions};
 use rbuild_store::image::ImageRecord;
-use rbuild_store::memo::file_system_now;
 use std::path::Path;
 
 /// What was typed.
@@ -159,5 +158,5 @@ fn free(store: &Store) {
         unused_since: Some(i64::MIN),
         ..PruneOptions::default()
     };
-    let _ = store.prune(&options, file_system_now());
+    let _ = store.prune(&options, gc::beginning());
 }

@@ -24,11 +24,33 @@ mod sweep;
 mod usage;
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::time::ClockId;
 
 use crate::error::StoreError;
+use crate::memo::{file_system_now, nanoseconds};
 use crate::store::Store;
 
 pub use check::Problem;
+
+/// The time at which a collection begins: what was used before the call is older, what is used after it is not.
+///
+/// The clock that files are stamped with stands still for some milliseconds, so within one tick the two cannot be told
+/// apart. Therefore this waits for the next tick.
+pub fn beginning() -> i64 {
+    let first = file_system_now();
+    // Never behind a stamp: some file systems stamp with the fine clock between two ticks.
+    let called = nanoseconds(rustix::time::clock_gettime(ClockId::Realtime));
+    loop {
+        let now = file_system_now();
+        // Outside on the other side: the clock was set back.
+        if !(first..=called).contains(&now) {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// What to prune. The default removes only what nothing leads to.
 #[derive(Clone, Debug, Default)]
@@ -105,8 +127,7 @@ pub struct Usage {
 }
 
 impl Store {
-    /// Removes what `options` say. `now` is [`file_system_now`](crate::memo::file_system_now): what is used later
-    /// than that is kept.
+    /// Removes what `options` say. `now` is [`beginning`]: what is used later than that is kept.
     ///
     /// Run it where the files of all snapshots can be removed: in the user namespace that builds run in.
     pub fn prune(&self, options: &PruneOptions, now: i64) -> Result<Pruned, StoreError> {

@@ -245,6 +245,23 @@ fn a_lease_keeps_a_snapshot_and_its_parents() {
 }
 
 #[test]
+fn a_collection_begins_after_all_that_was_used_before() {
+    let (dir, _store) = store();
+    for round in 0..10 {
+        let stamp = |name| {
+            let path = dir.path().join(format!("{round}{name}"));
+            std::fs::write(&path, "").unwrap();
+            super::mark::modified(&path).unwrap()
+        };
+        let before = stamp("before");
+        let beginning = super::beginning();
+        let after = stamp("after");
+        assert!(before < beginning, "{before} {beginning}");
+        assert!(beginning <= after, "{beginning} {after}");
+    }
+}
+
+#[test]
 fn what_was_committed_just_now_is_left_to_be_leased() {
     let (_dir, store) = store();
     drop(snapshot(&store, "new", None));

@@ -54,10 +54,13 @@ pub struct FileStat {
 /// On a network file system the server's clock counts; there the context's own `now` must be found by touching a
 /// file.
 pub fn file_system_now() -> i64 {
-    let now = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
-    now.tv_sec
+    nanoseconds(rustix::time::clock_gettime(ClockId::RealtimeCoarse))
+}
+
+pub(crate) fn nanoseconds(time: Timespec) -> i64 {
+    time.tv_sec
         .saturating_mul(1_000_000_000)
-        .saturating_add(now.tv_nsec)
+        .saturating_add(time.tv_nsec)
 }
 
 /// The memo of one context directory.
