@@ -5,7 +5,7 @@ mod earlier;
 pub use earlier::{Earlier, EarlierStep};
 
 use crate::ops::{OpError, StepOutput};
-use rbuild_solver::{CacheIndex, CacheKey, Claim, MissReason, Preimage, Tree, Value, compare};
+use rbuild_solver::{CacheIndex, CacheKey, Claim, MissReason, Preimage, Value, compare};
 use rbuild_store::lock;
 use rbuild_store::records::{
     Field, FieldValue, Key, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
@@ -257,11 +257,8 @@ impl RecordIndex {
                 (FieldValue::Text(text), "input") => Value::Input(text.clone()),
                 (FieldValue::Tree(reference), "tree") => {
                     let stored = self.store.records().tree(reference).ok()??;
-                    let mut tree = Tree::with_capacity(stored.len());
-                    for entry in stored.entries() {
-                        tree.push(&entry.path, entry.fingerprint.as_bytes());
-                    }
-                    Value::Tree(tree)
+                    let files = stored.entries().iter();
+                    Value::Tree(files.map(|file| (&file.path, &file.fingerprint)).collect())
                 }
                 _ => return None,
             };

@@ -168,13 +168,9 @@ impl Preimage {
                 b"t" => Value::Text(reader.string()?),
                 b"i" => Value::Input(reader.string()?),
                 b"f" => {
-                    let mut tree = Tree::default();
-                    for _ in 0..reader.number()? {
-                        let path = reader.part()?;
-                        let fingerprint = reader.part()?;
-                        tree.push(path, fingerprint);
-                    }
-                    Value::Tree(tree)
+                    let count = reader.number()?;
+                    let file = |_| Ok((reader.part()?, reader.part()?));
+                    Value::Tree((0..count).map(file).collect::<Result<_, PreimageError>>()?)
                 }
                 _ => return Err(PreimageError::Damaged(at)),
             };
@@ -192,41 +188,6 @@ impl Preimage {
 }
 
 impl Tree {
-    /// An empty tree with room for `files` files.
-    pub fn with_capacity(files: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(files * 96),
-            ends: Vec::with_capacity(files),
-        }
-    }
-
-    /// Adds a file. The fingerprint holds all that counts about it, as words separated by spaces (`file 0644 0:0
-    /// sha256:...`): a changed word is what `why` shows. Paths may come in any order and are kept sorted; coming
-    /// sorted costs nothing. The same path twice: the last one counts.
-    pub fn push(&mut self, path: &[u8], fingerprint: &[u8]) {
-        let place = match self.len().checked_sub(1).map(|last| self.get(last).0.cmp(path)) {
-            None | Some(std::cmp::Ordering::Less) => {
-                self.bytes.extend_from_slice(path);
-                let middle = self.bytes.len() as u32;
-                self.bytes.extend_from_slice(fingerprint);
-                self.ends.push((middle, self.bytes.len() as u32));
-                return;
-            }
-            Some(_) => self.partition(path),
-        };
-        // The rare way: rebuild with the newcomer in its place.
-        let mut rebuilt = Self::with_capacity(self.len() + 1);
-        let rest = if self.len() > place && self.get(place).0 == path {
-            place + 1
-        } else {
-            place
-        };
-        (0..place).for_each(|index| rebuilt.push(self.get(index).0, self.get(index).1));
-        rebuilt.push(path, fingerprint);
-        (rest..self.len()).for_each(|index| rebuilt.push(self.get(index).0, self.get(index).1));
-        *self = rebuilt;
-    }
-
     /// How many files.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -264,31 +225,27 @@ impl Tree {
             &self.bytes[middle as usize..end as usize],
         )
     }
-
-    /// The index of the first file whose path is not before `path`.
-    fn partition(&self, path: &[u8]) -> usize {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.get(middle).0 < path {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        low
-    }
 }
 
+/// Paths and fingerprints in any order; of the same path twice the last one counts. A fingerprint holds all that counts
+/// about a file, as words separated by spaces (`file 0644 0:0 sha256:...`): a changed word is what `why` shows.
 impl<P: AsRef<[u8]>, F: AsRef<[u8]>> FromIterator<(P, F)> for Tree {
     fn from_iter<I: IntoIterator<Item = (P, F)>>(files: I) -> Self {
         let mut files: Vec<(P, F)> = files.into_iter().collect();
-        // Stable, so that the last of two equal paths is pushed last.
-        files.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
-        let mut tree = Self::with_capacity(files.len());
-        files
-            .iter()
-            .for_each(|(path, fingerprint)| tree.push(path.as_ref(), fingerprint.as_ref()));
+        files.sort_by(|one, other| one.0.as_ref().cmp(other.0.as_ref()));
+        let mut tree = Self {
+            bytes: Vec::with_capacity(files.len() * 96),
+            ends: Vec::with_capacity(files.len()),
+        };
+        for same_path in files.chunk_by(|one, other| one.0.as_ref() == other.0.as_ref()) {
+            // The sort is stable: the last one came last.
+            if let Some((path, fingerprint)) = same_path.last() {
+                tree.bytes.extend_from_slice(path.as_ref());
+                let middle = tree.bytes.len() as u32;
+                tree.bytes.extend_from_slice(fingerprint.as_ref());
+                tree.ends.push((middle, tree.bytes.len() as u32));
+            }
+        }
         tree
     }
 }
@@ -394,13 +351,10 @@ mod tests {
         let ba = Preimage::new("x", 1).text("b", "2").text("a", "1");
         assert_ne!(ab.key(), ba.key());
 
-        let mut backwards = Tree::default();
-        for (path, fingerprint) in [("c", "3"), ("a", "0"), ("b", "2"), ("a", "1")] {
-            backwards.push(path.as_bytes(), fingerprint.as_bytes());
-        }
-        let sorted: Tree = [("a", "0"), ("a", "1"), ("b", "2"), ("c", "3")]
+        let backwards: Tree = [("c", "3"), ("a", "0"), ("b", "2"), ("a", "1")]
             .into_iter()
             .collect();
+        let sorted: Tree = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
         assert_eq!(backwards, sorted);
         assert_eq!(sorted.len(), 3);
         assert_eq!(sorted.iter().next(), Some((&b"a"[..], &b"1"[..])));

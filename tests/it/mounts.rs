@@ -656,3 +656,13 @@ fn ssh_agents() {
         .to_vec();
     assert_eq!(files_with(&env.store(), &[middle]), [""; 0]);
 }
+
+#[test]
+fn a_mount_below_a_directory_that_replaced_a_link() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nRUN mkdir /real && ln -s real /alias\nCOPY --link f /alias/f\n\
+        RUN --mount=type=tmpfs,target=/alias/mnt touch /alias/mnt/x && ls /alias > /seen\n";
+    let image = env.image_of(dockerfile, &[("f", "x")]);
+    assert_eq!(image.tree()["seen"].text(), "f\nmnt\n");
+    assert_eq!(last_layer(&image), ["seen"]);
+}

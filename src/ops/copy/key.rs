@@ -5,7 +5,7 @@ use super::sources::{Sources, select_all};
 use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
 use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
-use rbuild_store::manifest::join;
+use rbuild_store::manifest::{join, parent};
 use rbuild_store::tree::{Node, NodeKind};
 
 /// Raised when the result of the same fields changes.
@@ -52,11 +52,10 @@ pub(in crate::ops) fn preimage(
             CopySource::Inline { name, content } => preimage.text(&format!("file {name}"), content),
             CopySource::Context { pattern, .. } | CopySource::Snapshot { pattern, .. } => {
                 let with_owner = matches!(source, CopySource::Snapshot { .. });
-                let mut fingerprints = Fingerprints::default();
-                for selected in sources.selected.iter().filter(|selected| selected.source == at) {
-                    add_fingerprints(&mut fingerprints, selected, with_owner);
-                }
-                preimage.text("source", pattern).tree("files", fingerprints)
+                let selected = sources.selected.iter().filter(|selected| selected.source == at);
+                preimage
+                    .text("source", pattern)
+                    .tree("files", fingerprints(selected, with_owner))
             }
         };
     }
@@ -75,55 +74,72 @@ pub(in crate::ops) fn part(spec: &CopySpec, whole: &Preimage) -> Option<Preimage
     })
 }
 
-fn add_fingerprints(fingerprints: &mut Fingerprints, selected: &Selected, with_owner: bool) {
-    // The names count: under which the thing arrives, and those below it.
-    let top = if selected.kept_path.is_empty() {
-        &selected.name
-    } else {
-        &selected.kept_path
-    };
-    let name: &[u8] = if top.is_empty() { b"." } else { top };
-    for (path, node) in &selected.kept {
-        fingerprints.push(path, fingerprint(node, with_owner).as_bytes());
+/// What of a source counts: what was selected, and the names under which it arrives.
+pub(super) fn fingerprints<'s>(
+    selected: impl Iterator<Item = &'s Selected> + Clone,
+    with_owner: bool,
+) -> Fingerprints {
+    let mut files = Vec::new();
+    let places = are_places_seen(selected.clone());
+    for one in selected {
+        let top = match one.kept_path.as_slice() {
+            [] if places => &one.path,
+            [] => one.name(),
+            kept => kept,
+        };
+        for (path, node) in &one.kept {
+            files.push((path.clone(), fingerprint(node, with_owner)));
+        }
+        let name = if top.is_empty() { b"." } else { top };
+        files.push((name.to_vec(), fingerprint(&one.node, with_owner)));
+        let skip = one.node.path.len() + usize::from(!one.node.path.is_empty());
+        for node in &one.below {
+            files.push((join(top, &node.path[skip..]), fingerprint(node, with_owner)));
+        }
     }
-    fingerprints.push(name, fingerprint(&selected.node, with_owner).as_bytes());
-    let skip = selected.node.path.len() + usize::from(!selected.node.path.is_empty());
-    for node in &selected.below {
-        fingerprints.push(
-            &join(top, &node.path[skip..]),
-            fingerprint(node, with_owner).as_bytes(),
-        );
-    }
+    files.into_iter().collect()
 }
 
-/// The kinds that can be told in a fingerprint, in the words of `rbuild why`.
+/// Whether the result shows where the selected things stood: what is in a directory lands beside what others are called,
+/// and of two with one name the later one stays, in the order of their paths.
+fn are_places_seen<'s>(mut selected: impl Iterator<Item = &'s Selected> + Clone) -> bool {
+    let Some(first) = selected.clone().next() else {
+        return false;
+    };
+    let has_directory = selected.clone().any(|one| one.node.is_dir());
+    has_directory && selected.any(|one| parent(&one.path) != parent(&first.path))
+}
+
+/// The kinds that can be told in a fingerprint, in the words of `rbuild why`. Names and texts are in it as the bytes
+/// that they are: another one in another encoding is another.
 #[must_use]
-pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> String {
-    use std::fmt::Write as _;
-    let mut text = match &node.kind {
+pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> Vec<u8> {
+    let mut words: Vec<u8> = match &node.kind {
         NodeKind::File {
             hash: Some(hash),
             first_name,
             ..
         } => match first_name {
-            Some(first) => format!("file {} link:{}", hash.to_hex(), String::from_utf8_lossy(first)),
-            None => format!("file {}", hash.to_hex()),
+            Some(first) => [format!("file {} link:", hash.to_hex()).as_bytes(), first].concat(),
+            None => format!("file {}", hash.to_hex()).into(),
         },
-        NodeKind::File { size, .. } => format!("file unread size:{size}"),
-        NodeKind::Dir => "dir".to_owned(),
-        NodeKind::Symlink(target) => format!("symlink {}", String::from_utf8_lossy(target)),
-        NodeKind::Fifo => "fifo".to_owned(),
-        NodeKind::CharDevice(rdev) => format!("char {rdev}"),
-        NodeKind::BlockDevice(rdev) => format!("block {rdev}"),
+        NodeKind::File { size, .. } => format!("file unread size:{size}").into(),
+        NodeKind::Dir => b"dir".to_vec(),
+        NodeKind::Symlink(target) => [b"symlink ", target.as_slice()].concat(),
+        NodeKind::Fifo => b"fifo".to_vec(),
+        NodeKind::CharDevice(rdev) => format!("char {rdev}").into(),
+        NodeKind::BlockDevice(rdev) => format!("block {rdev}").into(),
     };
-    let _ = write!(text, " {:04o}", node.meta.mode);
+    words.extend(format!(" {:04o}", node.meta.mode).bytes());
     if with_owner {
-        let _ = write!(text, " {}:{}", node.meta.uid, node.meta.gid);
+        words.extend(format!(" {}:{}", node.meta.uid, node.meta.gid).bytes());
     }
     for (name, value) in node.meta.xattrs.iter() {
-        let _ = write!(text, " {}={}", String::from_utf8_lossy(name), hex(value));
+        words.push(b' ');
+        words.extend_from_slice(name);
+        words.extend(format!("={}", hex(value)).bytes());
     }
-    text
+    words
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -126,7 +126,7 @@ impl<'a> Planner<'a> {
         }
         let path = if is_dir || wants_dir {
             self.ensure_dir(&base)?;
-            join(&base, &selected.name)
+            join(&base, selected.name())
         } else {
             base
         };

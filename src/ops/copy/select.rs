@@ -12,8 +12,8 @@ use std::collections::HashMap;
 pub(super) struct Selected {
     /// Which source of the instruction.
     pub source: usize,
-    /// Name under which it is put into a directory: its own, even where it is a link.
-    pub name: Vec<u8>,
+    /// Path by which it was named, even where that is a link.
+    pub path: Vec<u8>,
     /// What is there, links followed.
     pub node: Node,
     /// For a directory: all below it, parents first; paths are those of the source tree.
@@ -22,6 +22,13 @@ pub(super) struct Selected {
     pub kept: Vec<(Vec<u8>, Node)>,
     /// With `--parents`: the kept path of the thing itself.
     pub kept_path: Vec<u8>,
+}
+
+impl Selected {
+    /// Name under which it is put into a directory: its own, even where it is a link.
+    pub(super) fn name(&self) -> &[u8] {
+        file_name(&self.path)
+    }
 }
 
 /// With `--parents`: the directories that are kept, and the kept path of the thing itself.
@@ -228,7 +235,7 @@ impl Selection<'_> {
         };
         Ok(Some(Selected {
             source: self.source,
-            name: file_name(path).to_vec(),
+            path: path.to_vec(),
             node,
             below,
             kept,

@@ -1,5 +1,6 @@
 //! Selecting and planning on trees in memory: what must hold for any source, any destination and any flags.
 
+use super::key::{fingerprint, fingerprints};
 use super::plan::{Planned, Planner, What};
 use super::select::{Selected, Selection};
 use crate::ops::OpError;
@@ -186,6 +187,36 @@ fn a_replaced_name_is_no_link_any_more() {
         matches!(&b.what, What::File { source: 1, from, .. } if from == b"e/b"),
         "{b:?}"
     );
+}
+
+#[test]
+fn a_key_has_the_bytes_of_a_text_in_no_encoding() {
+    let link = |target: &[u8]| Node {
+        path: b"l".to_vec(),
+        kind: NodeKind::Symlink(target.to_vec()),
+        meta: Metadata::new(0o777, 0, 0),
+    };
+    assert_ne!(
+        fingerprint(&link(b"caf\xe9"), false),
+        fingerprint(&link(b"caf\xe8"), false)
+    );
+}
+
+#[test]
+fn a_key_tells_what_lies_in_two_places_where_the_result_does() {
+    let key = |tree: &Memory, pattern| fingerprints(select(tree, pattern, false, &[]).unwrap().iter(), false);
+    // A file called `x` lands at `x`, what is in a directory called `x` beside it: the one does not stand for the other.
+    let file_too = Memory::default().file("a/x").file("b/x/f");
+    let directory_alone = Memory::default().file("b/x/f");
+    assert_ne!(key(&file_too, "*/x"), key(&directory_alone, "*/x"));
+    // Which `f` stays is decided by the order of the places.
+    let file_first = Memory::default().file("a/f").file("b/x/f");
+    let file_last = Memory::default().file("c/f").file("b/x/f");
+    assert_ne!(key(&file_first, "*/[fx]"), key(&file_last, "*/[fx]"));
+    // Otherwise a place outside of the selection does not matter.
+    let here = Memory::default().file("a/x/f").file("a/g");
+    let there = Memory::default().file("b/x/f").file("b/g");
+    assert_eq!(key(&here, "*/*"), key(&there, "*/*"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn takes_text_from_file(shell: &str, flag: &str) -> bool {
     SHELLS.contains(&name) && flag.starts_with('-') && flag.ends_with('c')
 }
 
-/// The complete environment: ENV and ARG, then what the key leaves out, PATH and HOME where nobody set them.
+/// The complete environment: ENV and ARG, then what the key leaves out, and HOME where nobody set it.
 pub(super) fn environment(
     spec: &ExecSpec,
     home: Option<&Path>,

@@ -18,9 +18,8 @@ pub(in crate::ops) fn bind_fingerprints(
     input: usize,
     source: &str,
 ) -> Result<Fingerprints, OpError> {
-    let mut fingerprints = Fingerprints::default();
     let Some(snapshot) = inputs.get(input).and_then(StepOutput::snapshot) else {
-        return Ok(fingerprints);
+        return Ok(Fingerprints::default());
     };
     let tree = snapshot.tree()?;
     let Resolved {
@@ -28,20 +27,19 @@ pub(in crate::ops) fn bind_fingerprints(
         path,
     } = tree.resolve(source.as_bytes(), LastLink::Follow)?
     else {
-        return Ok(fingerprints);
+        return Ok(Fingerprints::default());
     };
     // The whole of a snapshot has a name already.
     if path.is_empty() {
-        fingerprints.push(b"/", snapshot.content_id().to_hex().as_bytes());
-        return Ok(fingerprints);
+        return Ok([("/", snapshot.content_id().to_hex())].into_iter().collect());
     }
-    fingerprints.push(b".", copy::fingerprint(&node, true).as_bytes());
+    let mut files = vec![(b".".to_vec(), copy::fingerprint(&node, true))];
     tree.walk(&path, &mut |child| {
         let relative = child.path[path.len() + 1..].to_vec();
-        fingerprints.push(&relative, copy::fingerprint(&child, true).as_bytes());
+        files.push((relative, copy::fingerprint(&child, true)));
         Ok(Walk::Into)
     })?;
-    Ok(fingerprints)
+    Ok(files.into_iter().collect())
 }
 
 pub(super) fn bind(

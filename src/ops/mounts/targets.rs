@@ -87,14 +87,13 @@ impl<'a> Targets<'a> {
         }
     }
 
-    /// Whether a whiteout or an opaque directory would hide a stub in the lowest layer.
+    /// Whether a layer would hide a stub in the lowest one: by a whiteout, an opaque directory, or something that is
+    /// no directory, even where a layer above it has one. An overlay goes no deeper there.
     fn is_hidden(&self, path: &[u8]) -> Result<bool, OpError> {
         for layer in self.tree.layers() {
             for at in ancestors(path).chain(std::iter::once(path)) {
                 let entry = layer.entry(at).map_err(rbuild_store::tree::TreeError::from)?;
-                if let Some(EntryKind::Whiteout | EntryKind::Dir { opaque: true }) =
-                    entry.map(|entry| entry.kind.clone())
-                {
+                if entry.is_some_and(|entry| entry.kind != (EntryKind::Dir { opaque: false })) {
                     return Ok(true);
                 }
             }
