@@ -15,7 +15,7 @@ use crate::context::BuildContext;
 use crate::context::stdin::Fetched;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
-use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, lower};
+use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, ResolveImage, lower};
 use crate::ops::spec::StepSpec;
 use crate::ops::{BuildOp, OpError};
 use crate::options::named_context::NamedContext;
@@ -77,26 +77,9 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     contexts.load_memos(&store)?;
 
     let resolver = Resolver::new(&store, &puller, options.pull);
-    let input = LowerInput {
-        dockerfile: &parsed,
-        context: Arc::clone(&contexts.main),
-        named: contexts.named.clone(),
-        build_args: BuildArgs::new(options.build_args.clone()),
-        redact_args: options.redact_args,
-        target: options.target.as_deref(),
-        build_platform: options.build_platform.clone(),
-        platform: options.platform.clone(),
-        images: &resolver,
-        network: options.network,
-        entitlements: &options.entitlements,
-        devices: &crate::cdi::Registry::new(&options.cdi_spec_dirs),
-        add_hosts: options.add_hosts.clone(),
-        no_new_privs: options.no_new_privs,
-        shm_size: options.shm_size,
-        no_cache: &|name, index| options.no_cache.covers(name, index),
-        // A constant: a result that is cached must not depend on the epoch of the build that made it.
-        default_mtime: 0,
-    };
+    let devices = crate::cdi::Registry::new(&options.cdi_spec_dirs);
+    let no_cache = |name: Option<&str>, index| options.no_cache.covers(name, index);
+    let input = lower_input(options, &parsed, &contexts, &resolver, &devices, &no_cache);
 
     let subject = BuildSubject {
         context: contexts.name(options),
@@ -247,6 +230,37 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     match solved {
         Ok(solution) => build.succeeded(&target, &solution),
         Err(error) => Err(build.failed(error)),
+    }
+}
+
+/// What a Dockerfile is lowered with.
+pub fn lower_input<'a>(
+    options: &'a BuildOptions,
+    dockerfile: &'a Dockerfile,
+    contexts: &Contexts,
+    images: &'a dyn ResolveImage,
+    devices: &'a crate::cdi::Registry,
+    no_cache: &'a dyn Fn(Option<&str>, usize) -> bool,
+) -> LowerInput<'a> {
+    LowerInput {
+        dockerfile,
+        context: Arc::clone(&contexts.main),
+        named: contexts.named.clone(),
+        build_args: BuildArgs::new(options.build_args.clone()),
+        redact_args: options.redact_args,
+        target: options.target.as_deref(),
+        build_platform: options.build_platform.clone(),
+        platform: options.platform.clone(),
+        images,
+        network: options.network,
+        entitlements: &options.entitlements,
+        devices,
+        add_hosts: options.add_hosts.clone(),
+        no_new_privs: options.no_new_privs,
+        shm_size: options.shm_size,
+        no_cache,
+        // A constant: a result that is cached must not depend on the epoch of the build that made it.
+        default_mtime: 0,
     }
 }
 

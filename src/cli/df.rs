@@ -109,7 +109,7 @@ fn images(store: &Store) -> Result<String, Failure> {
             .collect();
         table.row([
             shown_id(&record.id, false),
-            amount::bytes(stored::size(&snapshots, &record)),
+            amount::bytes(snapshots.image_bytes(&record)),
             record.layers.len().to_string(),
             if names.is_empty() {
                 "<none>".to_owned()

@@ -9,8 +9,8 @@ use crate::options::choice;
 use crate::ui::amount;
 use clap::Args;
 use rbuild_store::Store;
-use rbuild_store::image::{ImageLayer, ImageRecord, LayerSource};
-use rbuild_store::snapshot::{Check, SnapshotStore};
+use rbuild_store::image::ImageRecord;
+use rbuild_store::snapshot::SnapshotStore;
 use serde_json::json;
 use std::path::Path;
 
@@ -121,7 +121,7 @@ fn lines(store: &Store, record: &ImageRecord, whole: bool) -> Result<Vec<Line>, 
                 id: MISSING.to_owned(),
                 created: item.created.as_deref().and_then(clock::parse_rfc3339),
                 created_by: item.created_by.clone().unwrap_or_default(),
-                size: layer.map_or(0, |layer| size(&snapshots, layer)),
+                size: layer.map_or(0, |layer| snapshots.layer_bytes(layer)),
                 comment: item.comment.clone().unwrap_or_default(),
             }
         })
@@ -131,7 +131,7 @@ fn lines(store: &Store, record: &ImageRecord, whole: bool) -> Result<Vec<Line>, 
         id: MISSING.to_owned(),
         created: None,
         created_by: String::new(),
-        size: size(&snapshots, layer),
+        size: snapshots.layer_bytes(layer),
         comment: String::new(),
     }));
     lines.reverse();
@@ -146,18 +146,4 @@ fn lines(store: &Store, record: &ImageRecord, whole: bool) -> Result<Vec<Line>, 
         }),
     }
     Ok(lines)
-}
-
-/// Bytes of the layer's files; of its blob where only that is known.
-fn size(snapshots: &SnapshotStore, layer: &ImageLayer) -> u64 {
-    match &layer.source {
-        LayerSource::Blob(descriptor) => descriptor.size,
-        LayerSource::Snapshot {
-            id, size, depth: 1, ..
-        } => match snapshots.get(id, Check::Skip) {
-            Ok(Some(snapshot)) => snapshot.content_bytes(),
-            _ => *size,
-        },
-        LayerSource::Snapshot { size, .. } => *size,
-    }
 }

@@ -121,7 +121,7 @@ fn rows(store: &Store, args: &ImagesArgs) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for (record, names) in store.images().list().map_err(Failure::from_host)? {
         let config = record.parse_config().map_err(Failure::from_host)?;
-        let (created, size) = (created(&record, &config), stored::size(&snapshots, &record));
+        let (created, size) = (created(&record, &config), snapshots.image_bytes(&record));
         for (repository, tag) in places(&names) {
             rows.push(Row {
                 repository,

@@ -79,7 +79,7 @@ fn describe(store: &Store, record: &ImageRecord) -> Result<Value, Failure> {
     put("Os", json!(config.os));
     put(
         "Size",
-        json!(stored::size(&SnapshotStore::new(store.clone()), record)),
+        json!(SnapshotStore::new(store.clone()).image_bytes(record)),
     );
     put("Config", field("config").unwrap_or_else(|| json!({})));
     put(

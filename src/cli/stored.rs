@@ -10,8 +10,7 @@ use dockerfile_parser::suggest;
 use rbuild_registry::Reference;
 use rbuild_sandbox::probe;
 use rbuild_store::digest::Digest;
-use rbuild_store::image::{ImageConfig, ImageRecord, LayerSource};
-use rbuild_store::snapshot::{Check, SnapshotStore};
+use rbuild_store::image::{ImageConfig, ImageRecord};
 use rbuild_store::{Need, Store};
 use std::path::Path;
 
@@ -142,27 +141,6 @@ pub fn created(record: &ImageRecord, config: &ImageConfig) -> i64 {
         .as_deref()
         .and_then(clock::parse_rfc3339)
         .unwrap_or_else(|| i64::try_from(record.created).unwrap_or(i64::MAX))
-}
-
-/// Bytes of the image's files in all layers; of its layers as they are kept where the files are not there.
-#[must_use]
-pub fn size(snapshots: &SnapshotStore, record: &ImageRecord) -> u64 {
-    if let Some(id) = &record.snapshot
-        && let Ok(Some(snapshot)) = snapshots.get(id, Check::Skip)
-    {
-        return snapshot
-            .chain()
-            .map(rbuild_store::snapshot::Snapshot::content_bytes)
-            .sum();
-    }
-    record
-        .layers
-        .iter()
-        .map(|layer| match &layer.source {
-            LayerSource::Snapshot { size, .. } => *size,
-            LayerSource::Blob(descriptor) => descriptor.size,
-        })
-        .sum()
 }
 
 /// `3 hours ago`, in docker's steps. A time of 0 is what reproducible images have, and says nothing: `N/A`.

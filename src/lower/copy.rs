@@ -190,14 +190,13 @@ impl StageLowering<'_, '_> {
                         .map_err(|why| Finding::error(format!("--checksum: {why}"), span))?;
                     address.checksum = Some(commit);
                 }
-                let title = address.url.clone();
+                let title = address.shown();
                 (FetchSpec::Git(address), "/".to_owned(), title)
             }
         };
         let step = Step {
             title: format!("[fetch] {title}"),
             stage: String::new(),
-            instruction: format!("ADD {title}"),
             line: 0,
             span,
             no_cache: false,

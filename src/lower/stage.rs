@@ -197,7 +197,6 @@ fn base(
             )
         },
         stage: display_stage(stage_name, index),
-        instruction: stage.line.text.clone(),
         line: stage.line.start_line,
         span: word.span,
         no_cache: false,
@@ -366,7 +365,6 @@ pub(super) fn image_vertex(
     let step = Step {
         title: format!("[internal] image {name}"),
         stage: String::new(),
-        instruction: format!("FROM {name}"),
         line: 0,
         span,
         no_cache: false,
@@ -390,7 +388,6 @@ pub(super) fn context_files(
     let internal = |title: String, spec| Step {
         title,
         stage: String::new(),
-        instruction: String::new(),
         line: 0,
         span,
         no_cache: false,
@@ -447,6 +444,8 @@ fn display_stage(name: &str, index: usize) -> String {
 /// `[build 2/5] RUN make`.
 fn title(stage: &str, ordinal: usize, total: usize, text: &str) -> String {
     let place = format!("{ordinal}/{total}");
+    // Lines that were joined bring their indentation along.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if stage.is_empty() {
         format!("[{place}] {text}")
     } else {
@@ -574,7 +573,6 @@ impl StageLowering<'_, '_> {
         let step = Step {
             title: title(&self.stage_name, self.ordinal, self.total, &text),
             stage: display_stage(&self.stage_name, self.index),
-            instruction: text,
             line: if at.is_some() {
                 0
             } else {
@@ -593,7 +591,6 @@ impl StageLowering<'_, '_> {
         });
     }
 
-    /// The value of a word in this stage.
     /// Hands on what was found at an instruction. A trigger has no place in this file but the FROM that pulled it in.
     pub(super) fn report(&mut self, finding: Finding) {
         self.stages.report(match &self.trigger {

@@ -274,8 +274,6 @@ pub struct Step {
     pub title: String,
     /// Name of the stage, or its index.
     pub stage: String,
-    /// The instruction as one line.
-    pub instruction: String,
     /// First line in the Dockerfile, from 1.
     pub line: usize,
     /// Where it stands.

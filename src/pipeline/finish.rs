@@ -23,7 +23,7 @@ use rbuild_solver::{
 use rbuild_store::Store;
 use rbuild_store::buildlog::{Again, BUILD_VERSION, BuildRecord, BuildStep, BuildSubject, StepOutcome};
 use rbuild_store::digest::Digest;
-use rbuild_store::image::{ImageRecord, LayerSource};
+use rbuild_store::image::ImageRecord;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -96,7 +96,7 @@ impl Build<'_> {
             .cloned();
         let mut summary = Summary {
             image: Some(image.id.to_string()),
-            size: Some(image_size(&image)),
+            size: Some(self.engine.snapshots.image_bytes(&image)),
             ..Summary::default()
         };
         let outputs = Outputs {
@@ -420,18 +420,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Bytes of the image's layers, as far as they are known without reading: tars of built layers, blobs as they came.
-fn image_size(image: &ImageRecord) -> u64 {
-    image
-        .layers
-        .iter()
-        .map(|layer| match &layer.source {
-            LayerSource::Snapshot { size, .. } => *size,
-            LayerSource::Blob(descriptor) => descriptor.size,
-        })
-        .sum()
 }
 
 fn interrupted() -> Failure {

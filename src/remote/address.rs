@@ -72,6 +72,17 @@ impl Remote {
 }
 
 impl GitAddress {
+    /// As it could be written: the URL, and `#ref:directory` of what is wanted of it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let reference = self.reference.as_deref().unwrap_or_default();
+        match &self.subdir {
+            Some(subdir) => format!("{}#{reference}:{subdir}", self.url),
+            None if reference.is_empty() => self.url.clone(),
+            None => format!("{}#{reference}", self.url),
+        }
+    }
+
     /// The commit, where the address itself says it.
     #[must_use]
     pub fn pinned(&self) -> Option<&str> {

@@ -6,12 +6,12 @@ use crate::call::needed_stages;
 use crate::cli::streams::{note, stderr_look};
 use crate::cli::transfer::puller;
 use crate::error::{Failure, Kind};
-use crate::lower::{BuildArgs, LowerInput, Lowered, ResolveImage, lower};
+use crate::lower::{Lowered, ResolveImage, lower};
 use crate::ops::FetchSpec;
 use crate::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
 use crate::options::BuildOptions;
 use crate::options::named_context::NamedContext;
-use crate::pipeline::{Contexts, draw_finding, lowering_failure, open_store, parse, read};
+use crate::pipeline::{Contexts, draw_finding, lower_input, lowering_failure, open_store, parse, read};
 use crate::sources::{BaseImage, Origin, find_stored};
 use dockerfile_parser::{Dockerfile, Platform};
 use rbuild_registry::Reference;
@@ -43,25 +43,9 @@ pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
         store: store.as_ref(),
         unknown: RefCell::default(),
     };
-    let input = LowerInput {
-        dockerfile: &parsed,
-        context: Arc::clone(&contexts.main),
-        named: contexts.named.clone(),
-        build_args: BuildArgs::new(options.build_args.clone()),
-        redact_args: options.redact_args,
-        target: options.target.as_deref(),
-        build_platform: options.build_platform.clone(),
-        platform: options.platform.clone(),
-        images: &images,
-        network: options.network,
-        entitlements: &options.entitlements,
-        devices: &crate::cdi::Registry::new(&options.cdi_spec_dirs),
-        add_hosts: options.add_hosts.clone(),
-        no_new_privs: options.no_new_privs,
-        shm_size: options.shm_size,
-        no_cache: &|name, index| options.no_cache.covers(name, index),
-        default_mtime: options.epoch.unwrap_or(0),
-    };
+    let devices = crate::cdi::Registry::new(&options.cdi_spec_dirs);
+    let no_cache = |name: Option<&str>, index| options.no_cache.covers(name, index);
+    let input = lower_input(options, &parsed, &contexts, &images, &devices, &no_cache);
     let Lowered {
         graph,
         target,
@@ -141,7 +125,17 @@ fn node(id: usize, step: &Step, unknown: &BTreeSet<String>) -> Value {
             let checksum = checksum.as_ref().map(ToString::to_string);
             ("fetch", json!({ "url": address.url, "checksum": checksum }))
         }
-        StepSpec::Fetch(FetchSpec::Git(address)) => ("fetch", json!({ "git": address.url })),
+        StepSpec::Fetch(FetchSpec::Git(address)) => (
+            "fetch",
+            json!({
+                "git": address.url,
+                "ref": address.reference,
+                "subdir": address.subdir,
+                "checksum": address.checksum,
+                "keep_git_dir": address.keep_git_dir,
+                "submodules": !address.no_submodules,
+            }),
+        ),
         StepSpec::Workdir(spec) => ("workdir", json!({ "path": spec.path, "user": spec.user })),
         StepSpec::Copy(spec) => {
             let sources: Vec<Value> = spec

@@ -30,6 +30,14 @@ fn fragments_and_queries() {
         (address.reference.as_deref(), address.subdir.as_deref()),
         (Some("v1"), Some("dir/sub"))
     );
+    for url in [
+        "https://h/r.git",
+        "https://h/r.git#v1",
+        "https://h/r.git#:d",
+        "git@h:r.git#v1:d",
+    ] {
+        assert_eq!(git_of(url).shown(), url);
+    }
     let address = git_of("https://h/r.git?tag=v1&subdir=d&keep-git-dir=1&submodules=false&checksum=ABCDEF0");
     assert_eq!(address.reference.as_deref(), Some("refs/tags/v1"));
     assert!(address.keep_git_dir && address.no_submodules);
