@@ -1,8 +1,9 @@
 //! OCI layouts and docker archives of images in the store.
 
+use super::destination::{Interruptible, write_to};
 use crate::error::{Failure, Kind};
-use crate::interrupt;
 use crate::options::output::{Destination, LayerCompression};
+use rbuild_store::Store;
 use rbuild_store::image::export::{
     Compression, ExportImage, ExportLayer, ExportOptions, LayerData, Prepared, write_docker_archive,
     write_oci_archive, write_oci_dir,
@@ -10,9 +11,7 @@ use rbuild_store::image::export::{
 use rbuild_store::image::{ImageRecord, LayerSource, MediaTypes};
 use rbuild_store::lock::BlobPin;
 use rbuild_store::snapshot::{Check, SnapshotStore};
-use rbuild_store::{NewFile, Store};
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Calls `work` with the images in their outgoing form. Layers that were built here are read from their snapshots,
@@ -156,71 +155,4 @@ pub fn docker_archive(
                 .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
         })
     })
-}
-
-/// Opens a destination for one stream. A file appears under its name only when it is whole.
-pub(super) fn write_to<T>(
-    dest: &Destination,
-    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    match dest {
-        Destination::Stdout => {
-            let stdout = io::stdout();
-            if stdout.is_terminal() {
-                return Err(Failure::usage("refusing to write an archive to a terminal")
-                    .hint("redirect standard output, or give a file as dest="));
-            }
-            stream(stdout.lock(), "standard output", work)
-        }
-        Destination::Path(path) => write_file(path, work),
-    }
-}
-
-fn write_file<T>(
-    path: &Path,
-    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let shown = format!("`{}`", path.display());
-    let at = |error: io::Error| Failure::host(format!("writing {shown}: {error}"));
-    // What a link leads to is replaced, not the link; one that leads to nothing yet is written through.
-    let path = match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => path.canonicalize().map_err(at)?,
-        Err(_) if std::fs::symlink_metadata(path).is_err() => path.to_owned(),
-        // A pipe or device is written as it is; a directory gives its error here.
-        _ => return stream(std::fs::File::create(path).map_err(at)?, &shown, work),
-    };
-    NewFile::sweep_beside(&path);
-    let new = NewFile::create(&path).map_err(at)?;
-    let done = stream(new.file(), &shown, work)?;
-    new.commit().map_err(at)?;
-    Ok(done)
-}
-
-fn stream<T>(
-    to: impl Write,
-    name: &str,
-    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let mut out = BufWriter::with_capacity(1 << 20, Interruptible(to));
-    let done = work(name, &mut out)?;
-    out.flush()
-        .map_err(|error| Failure::host(format!("writing {name}: {error}")))?;
-    Ok(done)
-}
-
-/// Fails when the user wants the program to end, so that a long export stops and cleans up.
-struct Interruptible<W>(W);
-
-impl<W: Write> Write for Interruptible<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Not of the kind `Interrupted`, which writers take as a reason to try again.
-        if interrupt::requested() {
-            return Err(io::Error::other("interrupted"));
-        }
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
 }

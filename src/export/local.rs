@@ -1,6 +1,6 @@
 //! `type=local` and `type=tar`: the files of the result.
 
-use super::archive::write_to;
+use super::destination::write_to;
 use crate::error::{Failure, Kind};
 use crate::interrupt;
 use crate::options::output::Destination;

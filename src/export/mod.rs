@@ -2,8 +2,10 @@
 
 mod archive;
 mod assemble;
+mod destination;
 mod local;
 
 pub use archive::{docker_archive, oci, options, with_export};
 pub use assemble::Assembly;
+pub use destination::write_bytes;
 pub use local::{local, tar};

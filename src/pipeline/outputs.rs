@@ -12,13 +12,12 @@ use crate::ui::{Printer, Summary};
 use dockerfile_parser::Diagnostic;
 use rbuild_registry::Reference;
 use rbuild_solver::{Event, EventKind};
+use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::image::export::{ExportOptions, Prepared};
 use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::TreeView;
-use rbuild_store::{NewFile, Store};
 use std::io::Write;
-use std::path::Path;
 use std::time::Instant;
 
 /// What the outputs of one build need.
@@ -217,13 +216,13 @@ impl Outputs<'_> {
     /// A file cannot be written.
     pub(super) fn describe(&self, image: &ImageRecord, prepared: Option<&Prepared>) -> Result<(), Failure> {
         if let Some(path) = &self.options.iidfile {
-            write_atomically(path, image.id.to_string().as_bytes())?;
+            export::write_bytes(path, image.id.to_string().as_bytes())?;
         }
         if let Some(path) = &self.options.metadata_file {
             let json = self.metadata(image, prepared)?;
             let text = serde_json::to_vec_pretty(&json)
                 .map_err(|error| Failure::host(format!("writing `{}`: {error}", path.display())))?;
-            write_atomically(path, &text)?;
+            export::write_bytes(path, &text)?;
         }
         // An archive on standard output must stay one.
         if self.options.quiet && !self.options.outputs.iter().any(Output::is_stdout) {
@@ -272,12 +271,4 @@ fn shown(dest: &Destination) -> String {
         Destination::Path(path) => path.display().to_string(),
         Destination::Stdout => "standard output".to_owned(),
     }
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let at = |error: std::io::Error| Failure::host(format!("writing `{}`: {error}", path.display()));
-    NewFile::sweep_beside(path);
-    let new = NewFile::create(path).map_err(at)?;
-    new.file().write_all(bytes).map_err(at)?;
-    new.commit().map_err(at)
 }

@@ -154,7 +154,7 @@ impl<'a> Builds<'a> {
             // No counter, or one that a power loss emptied: the files themselves know.
             None => self.highest()?,
         };
-        let number: BuildNumber = last + 1;
+        let number: BuildNumber = last.saturating_add(1);
         self.store
             .write_file(&counter, format!("{number}\n").as_bytes())?;
         Ok(BuildLog {

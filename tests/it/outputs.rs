@@ -379,6 +379,11 @@ fn failing_outputs_leave_nothing() {
     assert!(fs::symlink_metadata(env.path("link.tar")).unwrap().is_symlink());
     OciImage::from_archive(&env.path("real/old.tar"));
     assert_eq!(fs::read_dir(env.path("real")).unwrap().count(), 1);
+    // One that leads to no file is written to: as root, `/dev/stdout` would be gone.
+    std::os::unix::fs::symlink("/dev/stdout", env.path("id")).unwrap();
+    let outcome = rich(&env).args(["--iidfile", "id"]).run().success();
+    assert!(outcome.out().contains("sha256:"), "{outcome}");
+    assert!(fs::symlink_metadata(env.path("id")).unwrap().is_symlink());
 }
 
 /// An export that takes a while is given up at once, cleaned up, and can be done again.

@@ -254,6 +254,31 @@ impl ImageConfig {
         Ok(config)
     }
 
+    /// Checks that an image's layers are those that the config lists.
+    ///
+    /// # Errors
+    /// Another number of layers, or another one.
+    pub(crate) fn check_layers(&self, diff_ids: &[DiffId]) -> Result<(), ImageError> {
+        let listed = &self.rootfs.diff_ids;
+        if listed.len() != diff_ids.len() {
+            return Err(ImageError::LayerCount {
+                layers: diff_ids.len(),
+                diff_ids: listed.len(),
+            });
+        }
+        match listed
+            .iter()
+            .zip(diff_ids)
+            .find(|(listed, layer)| listed != layer)
+        {
+            None => Ok(()),
+            Some((listed, layer)) => Err(ImageError::Invalid {
+                what: "image config",
+                detail: format!("it lists layer {listed} where the image has {layer}"),
+            }),
+        }
+    }
+
     /// The config's bytes: keys sorted, no white space.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ImageError> {
         json::write("image config", self)

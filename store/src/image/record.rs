@@ -105,22 +105,8 @@ impl ImageRecord {
     /// The config as a structure. Fails if layers and diff ids do not agree.
     pub fn parse_config(&self) -> Result<ImageConfig, ImageError> {
         let config = ImageConfig::parse(self.config.as_bytes())?;
-        let diff_ids = &config.rootfs.diff_ids;
-        if diff_ids.len() != self.layers.len() {
-            return Err(ImageError::LayerCount {
-                layers: self.layers.len(),
-                diff_ids: diff_ids.len(),
-            });
-        }
-        for (layer, diff_id) in self.layers.iter().zip(diff_ids) {
-            if layer.diff_id != *diff_id {
-                let detail = format!("it lists layer {diff_id} where the image has {}", layer.diff_id);
-                return Err(ImageError::Invalid {
-                    what: "image config",
-                    detail,
-                });
-            }
-        }
+        let diff_ids: Vec<DiffId> = self.layers.iter().map(|layer| layer.diff_id).collect();
+        config.check_layers(&diff_ids)?;
         Ok(config)
     }
 

@@ -35,6 +35,26 @@ fn looking_makes_no_store() {
 }
 
 #[test]
+fn an_image_has_one_size() {
+    let env = with_app();
+    let built = env.build_text(
+        "sized",
+        "FROM busybox:local\nRUN head -c 123456 /dev/zero > /zeros\n",
+    );
+    let row = json(
+        env.rbuild(["images", "sized", "--format", "json"])
+            .run()
+            .success(),
+    );
+    built
+        .success()
+        .says(&format!("{},", row["Size"].as_str().unwrap()));
+    assert_eq!(inspect(&env, "sized")["Size"], row["Bytes"]);
+    let history = env.rbuild(["history", "sized"]).run().success();
+    assert!(history.out().contains("123.5 kB"), "{history}");
+}
+
+#[test]
 fn names_come_and_go() {
     let env = with_app();
     env.rbuild(["tag", "app", "reg.example:5000/team/app:1", "app:two"])

@@ -190,22 +190,8 @@ pub fn prepare(
 /// The config, after checking that the layers are the ones that it lists.
 fn check(image: &ExportImage<'_>) -> Result<ImageConfig, ImageError> {
     let config = ImageConfig::parse(image.config)?;
-    let diff_ids = &config.rootfs.diff_ids;
-    if diff_ids.len() != image.layers.len() {
-        return Err(ImageError::LayerCount {
-            layers: image.layers.len(),
-            diff_ids: diff_ids.len(),
-        });
-    }
-    for (layer, diff_id) in image.layers.iter().zip(diff_ids) {
-        if layer.diff_id != *diff_id {
-            let detail = format!("it lists layer {diff_id} where the image has {}", layer.diff_id);
-            return Err(ImageError::Invalid {
-                what: "image config",
-                detail,
-            });
-        }
-    }
+    let diff_ids: Vec<DiffId> = image.layers.iter().map(|layer| layer.diff_id).collect();
+    config.check_layers(&diff_ids)?;
     Ok(config)
 }
 

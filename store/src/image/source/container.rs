@@ -6,8 +6,10 @@ use std::path::Path;
 
 use beneath::Root;
 
+use crate::blob::VerifyingReader;
 use crate::error::StoreError;
 use crate::image::ImageError;
+use crate::image::source::SourceLayer;
 use crate::image::source::archive::TarArchive;
 
 /// Where the files of an image from outside are.
@@ -88,6 +90,23 @@ impl Container {
             Container::Dir { .. } => Ok(Box::new(self.file(name)?.ok_or_else(missing)?)),
             Container::Tar(archive) => Ok(Box::new(archive.reader(name)?.ok_or_else(missing)?)),
         }
+    }
+
+    /// What an entry is called in messages.
+    pub(crate) fn what(&self, name: &str) -> String {
+        format!("`{name}` in `{}`", self.path().display())
+    }
+
+    /// Opens a layer, checked on the way where its digest is known.
+    pub(crate) fn open_layer(&self, layer: &SourceLayer) -> Result<Box<dyn Read + Send + '_>, ImageError> {
+        let reader = self.reader(&layer.name)?;
+        Ok(match layer.digest {
+            Some(digest) => {
+                let size = Some(layer.size);
+                Box::new(VerifyingReader::new(reader, self.what(&layer.name), digest, size))
+            }
+            None => reader,
+        })
     }
 
     /// Reads a whole file that must be there and have at most `limit` bytes.

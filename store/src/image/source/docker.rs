@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::blob::{VerifyingReader, expect_digest};
+use crate::blob::expect_digest;
 use crate::digest::Digest;
 use crate::image::config::CONFIG_LIMIT;
 use crate::image::manifest::MANIFEST_LIMIT;
@@ -59,10 +59,6 @@ impl DockerSource {
             items,
         })
     }
-
-    fn what(&self, name: &str) -> String {
-        format!("`{name}` in `{}`", self.path().display())
-    }
 }
 
 /// The digest that a config's file name promises: `<hex>.json`, `blobs/sha256/<hex>` or `<hex>`.
@@ -90,7 +86,11 @@ impl ImageSource for DockerSource {
         };
         let config = self.container.read(&item.config, CONFIG_LIMIT)?;
         if let Some(expected) = promised(&item.config) {
-            expect_digest(&self.what(&item.config), &expected, &Digest::of(&config))?;
+            expect_digest(
+                &self.container.what(&item.config),
+                &expected,
+                &Digest::of(&config),
+            )?;
         }
         let parsed = ImageConfig::parse(&config)?;
         let names = item.layers.as_deref().unwrap_or_default();
@@ -147,18 +147,6 @@ impl ImageSource for DockerSource {
     }
 
     fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
-        let reader = self.container.reader(&layer.name)?;
-        match layer.digest {
-            Some(digest) => {
-                let what = self.what(&layer.name);
-                Ok(Box::new(VerifyingReader::new(
-                    reader,
-                    what,
-                    digest,
-                    Some(layer.size),
-                )))
-            }
-            None => Ok(reader),
-        }
+        self.container.open_layer(layer)
     }
 }

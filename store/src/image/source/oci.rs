@@ -6,7 +6,7 @@ use std::path::Path;
 
 use oci_spec::image::OciLayout;
 
-use crate::blob::{VerifyingReader, expect_digest};
+use crate::blob::expect_digest;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::image::config::CONFIG_LIMIT;
@@ -114,19 +114,19 @@ impl OciSource {
         }
         let bytes = self.container.read(&name, limit)?;
         self.check_size(&name, descriptor, bytes.len() as u64)?;
-        expect_digest(&self.what(&name), &descriptor.digest, &Digest::of(&bytes))?;
+        expect_digest(
+            &self.container.what(&name),
+            &descriptor.digest,
+            &Digest::of(&bytes),
+        )?;
         Ok(bytes)
-    }
-
-    fn what(&self, name: &str) -> String {
-        format!("`{name}` in `{}`", self.path().display())
     }
 
     fn check_size(&self, name: &str, descriptor: &Descriptor, actual: u64) -> Result<(), ImageError> {
         if actual == descriptor.size {
             return Ok(());
         }
-        let what = self.what(name);
+        let what = self.container.what(name);
         Err(StoreError::SizeMismatch {
             what,
             expected: descriptor.size,
@@ -205,18 +205,6 @@ impl ImageSource for OciSource {
     }
 
     fn open_layer<'a>(&'a self, layer: &SourceLayer) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
-        let reader = self.container.reader(&layer.name)?;
-        match layer.digest {
-            Some(digest) => {
-                let what = self.what(&layer.name);
-                Ok(Box::new(VerifyingReader::new(
-                    reader,
-                    what,
-                    digest,
-                    Some(layer.size),
-                )))
-            }
-            None => Ok(reader),
-        }
+        self.container.open_layer(layer)
     }
 }
