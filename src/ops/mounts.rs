@@ -61,10 +61,17 @@ pub(super) fn prepare(
     let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::HOSTNAME)?;
     let caches = caches(spec, inputs, engine, context)?;
     // Whatever their order in the Dockerfile, none hides another that lies in it.
-    let mut parents_first: Vec<&ExecMount> = spec.mounts.iter().collect();
-    parents_first.sort_by_key(|mount| mount.target());
+    let mut parents_first = Vec::with_capacity(spec.mounts.len());
+    for mount in &spec.mounts {
+        let place = mount
+            .target()
+            .map(|target| targets.resolved(target))
+            .transpose()?;
+        parents_first.push((place, mount));
+    }
+    parents_first.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut placed: Vec<(PathBuf, &ExecMount)> = Vec::new();
-    for mount in parents_first {
+    for (_, mount) in parents_first {
         let Some(made) = one(mount, inputs, engine, &caches, &mut targets, &mut guards)? else {
             continue;
         };

@@ -666,3 +666,13 @@ fn a_mount_below_a_directory_that_replaced_a_link() {
     assert_eq!(image.tree()["seen"].text(), "f\nmnt\n");
     assert_eq!(last_layer(&image), ["seen"]);
 }
+
+#[test]
+fn a_mount_lies_where_its_links_lead() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nRUN mkdir -p /real/deep && ln -s real/deep /alias\n\
+        RUN --mount=type=tmpfs,target=/alias/x --mount=type=tmpfs,target=/real touch /alias/x/f && ls /real/deep > /seen\n";
+    let image = env.image_of(dockerfile, &[]);
+    assert_eq!(image.tree()["seen"].text(), "x\n");
+    assert_eq!(last_layer(&image), ["seen"]);
+}

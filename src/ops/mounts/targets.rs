@@ -31,6 +31,11 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// The path without links that a target means.
+    pub(super) fn resolved(&self, target: &str) -> Result<Vec<u8>, OpError> {
+        Ok(self.tree.resolve(target.as_bytes(), LastLink::Follow)?.path)
+    }
+
     /// The path without links at which `target` is mounted; something to stand on is provided.
     pub(crate) fn place(&mut self, target: &str, is_dir: bool) -> Result<PathBuf, OpError> {
         let Resolved { path, node } = self.tree.resolve(target.as_bytes(), LastLink::Follow)?;
