@@ -64,10 +64,11 @@ fn the_second_waits_for_the_first_and_says_so() {
     second.wait_for("waiting for another build");
     open_gate(&env);
     let (first, second) = (first.wait().success(), second.wait().success());
-    assert_eq!(
-        (hits(&first), hits(&second)),
-        ("mm".to_owned(), "hh".to_owned()),
-        "{second}"
+    // Whichever comes to the last step first runs it; the other one uses that.
+    let both = (hits(&first), hits(&second));
+    assert!(
+        [("mm", "hh"), ("mh", "hm")].contains(&(&*both.0, &*both.1)),
+        "{both:?}\n{first}\n{second}"
     );
     second.never_says("at the gate");
     let again = build(&env, &env.path("one"), &[]);

@@ -294,7 +294,7 @@ fn what_is_written_is_gone_and_nobody_else_sees_it() {
     let word = processes::unique_sleep();
     let script = format!("echo mine > /work/file; rm /etc/passwd; exec sleep {word}");
     let first = shell(&env, &[], &script).start();
-    processes::wait_for(&word);
+    processes::wait_for_sleep(&word);
     shell(&env, &["--rm"], "ls /work /etc/passwd; echo other > /work/file")
         .run()
         .success()
@@ -333,7 +333,7 @@ fn signals_reach_the_command() {
         let running = env
             .rbuild(["run", "--entrypoint", "sleep", "image", &word])
             .start();
-        processes::wait_for(&word);
+        processes::wait_for_sleep(&word);
         running.signal(signal);
         running.wait().exits(code);
         processes::wait_until_gone(&word);
@@ -360,23 +360,11 @@ fn killed_from_outside() {
     };
     // The command.
     let running = start();
-    let ours: Vec<i32> = processes::wait_for(&word)
-        .into_iter()
-        .filter(|pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
-        })
-        .collect();
-    if let [pid] = ours[..] {
-        processes::signal(pid, Signal::KILL);
-        running.wait().exits(137);
-    } else {
-        // It was found before it became what it is.
-        running.signal(Signal::TERM);
-        running.wait().exits(143);
-    }
+    processes::signal(processes::wait_for_sleep(&word), Signal::KILL);
+    running.wait().exits(137);
     // rbuild itself: nothing goes on, nothing is mounted, and the next one takes the rest away.
     let running = start();
-    processes::wait_for(&word);
+    processes::wait_for_sleep(&word);
     running.signal(Signal::KILL);
     running.wait().exits(137);
     processes::wait_until_gone(&word);
@@ -391,7 +379,6 @@ fn a_person_at_a_terminal() {
     let env = with_image();
     let invocation = shell(&env, &["-it"], "exec sh").env("RBUILD_SEEN", "no");
     let mut terminal = crate::harness::Terminal::start(invocation, 31, 97);
-    let before = terminal.settings();
     // Words that the echo of what is typed does not have.
     terminal.types("stty size; test -t 0 && test -t 2 && echo tty''ful $TERM\n");
     terminal.wait_for("31 97");
@@ -407,15 +394,15 @@ fn a_person_at_a_terminal() {
     terminal.types("sleep 0.1; stty size\n");
     terminal.wait_for("40 120");
     // Ctrl-C ends what runs in the foreground, and the shell goes on.
-    terminal.types("echo st''arts; sleep 1000\n");
-    terminal.wait_for("starts");
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    let word = processes::unique_sleep();
+    terminal.types(&format!("sleep {word}\n"));
+    processes::wait_for_sleep(&word);
     terminal.types("\x03");
     terminal.types("echo go''es on $?\n");
     terminal.wait_for("goes on 130");
     terminal.types("exit 9\n");
     assert_eq!(terminal.wait().code(), Some(9));
-    let after = terminal.settings();
+    let (before, after) = (terminal.initial_settings(), terminal.settings());
     assert_eq!(
         (before.local_modes, before.input_modes, before.output_modes),
         (after.local_modes, after.input_modes, after.output_modes)
@@ -429,7 +416,7 @@ fn keys_at_a_terminal_end_a_command_that_does_not_listen() {
         let word = processes::unique_sleep();
         let invocation = env.rbuild(["run", "-it", "--entrypoint", "sleep", "image", &word]);
         let mut terminal = crate::harness::Terminal::start(invocation, 24, 80);
-        processes::wait_for(&word);
+        processes::wait_for_sleep(&word);
         // Raw is entered when the command runs.
         while terminal.settings().local_modes.contains(LocalModes::ECHO) {
             std::thread::sleep(std::time::Duration::from_millis(5));

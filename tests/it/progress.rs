@@ -54,7 +54,7 @@ fn eight_steps_at_every_width() {
         let env = TestEnv::new();
         let context = stages(&env, 8, WILD);
         let mut terminal = Terminal::start(plainly(&env, &context), rows, columns);
-        let settings = format!("{:?}", terminal.settings());
+        let settings = format!("{:?}", terminal.initial_settings());
         let lines = terminal.wait_until(|screen| screen.matches("│ 99%").count() == 8);
         let what = lines.join("\n");
         // All that a command printed is text: nothing was coloured, erased or moved by it.
@@ -145,7 +145,7 @@ fn a_failure_and_ctrl_c_leave_a_terminal_as_it_was() {
     );
     fs::write(context.join("Dockerfile"), text + "COPY --from=bad / /\n").unwrap();
     let mut terminal = Terminal::start(plainly(&env, &context), 24, 80);
-    let settings = format!("{:?}", terminal.settings());
+    let settings = format!("{:?}", terminal.initial_settings());
     assert_eq!(terminal.wait().code(), Some(1));
     let lines = terminal.lines();
     let text = lines.join("\n");

@@ -270,16 +270,7 @@ fn a_command_that_is_killed() {
         .building(["--progress", "plain", "--propagate-exit"])
         .arg(context)
         .start();
-    let pid = loop {
-        let found = processes::wait_for(&word);
-        let is_command = |pid: &&i32| {
-            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
-        };
-        if let Some(pid) = found.iter().find(is_command) {
-            break *pid;
-        }
-    };
-    processes::signal(pid, Signal::KILL);
+    processes::signal(processes::wait_for_sleep(&word), Signal::KILL);
     running.wait().exits(137).says("killed by SIGKILL").says("memory");
     let dockerfile = "FROM busybox:local\nRUN sh -c 'kill -15 $$'; exit $?\n";
     env.refused(dockerfile, &[]).says("exit code: 143 (SIGTERM)");

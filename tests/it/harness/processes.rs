@@ -24,14 +24,16 @@ pub(crate) fn wait_until_gone(word: &str) {
     }
 }
 
-/// Waits until there is one with this word as its argument.
+/// Waits until `sleep` runs with this word, and says which process it is. Whatever starts it may have the word on its
+/// command line earlier, and so may the process itself before it executes `sleep`.
 #[track_caller]
-pub(crate) fn wait_for(word: &str) -> Vec<i32> {
+pub(crate) fn wait_for_sleep(word: &str) -> i32 {
+    let is_sleep =
+        |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let found = with_word(word);
-        if !found.is_empty() {
-            return found;
+        if let Some(pid) = with_word(word).into_iter().find(is_sleep) {
+            return pid;
         }
         assert!(Instant::now() < deadline, "never started: `{word}`");
         std::thread::sleep(Duration::from_millis(5));

@@ -17,6 +17,8 @@ use super::invocation::Invocation;
 pub(crate) struct Terminal {
     master: OwnedFd,
     slave: OwnedFd,
+    /// The settings before the program could change them.
+    initial: Termios,
     child: Child,
     seen: Arc<Mutex<Vec<u8>>>,
     /// From which byte of the output on it had which rows and columns.
@@ -40,6 +42,7 @@ impl Terminal {
         )
         .expect("the other side of the pty can be opened");
         set_size(&master, rows, columns);
+        let initial = tcgetattr(&slave).expect("a terminal has settings");
 
         // setsid makes the session and takes its stdin as the controlling terminal: no unsafe code is needed here.
         let inner = invocation.into_command();
@@ -81,6 +84,7 @@ impl Terminal {
         Terminal {
             master,
             slave,
+            initial,
             child,
             seen,
             sizes: vec![(0, rows, columns)],
@@ -158,6 +162,11 @@ impl Terminal {
     /// The settings of the terminal: a program that made it raw must put it back.
     pub(crate) fn settings(&self) -> Termios {
         tcgetattr(&self.slave).expect("a terminal has settings")
+    }
+
+    /// The settings that it had when the program was started.
+    pub(crate) fn initial_settings(&self) -> &Termios {
+        &self.initial
     }
 
     /// Changes the settings before a program looks at them.
