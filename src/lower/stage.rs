@@ -1,27 +1,26 @@
 //! One stage: its base, then its instructions in order.
 
+mod base;
+
+pub use base::DEFAULT_PATH;
+use base::base;
+pub(super) use base::{context_files, image_vertex, unresolved};
+
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::path;
 use super::scope::StageScope;
-use super::{From, NamedSource, Reported, Stages, expand_global};
-use crate::context::BuildContext;
-use crate::error::Failure;
-use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, WorkdirSpec};
-use crate::options::named_context::{self, NamedContext};
+use super::{From, Reported, Stages, expand_global};
+use crate::ops::spec::{Step, StepSpec, WorkdirSpec};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
-use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{
     Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
 };
 use rbuild_solver::VertexId;
 use rbuild_store::image::ImageConfig;
 use std::sync::Arc;
-
-/// `PATH` where the base image sets none (FEATURES 1.5).
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `PATH_MAX` of Linux.
 const MAX_PATH: usize = 4096;
@@ -155,282 +154,6 @@ fn triggers(stages: &mut dyn Stages, base: &StageState, stage: &Stage) -> Result
         }
     }
     Ok(triggers)
-}
-
-/// The state at the FROM line.
-fn base(
-    stages: &mut dyn Stages,
-    stage: &Stage,
-    index: usize,
-    stage_name: &str,
-) -> Result<StageState, Finding> {
-    let word = &stage.from.base;
-    let platform = match &stage.from.platform {
-        None => stages.input().platform.clone(),
-        Some(platform) => {
-            let text = expand_global(stages, platform)?;
-            Platform::parse(&text, &stages.input().platform)
-                .map_err(|error| Finding::error(error.to_string(), platform.span))?
-        }
-    };
-    let name = expand_global(stages, word)?;
-    if name.is_empty() {
-        return Err(Finding::error(
-            format!("the base `{}` is empty after expansion", word.text),
-            word.span,
-        )
-        .help("give the ARG a default, or set it with --build-arg"));
-    }
-    let named = stages.input().named.get(&named_context::key(&name)).cloned();
-    let step = |spec, on_build: &[String]| Step {
-        title: {
-            // A trigger that is wrong is reported when it is lowered.
-            let triggers: Vec<_> = on_build
-                .iter()
-                .filter_map(|text| parse_onbuild_trigger(text).ok())
-                .collect();
-            title(
-                stage_name,
-                1,
-                total(triggers.iter().chain(&stage.instructions)),
-                &format!("FROM {name}"),
-            )
-        },
-        stage: display_stage(stage_name, index),
-        line: stage.line.start_line,
-        span: word.span,
-        no_cache: false,
-        spec,
-    };
-    let scratch = match &named {
-        None => name == "scratch",
-        Some(NamedSource::Other(NamedContext::Image(reference))) => reference == "scratch",
-        Some(_) => false,
-    };
-    if scratch {
-        let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch), &[]), &[]);
-        return Ok(fresh(stages, vertex, platform, &name));
-    }
-    match named {
-        Some(NamedSource::Directory(context)) => {
-            let vertex = context_as_base(stages, context, word.span);
-            let mut state = fresh(stages, vertex, platform, &name);
-            state.history.push(HistoryItem {
-                created_by: format!("FROM {name}"),
-                layer: Some(vertex),
-            });
-            return Ok(state);
-        }
-        Some(NamedSource::Other(NamedContext::Stage(target))) => {
-            let index = stages.index().stage_by_ref(&target, None).ok_or_else(|| {
-                Finding::error(
-                    format!("named context `{name}`: there is no stage `{target}`"),
-                    word.span,
-                )
-            })?;
-            return from_stage(stages, index, word);
-        }
-        Some(NamedSource::Other(other)) => {
-            let image = stages
-                .input()
-                .images
-                .named(&name, &other, &platform)
-                .map_err(|failure| unresolved(&failure, word.span))?;
-            warn_of_platform(stages, &image, &platform, &name, word.span);
-            return Ok(from_image(stages, image, platform, &name, step));
-        }
-        None => {}
-    }
-    if let Some(earlier) = stages.index().stage_by_ref(&name, Some(index))
-        && !name.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        return from_stage(stages, earlier, word);
-    }
-    let image = stages.input().images.image(&name, &platform).map_err(|failure| {
-        let finding = unresolved(&failure, word.span);
-        let mut later = stages.input().dockerfile.stages[index..].iter();
-        let later = later
-            .find(|later| later.name() == Some(name.to_ascii_lowercase().as_str()))
-            .map(|later| {
-                let named = later.from.name.as_ref();
-                (later.index, named.map_or(later.from.base.span, |name| name.span))
-            });
-        match later {
-            Some((at, span)) if at == index => finding.secondary(span, "the stage itself has this name"),
-            Some((_, span)) => {
-                finding.secondary(span, "a stage of this name begins later: it cannot be used above")
-            }
-            None => {
-                let near: Vec<String> = stages.input().dockerfile.stages[..index]
-                    .iter()
-                    .filter_map(|stage| stage.name().map(str::to_owned))
-                    .collect();
-                match dockerfile_parser::suggest::nearest(&name, near.iter().map(String::as_str)) {
-                    Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
-                    None => finding,
-                }
-            }
-        }
-    })?;
-    warn_of_platform(stages, &image, &platform, &name, word.span);
-    Ok(from_image(stages, image, platform, &name, step))
-}
-
-/// A base for another platform is used as it is, and told.
-fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platform, name: &str, span: Span) {
-    if !image.matches(platform) {
-        let message = format!("`{name}` is for {}, not for {platform}", image.platform());
-        let finding = Finding::warning(message, span).label("used as it is");
-        stages.report(finding.rule(Rule::InvalidBaseImagePlatform));
-    }
-}
-
-fn from_stage(stages: &mut dyn Stages, index: usize, word: &Word) -> Result<StageState, Finding> {
-    let parent = stages
-        .stage(index)
-        .map_err(|Reported| Finding::consequence(&word.text, word.span))?;
-    stages.carry(parent.size(), word.span)?;
-    let mut state = (*parent).clone();
-    state.cmd_set_here = false;
-    Ok(state)
-}
-
-fn from_image(
-    stages: &mut dyn Stages,
-    image: Arc<BaseImage>,
-    platform: Platform,
-    name: &str,
-    step: impl Fn(StepSpec, &[String]) -> Step,
-) -> StageState {
-    let config = image.config().clone();
-    let vertex = stages.add(
-        step(
-            StepSpec::Source(SourceSpec::Image(Arc::clone(&image))),
-            &config.config.on_build,
-        ),
-        &[],
-    );
-    StageState {
-        base: Some(image),
-        ..state(stages, vertex, config, platform, name)
-    }
-}
-
-/// A stage without a base image.
-fn fresh(stages: &dyn Stages, vertex: VertexId, platform: Platform, name: &str) -> StageState {
-    let config = ImageConfig {
-        os: platform.os.clone(),
-        architecture: platform.architecture.clone(),
-        variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
-        ..ImageConfig::default()
-    };
-    state(stages, vertex, config, platform, name)
-}
-
-fn state(
-    stages: &dyn Stages,
-    vertex: VertexId,
-    mut config: ImageConfig,
-    platform: Platform,
-    name: &str,
-) -> StageState {
-    if !config
-        .config
-        .env
-        .iter()
-        .any(|variable| variable.starts_with("PATH="))
-    {
-        config.config.env.push(format!("PATH={DEFAULT_PATH}"));
-    }
-    let scope = StageScope::new(&config.config.env, &stages.input().build_args);
-    StageState {
-        config,
-        scope,
-        vertex,
-        history: Vec::new(),
-        platform,
-        base_name: name.to_owned(),
-        base: None,
-        cmd_set_here: false,
-    }
-}
-
-/// A vertex for an image that is copied or mounted from.
-pub(super) fn image_vertex(
-    stages: &mut dyn Stages,
-    image: Arc<BaseImage>,
-    name: &str,
-    span: Span,
-) -> VertexId {
-    let step = Step {
-        title: format!("[internal] image {name}"),
-        stage: String::new(),
-        line: 0,
-        span,
-        no_cache: false,
-        spec: StepSpec::Source(SourceSpec::Image(image)),
-    };
-    stages.add(step, &[])
-}
-
-/// A directory context as the base of a stage: its files on nothing.
-pub(super) fn context_as_base(stages: &mut dyn Stages, context: Arc<BuildContext>, span: Span) -> VertexId {
-    context_files(stages, context, "/", span)
-}
-
-/// The files of a context below `source` as a snapshot, at the same paths: for mounts and bases.
-pub(super) fn context_files(
-    stages: &mut dyn Stages,
-    context: Arc<BuildContext>,
-    source: &str,
-    span: Span,
-) -> VertexId {
-    let internal = |title: String, spec| Step {
-        title,
-        stage: String::new(),
-        line: 0,
-        span,
-        no_cache: false,
-        spec,
-    };
-    let scratch = stages.add(
-        internal(
-            "[internal] nothing".to_owned(),
-            StepSpec::Source(SourceSpec::Scratch),
-        ),
-        &[],
-    );
-    let default_mtime = stages.input().default_mtime;
-    let spec = CopySpec {
-        keyword: "--mount",
-        sources: vec![CopySource::Context {
-            context,
-            pattern: source.to_owned(),
-            literal: true,
-        }],
-        dest: "/".to_owned(),
-        chown: None,
-        chmod: None,
-        link: false,
-        parents: true,
-        excludes: Vec::new(),
-        unpack: false,
-        unpack_remote: false,
-        default_mtime,
-    };
-    stages.add(
-        internal(format!("[internal] context {source}"), StepSpec::Copy(spec)),
-        &[scratch],
-    )
-}
-
-/// A base image that cannot be had, at the word that names it.
-pub(super) fn unresolved(failure: &Failure, span: Span) -> Finding {
-    let mut finding = Finding::error(failure.one_line(), span);
-    if let Some(hint) = failure.first_hint() {
-        finding = finding.help(hint);
-    }
-    finding
 }
 
 fn display_stage(name: &str, index: usize) -> String {
