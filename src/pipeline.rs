@@ -9,6 +9,7 @@ mod failure;
 mod finish;
 mod frontend;
 mod outputs;
+mod step_failure;
 
 use crate::cache::{Earlier, RecordIndex};
 use crate::context::BuildContext;

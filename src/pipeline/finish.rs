@@ -9,17 +9,12 @@ use crate::export::Assembly;
 use crate::interrupt;
 use crate::lower::StageState;
 use crate::ops::spec::{SourceSpec, StepSpec};
-use crate::ops::{BuildOp, OpError, StepOutput, source_word};
+use crate::ops::{BuildOp, OpError, StepOutput};
 use crate::options::BuildOptions;
-use crate::report::{self, Ended};
 use crate::sources::{BaseImage, Origin};
-use crate::ui::{Look, Printer, ProgressMode, Summary};
-use dockerfile_parser::lint::Rule;
+use crate::ui::{Look, Printer, Summary};
 use dockerfile_parser::{Diagnostic, Dockerfile};
-use rbuild_sandbox::ExitStatus;
-use rbuild_solver::{
-    Cause, Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId,
-};
+use rbuild_solver::{Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId};
 use rbuild_store::Store;
 use rbuild_store::buildlog::{Again, BUILD_VERSION, BuildRecord, BuildStep, BuildSubject, StepOutcome};
 use rbuild_store::digest::Digest;
@@ -132,7 +127,9 @@ impl Build<'_> {
 
     /// The record of the image at the bottom of the target, which is in the store by now.
     fn base_record(&self, target: &StageState) -> Result<Option<ImageRecord>, Failure> {
-        let Some(base) = &target.base else { return Ok(None) };
+        let Some(base) = &target.base else {
+            return Ok(None);
+        };
         let id = image_id(base)?;
         match self.store.images().get(&id).map_err(Failure::from_host)? {
             Some(record) => Ok(Some(record)),
@@ -154,130 +151,6 @@ impl Build<'_> {
         };
         self.record(&error.outcomes, None, Some(failure.to_string()));
         failure
-    }
-
-    fn step_failed(&self, vertex: VertexId, title: &str, cause: Cause<OpError, OpError>) -> Failure {
-        let error = match cause {
-            Cause::Op(error) | Cause::Cache(error) => error,
-            Cause::Panicked(what) => {
-                return Failure::host(format!("internal error in step `{title}`: {what}"));
-            }
-            Cause::Thread(error) => return Failure::host(format!("starting a thread: {error}")),
-        };
-        let mut help = Vec::new();
-        let mut exit_code = None;
-        let mut tail = Vec::new();
-        let mut log = None;
-        let mut kind = Kind::Step;
-        let ended = match &error {
-            OpError::CommandFailed {
-                status,
-                tail: lines,
-                log: path,
-            } => {
-                tail.clone_from(lines);
-                log.clone_from(path);
-                match status {
-                    ExitStatus::Code(code) => {
-                        exit_code = u8::try_from(*code).ok();
-                        Ended::Code(*code)
-                    }
-                    ExitStatus::Signal(signal) => {
-                        exit_code = u8::try_from(128 + signal).ok();
-                        Ended::Signal(*signal)
-                    }
-                }
-            }
-            OpError::Program {
-                message,
-                help: advice,
-                code,
-            } => {
-                exit_code = Some(*code);
-                help.extend(advice.clone());
-                Ended::Error(message.clone())
-            }
-            OpError::MissingSource { near, .. } => {
-                help.extend(near.as_ref().map(|near| format!("did you mean `{near}`?")));
-                Ended::Error(error.to_string())
-            }
-            OpError::Unmatched(_) => {
-                kind = Kind::Dockerfile;
-                let rule = Rule::WildcardMatchedNothing;
-                help.push(format!(
-                    "the file makes an error of {} ({})",
-                    rule.name(),
-                    rule.url()
-                ));
-                Ended::Error(error.to_string())
-            }
-            OpError::Failure(failure) => {
-                kind = failure.kind();
-                help.extend(failure.first_hint().map(str::to_owned));
-                Ended::Error(failure.one_line())
-            }
-            OpError::Layer(rbuild_store::layer::LayerError::Changed { .. }) => {
-                help.push("something wrote to the build context meanwhile; build again".to_owned());
-                Ended::Error(error.to_string())
-            }
-            OpError::Sandbox(error) if error.is_about_image() => Ended::Error(error.to_string()),
-            other => {
-                if matches!(
-                    other,
-                    OpError::Store(_) | OpError::Snapshot(_) | OpError::Sandbox(_) | OpError::Io { .. }
-                ) {
-                    kind = Kind::Host;
-                }
-                Ended::Error(chain(other))
-            }
-        };
-        if let Some(remedy) = error.remedy() {
-            help.push(remedy.to_owned());
-            if !matches!(error, OpError::CommandFailed { .. }) {
-                kind = Kind::Host;
-            }
-        }
-        let step = self.graph.op(vertex).step();
-        // The guilty word, else all of the instruction.
-        let span = error
-            .guilty_source()
-            .and_then(|source| source_word(self.dockerfile, step.span, source))
-            .unwrap_or(step.span);
-        let text = self.file.shown();
-        let source = report::Source {
-            name: &self.file.name,
-            text: &text,
-        };
-        let whole = log
-            .as_ref()
-            .filter(|_| report::is_ci(|name| std::env::var(name).ok()));
-        let whole = match (whole, self.options.progress) {
-            // Plain progress has shown every line already.
-            (Some(path), ProgressMode::Quiet) => std::fs::read(path).ok(),
-            _ => None,
-        };
-        let is_command = matches!(error, OpError::CommandFailed { .. });
-        let drawn = report::step_failure(
-            &report::StepFailure {
-                title,
-                ended,
-                place: (span != dockerfile_parser::Span::default()).then_some((source, span.start..span.end)),
-                took: None,
-                output: match &whole {
-                    Some(bytes) => report::Output::Whole(bytes),
-                    None if is_command => report::Output::Tail(&tail),
-                    None => report::Output::Shown,
-                },
-                log: log.as_deref(),
-                help: &help,
-            },
-            self.look,
-        );
-        let failure = Failure::new(kind, format!("step `{title}` failed: {error}")).drawn(drawn);
-        match exit_code {
-            Some(code) if self.options.propagate_exit => failure.with_exit_code(code),
-            _ => failure,
-        }
     }
 
     /// Keeps what this build did, for `rbuild why` and as the base of the next build's explanations. A record that
@@ -405,21 +278,6 @@ fn image_id(image: &BaseImage) -> Result<Digest, Failure> {
             .parse()
             .map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?,
     })
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn interrupted() -> Failure {

@@ -1,0 +1,178 @@
+//! Words for a step that failed: what is said, where it points, how the program exits.
+
+use super::finish::Build;
+use crate::error::{Failure, Kind};
+use crate::ops::{OpError, source_word};
+use crate::report::{self, Ended};
+use crate::ui::ProgressMode;
+use dockerfile_parser::lint::Rule;
+use rbuild_sandbox::ExitStatus;
+use rbuild_solver::{Cause, VertexId};
+use rbuild_store::layer::LayerError;
+use std::path::Path;
+
+impl Build<'_> {
+    /// The failure of a step, drawn at its place in the Dockerfile.
+    pub(super) fn step_failed(
+        &self,
+        vertex: VertexId,
+        title: &str,
+        cause: Cause<OpError, OpError>,
+    ) -> Failure {
+        let error = match cause {
+            Cause::Op(error) | Cause::Cache(error) => error,
+            Cause::Panicked(what) => {
+                return Failure::host(format!("internal error in step `{title}`: {what}"));
+            }
+            Cause::Thread(error) => return Failure::host(format!("starting a thread: {error}")),
+        };
+        let Verdict {
+            kind,
+            ended,
+            help,
+            exit_code,
+        } = Verdict::of(&error);
+        let (tail, log): (&[String], Option<&Path>) = match &error {
+            OpError::CommandFailed { tail, log, .. } => (tail, log.as_deref()),
+            _ => (&[], None),
+        };
+        let step = self.graph.op(vertex).step();
+        // The guilty word, else all of the instruction.
+        let span = error
+            .guilty_source()
+            .and_then(|source| source_word(self.dockerfile, step.span, source))
+            .unwrap_or(step.span);
+        let text = self.file.shown();
+        let source = report::Source {
+            name: &self.file.name,
+            text: &text,
+        };
+        let whole = log.filter(|_| report::is_ci(|name| std::env::var(name).ok()));
+        let whole = match (whole, self.options.progress) {
+            // Plain progress has shown every line already.
+            (Some(path), ProgressMode::Quiet) => std::fs::read(path).ok(),
+            _ => None,
+        };
+        let is_command = matches!(error, OpError::CommandFailed { .. });
+        let drawn = report::step_failure(
+            &report::StepFailure {
+                title,
+                ended,
+                place: (span != dockerfile_parser::Span::default()).then_some((source, span.start..span.end)),
+                took: None,
+                output: match &whole {
+                    Some(bytes) => report::Output::Whole(bytes),
+                    None if is_command => report::Output::Tail(tail),
+                    None => report::Output::Shown,
+                },
+                log,
+                help: &help,
+            },
+            self.look,
+        );
+        let failure = Failure::new(kind, format!("step `{title}` failed: {error}")).drawn(drawn);
+        match exit_code {
+            Some(code) if self.options.propagate_exit => failure.with_exit_code(code),
+            _ => failure,
+        }
+    }
+}
+
+/// What an error comes to.
+struct Verdict {
+    kind: Kind,
+    ended: Ended,
+    help: Vec<String>,
+    /// That of the command, for `--propagate-exit`.
+    exit_code: Option<u8>,
+}
+
+impl Verdict {
+    fn of(error: &OpError) -> Self {
+        let mut verdict = Self::without_remedy(error);
+        if let Some(remedy) = error.remedy() {
+            verdict.help.push(remedy.to_owned());
+            if !matches!(error, OpError::CommandFailed { .. }) {
+                verdict.kind = Kind::Host;
+            }
+        }
+        verdict
+    }
+
+    fn without_remedy(error: &OpError) -> Self {
+        let step = |ended| Self {
+            kind: Kind::Step,
+            ended,
+            help: Vec::new(),
+            exit_code: None,
+        };
+        let shown = || Ended::Error(error.to_string());
+        match error {
+            OpError::CommandFailed {
+                status: ExitStatus::Code(code),
+                ..
+            } => Self {
+                exit_code: u8::try_from(*code).ok(),
+                ..step(Ended::Code(*code))
+            },
+            OpError::CommandFailed {
+                status: ExitStatus::Signal(signal),
+                ..
+            } => Self {
+                exit_code: u8::try_from(128 + signal).ok(),
+                ..step(Ended::Signal(*signal))
+            },
+            OpError::Program { message, help, code } => Self {
+                exit_code: Some(*code),
+                help: help.iter().cloned().collect(),
+                ..step(Ended::Error(message.clone()))
+            },
+            OpError::MissingSource { near, .. } => Self {
+                help: near
+                    .iter()
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .collect(),
+                ..step(shown())
+            },
+            OpError::Unmatched(_) => {
+                let rule = Rule::WildcardMatchedNothing;
+                let why = format!("the file makes an error of {} ({})", rule.name(), rule.url());
+                Self {
+                    kind: Kind::Dockerfile,
+                    help: vec![why],
+                    ..step(shown())
+                }
+            }
+            OpError::Failure(failure) => Self {
+                kind: failure.kind(),
+                help: failure.first_hint().map(str::to_owned).into_iter().collect(),
+                ..step(Ended::Error(failure.one_line()))
+            },
+            OpError::Layer(LayerError::Changed { .. }) => Self {
+                help: vec!["something wrote to the build context meanwhile; build again".to_owned()],
+                ..step(shown())
+            },
+            OpError::Sandbox(sandbox) if sandbox.is_about_image() => step(shown()),
+            OpError::Store(_) | OpError::Snapshot(_) | OpError::Sandbox(_) | OpError::Io { .. } => Self {
+                kind: Kind::Host,
+                ..step(Ended::Error(chain(error)))
+            },
+            other => step(Ended::Error(chain(other))),
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
