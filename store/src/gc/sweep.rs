@@ -1,12 +1,14 @@
 //! Removing. The order is: references first, then what they led to.
 
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::digest::{DiffId, Digest, SnapshotId};
 use crate::error::StoreError;
 use crate::gc::mark::{Graph, RecordNode, changed, image_blobs, made_layers, modified, size};
-use crate::gc::usage::{disk_usage, measure};
+use crate::gc::usage::measure;
 use crate::gc::{Kind, PruneOptions, Pruned, Removed};
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
@@ -14,12 +16,10 @@ use crate::lock::{Lock, Mode};
 use crate::remove::remove_tree;
 use crate::snapshot::packed_snapshot;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
-use crate::tmp::{TmpDir, take_unused};
+use crate::tmp::TmpDir;
 
 /// A snapshot that was never leased may just have been committed by somebody about to lease it, in nanoseconds.
 const GRACE: i64 = 60_000_000_000;
-/// Memos of contexts that were not built for this long go with any prune, in nanoseconds (60 days).
-const MEMO_AGE: i64 = 60 * 24 * 3600 * 1_000_000_000;
 
 pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<Pruned, StoreError> {
     let mut sweep = Sweep {
@@ -340,103 +340,6 @@ impl<'a> Sweep<'a> {
                 Kind::Leftover
             };
             self.note(kind, digest.to_string(), bytes);
-        }
-        Ok(())
-    }
-
-    fn cache_mounts(&mut self) -> Result<(), StoreError> {
-        for mount in self.store.cache_mounts()? {
-            let name = mount.id.clone().unwrap_or_else(|| mount.hash.clone());
-            let mut left = mount.copies.len();
-            for &copy in &mount.copies {
-                let lock_path = self.store.cache_mount_lock(&mount.hash, copy);
-                let Some((lock, new)) = Lock::try_take_noting(&lock_path)? else {
-                    self.pruned.in_use.push(format!("cache mount {name}"));
-                    continue;
-                };
-                if !new && !self.is_old(lock.stamped()?) {
-                    continue;
-                }
-                let path = self.store.cache_mount_dir(&mount.hash, copy);
-                let bytes = disk_usage(&path);
-                if !self.options.dry_run {
-                    if let Err(error) = self.discard(&path) {
-                        self.pruned.failed.push((path, error.to_string()));
-                        continue;
-                    }
-                    lock.remove_file();
-                }
-                left -= 1;
-                self.note(Kind::CacheMount, name.clone(), bytes);
-            }
-            if left == 0 && !self.options.dry_run {
-                // Fails, as it should, if a step has just made a new copy.
-                let dir = self.store.path("cache-mounts").join(&mount.hash);
-                if list_dir(&dir)?.iter().all(|name| name == "id") {
-                    remove_if_there(&dir.join("id"))?;
-                    let _ = std::fs::remove_dir(&dir);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn memos(&mut self) -> Result<(), StoreError> {
-        let dir = self.store.memo_dir();
-        for name in list_dir(&dir)? {
-            let path = dir.join(name);
-            let used = modified(&path).unwrap_or(i64::MAX);
-            let forgotten = used < self.now.saturating_sub(MEMO_AGE);
-            if forgotten || (self.options.all && self.is_old(used)) {
-                let bytes = size(&path);
-                self.remove_file(&path)?;
-                self.note(Kind::BuildCache, "stat memo".to_owned(), bytes);
-            }
-        }
-        Ok(())
-    }
-
-    /// Mount points that no process uses, by the same rule as memos: they are made again in no time.
-    fn stubs(&mut self) -> Result<(), StoreError> {
-        let dir = self.store.stubs_dir();
-        for name in list_dir(&dir)? {
-            let path = dir.join(name);
-            let Some(_lock) = take_unused(&path)? else {
-                continue;
-            };
-            let used = modified(&path).unwrap_or(i64::MAX);
-            let forgotten = used < self.now.saturating_sub(MEMO_AGE);
-            if forgotten || (self.options.all && self.is_old(used)) {
-                if !self.options.dry_run {
-                    self.discard(&path)?;
-                }
-                self.note(Kind::BuildCache, "mount points".to_owned(), 0);
-            }
-        }
-        Ok(())
-    }
-
-    /// Key locks of killed holders, and leases of snapshots that are gone.
-    fn lock_files(&mut self) -> Result<(), StoreError> {
-        if self.options.dry_run {
-            return Ok(());
-        }
-        let keys = self.store.path("locks/keys");
-        for name in list_dir(&keys)? {
-            if let Some(lock) = Lock::try_take(&keys.join(name), Mode::Exclusive)? {
-                lock.remove_file();
-            }
-        }
-        let leases = self.store.path("locks/snapshots");
-        for name in list_dir(&leases)? {
-            if self.store.snapshots_dir().join(&name).exists() {
-                continue;
-            }
-            if let Some(lock) = Lock::try_take(&leases.join(name), Mode::Exclusive)?
-                && lock.stamped()? < self.now.saturating_sub(GRACE)
-            {
-                lock.remove_file();
-            }
         }
         Ok(())
     }
