@@ -19,6 +19,7 @@ pub mod cache;
 pub mod cancel;
 pub mod event;
 pub mod graph;
+mod jobs;
 pub mod key;
 pub mod miss;
 pub mod op;

@@ -91,6 +91,11 @@ impl Ready {
         }
     }
 
+    /// Whether there is nothing to start now.
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
     /// Whether everything is done.
     pub fn is_finished(&self) -> bool {
         self.waiting.is_empty()

@@ -14,12 +14,13 @@ use crate::cache::CacheIndex;
 use crate::cancel::CancelToken;
 use crate::event::{Event, EventKind};
 use crate::graph::{Graph, VertexId};
+use crate::jobs::{Job, Jobs};
 use crate::op::{Op, RunContext};
 use crate::outcome::{Cause, CauseOf, ErrorOf, Failure, Outcome, Solution, SolveError};
 use crate::preimage::Preimage;
 use crate::ready::Ready;
 use crate::vertex::{Finish, Probe, complete, probe};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
@@ -104,13 +105,10 @@ struct Board<T> {
 
 /// What the deciding thread is told.
 enum Message<T, E> {
-    /// A vertex waits for somebody else, who does the same work.
-    Waits(VertexId),
-    /// It waits no longer: it runs.
-    Runs(VertexId),
     /// A vertex is over, after so long.
     Finished(VertexId, Result<Finish<T>, E>, Duration),
-    Cancelled,
+    /// There is something to look at: it is cancelled, or a vertex has paused its job.
+    Look,
 }
 
 type FailureOf<O, C> = Failure<<O as Op>::Error, <C as CacheIndex<<O as Op>::Output>>::Error>;
@@ -151,31 +149,29 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
         let mut ready = Ready::new(todo.map(|vertex| (*vertex, self.graph.inputs(*vertex))));
         let (sender, messages) = channel::<MessageOf<O, C>>();
         let wake = sender.clone();
-        let _wakes = cancel.subscribe(move || drop(wake.send(Message::Cancelled)));
+        let _wakes = cancel.subscribe(move || drop(wake.send(Message::Look)));
         let (tell, outer) = (sender.clone(), self.events);
         let events = move |event: Event| {
-            // While the deciding thread listens no longer, everything is decided.
-            let _ = match event.kind {
-                EventKind::Waiting => tell.send(Message::Waits(event.vertex)),
-                EventKind::Missed(_) => tell.send(Message::Runs(event.vertex)),
-                _ => Ok(()),
-            };
+            if event.kind == EventKind::Waiting {
+                // While the deciding thread listens no longer, everything is decided.
+                let _ = tell.send(Message::Look);
+            }
             outer(event);
         };
         let events: &(dyn Fn(Event) + Sync) = &events;
+        let jobs = Jobs::new(jobs);
         let mut failure = None;
         thread::scope(|scope| {
             // Should this thread unwind (a listener of events may panic), the scope waits for all that runs.
             let _stop = CancelOnDrop(cancel);
             let mut running = 0;
-            // Who only waits keeps nobody from running.
-            let mut waiting = BTreeSet::new();
             loop {
                 if failure.is_none() && cancel.is_cancelled() {
                     failure = Some(Failure::Interrupted);
                 }
                 while failure.is_none()
-                    && running - waiting.len() < jobs.get()
+                    && !ready.is_empty()
+                    && let Some(job) = jobs.begin()
                     && let Some(vertex) = ready.pop()
                 {
                     let work = Work {
@@ -184,6 +180,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                         known: known.remove(&vertex),
                         cache: self.cache,
                         context: RunContext::new(vertex, cancel, events, self.started),
+                        job,
                     };
                     let sender = sender.clone();
                     let worker = thread::Builder::new().name(format!("vertex {vertex}"));
@@ -201,19 +198,9 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                     break;
                 }
                 let Ok(message) = messages.recv() else { break };
-                let (vertex, result, cost) = match message {
-                    Message::Finished(vertex, result, cost) => (vertex, result, cost),
-                    Message::Waits(vertex) => {
-                        waiting.insert(vertex);
-                        continue;
-                    }
-                    Message::Runs(vertex) => {
-                        waiting.remove(&vertex);
-                        continue;
-                    }
-                    Message::Cancelled => continue,
+                let Message::Finished(vertex, result, cost) = message else {
+                    continue;
                 };
-                waiting.remove(&vertex);
                 running -= 1;
                 match result {
                     Ok(finish) => {
@@ -324,15 +311,24 @@ struct Work<'a, O: Op, C> {
     known: Option<Preimage>,
     cache: &'a C,
     context: RunContext<'a>,
+    job: Job<'a>,
 }
 
 impl<O: Op, C: CacheIndex<O::Output>> Work<'_, O, C> {
-    fn go(self, sender: &Sender<MessageOf<O, C>>) {
+    fn go(mut self, sender: &Sender<MessageOf<O, C>>) {
         let begin = Instant::now();
         let result = guard(|| {
             self.context.emit(EventKind::Started);
-            complete(self.op, &self.inputs, self.known, self.cache, &self.context)
+            complete(
+                self.op,
+                &self.inputs,
+                self.known,
+                self.cache,
+                &self.context,
+                &mut self.job,
+            )
         });
+        drop(self.job);
         // The deciding thread listens until the last worker has spoken.
         let _ = sender.send(Message::Finished(self.context.vertex(), result, begin.elapsed()));
     }

@@ -2,6 +2,7 @@
 
 use crate::cache::{CacheIndex, Claim};
 use crate::event::EventKind;
+use crate::jobs::Job;
 use crate::key::CacheKey;
 use crate::miss::MissReason;
 use crate::op::{Effort, Op, RunContext};
@@ -59,6 +60,7 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
     known: Option<Preimage>,
     cache: &C,
     context: &RunContext<'_>,
+    job: &mut Job<'_>,
 ) -> Result<Finish<O::Output>, CauseOf<O, C>> {
     let already_missed = known.is_some();
     let preimage = match known {
@@ -97,7 +99,7 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
         if !already_missed && let Some(output) = lookup()? {
             return Ok(Finish::Cached(key, output));
         }
-        _claim = claim::<O, C>(cache, &key, context)?;
+        _claim = claim::<O, C>(cache, &key, context, job)?;
         if _claim.is_none() {
             return Ok(Finish::Cancelled);
         }
@@ -105,6 +107,8 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
         if let Some(output) = lookup()? {
             return Ok(Finish::Cached(key, output));
         }
+        // Somebody else may have the job by now.
+        job.resume();
         if let Some(part) = &part
             && let Some((output, cost)) = transplant(op, inputs, part, cache)?
         {
@@ -164,11 +168,12 @@ fn run<O: Op, C: std::error::Error>(
     Ok(Some((result.map_err(Cause::Op)?, cost)))
 }
 
-/// Asks for the claim until it is there; `None`: cancelled while waiting.
+/// Asks for the claim until it is there; `None`: cancelled while waiting. The job is paused meanwhile, and stays so.
 fn claim<'c, O: Op, C: CacheIndex<O::Output>>(
     cache: &'c C,
     key: &CacheKey,
     context: &RunContext<'_>,
+    job: &mut Job<'_>,
 ) -> Result<Option<Box<dyn Claim + 'c>>, CauseOf<O, C>> {
     const SHORTEST: Duration = Duration::from_millis(1);
     const LONGEST: Duration = Duration::from_millis(20);
@@ -179,6 +184,7 @@ fn claim<'c, O: Op, C: CacheIndex<O::Output>>(
             return Ok(Some(claim));
         }
         if !std::mem::replace(&mut told, true) {
+            job.pause();
             context.emit(EventKind::Waiting);
         }
         if context.cancel.wait_timeout(pause) {

@@ -1,7 +1,9 @@
 //! What runs, what does not, and what is said about it.
 
 use crate::integers::{Add, Memory, add, run, run_with};
-use rbuild_solver::{CacheIndex as _, CancelToken, EventKind, Graph, MissReason, Op as _, Outcome};
+use rbuild_solver::{
+    CacheIndex as _, CancelToken, EventKind, Graph, MissReason, Op as _, Outcome, RunContext,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -276,6 +278,45 @@ fn who_waits_for_another_keeps_nobody_from_running() {
     });
     assert_eq!(seen.outputs(), [1, 2]);
     assert_eq!(seen.kinds(waits), ["started", "waiting", "missed", "completed"]);
+}
+
+/// With one job: who has waited in vain runs when the other vertex has ended, not beside it.
+#[test]
+fn who_has_waited_takes_its_turn() {
+    let cache = Memory::default();
+    let at_work = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let work = |number| {
+        let (at_work, most) = (at_work.clone(), most.clone());
+        move |_: &[i64], _: &RunContext<'_>| {
+            most.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // Long enough for another to begin, if it may.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            at_work.fetch_sub(1, Ordering::SeqCst);
+            Ok(number)
+        }
+    };
+    let mut graph = Graph::new();
+    let waits = graph.add(add("waits", 1).body(work(1)), &[]);
+    let runs = graph.add(add("runs", 2).body(work(2)), &[]);
+    let key = graph
+        .op(waits)
+        .preimage(&[], rbuild_solver::Effort::Full)
+        .unwrap()
+        .unwrap()
+        .key();
+    cache.claimed.lock().unwrap().insert(key);
+    let seen = run_with(&graph, &[waits, runs], &cache, 1, &CancelToken::new(), |event| {
+        if event.vertex == runs && matches!(event.kind, EventKind::Missed(_)) {
+            cache.claimed.lock().unwrap().remove(&key);
+            // The one that waits takes the claim: now it has everything but the job.
+            while !cache.claimed.lock().unwrap().contains(&key) {
+                std::thread::yield_now();
+            }
+        }
+    });
+    assert_eq!(seen.outputs(), [1, 2]);
+    assert_eq!(most.load(Ordering::SeqCst), 1);
 }
 
 #[test]
