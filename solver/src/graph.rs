@@ -5,7 +5,7 @@ use crate::op::Op;
 use petgraph::algo::astar;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{DfsPostOrder, Reversed};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// Names a vertex of one graph. Given out in the order of [`Graph::add`], from 0, and never changed by pruning.
@@ -91,8 +91,10 @@ impl<O: Op> Graph<O> {
             op,
             inputs: inputs.to_vec(),
         });
-        for input in inputs {
-            self.vertices.update_edge(input.node(), node, ());
+        // One edge for each. Asking petgraph whether it is there already means a look at all edges of the input.
+        let mut distinct = HashSet::new();
+        for input in inputs.iter().filter(|input| distinct.insert(**input)) {
+            self.vertices.add_edge(input.node(), node, ());
         }
         let vertex = VertexId::from_index(node.index());
         if let Some(identity) = identity {
@@ -161,7 +163,7 @@ impl<O: Op> Graph<O> {
 
     /// Drops what no target needs. Ids stay.
     pub fn prune(&mut self, targets: &[VertexId]) {
-        let needed: std::collections::HashSet<VertexId> = self.order(targets).into_iter().collect();
+        let needed: HashSet<VertexId> = self.order(targets).into_iter().collect();
         self.vertices
             .retain_nodes(|_, node| needed.contains(&VertexId::from_index(node.index())));
         self.merged.retain(|_, vertex| needed.contains(vertex));
