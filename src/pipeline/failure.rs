@@ -5,6 +5,7 @@ use crate::error::{Failure, Kind};
 use crate::lower::Finding;
 use crate::report::{self, Label, Severity, Source};
 use crate::ui::Look;
+use dockerfile_parser::Span;
 use dockerfile_parser::lint::{Policy, Rule};
 
 /// All errors of a file that does not parse.
@@ -47,20 +48,7 @@ pub fn draw_each<T>(findings: &[T], draw: impl Fn(&T) -> String) -> String {
 /// A parser's diagnostic in the file.
 pub fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic, look: &Look) -> String {
     let message = diagnostic.message();
-    let secondary: Vec<Label<'_>> = diagnostic
-        .secondary
-        .iter()
-        .map(|(span, text)| Label {
-            span: span.start..span.end,
-            text,
-        })
-        .collect();
     let help: Vec<String> = diagnostic.help.iter().cloned().collect();
-    let severity = if diagnostic.is_error() {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
     let span = diagnostic.span;
     // A warning about a secret must not carry it into a log.
     let text = match diagnostic.code() {
@@ -73,17 +61,35 @@ pub fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagno
             text: &text,
         },
         &report::Diagnostic {
-            severity,
+            severity: severity(diagnostic.is_error()),
             message: &message,
             primary: Label {
                 span: span.start..span.end,
                 text: diagnostic.label.as_deref().unwrap_or_default(),
             },
-            secondary: &secondary,
+            secondary: &labels(&diagnostic.secondary),
             help: &help,
         },
         look,
     )
+}
+
+fn severity(is_error: bool) -> Severity {
+    if is_error {
+        Severity::Error
+    } else {
+        Severity::Warning
+    }
+}
+
+fn labels<T: AsRef<str>>(places: &[(Span, T)]) -> Vec<Label<'_>> {
+    places
+        .iter()
+        .map(|(span, text)| Label {
+            span: span.start..span.end,
+            text: text.as_ref(),
+        })
+        .collect()
 }
 
 /// The text, with asterisks for all of the instruction around `shown` but its keyword: other values stand beside it.
@@ -146,21 +152,8 @@ pub fn draw(file: &SourceFile, finding: &Finding, look: &Look) -> String {
 }
 
 fn draw_place(file: &SourceFile, finding: &Finding, look: &Look) -> String {
-    let secondary: Vec<Label<'_>> = finding
-        .secondary
-        .iter()
-        .map(|(span, text)| Label {
-            span: span.start..span.end,
-            text,
-        })
-        .collect();
     let help: Vec<String> = finding.help.iter().cloned().collect();
-    let severity = if finding.is_error {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
-    if finding.span == dockerfile_parser::Span::default() {
+    if finding.span == Span::default() {
         let word = if finding.is_error { "error" } else { "warning" };
         let mut text = format!("{word}: {}\n", finding.message);
         for help in &help {
@@ -174,13 +167,13 @@ fn draw_place(file: &SourceFile, finding: &Finding, look: &Look) -> String {
             text: &file.shown(),
         },
         &report::Diagnostic {
-            severity,
+            severity: severity(finding.is_error),
             message: &finding.message,
             primary: Label {
                 span: finding.span.start..finding.span.end,
                 text: finding.label.as_deref().unwrap_or_default(),
             },
-            secondary: &secondary,
+            secondary: &labels(&finding.secondary),
             help: &help,
         },
         look,

@@ -4,11 +4,13 @@
 //! Not here: what the parts mean. Each has its own file: blobs, images, records, locks, snapshots.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
 use crate::blob::Blobs;
 use crate::buildlog::Builds;
@@ -231,6 +233,34 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> 
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::from_io("read", path, error)),
     }
+}
+
+/// As [`read_if_there`], with the file, so that it can be [stamped](stamp_used).
+pub(crate) fn open_if_there(path: &Path) -> Result<Option<(File, Vec<u8>)>, StoreError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::from_io("open", path, error)),
+    };
+    let mut bytes = Vec::with_capacity(4096);
+    file.read_to_end(&mut bytes)
+        .map_err(|error| StoreError::from_io("read", path, error))?;
+    Ok(Some((file, bytes)))
+}
+
+/// Sets a file's time to now: by it a collection knows what is still used. Best effort: only how long it is kept
+/// depends on it.
+pub(crate) fn stamp_used(file: &File) {
+    // By the file system's clock, which a collection compares with.
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    let _ = rustix::fs::futimens(file, &times);
 }
 
 /// Removes a file; `false` when it was not there.

@@ -9,17 +9,15 @@
 //!
 //! Not here: walking and hashing.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::Timespec;
 use rustix::time::ClockId;
 
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::manifest::path_cmp;
-use crate::store::{Store, remove_if_there};
+use crate::store::{Store, open_if_there, remove_if_there, stamp_used};
 
 /// How much older than its hashing a file must be to be remembered, in nanoseconds. Two seconds is the coarsest
 /// timestamp among file systems in use (FAT's mtime); it also covers clocks that are slightly apart.
@@ -222,26 +220,10 @@ impl Memo {
 /// The file's bytes, none when it is not there. Sets its time, by which the garbage collector knows which contexts
 /// are still built.
 fn read_and_stamp(path: &Path) -> Result<Vec<u8>, StoreError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StoreError::from_io("open", path, error)),
+    let Some((file, bytes)) = open_if_there(path)? else {
+        return Ok(Vec::new());
     };
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .map_err(|error| StoreError::from_io("read", path, error))?;
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_NOW,
-    };
-    // Only how long it is kept depends on it.
-    let _ = rustix::fs::futimens(
-        &file,
-        &Timestamps {
-            last_access: now,
-            last_modification: now,
-        },
-    );
+    stamp_used(&file);
     Ok(bytes)
 }
 

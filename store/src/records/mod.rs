@@ -9,16 +9,13 @@
 mod key;
 mod preimage;
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
-use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{ContentId, Digest, SnapshotId};
 use crate::error::StoreError;
-use crate::store::{Store, list_dir, remove_if_there};
+use crate::store::{Store, list_dir, open_if_there, remove_if_there, stamp_used};
 
 pub use key::Key;
 pub use preimage::{Field, FieldValue, Preimage, Tree, TreeEntry, TreeRef};
@@ -97,28 +94,12 @@ impl<'a> Records<'a> {
     /// Reads a record without touching it: the outer `None` is "no such file", the inner error says what is wrong.
     pub(crate) fn read(&self, key: &Key, stamp: bool) -> Result<Option<Result<Record, String>>, StoreError> {
         let path = self.path(key);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::from_io("open", &path, error)),
+        let Some((file, bytes)) = open_if_there(&path)? else {
+            return Ok(None);
         };
-        let mut bytes = Vec::with_capacity(4096);
-        file.read_to_end(&mut bytes)
-            .map_err(|error| StoreError::from_io("read", &path, error))?;
         let record = decode(&bytes, key);
         if stamp && record.is_ok() {
-            let now = Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_NOW,
-            };
-            // Only the order of eviction depends on it.
-            let _ = rustix::fs::futimens(
-                &file,
-                &Timestamps {
-                    last_access: now,
-                    last_modification: now,
-                },
-            );
+            stamp_used(&file);
         }
         Ok(Some(record))
     }

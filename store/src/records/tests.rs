@@ -117,7 +117,7 @@ fn a_hit_is_noted_as_a_use() {
     store.records().put(&record(1)).unwrap();
     let path = store.records().path(&key(1));
     let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
-    File::options()
+    std::fs::File::options()
         .write(true)
         .open(&path)
         .unwrap()
