@@ -1,10 +1,10 @@
 //! Ctrl-C, SIGTERM and a terminal that hangs up in the cold phase: the build is cancelled, everything that runs is stopped, nothing is left.
 //!
-//! In the warm phase the default disposition is right: there is nothing to stop and nothing half-written.
+//! In the warm phase the default disposition is right: there is nothing to stop and nothing half-written. Verbs that
+//! write files or blobs for long do it [`stoppable`].
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use rbuild_sandbox::signals::{SigSet, Signal};
-use rbuild_solver::CancelToken;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
@@ -20,11 +20,11 @@ pub fn signal() -> Option<i32> {
 }
 
 /// Starts the thread that waits for signals. Threads that are started later inherit the blocked signals.
-/// The second signal ends the process at once: its children die with it.
+/// The first signal calls `stop`, the second one ends the process at once: its children die with it.
 ///
 /// # Errors
 /// The signals cannot be blocked or the thread not be started.
-pub fn watch(cancel: CancelToken, transfers: rbuild_registry::Cancel) -> Result<(), Failure> {
+pub fn watch(stop: impl Fn() + Send + 'static) -> Result<(), Failure> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);
@@ -40,12 +40,38 @@ pub fn watch(cancel: CancelToken, transfers: rbuild_registry::Cancel) -> Result<
                     std::process::exit(128 + signal as i32);
                 }
                 REQUESTED.store(signal as i32, Ordering::Relaxed);
-                transfers.cancel();
-                cancel.cancel();
+                stop();
                 // After that: what fails now fails because it was stopped.
                 rbuild_store::stop();
             }
         })
         .map_err(|error| Failure::host(format!("starting a thread: {error}")))?;
     Ok(())
+}
+
+/// Does work that a signal ends early, after it has cleaned up. Call it while the process has one thread.
+///
+/// # Errors
+/// The work's own, [`failure`] when it was stopped, or that signals cannot be watched.
+pub fn stoppable<T>(
+    stop: impl Fn() + Send + 'static,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    watch(stop)?;
+    work().map_err(or_failure)
+}
+
+/// What fails after a signal fails because of it.
+pub fn or_failure(other: Failure) -> Failure {
+    if requested() { failure() } else { other }
+}
+
+/// The end that was asked for, with the exit code of the signal.
+#[must_use]
+pub fn failure() -> Failure {
+    let failure = Failure::new(Kind::Interrupted, "interrupted");
+    match signal().and_then(|signal| u8::try_from(128 + signal).ok()) {
+        Some(code) => failure.with_exit_code(code),
+        None => failure,
+    }
 }

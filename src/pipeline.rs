@@ -55,9 +55,8 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let started = Instant::now();
     let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
     let cancel = CancelToken::new();
-    let registry_cancel = rbuild_registry::Cancel::new();
     let notices = Arc::new(Notices::default());
-    let puller = Puller::new(options.registry.clone(), registry_cancel.clone(), {
+    let puller = Puller::new(options.registry.clone(), {
         let notices = Arc::clone(&notices);
         Arc::new(move |event| notices.tell(event))
     });
@@ -188,7 +187,11 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         }
         engine.prepare()?;
         entered.store(true, Ordering::Release);
-        interrupt::watch(cancel.clone(), registry_cancel.clone())
+        let (stop_transfers, cancel) = (puller.stopper(), cancel.clone());
+        interrupt::watch(move || {
+            stop_transfers();
+            cancel.cancel();
+        })
     };
     let solved = solve(
         &graph,

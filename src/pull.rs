@@ -43,12 +43,12 @@ pub struct Puller {
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 impl Puller {
-    /// With the flags' settings; `cancel` stops transfers, `notify` is told of retries.
+    /// With the flags' settings; `notify` is told of retries.
     #[must_use]
-    pub fn new(settings: RegistrySettings, cancel: Cancel, notify: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
+    pub fn new(settings: RegistrySettings, notify: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
         Self {
             settings,
-            cancel,
+            cancel: Cancel::new(),
             client: Arc::default(),
             notify,
         }
@@ -77,9 +77,15 @@ impl Puller {
         })
     }
 
-    /// The flag that stops transfers.
-    pub fn cancel(&self) -> &Cancel {
-        &self.cancel
+    /// What ends transfers, those too that wait for an answer.
+    pub fn stopper(&self) -> impl Fn() + Send + 'static {
+        let (cancel, client) = (self.cancel.clone(), Arc::clone(&self.client));
+        move || {
+            cancel.cancel();
+            if let Some(client) = client.get() {
+                client.cancel();
+            }
+        }
     }
 
     /// Asks the registry which image a name means; fetches its manifest and config.

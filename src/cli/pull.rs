@@ -6,7 +6,7 @@ use super::transfer::{Transfer, puller};
 use crate::error::Failure;
 use crate::options::registry::RegistryArgs;
 use crate::sources::{Origin, stored_name};
-use crate::{clock, engine, options};
+use crate::{clock, engine, interrupt, options};
 use clap::Args;
 use dockerfile_parser::Platform;
 use std::path::Path;
@@ -61,14 +61,16 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pulling {}", reference.familiar()), args.quiet);
     let total = resolved.image.layers.iter().map(|layer| layer.size).sum();
-    let record = puller.fetch(
-        &store,
-        &reference,
-        resolved,
-        config,
-        clock::now(),
-        &|done, total| transfer.at(done, total),
-    )?;
+    let record = interrupt::stoppable(puller.stopper(), || {
+        puller.fetch(
+            &store,
+            &reference,
+            resolved,
+            config,
+            clock::now(),
+            &|done, total| transfer.at(done, total),
+        )
+    })?;
     // Who asks for another platform by name wants the name to stand for it.
     store
         .images()

@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::options::choice;
 use crate::options::output::LayerCompression;
 use crate::options::registry::RegistryArgs;
-use crate::{engine, export, options};
+use crate::{engine, export, interrupt, options};
 use clap::Args;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,9 +59,11 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);
     let options = export::options(LayerCompression::Gzip(None), docker_format);
-    let pushed = crate::push::push(&store, &puller, &record, &reference, &options, &|done, total| {
-        sent.store(total, Ordering::Relaxed);
-        transfer.at(done, total);
+    let pushed = interrupt::stoppable(puller.stopper(), || {
+        crate::push::push(&store, &puller, &record, &reference, &options, &|done, total| {
+            sent.store(total, Ordering::Relaxed);
+            transfer.at(done, total);
+        })
     })?;
     transfer.end(&format!("pushed {}", reference.familiar()), sent.into_inner());
     print(&format!("{}@{}\n", reference.name(), pushed.manifest.digest))?;

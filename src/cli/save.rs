@@ -3,6 +3,7 @@
 use super::stored;
 use crate::error::Failure;
 use crate::export;
+use crate::interrupt;
 use crate::options::choice;
 use crate::options::output::{Destination, LayerCompression};
 use clap::Args;
@@ -79,12 +80,17 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
     } else {
         LayerCompression::Gzip(None)
     };
-    match format {
+    let write = || match format {
         Format::Oci | Format::OciDir => {
             let options = export::options(compression, false);
-            export::oci(&store, &images, &dest, format == Format::Oci, &options)?;
+            export::oci(&store, &images, &dest, format == Format::Oci, &options).map(|_| ())
         }
-        Format::Docker => export::docker_archive(&store, &images, &dest)?,
+        Format::Docker => export::docker_archive(&store, &images, &dest),
+    };
+    match dest {
+        Destination::Path(_) => interrupt::stoppable(|| (), write)?,
+        // Whoever reads may keep us waiting for ever, and a signal that is watched does not end that.
+        Destination::Stdout => write()?,
     }
     Ok(0)
 }

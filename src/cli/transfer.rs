@@ -6,7 +6,6 @@ use crate::pipeline::registry_notice;
 use crate::pull::{Puller, RegistrySettings};
 use crate::ui::{Look, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
-use rbuild_registry::Cancel;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -102,5 +101,5 @@ fn style(template: &str) -> ProgressStyle {
 /// A client for registries as the flags say; what it has to tell goes to standard error.
 #[must_use]
 pub fn puller(settings: RegistrySettings) -> Puller {
-    Puller::new(settings, Cancel::new(), Arc::new(registry_notice))
+    Puller::new(settings, Arc::new(registry_notice))
 }

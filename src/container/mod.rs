@@ -34,7 +34,6 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let store = open_store(&crate::store_root::locate(root)?)?;
     let puller = Puller::new(
         args.registry.settings()?,
-        rbuild_registry::Cancel::new(),
         Arc::new(crate::pipeline::registry_notice),
     );
     let platform = crate::options::build_platform();

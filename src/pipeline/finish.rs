@@ -4,7 +4,7 @@ use super::SourceFile;
 use super::outputs::Outputs;
 use crate::cache::RecordIndex;
 use crate::engine::Engine;
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::export::Assembly;
 use crate::interrupt;
 use crate::lower::StageState;
@@ -107,13 +107,7 @@ impl Build<'_> {
         let result = outputs.write(&image, tree_of.as_ref(), &mut summary);
         let result = result
             .and_then(|prepared| outputs.describe(&image, prepared.as_ref()))
-            .map_err(|failure| {
-                if interrupt::requested() {
-                    interrupted()
-                } else {
-                    failure
-                }
-            });
+            .map_err(interrupt::or_failure);
         let error = result.as_ref().err().map(ToString::to_string);
         self.record(&solution.outcomes, Some(image.id.to_string()), error);
         if let Err(failure) = result {
@@ -127,9 +121,7 @@ impl Build<'_> {
 
     /// The record of the image at the bottom of the target, which is in the store by now.
     fn base_record(&self, target: &StageState) -> Result<Option<ImageRecord>, Failure> {
-        let Some(base) = &target.base else {
-            return Ok(None);
-        };
+        let Some(base) = &target.base else { return Ok(None) };
         let id = image_id(base)?;
         match self.store.images().get(&id).map_err(Failure::from_host)? {
             Some(record) => Ok(Some(record)),
@@ -144,7 +136,7 @@ impl Build<'_> {
     pub(super) fn failed(mut self, error: SolveError<OpError, OpError>) -> Failure {
         self.printer.close();
         let failure = match error.failure {
-            SolveFailure::Interrupted => interrupted(),
+            SolveFailure::Interrupted => interrupt::failure(),
             SolveFailure::Prepare(OpError::Failure(failure)) => failure,
             SolveFailure::Prepare(other) => Failure::from_host(other),
             SolveFailure::Vertex { vertex, name, cause } => self.step_failed(vertex, &name, cause),
@@ -278,12 +270,4 @@ fn image_id(image: &BaseImage) -> Result<Digest, Failure> {
             .parse()
             .map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?,
     })
-}
-
-fn interrupted() -> Failure {
-    let failure = Failure::new(Kind::Interrupted, "interrupted");
-    match interrupt::signal().and_then(|signal| u8::try_from(128 + signal).ok()) {
-        Some(code) => failure.with_exit_code(code),
-        None => failure,
-    }
 }

@@ -1,11 +1,13 @@
 //! What happens to the store when something goes wrong: kills, signals, changes and collections meanwhile.
 
 use crate::concurrency::{at_the_gate, open_gate, processes};
+use crate::harness::archive::sha256;
 use crate::harness::invocation::Running;
 use crate::harness::steps::{build, building};
 use crate::harness::{Invocation, TestEnv};
 use rustix::process::Signal;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -87,6 +89,67 @@ fn a_signal_ends_long_reading() {
     running.signal(Signal::INT);
     running.wait().exits(130).says("interrupted").no_panic();
     assert_eq!(left_in_tmp(&env), 0);
+}
+
+/// Whenever the signal comes: there is the whole file or none.
+#[test]
+fn a_signal_ends_a_save_and_leaves_nothing() {
+    const ROUNDS: u32 = 6;
+    let env = TestEnv::new();
+    let context = env.context("context", &[("Dockerfile", "FROM scratch\nCOPY big /\n")]);
+    // Nothing repeats in it, so that deflate takes its time.
+    let hashes = (0..1_u32 << 17).map(|number| sha256(&number.to_le_bytes()));
+    fs::write(context.join("big"), hashes.collect::<String>()).unwrap();
+    build(&env, &context, &["-t", "app"]);
+    fs::create_dir(env.path("out")).unwrap();
+    for format in ["oci", "docker", "oci-dir"] {
+        let out = env.path("out").join(format);
+        let save = || env.rbuild(["save", "--format", format, "app", "-o"]).arg(&out);
+        let begin = Instant::now();
+        save().run().success();
+        let whole = begin.elapsed();
+        for round in 0..ROUNDS {
+            let _ = fs::remove_file(&out);
+            let _ = fs::remove_dir_all(&out);
+            // So that it is compressed each time.
+            let _ = fs::remove_dir_all(env.store().join("compressed"));
+            let running = save().start();
+            std::thread::sleep(whole * round / ROUNDS);
+            running.signal(Signal::TERM);
+            let code = running.wait().no_panic().code();
+            assert!([0, 143].contains(&code), "{format}: {code}");
+            let left: Vec<_> = files(&env.path("out"));
+            assert!(
+                left.iter()
+                    .all(|path| path.extension().is_none_or(|end| end != "tmp")),
+                "{left:?}"
+            );
+            assert!(code == 0 || format == "oci-dir" || left.is_empty(), "{left:?}");
+            assert_eq!(left_in_tmp(&env), 0);
+        }
+        let _ = fs::remove_file(&out);
+        let _ = fs::remove_dir_all(&out);
+    }
+}
+
+/// A registry that takes the connection and says nothing.
+#[test]
+fn a_signal_ends_a_push_that_waits() {
+    let env = TestEnv::new();
+    let context = env.context(
+        "context",
+        &[("Dockerfile", "FROM scratch\nCOPY f /\n"), ("f", "f")],
+    );
+    build(&env, &context, &["-t", "app"]);
+    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = format!("{}/app", registry.local_addr().unwrap());
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let running = env.rbuild(["push", "app", &name]).start();
+        let _connection = registry.accept().unwrap();
+        running.signal(signal);
+        running.wait().exits(code).says("interrupted").no_panic();
+        assert_eq!(left_in_tmp(&env), 0);
+    }
 }
 
 /// What is copied is what the key was made from, or the build fails: never one under the name of the other.
