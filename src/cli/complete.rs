@@ -4,6 +4,7 @@ use super::Cli;
 use super::streams::print;
 use crate::error::Failure;
 use crate::options::choice;
+use clap::builder::Resettable;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -53,11 +54,32 @@ pub fn man(args: &ManArgs) -> Result<u8, Failure> {
             }
         }
     };
+    let examples = command
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let command = command.after_help(Resettable::Reset);
     let mut page = Vec::new();
     Man::new(command)
         .source(concat!("rbuild ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)
         .map_err(|error| Failure::host(format!("making the manual page: {error}")))?;
+    page.extend(sections(&examples).bytes());
     print(&String::from_utf8_lossy(&page))?;
     Ok(0)
+}
+
+/// What follows the flags, such as the examples, as sections of a manual page: lines stay lines.
+fn sections(text: &str) -> String {
+    let mut page = String::new();
+    for part in text.split("\n\n") {
+        let Some((title, lines)) = part.split_once(":\n") else {
+            continue;
+        };
+        page += &format!(".SH {}\n.nf\n", title.to_uppercase());
+        // Indented as they are, no line begins like a request of roff.
+        page += &lines.replace('\\', "\\e").replace('-', "\\-");
+        page += "\n.fi\n";
+    }
+    page
 }

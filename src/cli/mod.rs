@@ -10,6 +10,7 @@ pub mod complete;
 pub mod debug;
 pub mod df;
 pub mod doctor;
+pub mod examples;
 pub mod foreign;
 pub mod history;
 pub mod images;
@@ -37,9 +38,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Build Dockerfiles into OCI images, and run them: no daemon, no privileges.
-///
-/// `rbuild -t app .` builds the Dockerfile of the current directory, `rbuild run app` runs the result. Everything is
-/// kept in one directory (RBUILD_ROOT) that many rbuild processes may share.
 #[derive(Debug, Parser)]
 #[command(
     name = "rbuild",
@@ -47,13 +45,8 @@ use std::path::{Path, PathBuf};
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  rbuild -f Dockerfile -t app .         build and keep as `app` in the local store\n  \
-                  rbuild run --rm app                   run it\n  \
-                  rbuild -o type=oci,dest=app.tar .     write an OCI archive\n  \
-                  rbuild why                            say why the last build did not use the cache\n  \
-                  rbuild doctor                         say what this host allows\n\n\
-                  Exit codes: 0 success, 1 the build failed, 125 wrong usage or a failure of rbuild itself,\n\
-                  130/143 interrupted; `rbuild run` returns the command's own code (126, 127 as in a shell)."
+    help_template = examples::TEMPLATE,
+    after_help = examples::PROGRAM
 )]
 pub struct Cli {
     /// Directory of the store [default: /var/lib/rbuild as root, else $XDG_DATA_HOME/rbuild]
@@ -73,8 +66,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an image from a Dockerfile (the default verb)
+    #[command(help_template = examples::TEMPLATE, after_help = examples::BUILD)]
     Build(Box<build::BuildArgs>),
     /// Run a command in a new container of an image
+    #[command(help_template = examples::TEMPLATE, after_help = examples::RUN)]
     Run(Box<run::RunArgs>),
     /// List the images of the local store
     #[command(visible_alias = "ls")]
@@ -88,22 +83,28 @@ pub enum Command {
     /// Print an image's configuration as JSON
     Inspect(inspect::InspectArgs),
     /// Write images to an archive
+    #[command(help_template = examples::TEMPLATE, after_help = examples::SAVE)]
     Save(save::SaveArgs),
     /// Read images from an OCI layout, an OCI archive or a docker archive
+    #[command(help_template = examples::TEMPLATE, after_help = examples::LOAD)]
     Load(load::LoadArgs),
     /// Fetch an image from a registry
     Pull(pull::PullArgs),
     /// Send an image to a registry
+    #[command(help_template = examples::TEMPLATE, after_help = examples::PUSH)]
     Push(push::PushArgs),
     /// Keep credentials for a registry
+    #[command(help_template = examples::TEMPLATE, after_help = examples::LOGIN)]
     Login(login::LoginArgs),
     /// Forget the credentials for a registry
     Logout(login::LogoutArgs),
     /// Show what the store holds and what could be freed
     Df(df::DfArgs),
     /// Remove what is not needed
+    #[command(help_template = examples::TEMPLATE, after_help = examples::PRUNE)]
     Prune(prune::PruneArgs),
     /// Say why steps of the last build did not come from the cache
+    #[command(help_template = examples::TEMPLATE, after_help = examples::WHY)]
     Why(why::WhyArgs),
     /// Say what this host allows, what is missing, and the line that mends it
     Doctor(doctor::DoctorArgs),
@@ -112,9 +113,10 @@ pub enum Command {
     /// Show how rbuild reads a Dockerfile
     Debug(debug::DebugArgs),
     /// Print shell completions
+    #[command(help_template = examples::TEMPLATE, after_help = examples::COMPLETIONS)]
     Completions(complete::CompletionsArgs),
     /// Print the manual page
-    #[command(hide = true)]
+    #[command(help_template = examples::TEMPLATE, after_help = examples::MAN)]
     Man(complete::ManArgs),
 }
 

@@ -225,6 +225,57 @@ fn commands_in_the_documentation_exist() {
     }
 }
 
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let mut documents = Vec::new();
+    for folder in ["", "docs", "examples/Dockerfiles", "parser", "fuzz"] {
+        documents.extend(markdown(&checkout().join(folder)));
+    }
+    let mut count = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("a page can be read");
+        for link in prose(&text).split("](").skip(1) {
+            let link = link.split(')').next().unwrap_or("");
+            if link.starts_with("http") || link.contains(' ') {
+                continue;
+            }
+            count += 1;
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => document.clone(),
+                _ => document.parent().expect("a page is in a folder").join(path),
+            };
+            assert!(target.exists(), "{}: {link}", document.display());
+            if !heading.is_empty() {
+                let page = fs::read_to_string(&target).expect("a page can be read");
+                let known = prose(&page)
+                    .lines()
+                    .any(|line| anchor(line) == Some(heading.to_owned()));
+                assert!(known, "{}: no heading for {link}", document.display());
+            }
+        }
+    }
+    assert!(count > 40, "only {count} links were found");
+}
+
+/// A page without its examples.
+fn prose(page: &str) -> String {
+    page.split("\n```").step_by(2).collect()
+}
+
+/// What a link calls a heading.
+fn anchor(line: &str) -> Option<String> {
+    let title = line
+        .strip_prefix('#')?
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase();
+    let kept = title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    Some(kept.collect::<String>().replace(' ', "-"))
+}
+
 /// The names under `[dependencies]` of a crate; those for tests alone do not count.
 fn dependencies(folder: &str) -> BTreeSet<String> {
     let path = checkout().join(folder).join("Cargo.toml");

@@ -1,0 +1,200 @@
+//! The examples of each verb: they stand above its flags in the help, and in the manual page.
+
+/// Clap's own order with the examples moved up, so that the first screen teaches.
+pub const TEMPLATE: &str =
+    "{before-help}{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
+
+/// Of the program, with what else a newcomer needs.
+pub const PROGRAM: &str = "\
+Examples:
+  rbuild -t app .                       build the Dockerfile of this directory, keep it as `app`
+  rbuild run --rm app                   run it
+  rbuild -o type=oci,dest=app.tar .     write an OCI archive
+  rbuild why                            say why the last build did not use the cache
+  rbuild doctor                         say what this host allows
+  rbuild build --help                   more of them
+
+Files:
+  Everything is kept in one directory (RBUILD_ROOT) that many rbuild processes may share.
+
+Exit codes:
+  0 success, 1 the build failed, 125 wrong usage or a failure of rbuild itself, 130/143
+  interrupted; `rbuild run` returns the command's own code (126, 127 as in a shell).";
+
+/// Of `rbuild build`.
+pub const BUILD: &str = "\
+Examples:
+  rbuild build -t app .                            the Dockerfile of this directory
+  rbuild build -f deploy/Dockerfile --target test --build-arg VERSION=2 .
+  rbuild build --secret id=npmrc,src=.npmrc .      for RUN --mount=type=secret,id=npmrc
+  rbuild build -t registry.example/app:1 --push .  build and send
+  rbuild build -o out .                            the files of the result, into out/
+  rbuild build https://example.org/app.git#main    a git repository
+  rbuild build --check .                           what is probably not meant; builds nothing";
+
+/// Of `rbuild run`.
+pub const RUN: &str = "\
+Examples:
+  rbuild run --rm app                     the image's own command
+  rbuild run --rm -it app sh              a shell in it
+  rbuild run -e KEY=value -v \"$PWD/data:/data:ro\" --network none app ./tool --flag";
+
+/// Of `rbuild save`.
+pub const SAVE: &str = "\
+Examples:
+  rbuild save -o app.tar app
+  rbuild save app | docker load";
+
+/// Of `rbuild load`.
+pub const LOAD: &str = "\
+Examples:
+  rbuild load -i app.tar
+  docker save app | rbuild load
+  rbuild load -i layout/ -t app:1";
+
+/// Of `rbuild push`.
+pub const PUSH: &str = "\
+Examples:
+  rbuild push registry.example/app:1
+  rbuild push app registry.example/app:1";
+
+/// Of `rbuild login`.
+pub const LOGIN: &str = "\
+Examples:
+  rbuild login -u me registry.example
+  echo \"$TOKEN\" | rbuild login -u ci --password-stdin registry.example";
+
+/// Of `rbuild prune`.
+pub const PRUNE: &str = "\
+Examples:
+  rbuild prune                            images without a name, and what nothing leads to
+  rbuild prune -f --keep-storage 20g      what a CI job runs at its end
+  rbuild prune -a --dry-run               what would go with the whole build cache";
+
+/// Of `rbuild why`.
+pub const WHY: &str = "\
+Examples:
+  rbuild why                  the last build
+  rbuild why app              the last one of the context app/
+  rbuild why :3               the step of line 3; 2/5 or a part of its title will do too
+  rbuild why --all --json";
+
+/// Of `rbuild completions`.
+pub const COMPLETIONS: &str = "\
+Examples:
+  rbuild completions bash > ~/.local/share/bash-completion/completions/rbuild
+  rbuild completions zsh > ~/.zfunc/_rbuild       ~/.zfunc is in fpath
+  rbuild completions fish > ~/.config/fish/completions/rbuild.fish";
+
+/// Of `rbuild man`.
+pub const MAN: &str = "\
+Examples:
+  rbuild man | man -l -
+  rbuild man build | man -l -";
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// The command lines of a text that begin with `rbuild`, or have it behind a pipe, as words.
+    fn commands(text: &str) -> Vec<Vec<OsString>> {
+        let mut found = Vec::new();
+        for line in text.lines() {
+            let line = line.trim_start().trim_start_matches("$ ");
+            let line = line.split("  ").next().unwrap_or(line);
+            let line = line.split(" #").next().unwrap_or(line);
+            for command in line.split(" | ") {
+                let command = command.split(" > ").next().unwrap_or(command);
+                if command.starts_with("rbuild ") {
+                    found.push(words(command));
+                }
+            }
+        }
+        found
+    }
+
+    /// A command line as words; quotes keep blanks together.
+    fn words(command: &str) -> Vec<OsString> {
+        let mut quote = None;
+        let mut words = vec![String::new()];
+        for c in command.chars() {
+            match (c, quote) {
+                ('"' | '\'', None) => quote = Some(c),
+                (c, Some(open)) if c == open => quote = None,
+                (' ', None) => words.push(String::new()),
+                (c, _) => words.last_mut().unwrap().push(c),
+            }
+        }
+        words
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .map(OsString::from)
+            .collect()
+    }
+
+    fn assert_understood(place: &str, commands: &[Vec<OsString>]) {
+        for command in commands {
+            if let Err(error) = crate::cli::parse(command) {
+                panic!("{place}: {command:?}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn those_of_the_help_are_understood() {
+        let all = [
+            super::PROGRAM,
+            super::BUILD,
+            super::RUN,
+            super::SAVE,
+            super::LOAD,
+            super::PUSH,
+            super::LOGIN,
+            super::PRUNE,
+            super::WHY,
+            super::COMPLETIONS,
+            super::MAN,
+        ];
+        for text in all {
+            // What shows help ends the parser early.
+            let commands: Vec<_> = commands(text)
+                .into_iter()
+                .filter(|words| words.last().is_some_and(|word| word != "--help"))
+                .collect();
+            assert!(!commands.is_empty(), "{text}");
+            assert_understood("help", &commands);
+        }
+    }
+
+    #[test]
+    fn those_of_the_documentation_are_understood() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut pages = vec![root.join("README.md")];
+        for folder in ["docs", "examples/Dockerfiles"] {
+            for entry in fs::read_dir(root.join(folder)).unwrap().flatten() {
+                let path: PathBuf = entry.path();
+                pages.push(if path.is_dir() {
+                    path.join("README.md")
+                } else {
+                    path
+                });
+            }
+        }
+        let mut count = 0;
+        for page in pages {
+            let text = fs::read_to_string(&page).unwrap();
+            for (number, block) in text.split("```").enumerate() {
+                let is_shell = block.starts_with("sh\n") || block.starts_with("console\n");
+                if number % 2 == 0 || !is_shell {
+                    continue;
+                }
+                let commands = commands(block);
+                count += commands.len();
+                assert_understood(&page.display().to_string(), &commands);
+            }
+        }
+        assert!(count > 40, "only {count} were found");
+    }
+}
