@@ -52,7 +52,8 @@ pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
         kind: Kind::Image,
         count: all.len(),
         bytes: image_bytes,
-        reclaimable: image_bytes - bytes_of(&named_snapshots) - blob_bytes(&named_blobs),
+        // Blobs come and go meanwhile.
+        reclaimable: image_bytes.saturating_sub(bytes_of(&named_snapshots) + blob_bytes(&named_blobs)),
     };
 
     let mut cached = BTreeSet::new();
