@@ -1,7 +1,7 @@
 //! Wildcards of COPY and ADD, as Go's `filepath.Match` has them: `*` `?` `[a-z]` `[^a-z]` `\x`.
 //!
 //! A pattern is matched against one path component or a whole path; paths are bytes. Ignore patterns, which know
-//! more, are `ignore.rs`.
+//! more, are `ignore/`.
 
 use std::fmt;
 

@@ -1,26 +1,33 @@
 //! Matches byte strings against tokens of a path pattern, in time bounded by pattern × path.
 //!
-//! `glob.rs` and `ignore.rs` make the tokens, each with its own syntax.
+//! `glob.rs` and `ignore/` make the tokens, each with its own syntax.
 
 /// One step of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Token {
     /// This character.
     Char(char),
     /// One character but `/`.
     Any,
-    /// Any number of characters but `/`.
-    Star,
     /// One character of a set, `/` too if it is in it.
     Class(Class),
-    /// Nothing, or anything up to and with a `/`: `(.*/)?`.
-    Dirs,
-    /// Anything.
-    Rest,
+    /// Any number of characters but `/`.
+    Star,
+}
+
+impl Token {
+    /// Whether it matches one character; `None` is a byte that is no text, as which U+FFFD counts in sets.
+    pub(crate) fn matches(&self, ch: Option<char>) -> bool {
+        match self {
+            Token::Char(expected) => ch == Some(*expected),
+            Token::Any | Token::Star => ch != Some('/'),
+            Token::Class(class) => class.contains(ch.unwrap_or(char::REPLACEMENT_CHARACTER)),
+        }
+    }
 }
 
 /// `[a-z]` or `[^a-z]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class {
     negated: bool,
     ranges: Vec<(char, char)>,
@@ -83,80 +90,57 @@ impl Matcher {
         }
     }
 
-    /// Whether all of `path` matches. A byte that is not UTF-8 counts as one character, U+FFFD.
+    /// Whether all of `path` matches.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
         if !path.starts_with(self.prefix.as_bytes()) || !path.ends_with(self.suffix.as_bytes()) {
             return false;
         }
-        // Two states per token: before it, and inside it (`Dirs` only).
-        let size = self.tokens.len() * 2 + 1;
+        // How many tokens the path so far may have used up.
+        let size = self.tokens.len() + 1;
         let mut now = vec![false; size];
         let mut next = vec![false; size];
         now[0] = true;
-        self.skip_empty(&mut now);
+        self.skip_stars(&mut now);
         for ch in Chars(path) {
             next.fill(false);
             let mut alive = false;
             for (index, token) in self.tokens.iter().enumerate() {
-                let (before, inside, after) = (index * 2, index * 2 + 1, index * 2 + 2);
-                let mut reach = |state: usize| {
-                    next[state] = true;
+                if now[index] && token.matches(ch) {
+                    let stays = *token == Token::Star;
+                    next[if stays { index } else { index + 1 }] = true;
                     alive = true;
-                };
-                if now[before] {
-                    match token {
-                        Token::Char(expected) if *expected == ch => reach(after),
-                        Token::Any if ch != '/' => reach(after),
-                        Token::Class(class) if class.contains(ch) => reach(after),
-                        Token::Star if ch != '/' => reach(before),
-                        Token::Rest => reach(before),
-                        _ => {}
-                    }
-                }
-                if now[inside] {
-                    reach(inside);
-                    if ch == '/' {
-                        reach(after);
-                    }
                 }
             }
             if !alive {
                 return false;
             }
-            self.skip_empty(&mut next);
+            self.skip_stars(&mut next);
             std::mem::swap(&mut now, &mut next);
         }
         now[size - 1]
     }
 
-    fn skip_empty(&self, states: &mut [bool]) {
+    fn skip_stars(&self, states: &mut [bool]) {
         for (index, token) in self.tokens.iter().enumerate() {
-            if states[index * 2] {
-                match token {
-                    Token::Star | Token::Rest => states[index * 2 + 2] = true,
-                    Token::Dirs => {
-                        states[index * 2 + 1] = true;
-                        states[index * 2 + 2] = true;
-                    }
-                    _ => {}
-                }
+            if states[index] && *token == Token::Star {
+                states[index + 1] = true;
             }
         }
     }
 }
 
-/// Characters of bytes that need not be UTF-8.
-struct Chars<'a>(&'a [u8]);
+/// Characters of bytes that need not be UTF-8; `None` is a byte that is none.
+pub(crate) struct Chars<'a>(pub(crate) &'a [u8]);
 
 impl Iterator for Chars<'_> {
-    type Item = char;
+    type Item = Option<char>;
 
-    fn next(&mut self) -> Option<char> {
+    fn next(&mut self) -> Option<Option<char>> {
         let first = *self.0.first()?;
         let length = match first {
             0..=0x7f => {
                 self.0 = &self.0[1..];
-                return Some(char::from(first));
+                return Some(Some(char::from(first)));
             }
             0xc2..=0xdf => 2,
             0xe0..=0xef => 3,
@@ -167,10 +151,8 @@ impl Iterator for Chars<'_> {
             .0
             .get(..length)
             .and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let (ch, length) = match text.and_then(|text| text.chars().next()) {
-            Some(ch) => (ch, length),
-            None => (char::REPLACEMENT_CHARACTER, 1),
-        };
+        let ch = text.and_then(|text| text.chars().next());
+        let length = if ch.is_some() { length } else { 1 };
         self.0 = self.0.get(length..).unwrap_or_default();
         Some(ch)
     }

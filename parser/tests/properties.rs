@@ -222,19 +222,50 @@ proptest! {
 
     #[test]
     fn ignore_files_agree_with_a_naive_matcher(
-        patterns in prop::collection::vec(("[!]?", "[ab*?](/[ab*?]){0,2}"), 0..5), path in "[ab](/[ab]){0,3}"
+        patterns in prop::collection::vec(("[!]?", "[ab*?]{1,4}(/[ab*?]{1,3}){0,2}"), 0..8), path in "[ab]{1,3}(/[ab]{1,2}){0,3}"
     ) {
         let text: String = patterns.iter().map(|(not, pattern)| format!("{not}{pattern}\n")).collect();
-        let mut excluded = false;
-        for (not, pattern) in &patterns {
-            let pattern: Vec<char> = pattern.chars().collect();
-            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-            let matches = ends.map(|end| &path[..end]).any(|p| naive(&pattern, &p.chars().collect::<Vec<_>>()));
-            if matches {
-                excluded = not.is_empty();
+        let ignore = IgnoreFile::parse(&text).unwrap();
+        let ends: Vec<usize> = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).collect();
+        let matches = |(_, pattern): &(String, String)| ends.iter().any(|end| naive_ignore(pattern, &path[..*end]));
+        let last = patterns.iter().rposition(matches);
+        let decision = ignore.decide(&path);
+        prop_assert_eq!(decision.pattern, last, "{} {}", text, path);
+        prop_assert_eq!(decision.excluded, last.is_some_and(|at| patterns[at].0.is_empty()), "{}", text);
+    }
+}
+
+/// Ignore patterns without sets and backslashes: `naive` and `**`.
+fn naive_ignore(pattern: &str, path: &str) -> bool {
+    fn from(pattern: &[char], path: &[char]) -> bool {
+        match pattern {
+            ['*', '*', rest @ ..] => {
+                let rest = rest.strip_prefix(&['/']).unwrap_or(rest);
+                let below = |at: usize| path[at] == '/' && from(rest, &path[at + 1..]);
+                rest.is_empty() || from(rest, path) || (0..path.len()).any(below)
             }
+            ['*', rest @ ..] => (0..=path.len()).any(|n| !path[..n].contains(&'/') && from(rest, &path[n..])),
+            ['?', rest @ ..] => path.first().is_some_and(|ch| *ch != '/') && from(rest, &path[1..]),
+            [ch, rest @ ..] => path.first() == Some(ch) && from(rest, &path[1..]),
+            [] => path.is_empty(),
         }
-        prop_assert_eq!(IgnoreFile::parse(&text).unwrap().decide(&path).excluded, excluded, "{}", text);
+    }
+    let chars = |text: &str| text.chars().collect::<Vec<_>>();
+    match pattern.strip_prefix("**") {
+        Some(name) if !name.contains(['*', '?']) && !name.starts_with('/') => path.ends_with(name),
+        _ => from(&chars(pattern), &chars(path)),
+    }
+}
+
+/// Thousands of patterns about thousands of paths: minutes, if each were asked about each.
+#[test]
+fn many_ignore_patterns_end() {
+    for (name, text) in inputs::ignore_files(500_000) {
+        let ignore = IgnoreFile::parse(&text).unwrap();
+        let kept = inputs::paths()
+            .filter(|path| !ignore.decide(path).excluded)
+            .count();
+        assert!(kept > 0, "{name}");
     }
 }
 

@@ -221,3 +221,27 @@ pub(crate) fn hostile(size: usize) -> Vec<(&'static str, String)> {
         ("tabs", after("FROM a\nRNU", "\t")),
     ]
 }
+
+/// Ignore files of about `size` bytes; none excludes one of [`paths`].
+pub(crate) fn ignore_files(size: usize) -> Vec<(&'static str, String)> {
+    let of = |line: &dyn Fn(usize) -> String| {
+        let count = size / line(100_000).len();
+        (0..count).map(line).collect::<String>()
+    };
+    vec![
+        ("ignored names", of(&|n| format!("dir/name{n}\n"))),
+        ("ignored names anywhere", of(&|n| format!("**/name{n}\n"))),
+        ("ignored beginnings anywhere", of(&|n| format!("**/name{n}*.o\n"))),
+        ("ignored endings", of(&|n| format!("**/*.o{n}\n"))),
+        ("ignored within names", of(&|n| format!("*me{n}x*\n"))),
+        (
+            "names taken back",
+            of(&|n| format!("dir{n}/**\n!dir{n}/**/keep\n")),
+        ),
+    ]
+}
+
+/// The files of a middling project.
+pub(crate) fn paths() -> impl Iterator<Item = String> {
+    (0..2_000).map(|n| format!("packages/part{}/src/module{}/file{n}.ts", n % 7, n % 90))
+}

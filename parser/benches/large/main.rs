@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dockerfile_parser::lint::{LintInput, check};
 use dockerfile_parser::render::render_all;
-use dockerfile_parser::{Parsed, parse};
+use dockerfile_parser::{IgnoreFile, Parsed, parse};
 
 const MEGABYTE: usize = 1_000_000;
 
@@ -29,6 +29,27 @@ fn main() {
     {
         row(name, &source, 1);
     }
+    println!("\n{:>9}  {:>9} {:>9}  ignore file", "bytes", "parse", "decide");
+    for (name, text) in inputs::ignore_files(MEGABYTE)
+        .into_iter()
+        .filter(|(name, _)| is_wanted(name))
+    {
+        let (parsing, ignore) = best_of(1, || IgnoreFile::parse(&text).unwrap_or_default());
+        let paths: Vec<String> = inputs::paths().collect();
+        let (deciding, _) = best_of(1, || {
+            paths.iter().filter(|path| ignore.decide(path).excluded).count()
+        });
+        println!(
+            "{:>9}  {:>9} {:>9}  {name}",
+            text.len(),
+            show(parsing),
+            show(deciding)
+        );
+    }
+}
+
+fn show(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
 fn row(name: &str, source: &str, runs: usize) {
@@ -40,7 +61,6 @@ fn row(name: &str, source: &str, runs: usize) {
     let (checking, found) = best_of(runs, || check(&dockerfile, &LintInput::default()));
     let diagnostics: Vec<_> = diagnostics.into_iter().chain(found).collect();
     let (drawing, _) = best_of(runs, || render_all("Dockerfile", source, &diagnostics));
-    let show = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
     println!(
         "{:>9}  {:>9} {:>9} {:>9}  {name}",
         source.len(),

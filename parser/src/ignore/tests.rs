@@ -118,7 +118,13 @@ fn lines() {
             pattern: Some(0)
         }
     );
-    assert_eq!(ignore.decide("keep"), Decision::default());
+    assert_eq!(
+        ignore.decide("keep/it"),
+        Decision {
+            excluded: false,
+            pattern: Some(2)
+        }
+    );
     assert!(excluded("#not\n #this", "#this"));
 }
 
@@ -148,6 +154,8 @@ fn pruning_is_safe() {
     assert!(!check("node_modules\n!src/keep", "node_modules"));
     assert!(!check("!node_modules/keep\nnode_modules", "node_modules"));
     assert!(check("*\n!**/*.go", "a/b"));
+    assert!(!check("*\n!src/**/*.go\n!**/x\n*", "src"));
+    assert!(!check("*\n!src/**/*.go", "lib"));
     assert!(check("*\n!a[^b]c", "a"));
     assert!(check("nothing", "src"));
 }
@@ -179,4 +187,6 @@ fn the_root_is_never_excluded() {
 fn paths_are_bytes() {
     assert!(file("a*").decide(b"a\xff").excluded);
     assert!(!file("b").decide(b"a\xff").excluded);
+    assert!(!file("a\u{fffd}").decide(b"a\xff").excluded);
+    assert!(file("a[^b]c").decide(b"a\xffc").excluded);
 }
