@@ -17,6 +17,7 @@ mod variables;
 
 pub use finding::Finding;
 pub use history::{COMMENT, HistoryItem};
+pub(crate) use scope::HOSTNAME_ARG;
 pub use scope::{BuildArgs, PREDEFINED};
 pub use stage::{DEFAULT_PATH, StageState};
 pub use variables::Variables;

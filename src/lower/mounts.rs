@@ -80,8 +80,12 @@ impl StageLowering<'_, '_> {
                         Some((input(more, vertex), source))
                     }
                 };
+                let id = cache.id.unwrap_or_else(|| target.clone());
                 ExecMount::Cache {
-                    id: cache.id.unwrap_or_else(|| target.clone()),
+                    id: match self.stages.input().build_args.steering("BUILDKIT_CACHE_MOUNT_NS") {
+                        Some(namespace) => format!("{namespace}/{id}"),
+                        None => id,
+                    },
                     target,
                     sharing: cache.sharing,
                     read_only: cache.read_only,

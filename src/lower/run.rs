@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::history;
+use super::scope::HOSTNAME_ARG;
 use super::stage::StageLowering;
 use crate::ops::spec::{ExecNetwork, ExecSpec, StepSpec};
 use dockerfile_parser::instruction::{CommandForm, Network, Run, RunScript, Security};
@@ -90,6 +91,7 @@ impl StageLowering<'_, '_> {
             network,
             mounts,
             devices,
+            hostname: input.build_args.steering(HOSTNAME_ARG).map(str::to_owned),
             add_hosts: input.add_hosts.clone(),
             no_new_privs: input.no_new_privs,
             insecure,

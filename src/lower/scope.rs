@@ -27,12 +27,15 @@ const BUILDKIT: [&str; 10] = [
     "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
     "BUILDKIT_INLINE_CACHE",
     "BUILDKIT_MULTI_PLATFORM",
-    "BUILDKIT_SANDBOX_HOSTNAME",
+    HOSTNAME_ARG,
     "BUILDKIT_SBOM_SCAN_CONTEXT",
     "BUILDKIT_SBOM_SCAN_STAGE",
     "BUILDKIT_SYNTAX",
     "SOURCE_DATE_EPOCH",
 ];
+
+/// The build argument that names the host of steps.
+pub(crate) const HOSTNAME_ARG: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 
 /// The `--build-arg`s, and which of them something asked for.
 #[derive(Debug, Default)]
@@ -62,6 +65,15 @@ impl BuildArgs {
         let value = self.values.get(name)?;
         self.consumed.borrow_mut().insert(name.to_owned());
         Some(value)
+    }
+
+    /// The value of an argument that steers the build, unless it is empty.
+    #[must_use]
+    pub fn steering(&self, name: &str) -> Option<&str> {
+        self.values
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Predefined arguments, in order of name. One that was given in one case alone has that value in the other too:

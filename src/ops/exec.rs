@@ -24,8 +24,10 @@ use std::sync::Arc;
 /// Raised when the result of the same fields changes.
 const REVISION: u32 = 1;
 
-/// Host name of build steps; fixed, so that results do not depend on the machine.
-pub(super) const HOSTNAME: &str = "rbuild";
+/// Host name of a build step; fixed, unless the build gives one, so that results do not depend on the machine.
+pub(super) fn hostname(spec: &ExecSpec) -> &str {
+    spec.hostname.as_deref().unwrap_or("rbuild")
+}
 
 pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<Preimage>, OpError> {
     let mut preimage = Preimage::new("exec", REVISION);
@@ -53,6 +55,9 @@ pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<
     }
     if spec.insecure {
         preimage = preimage.text("security", "insecure");
+    }
+    if let Some(hostname) = &spec.hostname {
+        preimage = preimage.text("own host name", hostname);
     }
     for (name, _) in &spec.add_hosts {
         preimage = preimage.text("host name", name);
@@ -137,7 +142,7 @@ pub(super) fn run(
     sandbox.cwd = cwd;
     sandbox.user = user.credentials();
     sandbox.user.groups.extend(&spec.devices.edits.groups);
-    sandbox.hostname = HOSTNAME.to_owned();
+    sandbox.hostname = hostname(spec).to_owned();
     sandbox.network = match spec.network {
         ExecNetwork::None => Network::None,
         ExecNetwork::Default | ExecNetwork::Host => Network::Host,

@@ -58,7 +58,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared, OpError> {
     let mut targets = Targets::new(tree);
     let mut guards: Vec<Box<dyn Any + Send>> = Vec::new();
-    let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::HOSTNAME)?;
+    let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::hostname(spec))?;
     let caches = caches(spec, inputs, engine, context)?;
     // Whatever their order in the Dockerfile, none hides another that lies in it.
     let mut parents_first = Vec::with_capacity(spec.mounts.len());

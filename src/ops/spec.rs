@@ -112,6 +112,8 @@ pub struct ExecSpec {
     pub mounts: Vec<ExecMount>,
     /// Devices of the host.
     pub devices: ExecDevices,
+    /// Host name, where not the default.
+    pub hostname: Option<String>,
     /// Lines for /etc/hosts; only names are part of the key.
     pub add_hosts: Vec<(String, String)>,
     /// `no-new-privileges`.

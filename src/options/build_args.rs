@@ -2,7 +2,7 @@
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
-use crate::lower::PREDEFINED;
+use crate::lower::{HOSTNAME_ARG, PREDEFINED};
 use std::collections::BTreeMap;
 
 /// All arguments, each with its value.
@@ -44,6 +44,35 @@ pub(super) fn build_args(
         }
     }
     Ok(values)
+}
+
+/// Whether an argument that switches something is on.
+pub(super) fn is_on(build_args: &BTreeMap<String, String>, name: &str) -> bool {
+    matches!(
+        build_args.get(name).map(String::as_str),
+        Some("1" | "t" | "T" | "true" | "True" | "TRUE")
+    )
+}
+
+/// Refuses arguments that steer the build to where it cannot go.
+///
+/// # Errors
+/// A host name that is none, an index around one platform.
+pub(super) fn check_steering(build_args: &BTreeMap<String, String>) -> Result<(), Failure> {
+    if let Some(name) = build_args.get(HOSTNAME_ARG) {
+        let is_name = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '-' | '.' | '_');
+        if name.len() > 64 || !name.chars().all(is_name) {
+            return Err(Failure::usage(format!(
+                "{HOSTNAME_ARG}: `{name}` is not a host name: at most 64 letters, digits, `-`, `.` and `_`"
+            )));
+        }
+    }
+    if is_on(build_args, "BUILDKIT_MULTI_PLATFORM") {
+        return Err(Failure::usage(
+            "BUILDKIT_MULTI_PLATFORM: an index around one platform is not supported",
+        ));
+    }
+    Ok(())
 }
 
 /// The time that later ones are clamped to, in seconds since 1970.

@@ -29,7 +29,7 @@ use crate::ops::spec::ExecNetwork;
 use crate::pull::RegistrySettings;
 use crate::remote::Remote;
 use crate::ui::ProgressMode;
-use build_args::{build_args, epoch};
+use build_args::{build_args, check_steering, epoch, is_on};
 use call::call;
 use dockerfile_parser::Platform;
 use entitlements::Entitlements;
@@ -148,11 +148,9 @@ impl BuildOptions {
         };
         let edits = Edits::from_args(args, &platform)?;
         let build_args = build_args(args, &env)?;
+        check_steering(&build_args)?;
         if let ContextSource::Remote(Remote::Git(address)) = &mut context {
-            let keep = build_args
-                .get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")
-                .map(String::as_str);
-            address.keep_git_dir |= matches!(keep, Some("1" | "t" | "T" | "true" | "True" | "TRUE"));
+            address.keep_git_dir |= is_on(&build_args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
         }
         let epoch = epoch(args, &build_args)?;
         let quiet = args.quiet;

@@ -218,6 +218,44 @@ fn proxies_need_no_arg_and_leave_no_trace() {
 }
 
 #[test]
+fn steps_have_the_host_name_and_the_caches_that_the_build_gives() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nRUN --mount=type=cache,target=/c \
+        hostname > /name; cat /etc/hostname >> /name; grep -c localhost.*build-7 /etc/hosts >> /name; \
+        ls /c >> /name; touch /c/$(hostname)\n";
+    let context = env.context_of(dockerfile, &[]);
+    let seen = |args: &[&str]| {
+        let args = args.iter().flat_map(|arg| ["--build-arg", arg]);
+        env.image(args, &context).tree()["name"].text()
+    };
+    let (own, other) = (
+        "BUILDKIT_SANDBOX_HOSTNAME=build-7",
+        "BUILDKIT_CACHE_MOUNT_NS=other",
+    );
+    assert_eq!(seen(&[]), "rbuild\nrbuild\n0\n");
+    assert_eq!(seen(&[own]), "build-7\nbuild-7\n1\nrbuild\n", "part of the key");
+    assert_eq!(
+        seen(&["BUILDKIT_SANDBOX_HOSTNAME="]),
+        "rbuild\nrbuild\n0\n",
+        "empty is none"
+    );
+    assert_eq!(
+        seen(&[own, other]),
+        "build-7\nbuild-7\n1\nrbuild\n",
+        "which cache is no part of the key"
+    );
+    let fresh = seen(&["BUILDKIT_SANDBOX_HOSTNAME=new", other]);
+    assert_eq!(fresh, "new\nnew\n0\n", "the cache of another namespace is empty");
+    for (wrong, why) in [
+        ("BUILDKIT_SANDBOX_HOSTNAME=a b", "`a b` is not a host name"),
+        ("BUILDKIT_MULTI_PLATFORM=1", "BUILDKIT_MULTI_PLATFORM: an index"),
+    ] {
+        let refused = env.building(["--build-arg", wrong]).arg(&context).run();
+        refused.exits(125).says(why).no_panic();
+    }
+}
+
+#[test]
 fn platform_args() {
     let env = TestEnv::new();
     let machine = if cfg!(target_arch = "aarch64") {
