@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(next_line_help = false)]
 pub struct BuildArgs {
-    /// Build context: a directory, or `-` for a tar archive or a Dockerfile on standard input
+    /// Build context: a directory, the URL of a git repository or an archive, or `-` for an archive or a Dockerfile on
+    /// standard input
     #[arg(value_name = "CONTEXT", required = true)]
     pub context: Option<String>,
 
@@ -48,7 +49,8 @@ pub struct BuildArgs {
     #[arg(long, env = "DOCKER_DEFAULT_PLATFORM", value_name = "PLATFORM")]
     pub platform: Option<String>,
 
-    /// Where the result goes (repeatable): type=oci|docker|local|tar|image with dest=FILE|DIR; a bare path is type=local
+    /// Where the result goes (repeatable): type=oci|docker|local|tar with dest=FILE|DIR, type=image|registry;
+    /// a bare path is type=local
     #[arg(short, long = "output", value_name = "SPEC")]
     pub outputs: Vec<String>,
 
@@ -73,7 +75,7 @@ pub struct BuildArgs {
     pub pull: String,
 
     /// Another context for FROM, COPY --from and mounts: NAME=DIR, oci-layout://PATH[:TAG][@DIGEST], docker-image://REF,
-    /// target:STAGE (repeatable)
+    /// target:STAGE, or a URL (repeatable)
     #[arg(long = "build-context", value_name = "NAME=SOURCE")]
     pub build_contexts: Vec<String>,
 
@@ -173,7 +175,7 @@ pub struct BuildArgs {
     #[arg(long)]
     pub check: bool,
 
-    /// What to do: build, check, outline, targets
+    /// What to do: build, check, outline, targets; the last three with `,format=json` too
     #[arg(long, value_name = "METHOD", default_value = "build")]
     pub call: String,
 
