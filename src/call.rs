@@ -5,7 +5,7 @@ mod check;
 mod outline;
 mod targets;
 
-pub use check::{draw_warnings, findings_json, warnings};
+pub use check::{draw_warnings, findings_json, print_broken, warnings};
 pub use outline::needed_stages;
 
 use crate::context::BuildContext;

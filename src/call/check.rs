@@ -102,6 +102,21 @@ pub(super) fn run(
     Ok(u8::from(found.iter().any(Diagnostic::is_error)))
 }
 
+/// The findings of a file that does not parse: as others, and the first error once more as `buildError`, where BuildKit
+/// has the error of a build.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print_broken(file: &SourceFile, found: &[Diagnostic]) -> Result<(), Failure> {
+    let mut findings = findings_json(file, found);
+    if let Some(error) = found.iter().find(|diagnostic| diagnostic.is_error()) {
+        let mut place = location(&LineIndex::new(&file.text), error.span);
+        place["sourceIndex"] = json!(0);
+        findings["buildError"] = json!({ "message": error.message(), "location": place });
+    }
+    print_json(&findings)
+}
+
 /// Findings as buildx writes them: `{warnings, sources}`.
 #[must_use]
 pub fn findings_json(file: &SourceFile, found: &[Diagnostic]) -> Value {

@@ -3,7 +3,7 @@
 use crate::context::stdin::Fetched;
 use crate::context::{BuildContext, Ignore};
 use crate::error::{Failure, Kind};
-use crate::options::{BuildOptions, ContextSource, DockerfileSource};
+use crate::options::{BuildOptions, Call, ContextSource, DockerfileSource};
 use crate::pipeline::{failure, frontend};
 use crate::remote::address::passwords_hidden;
 use crate::ui::Look;
@@ -134,6 +134,9 @@ fn stdin() -> Result<Vec<u8>, Failure> {
 pub fn parse(options: &BuildOptions, file: &SourceFile, look: &Look) -> Result<Parsed, Failure> {
     let mut parsed = dockerfile_parser::parse(&file.text);
     if parsed.has_errors() {
+        if options.call == Call::Check && options.call_json {
+            crate::call::print_broken(file, &parsed.diagnostics)?;
+        }
         return Err(failure::parsing(file, &parsed.diagnostics, look));
     }
     frontend::check(options, file, &mut parsed, look)?;
