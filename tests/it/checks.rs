@@ -155,6 +155,10 @@ fn the_json_of_a_file_that_does_not_parse_has_its_error() {
     let found: serde_json::Value = serde_json::from_str(&ran.out()).expect("JSON on standard output");
     assert_eq!(found["buildError"]["message"], "unknown instruction `COPPY`");
     assert_eq!(found["buildError"]["location"]["ranges"][0]["start"]["line"], 2);
-    assert_eq!(found["warnings"].as_array().map(Vec::len), Some(2), "all errors are told");
+    assert_eq!(
+        found["warnings"].as_array().map(Vec::len),
+        Some(2),
+        "all errors are told"
+    );
     ran.exits(1).says("COPPY").no_panic();
 }
