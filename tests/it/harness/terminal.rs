@@ -201,12 +201,29 @@ impl Terminal {
         }
     }
 
+    /// Waits until all that was written so far has been read: a word of ours comes after it, and is taken out again.
+    fn read_to_the_end(&self) {
+        const END: &[u8] = b"\x00the end of what was written\x00";
+        let mut writer = File::from(self.slave.try_clone().expect("a descriptor can be copied"));
+        writer.write_all(END).expect("a terminal can be written to");
+        loop {
+            let mut seen = self.seen.lock().expect("no reader panics");
+            if let Some(at) = seen.windows(END.len()).position(|part| part == END) {
+                seen.truncate(at);
+                return;
+            }
+            drop(seen);
+            assert!(Instant::now() < self.deadline, "the terminal is not read");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Waits for the program's end.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                std::thread::sleep(Duration::from_millis(50));
+                self.read_to_the_end();
                 return status;
             }
             assert!(
