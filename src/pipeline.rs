@@ -3,6 +3,7 @@
 //! The order matters: everything up to the first step that must run happens on one thread and outside any namespace
 //! (ARCHITECTURE, "One process, two phases").
 
+mod arguments;
 mod dockerfile;
 mod events;
 mod failure;
@@ -62,7 +63,8 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     });
     let contexts = Contexts::open(options, &puller)?;
     let file = dockerfile::read(options, contexts.main.path(), contexts.fetched.as_ref())?;
-    let parsed = dockerfile::parse(options, &file, &look)?;
+    let mut parsed = dockerfile::parse(options, &file, &look)?;
+    arguments::apply_check(options, &mut parsed.dockerfile)?;
     if options.call != Call::Build {
         return crate::call::run(options, &file, parsed, &contexts.main, &look);
     }
@@ -71,6 +73,17 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         diagnostics: mut found,
     } = parsed;
     check_filter(options, &parsed)?;
+    let with_epoch;
+    let options = match arguments::epoch(options, &parsed)? {
+        None => options,
+        epoch => {
+            with_epoch = BuildOptions {
+                epoch,
+                ..options.clone()
+            };
+            &with_epoch
+        }
+    };
     let store = open_store(&options.store_root)?;
     // Images that the build starts from, and blobs that it sends on, stay until it ends.
     let _pin = store.locks().pin_blobs().map_err(Failure::from_host)?;

@@ -21,10 +21,11 @@ pub const PREDEFINED: [&str; 10] = [
 ];
 
 /// Build arguments that steer BuildKit: recognised, so never "not consumed".
-const BUILDKIT: [&str; 10] = [
+const BUILDKIT: [&str; 11] = [
     "BUILDKIT_BUILD_NAME",
     "BUILDKIT_CACHE_MOUNT_NS",
     "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
+    "BUILDKIT_DOCKERFILE_CHECK",
     "BUILDKIT_INLINE_CACHE",
     "BUILDKIT_MULTI_PLATFORM",
     HOSTNAME_ARG,

@@ -332,3 +332,45 @@ fn values_of_secrets_are_in_no_warning() {
     let (_, words) = env.image_and_words([""; 0], &context);
     words.never_says("hunter2").never_says("hunter3");
 }
+
+/// A file may say how late its times are; the command line has the last word, and may say nothing.
+#[test]
+fn the_file_may_give_the_epoch() {
+    let env = TestEnv::new();
+    let dockerfile = "ARG DAY=86400\nARG SOURCE_DATE_EPOCH=$DAY\nFROM scratch\nCOPY f /f\n";
+    let context = env.context_of(dockerfile, &[("f", "F")]);
+    let created = |args: &[&str]| env.image(args, &context).config["created"].clone();
+    assert_eq!(created(&[]), "1970-01-02T00:00:00Z");
+    assert_eq!(created(&["--build-arg", "DAY=172800"]), "1970-01-03T00:00:00Z");
+    assert_eq!(
+        created(&["--build-arg", "SOURCE_DATE_EPOCH=0"]),
+        "1970-01-01T00:00:00Z"
+    );
+    assert_eq!(created(&["--timestamp", "259200"]), "1970-01-04T00:00:00Z");
+    let reset = created(&["--build-arg", "SOURCE_DATE_EPOCH="]);
+    assert!(!reset.to_string().contains("1970"), "{reset}");
+    env.refused("ARG SOURCE_DATE_EPOCH=soon\nFROM scratch\n", &[])
+        .says("`soon` is not a number of seconds");
+}
+
+#[test]
+fn an_argument_takes_the_place_of_the_check_directive() {
+    let env = TestEnv::new();
+    let build = |directive: &str, value: &str| {
+        let text = format!("{directive}FROM scratch as base\ncopy f /\n");
+        let argument = format!("--build-arg=BUILDKIT_DOCKERFILE_CHECK={value}");
+        env.building([argument])
+            .arg(env.context_of(&text, &[("f", "")]))
+            .run()
+    };
+    let told = build("# check=skip=all\n", "skip=ConsistentInstructionCasing");
+    told.success()
+        .says("FromAsCasing")
+        .never_says("ConsistentInstructionCasing")
+        .never_says("nothing uses");
+    build("# check=error=true\n", "skip=all")
+        .success()
+        .never_says("FromAsCasing");
+    build("", "error=true").exits(1).says("FromAsCasing");
+    build("", "skip=FromAsCasin").exits(125).says("FromAsCasin");
+}

@@ -1,0 +1,74 @@
+//! Arguments that steer a build and meet the Dockerfile: what its text asks for, and what takes the place of that.
+
+use crate::error::{Failure, Kind};
+use crate::options::BuildOptions;
+use dockerfile_parser::dockerfile::Directive;
+use dockerfile_parser::lint::CheckOptions;
+use dockerfile_parser::{Dockerfile, Span};
+use std::collections::BTreeMap;
+
+/// The build argument that goes before `# check=`.
+const CHECK: &str = "BUILDKIT_DOCKERFILE_CHECK";
+/// The argument that says how late times may be.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Puts `BUILDKIT_DOCKERFILE_CHECK` in the place of `# check=`.
+///
+/// # Errors
+/// It names an option or a rule that is not there.
+pub(super) fn apply_check(options: &BuildOptions, dockerfile: &mut Dockerfile) -> Result<(), Failure> {
+    let Some(value) = options.build_args.get(CHECK) else {
+        return Ok(());
+    };
+    if let Some(wrong) = CheckOptions::parse(value, Span::default()).1.first() {
+        let failure = Failure::usage(format!("{CHECK}: {}", wrong.message()));
+        return Err(match &wrong.help {
+            Some(help) => failure.hint(help.clone()),
+            None => failure,
+        });
+    }
+    dockerfile.directives.check = Some(Directive {
+        value: value.clone(),
+        span: Span::default(),
+        line: Span::default(),
+    });
+    Ok(())
+}
+
+/// What `ARG SOURCE_DATE_EPOCH=…` before the first `FROM` says; `None` where it is not there, or where the command line
+/// says something, be it nothing.
+///
+/// # Errors
+/// It is no number of seconds.
+pub(super) fn epoch(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<Option<i64>, Failure> {
+    if options.epoch.is_some() || options.build_args.contains_key(EPOCH) {
+        return Ok(None);
+    }
+    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    for declaration in dockerfile
+        .global_args
+        .iter()
+        .flat_map(|global| &global.arg.declarations)
+    {
+        let name = &declaration.name.text;
+        let default = declaration.default.as_ref().map(|word| word.expand(&values));
+        let value = match (options.build_args.get(name), default) {
+            (Some(given), _) => Some(given.clone()),
+            // What does not expand is told where the arguments are declared.
+            (None, default) => default.and_then(Result::ok).map(|expanded| expanded.value),
+        };
+        if let Some(value) = value {
+            values.insert(name.clone(), value);
+        }
+    }
+    match values.get(EPOCH).map(String::as_str) {
+        None | Some("") => Ok(None),
+        Some(text) => match text.parse::<i64>() {
+            Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
+            _ => Err(Failure::new(
+                Kind::Dockerfile,
+                format!("ARG {EPOCH}: `{text}` is not a number of seconds since 1970"),
+            )),
+        },
+    }
+}
