@@ -178,17 +178,24 @@ pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
 
 /// Adds the verb that was meant when the bare form was given a word that is no context.
 fn mistyped(failure: Failure, context: Option<&str>) -> Failure {
-    let Some(word) = context.filter(|word| !word.contains('/') && !Path::new(word).exists()) else {
-        return failure;
-    };
-    let verbs: Vec<String> = Cli::command()
-        .get_subcommands()
-        .map(|verb| verb.get_name().to_owned())
-        .collect();
-    match dockerfile_parser::suggest::nearest(word, verbs.iter().map(String::as_str)) {
+    match context.and_then(meant_verb) {
         Some(verb) => failure.hint(format!("did you mean `rbuild {verb}`?")),
         None => failure,
     }
+}
+
+/// The verb that is nearest to a word that is neither one nor a path.
+fn meant_verb(word: &str) -> Option<String> {
+    let command = Cli::command();
+    if word.starts_with('-')
+        || word.contains('/')
+        || command.find_subcommand(word).is_some()
+        || Path::new(word).exists()
+    {
+        return None;
+    }
+    let verbs = command.get_subcommands().map(clap::Command::get_name);
+    dockerfile_parser::suggest::nearest(word, verbs).map(str::to_owned)
 }
 
 /// `rbuild --root DIR VERB …` as `rbuild VERB --root DIR …`: clap takes a word after a flag for the bare form's context.
@@ -210,11 +217,21 @@ pub fn root_after_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// Names the flag that was meant. By clap's own measure, which favours long words with the same beginning, `--tga` is
+/// Names the verb or the flag that was meant. By clap's own measure, which favours long words with the same beginning, `--tga` is
 /// nearer to `--target` than to `--tag`.
 #[must_use]
 pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
+    // What follows a mistyped verb was read as arguments of the bare form.
+    if matches!(
+        error.kind(),
+        ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument
+    ) && let Some(word) = args.get(1)
+        && let Some(verb) = meant_verb(word)
+    {
+        let message = format!("there is no verb `{word}`; did you mean `rbuild {verb}`?");
+        return Cli::command().error(ErrorKind::InvalidSubcommand, message);
+    }
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }

@@ -115,7 +115,27 @@ fn default(context: &Path) -> Result<(String, Option<PathBuf>, Vec<u8>), Failure
 }
 
 fn missing(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(format!("reading the Dockerfile `{}`: {error}", path.display()))
+    let failure = Failure::usage(format!("reading the Dockerfile `{}`: {error}", path.display()));
+    match neighbour(path) {
+        Some(near) if error.kind() == std::io::ErrorKind::NotFound => {
+            failure.hint(format!("did you mean `{}`?", path.with_file_name(near).display()))
+        }
+        _ => failure,
+    }
+}
+
+/// The file beside `path` whose name is nearest.
+fn neighbour(path: &Path) -> Option<String> {
+    let directory = match path.parent()? {
+        parent if parent.as_os_str().is_empty() => Path::new("."),
+        parent => parent,
+    };
+    let names: Vec<String> = std::fs::read_dir(directory)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let wanted = path.file_name()?.to_str()?;
+    dockerfile_parser::suggest::nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn stdin() -> Result<Vec<u8>, Failure> {

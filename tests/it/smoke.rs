@@ -140,3 +140,26 @@ fn a_base_of_130_layers() {
         [&"count", &"left"]
     );
 }
+
+#[test]
+fn a_mistyped_verb_or_file_is_named() {
+    let env = TestEnv::new();
+    let context = env.context("context", &[("Dockerfile", "FROM scratch\n")]);
+    let meant = "did you mean `rbuild build`?";
+    env.rbuild(["biuld"])
+        .arg(&context)
+        .run()
+        .exits(125)
+        .says("there is no verb `biuld`")
+        .says(meant);
+    env.rbuild(["biuld", "-t", "x", "."]).run().exits(125).says(meant);
+    env.rbuild(["-f"])
+        .arg(context.join("Dockerfle"))
+        .arg(&context)
+        .run()
+        .exits(125)
+        .says(&format!(
+            "did you mean `{}`?",
+            context.join("Dockerfile").display()
+        ));
+}
