@@ -42,8 +42,8 @@ enum Task {
     Measure(Box<Run>, usize),
     /// Start it, drop the handle, then run the second.
     DropThenRun(Box<Run>, Box<Run>),
-    /// Lists what the zygote holds open, from outside.
-    ZygoteDescriptors,
+    /// Run it, then list what the zygote still holds open, from outside.
+    ZygoteDescriptors(Box<Run>),
 }
 
 #[derive(Serialize, Default)]
@@ -131,7 +131,10 @@ fn main() {
             drop(start(&zygote, *first).expect("spawn"));
             print(&[perform(&zygote, *second)]);
         }
-        Task::ZygoteDescriptors => {
+        Task::ZygoteDescriptors(run) => {
+            // Once it has served a step it has let go of what it inherited. Before that any number says nothing.
+            let outcome = perform(&zygote, *run);
+            assert_eq!(outcome.code, Some(0), "{}", outcome.message);
             let me = std::process::id();
             let children =
                 std::fs::read_to_string(format!("/proc/self/task/{me}/children")).expect("children");
@@ -143,8 +146,8 @@ fn main() {
                     .map(|target| target.to_string_lossy().into_owned())
                     .collect()
             };
-            // It may still be letting go of what it inherited, or reading about the host's mounts.
-            let end = Instant::now() + Duration::from_secs(2);
+            // It says that the step has ended, then lets go of it.
+            let end = Instant::now() + Duration::from_secs(30);
             let mut names = list();
             while names.len() > 4 && Instant::now() < end {
                 std::thread::sleep(Duration::from_millis(5));

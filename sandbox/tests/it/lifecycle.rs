@@ -176,7 +176,9 @@ fn without_a_pty_there_is_no_terminal() {
 #[test]
 fn the_zygote_keeps_nothing_of_the_program_open() {
     for who in everybody() {
-        let names = Place::new(who).task(&json!("ZygoteDescriptors"));
+        let place = Place::new(who);
+        let run = run_of(&place.shell("true"), json!({}));
+        let names = place.task(&json!({ "ZygoteDescriptors": run }));
         let mut names: Vec<&str> = names
             .as_array()
             .unwrap()
