@@ -96,25 +96,31 @@ pub fn find(store: &Store, name: &str) -> Result<ImageRecord, Failure> {
 #[must_use]
 pub fn no_such_image(store: Option<&Store>, name: &str) -> Failure {
     let failure = Failure::host(format!("there is no image `{name}` in the store"));
-    let names: Vec<String> = store
-        .and_then(|store| store.images().tags().ok())
-        .unwrap_or_default()
-        .iter()
-        .map(|tag| familiar(&tag.name))
-        .collect();
-    // `busybox` names `busybox:latest`; what is there may be `busybox:local`.
-    let same_repository = names.iter().find(|known| known.split(':').next() == Some(name));
-    let near = same_repository.map(String::as_str).or_else(|| {
-        let repositories = names.iter().filter_map(|known| known.split(':').next());
-        suggest::nearest(name, names.iter().map(String::as_str))
-            .or_else(|| suggest::nearest(name, repositories))
-    });
-    match near {
+    match store.and_then(|store| nearest_name(store, name)) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => {
             failure.hint("`rbuild images` lists the images; `rbuild pull` and `rbuild load` bring in others")
         }
     }
+}
+
+/// The image of the store that is probably meant by a name that none has.
+#[must_use]
+pub fn nearest_name(store: &Store, name: &str) -> Option<String> {
+    let tags = store.images().tags().ok()?;
+    let names: Vec<String> = tags.iter().map(|tag| familiar(&tag.name)).collect();
+    let repository = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+    // `busybox` names `busybox:latest`; what is there may be `busybox:local`.
+    let of_repository = |wanted: &str| names.iter().find(|known| repository(known) == wanted);
+    if let Some(known) = of_repository(name) {
+        return Some(known.clone());
+    }
+    if let Some(near) = suggest::nearest(name, names.iter().map(String::as_str)) {
+        return Some(near.to_owned());
+    }
+    let repositories: Vec<String> = names.iter().map(|name| repository(name)).collect();
+    let near = suggest::nearest(name, repositories.iter().map(String::as_str))?;
+    of_repository(near).cloned()
 }
 
 /// A name as users write it.

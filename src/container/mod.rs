@@ -6,6 +6,7 @@ mod process;
 mod signals;
 
 use crate::cli::run::RunArgs;
+use crate::cli::stored::nearest_name;
 use crate::engine;
 use crate::error::{Failure, Kind};
 use crate::ops::OpError;
@@ -38,7 +39,12 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     );
     let platform = crate::options::build_platform();
     let resolver = Resolver::new(&store, &puller, options.pull);
-    let image = crate::lower::ResolveImage::image(&resolver, &args.image, &platform)?;
+    let image = crate::lower::ResolveImage::image(&resolver, &args.image, &platform).map_err(|failure| {
+        match nearest_name(&store, &args.image) {
+            Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
+            None => failure,
+        }
+    })?;
     let zygote = engine::enter_sandbox(&store)?;
     // What processes that were killed have left behind. It costs room only, so nothing is said.
     let _ = store.sweep_tmp();

@@ -142,8 +142,8 @@ fn a_base_of_130_layers() {
 }
 
 #[test]
-fn a_mistyped_verb_or_file_is_named() {
-    let env = TestEnv::new();
+fn a_mistyped_verb_file_or_image_is_named() {
+    let env = TestEnv::with(&[Base::Busybox]);
     let context = env.context("context", &[("Dockerfile", "FROM scratch\n")]);
     let meant = "did you mean `rbuild build`?";
     env.rbuild(["biuld"])
@@ -162,4 +162,9 @@ fn a_mistyped_verb_or_file_is_named() {
             "did you mean `{}`?",
             context.join("Dockerfile").display()
         ));
+    env.rbuild(["run", "--pull=never", "busibox"])
+        .run()
+        .exits(125)
+        .says("did you mean `busybox:local`")
+        .no_panic();
 }
