@@ -13,6 +13,7 @@ mod outputs;
 mod step_failure;
 
 use crate::cache::{Earlier, RecordIndex};
+use crate::call::Bases;
 use crate::context::BuildContext;
 use crate::context::stdin::Fetched;
 use crate::engine::Engine;
@@ -32,9 +33,7 @@ use dockerfile_parser::lint::Policy;
 use dockerfile_parser::{Dockerfile, Parsed};
 use events::Notices;
 pub use events::{is_loopback, registry_notice};
-pub use failure::{
-    check_line, draw as draw_finding, draw_diagnostic, draw_each, lowering as lowering_failure,
-};
+pub use failure::{draw as draw_finding, draw_each, in_file_order, lowering as lowering_failure};
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
 use rbuild_store::Need;
 use rbuild_store::Store;
@@ -66,7 +65,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let mut parsed = dockerfile::parse(options, &file, &look)?;
     arguments::apply_check(options, &mut parsed.dockerfile)?;
     if options.call != Call::Build {
-        return crate::call::run(options, &file, parsed, &contexts.main, &look);
+        return crate::call::run(options, &file, parsed, &contexts, &puller, &look);
     }
     let Parsed {
         dockerfile: parsed,
@@ -135,23 +134,24 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let engine = Arc::new(engine.with_policy(policy.clone()));
 
     let infos = RefCell::new(Vec::new());
-    found.extend(crate::call::warnings(
-        options,
-        &parsed,
-        &contexts.main,
-        Some(&store),
-    ));
+    let lowered = lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)));
+    let beginnings = match &lowered {
+        Ok(lowered) => &lowered.beginnings,
+        Err(failure) => &failure.beginnings,
+    };
+    let bases = Bases::new(&parsed, beginnings, Some(&store));
+    found.extend(crate::call::warnings(options, &parsed, &contexts.main, &bases));
     found.sort_by_key(|diagnostic| diagnostic.span.start);
-    if found.iter().any(dockerfile_parser::Diagnostic::is_error) {
-        return Err(failure::checks(crate::call::draw_warnings(&file, &found, &look)));
-    }
     let Lowered {
         graph,
         target,
         mut warnings,
         unconsumed,
-    } = lower(&input, &|step| BuildOp::new(step, Arc::clone(&engine)))
-        .map_err(|failure| failure::lowering(&file, &failure.findings, &look))?;
+        ..
+    } = lowered.map_err(|failure| failure::lowering(&file, &failure.findings, &found, &look))?;
+    if found.iter().any(dockerfile_parser::Diagnostic::is_error) {
+        return Err(failure::checks(crate::call::draw_warnings(&file, &found, &look)));
+    }
     failure::judge(&mut warnings, &policy);
     if warnings.iter().any(|finding| finding.is_error) {
         let drawn = warnings

@@ -9,7 +9,8 @@ use crate::cli::build::BuildArgs;
 use crate::error::{Failure, Kind};
 use crate::options::BuildOptions;
 use clap::{Args, Subcommand};
-use dockerfile_parser::{Diagnostic, IgnoreFile, LineIndex, Span, ignore};
+use dockerfile_parser::{Diagnostic, Dockerfile, IgnoreFile, LineIndex, Span, ignore};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -68,15 +69,23 @@ pub fn run(args: &DebugArgs, root: Option<&Path>) -> Result<u8, Failure> {
     match &args.command {
         DebugCommand::Parse(args) => parse(args),
         DebugCommand::Dag(args) => {
-            let value = dag::describe(&BuildOptions::from_args(args, root)?)?;
-            print_json(&value)?;
+            dag::print(&BuildOptions::from_args(args, root)?)?;
             Ok(0)
         }
         DebugCommand::Ignore(args) => ignored(args),
     }
 }
 
-/// `{version, file, dockerfile, diagnostics}`; exit code 1 when there are errors among the diagnostics.
+/// What `debug parse` prints.
+#[derive(Serialize)]
+struct ParseDocument<'a> {
+    version: u32,
+    file: &'a str,
+    dockerfile: &'a Dockerfile,
+    diagnostics: Vec<Value>,
+}
+
+/// Prints a [`ParseDocument`]; exit code 1 when there are errors among the diagnostics.
 fn parse(args: &ParseArgs) -> Result<u8, Failure> {
     let name = args.file.display().to_string();
     let bytes = if args.file == Path::new("-") {
@@ -97,12 +106,12 @@ fn parse(args: &ParseArgs) -> Result<u8, Failure> {
         .iter()
         .map(|found| diagnostic(found, &lines))
         .collect();
-    print_json(&json!({
-        "version": VERSION,
-        "file": name,
-        "dockerfile": parsed.dockerfile,
-        "diagnostics": diagnostics,
-    }))?;
+    print_json(&ParseDocument {
+        version: VERSION,
+        file: &name,
+        dockerfile: &parsed.dockerfile,
+        diagnostics,
+    })?;
     Ok(u8::from(parsed.diagnostics.iter().any(Diagnostic::is_error)))
 }
 

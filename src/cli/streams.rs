@@ -5,7 +5,7 @@
 use crate::error::Failure;
 use crate::ui::Look;
 use serde::Serialize;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
 /// Writes data to standard output.
 ///
@@ -26,9 +26,18 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// # Errors
 /// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::host(format!("making JSON: {error}")))?;
-    print(&format!("{text}\n"))
+    // As it is made: a graph may be larger than what is left of the memory.
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::host(format!("writing to standard output: {error}"))),
+    };
+    match serde_json::to_writer_pretty(&mut out, value) {
+        Ok(()) => {}
+        Err(error) if error.is_io() => return failed(error.into()),
+        Err(error) => return Err(Failure::host(format!("making JSON: {error}"))),
+    }
+    out.write_all(b"\n").and_then(|()| out.flush()).or_else(failed)
 }
 
 /// Writes each value as JSON on a line of its own to standard output.

@@ -58,7 +58,9 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
             crate::cli::streams::note(&format!("pulling {}", reference.familiar()));
             puller.fetch(&store, reference, resolved, config, clock::now(), &|_, _| {})?
         }
-        Origin::Layout { .. } => return Err(Failure::host("internal error: run found a layout")),
+        Origin::Layout { .. } | Origin::Unknown => {
+            return Err(Failure::host("internal error: run found no image of a name"));
+        }
     };
     let snapshots = SnapshotStore::new(store.clone());
     let (snapshot, _lease) = files(&store, &snapshots, &record)?;

@@ -12,7 +12,7 @@ impl StageLowering<'_, '_> {
         let mut warnings = Vec::new();
         let devices = self.find_devices(requests, &mut warnings);
         for warning in warnings {
-            self.report(warning);
+            self.report(warning.of_host());
         }
         devices
     }
@@ -27,11 +27,11 @@ impl StageLowering<'_, '_> {
             let matching = input
                 .devices
                 .find(wanted)
-                .map_err(|why| Finding::error(why, request.span))?;
+                .map_err(|why| Finding::error(why, request.span).of_host())?;
             if matching.is_empty() {
                 let absent = absent(wanted, request, input.devices);
                 if request.required {
-                    return Err(absent);
+                    return Err(absent.of_host());
                 }
                 warnings.push(absent);
             }
@@ -44,7 +44,8 @@ impl StageLowering<'_, '_> {
                     .help(format!(
                         "add `--allow device={}` to the command line",
                         device.name
-                    )));
+                    ))
+                    .of_host());
                 }
                 if !devices.names.contains(&device.name) {
                     devices.names.push(device.name.clone());
@@ -52,10 +53,12 @@ impl StageLowering<'_, '_> {
                 }
             }
             devices.edits = Edits::of(&found).map_err(|unsupported| {
-                Finding::error(unsupported.to_string(), request.span).help(format!(
-                    "{} says so; give a spec without it with `--cdi-spec-dir DIR`",
-                    unsupported.file.display()
-                ))
+                Finding::error(unsupported.to_string(), request.span)
+                    .help(format!(
+                        "{} says so; give a spec without it with `--cdi-spec-dir DIR`",
+                        unsupported.file.display()
+                    ))
+                    .of_host()
             })?;
         }
         if let (Some(first), [_, ..]) = (requests.first(), devices.edits.kept_modes.as_slice()) {

@@ -12,6 +12,8 @@ pub struct Finding {
     pub is_consequence: bool,
     /// One line, lower case.
     pub message: String,
+    /// It is wrong on this host or with this command line; the Dockerfile may be right.
+    pub is_of_host: bool,
     /// The guilty words.
     pub span: Span,
     /// What stands beside the carets.
@@ -30,6 +32,7 @@ impl Finding {
         Self {
             is_error: true,
             is_consequence: false,
+            is_of_host: false,
             message: message.into(),
             span,
             label: None,
@@ -53,6 +56,13 @@ impl Finding {
             is_consequence: true,
             ..Self::error(format!("`{name}` could not be made"), span)
         }
+    }
+
+    /// Says that the host or the command line lacks something.
+    #[must_use]
+    pub fn of_host(mut self) -> Self {
+        self.is_of_host = true;
+        self
     }
 
     /// Sets the check that it belongs to.

@@ -104,6 +104,17 @@ pub enum NamedSource {
     Other(NamedContext),
 }
 
+/// What a stage begins with that does not begin with another stage, or with one whose name an argument holds.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// Its image, if it is one.
+    pub image: Option<Arc<BaseImage>>,
+    /// The names of the variables that are set.
+    pub variables: BTreeSet<String>,
+    /// Whether it sets a shell.
+    pub has_shell: bool,
+}
+
 /// What a Dockerfile became.
 pub struct Lowered<O> {
     /// The vertices.
@@ -114,13 +125,20 @@ pub struct Lowered<O> {
     pub warnings: Vec<Finding>,
     /// `--build-arg`s that nothing asked for.
     pub unconsumed: Vec<String>,
+    /// What the stages that were needed begin with, by their index.
+    pub beginnings: Beginnings,
 }
+
+/// By index of the stage.
+pub type Beginnings = BTreeMap<usize, Beginning>;
 
 /// Why a lowering failed.
 #[derive(Debug)]
 pub struct LowerFailure {
     /// All that is wrong; at least one error.
     pub findings: Vec<Finding>,
+    /// As in [`Lowered`], as far as it came.
+    pub beginnings: Beginnings,
 }
 
 /// Lowers the target stage and what it needs. `wrap` makes the graph's op of a step.
@@ -142,11 +160,13 @@ where
         titles: BTreeMap::new(),
         index: StageIndex::new(input.dockerfile),
         carried: 0,
+        beginnings: BTreeMap::new(),
     };
     let result = lowering.target();
     if lowering.findings.iter().any(|finding| finding.is_error) {
         return Err(LowerFailure {
             findings: lowering.findings,
+            beginnings: lowering.beginnings,
         });
     }
     match result {
@@ -160,9 +180,11 @@ where
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
+            beginnings: lowering.beginnings,
         }),
         Err(Reported) => Err(LowerFailure {
             findings: lowering.findings,
+            beginnings: lowering.beginnings,
         }),
     }
 }
@@ -191,6 +213,7 @@ pub(crate) struct Lowering<'a, O> {
     index: StageIndex<'a>,
     /// How much stages and steps have inherited so far.
     carried: usize,
+    beginnings: Beginnings,
 }
 
 /// How many variables, labels and steps all stages and RUNs together may inherit. Each has its own copy of them, so a
@@ -205,6 +228,8 @@ pub(crate) trait Stages {
     /// Counts what a stage or step inherits; `Err` when that is too much in all.
     fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding>;
     fn report(&mut self, finding: Finding);
+    /// Notes what a stage begins with.
+    fn begins(&mut self, index: usize, beginning: Beginning);
     fn add(&mut self, step: Step, inputs: &[VertexId]) -> VertexId;
     /// The stage, lowered; `Err` when its errors are reported.
     fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported>;
@@ -334,6 +359,10 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         if !finding.is_consequence {
             self.findings.push(finding);
         }
+    }
+
+    fn begins(&mut self, index: usize, beginning: Beginning) {
+        self.beginnings.insert(index, beginning);
     }
 
     fn add(&mut self, mut step: Step, inputs: &[VertexId]) -> VertexId {

@@ -34,7 +34,8 @@ impl StageLowering<'_, '_> {
                 "`--security=insecure` must be allowed for this build",
                 instruction.line.span,
             )
-            .help("add `--allow security.insecure` to the command line"));
+            .help("add `--allow security.insecure` to the command line")
+            .of_host());
         }
         let network = self.network(run, instruction)?;
         let devices = self.devices(&run.devices)?;
@@ -114,7 +115,8 @@ impl StageLowering<'_, '_> {
                 "`--network=host` must be allowed for this build",
                 instruction.line.span,
             )
-            .help("add `--allow network.host` to the command line")),
+            .help("add `--allow network.host` to the command line")
+            .of_host()),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::path;
 use super::scope::StageScope;
-use super::{From, Reported, Stages, expand_global};
+use super::{Beginning, From, Reported, Stages, expand_global};
 use crate::ops::spec::{Step, StepSpec, WorkdirSpec};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
@@ -53,6 +53,17 @@ impl StageState {
         let sets = config.labels.len() + config.exposed_ports.len() + config.volumes.len();
         variables + sets + self.history.len() + config.on_build.len()
     }
+
+    /// What a stage has before its own instructions: what the base sets, and what its triggers do.
+    fn beginning(&self, triggers: &[Instruction]) -> Beginning {
+        let names = self.scope.env.names().chain(self.scope.args.names());
+        let set = triggers.iter().flat_map(|trigger| trigger.kind.sets());
+        Beginning {
+            image: self.base.clone(),
+            variables: names.chain(set).map(str::to_owned).collect(),
+            has_shell: self.config.config.shell.is_some(),
+        }
+    }
 }
 
 pub(super) struct StageLowering<'a, 'b> {
@@ -83,6 +94,10 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         }
     };
     let triggers = triggers(stages, &base, &stage)?;
+    let word = &stage.from.base;
+    if word.has_variables() || stages.index().stage_by_ref(&word.text, Some(index)).is_none() {
+        stages.begins(index, base.beginning(&triggers));
+    }
     let total = total(triggers.iter().chain(&stage.instructions));
     let no_cache = (stages.input().no_cache)(stage.name(), index);
     let mut lowering = StageLowering {

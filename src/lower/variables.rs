@@ -52,6 +52,11 @@ impl<V> Variables<V> {
         self.list.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|(name, _)| name.as_str())
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {

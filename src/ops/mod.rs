@@ -19,6 +19,7 @@ mod fetch;
 pub(crate) mod mounts;
 mod output;
 pub(crate) mod owner;
+mod planned;
 mod source;
 pub mod spec;
 mod ssh_agent;
@@ -28,6 +29,7 @@ pub use checks::{StepChecks, source_word};
 pub use error::{OpError, exit_text};
 pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;
+pub use planned::Planned;
 
 use crate::engine::Engine;
 use crate::error::Failure;

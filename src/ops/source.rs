@@ -16,7 +16,7 @@ pub(super) fn quick(spec: &SourceSpec, engine: &Engine) -> Result<Option<StepOut
         SourceSpec::Scratch => Ok(Some(StepOutput::scratch())),
         SourceSpec::Image(image) => match &image.origin {
             Origin::Stored(record) => stored(record, engine),
-            Origin::Registry { .. } | Origin::Layout { .. } => Ok(None),
+            Origin::Registry { .. } | Origin::Layout { .. } | Origin::Unknown => Ok(None),
         },
     }
 }
@@ -94,5 +94,9 @@ fn bring(image: &BaseImage, engine: &Engine, context: &RunContext<'_>) -> Result
             let source = source::open(&engine.store, path).map_err(at)?;
             import::from_source(&engine.store, source.as_ref(), *entry, engine.now)
         }
+        Origin::Unknown => Err(Failure::host(format!(
+            "internal error: nobody was asked for `{}`",
+            image.name
+        ))),
     }
 }

@@ -19,11 +19,62 @@ pub(super) fn parsing(
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
-/// All findings of a lowering that failed.
-pub fn lowering(file: &SourceFile, findings: &[Finding], look: &Look) -> Failure {
-    let errors = findings.iter().filter(|finding| finding.is_error).count();
-    let drawn = draw_each(findings, |finding| draw(file, finding, look));
+/// All findings of a lowering that failed, and of the `checks` those that the file wants as errors; in file order.
+pub fn lowering(
+    file: &SourceFile,
+    findings: &[Finding],
+    checks: &[dockerfile_parser::Diagnostic],
+    look: &Look,
+) -> Failure {
+    let found = in_file_order(checks.iter().filter(|check| check.is_error()), findings);
+    let errors = found.iter().filter(|found| found.is_error()).count();
+    let drawn = draw_each(&found, |found| found.draw(file, look));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
+}
+
+/// What was found in a file.
+pub enum Found<'a> {
+    /// By a check or the parser.
+    Check(&'a dockerfile_parser::Diagnostic),
+    /// By the lowering.
+    Lowering(&'a Finding),
+}
+
+/// Findings of both kinds in the order of the file.
+pub fn in_file_order<'a>(
+    checks: impl IntoIterator<Item = &'a dockerfile_parser::Diagnostic>,
+    findings: &'a [Finding],
+) -> Vec<Found<'a>> {
+    let checks = checks.into_iter().map(Found::Check);
+    let mut found: Vec<Found<'_>> = checks.chain(findings.iter().map(Found::Lowering)).collect();
+    found.sort_by_key(|found| match found {
+        Found::Check(check) => check.span.start,
+        Found::Lowering(finding) => finding.span.start,
+    });
+    found
+}
+
+impl Found<'_> {
+    fn is_error(&self) -> bool {
+        match self {
+            Found::Check(check) => check.is_error(),
+            Found::Lowering(finding) => finding.is_error,
+        }
+    }
+
+    /// Draws it, with the name of its check.
+    pub fn draw(&self, file: &SourceFile, look: &Look) -> String {
+        match self {
+            Found::Check(check) => {
+                let rule = match &check.kind {
+                    dockerfile_parser::Kind::Check { rule, .. } => check_line(*rule),
+                    _ => String::new(),
+                };
+                draw_diagnostic(file, check, look) + &rule
+            }
+            Found::Lowering(finding) => draw(file, finding, look),
+        }
+    }
 }
 
 fn closing(mut drawn: String, file: &SourceFile, errors: usize) -> String {
@@ -46,7 +97,7 @@ pub fn draw_each<T>(findings: &[T], draw: impl Fn(&T) -> String) -> String {
 }
 
 /// A parser's diagnostic in the file.
-pub fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic, look: &Look) -> String {
+fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic, look: &Look) -> String {
     let message = diagnostic.message();
     let help: Vec<String> = diagnostic.help.iter().cloned().collect();
     let span = diagnostic.span;
@@ -141,7 +192,7 @@ pub(super) fn checks(drawn: String) -> Failure {
 }
 
 /// Which check it was, and the page that explains it.
-pub fn check_line(rule: Rule) -> String {
+fn check_line(rule: Rule) -> String {
     format!("check: {} ({})\n", rule.name(), rule.url())
 }
 

@@ -269,5 +269,9 @@ fn image_id(image: &BaseImage) -> Result<Digest, Failure> {
         Origin::Layout { id, .. } => id
             .parse()
             .map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?,
+        Origin::Unknown => {
+            let message = format!("internal error: nobody was asked for `{}`", image.name);
+            return Err(Failure::host(message));
+        }
     })
 }

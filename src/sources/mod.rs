@@ -1,7 +1,9 @@
 //! Base images: where a name leads, before anything is fetched.
 
+mod offline;
 mod resolver;
 
+pub use offline::Offline;
 pub use resolver::{Resolver, find_stored, name_pulled, store_platform, stored_name};
 
 use dockerfile_parser::Platform;
@@ -41,6 +43,8 @@ pub enum Origin {
         /// Digest of its config.
         id: String,
     },
+    /// Nobody was asked: the image is described as an empty one, and nothing is made from it.
+    Unknown,
 }
 
 impl BaseImage {
@@ -54,6 +58,12 @@ impl BaseImage {
     #[must_use]
     pub fn config(&self) -> &ImageConfig {
         &self.config
+    }
+
+    /// Whether nothing is known of it but its name.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.origin, Origin::Unknown)
     }
 
     /// What it is for.
@@ -84,6 +94,7 @@ impl fmt::Debug for BaseImage {
             Origin::Stored(record) => write!(f, "Stored({})", record.id),
             Origin::Registry { resolved, .. } => write!(f, "Registry({})", resolved.descriptor.digest),
             Origin::Layout { path, entry, id } => write!(f, "Layout({path:?}, {entry}, {id})"),
+            Origin::Unknown => write!(f, "Unknown({})", self.name),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What builds and `--check` find in a Dockerfile, and which frontend it asks for (FEATURES 1.1, 2.6).
 
-use crate::harness::{Base, TestEnv};
+use crate::harness::{Base, Registry, TestEnv, skip};
 
 const WILDCARD: &str = "no file matches `*.nothing`";
 
@@ -161,4 +161,116 @@ fn the_json_of_a_file_that_does_not_parse_has_its_error() {
         "all errors are told"
     );
     ran.exits(1).says("COPPY").no_panic();
+}
+
+/// What `--check` says of a file, and what it exits with.
+#[track_caller]
+fn check(env: &TestEnv, dockerfile: &str, args: &[&str]) -> crate::harness::Outcome {
+    let context = env.context_of(dockerfile, &[]);
+    env.rbuild(["--check"]).args(args).arg(context).run().no_panic()
+}
+
+#[test]
+fn check_tells_what_a_build_would_say_before_its_first_step() {
+    let env = TestEnv::new();
+    let checked = check(
+        &env,
+        "FROM scratch AS made\nARG PORT=99999\nEXPOSE $PORT\nFROM $NOTHING AS other\nFROM scratch\n\
+         COPY --from=made / /\nENV A=$B\nADD --checksum=sha256:$C https://example.org/x /x\n",
+        &[],
+    );
+    checked
+        .exits(1)
+        .says("`99999` is no port")
+        .says("Dockerfile:3:8")
+        .says("Dockerfile:8:")
+        .says("2 errors in Dockerfile");
+    let found = check(
+        &env,
+        "FROM scratch\nARG PORT=x\nEXPOSE $PORT\n",
+        &["--call=check,format=json"],
+    );
+    let json: serde_json::Value = serde_json::from_str(&found.out()).expect("JSON on standard output");
+    assert_eq!(json["buildError"]["message"], "`x` is no port");
+    assert_eq!(json["buildError"]["location"]["ranges"][0]["start"]["line"], 3);
+    found.exits(1);
+    // What this host or this command line lacks is no fault of the file.
+    let of_host = "FROM scratch\nRUN --security=insecure a\nRUN --network=host a\nRUN --device=a/b=c a\n";
+    check(&env, of_host, &["--strict-syntax"]).success();
+    let mended = check(
+        &env,
+        "# check=error=true\nFROM scratch AS A\nARG B=8080\nEXPOSE $B\n",
+        &[],
+    );
+    assert!(mended.out().ends_with("\n1 error"), "{mended}");
+    mended.exits(1);
+}
+
+#[test]
+fn what_a_base_sets_is_known_to_the_checks() {
+    let undefined = "the variable `HOMME` is not set";
+    let env = TestEnv::new();
+    // A stage whose name an argument holds, and triggers.
+    let known = "ARG FROM=made\nFROM scratch AS made\nENV HOMME=/a\nONBUILD ARG MORE=b\n\
+                 FROM $FROM\nWORKDIR $HOMME/$MORE\nFROM made\nWORKDIR $HOMME/$MORE\n";
+    let found = check(&env, known, &[]).success();
+    assert_eq!(found.out(), "no warnings", "{found}");
+    let found = check(&env, "ARG FROM=scratch\nFROM $FROM\nWORKDIR /$HOMME\n", &[]).success();
+    assert!(found.out().contains(undefined), "{found}");
+    // Where nobody can be asked, what is not checked is told, and nothing is guessed.
+    let far = "FROM registry.invalid/base\nWORKDIR $HOMME\nEXPOSE $PORT\n";
+    for args in [&["--pull=never"][..], &[]] {
+        let found = check(&env, far, args)
+            .success()
+            .says("registry.invalid/base")
+            .says("what depends on that image was not checked");
+        assert_eq!(found.out(), "no warnings", "{found}");
+    }
+    // Nobody is asked when it makes no difference.
+    let found = check(&env, "FROM registry.invalid/base\nARG A=b\nWORKDIR $A\n", &[]).success();
+    assert_eq!(found.err(), "", "{found}");
+    check(
+        &env,
+        "FROM scratch AS maker\nFROM scratch\nCOPY --from=makr /a /\n",
+        &["--pull=never"],
+    )
+    .success()
+    .says("did you mean stage `maker`?");
+}
+
+#[test]
+fn bases_of_a_registry_are_known_to_the_first_build() {
+    if !skip::unless_installed(
+        "bases_of_a_registry_are_known_to_the_first_build",
+        Registry::NEEDS,
+    ) {
+        return;
+    }
+    let maker = TestEnv::new();
+    let registry = Registry::plain(&maker);
+    let base = format!("{}/base", registry.address());
+    let made = maker.context_of(
+        "FROM scratch\nENV KNOWN=/a\nSHELL [\"/a\"]\nONBUILD ENV LATER=b\n",
+        &[],
+    );
+    maker
+        .rbuild(["-t", base.as_str(), "--push"])
+        .arg(made)
+        .run()
+        .success();
+    let dockerfile = format!("FROM {base}\nWORKDIR $KNOWN/$LATER\nWORKDIR /x/$KNOWNN\nCMD run\n");
+    // In a store that never had the image, by both.
+    for args in [&["--check"][..], &[]] {
+        let env = TestEnv::new();
+        let found = env
+            .rbuild(args)
+            .arg(env.context_of(&dockerfile, &[]))
+            .run()
+            .success();
+        let said = found.out() + found.err();
+        for expected in ["the variable `KNOWNN` is not set", "did you mean `KNOWN`?"] {
+            assert!(said.contains(expected), "{found}");
+        }
+        assert_eq!(said.matches("warning: ").count(), 1, "{found}");
+    }
 }

@@ -98,6 +98,20 @@ pub enum InstructionKind {
 }
 
 impl InstructionKind {
+    /// The names that ARG declares or ENV sets, as written; none of other instructions.
+    pub fn sets(&self) -> Vec<&str> {
+        match self {
+            InstructionKind::Arg(arg) => {
+                let declarations = arg.declarations.iter();
+                declarations
+                    .map(|declaration| declaration.name.text.as_str())
+                    .collect()
+            }
+            InstructionKind::Env(env) => env.pairs.iter().map(|pair| pair.key.text.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The keyword in upper case.
     pub fn keyword(&self) -> &'static str {
         match self {

@@ -173,6 +173,7 @@ fn undefined_variables() {
         "FROM a\nENV X=$PATH:$FROM_BASE:$http_proxy\n",
         "FROM a\nENV X=${NOPE:-d} Y=${NOPE+x}\n",
         "FROM a AS b\nARG X\nFROM b\nCOPY x $X\n",
+        "FROM scratch AS b\nONBUILD ENV X=1\nFROM b\nONBUILD RUN x\nCOPY x $X\n",
         "FROM a\nRUN echo $NOPE\n",
         "FROM a\nCOPY <<\"E\" /x\n$NOPE\nE\n",
         "FROM a\nLABEL x='$NOPE' y=\\$NOPE z=$1\n",

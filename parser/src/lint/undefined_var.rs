@@ -3,7 +3,8 @@
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
 use crate::lint::variables;
-use crate::{InstructionKind, Span, Stage, Word};
+use crate::{InstructionKind, Span, Stage};
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -33,7 +34,9 @@ fn check(cx: &mut Checker<'_>) {
         while let Some(step) = steps.pop() {
             match step {
                 Step::Enter(index) => {
-                    let added = stage(cx, &stages[index], &mut known, &globals);
+                    let triggers = cx.parent(&stages[index]).map(|parent| &stages[parent]);
+                    let mut added = known.add(triggers.into_iter().flat_map(triggered));
+                    added.extend(stage(cx, &stages[index], &mut known, &globals));
                     steps.push(Step::Leave(added));
                     steps.extend(children[index].iter().map(|child| Step::Enter(*child)));
                 }
@@ -52,8 +55,25 @@ enum Step {
     Leave(Vec<String>),
 }
 
+/// What the ONBUILD triggers of a stage set in those that begin with it.
+fn triggered(stage: &Stage) -> impl Iterator<Item = &str> {
+    let triggers = stage
+        .instructions
+        .iter()
+        .filter_map(|instruction| match &instruction.kind {
+            InstructionKind::OnBuild(on_build) => Some(&on_build.instruction.kind),
+            _ => None,
+        });
+    triggers.flat_map(InstructionKind::sets)
+}
+
 /// Checks one stage; returns the names that it added.
-fn stage(cx: &mut Checker<'_>, stage: &Stage, known: &mut Known, globals: &BTreeSet<String>) -> Vec<String> {
+fn stage(
+    cx: &mut Checker<'_>,
+    stage: &Stage,
+    known: &mut Known<'_>,
+    globals: &BTreeSet<String>,
+) -> Vec<String> {
     let mut added = Vec::new();
     for instruction in &stage.instructions {
         for word in instruction.kind.words() {
@@ -61,41 +81,43 @@ fn stage(cx: &mut Checker<'_>, stage: &Stage, known: &mut Known, globals: &BTree
                 report(cx, known, globals, &name, span);
             }
         }
-        let names: Vec<&Word> = match &instruction.kind {
-            InstructionKind::Arg(arg) => arg
-                .declarations
-                .iter()
-                .map(|declaration| &declaration.name)
-                .collect(),
-            InstructionKind::Env(env) => env.pairs.iter().map(|pair| &pair.key).collect(),
-            _ => continue,
-        };
-        for name in names {
-            if known.own.insert(name.text.clone()) {
-                added.push(name.text.clone());
-            }
-        }
+        added.extend(known.add(instruction.kind.sets()));
     }
     added
 }
 
+/// Looks the names of a base image up.
+type OfBase<'a> = Box<dyn FnOnce() -> Option<BTreeSet<String>> + 'a>;
+
 /// The names that a stage can use.
-struct Known {
-    base: BTreeSet<String>,
+struct Known<'a> {
+    /// Those of the base image, which is looked at only for a name that nothing else sets: it may be far away. `None`
+    /// when it is not known, so that it may set anything.
+    base: LazyCell<Option<BTreeSet<String>>, OfBase<'a>>,
     own: BTreeSet<String>,
-    /// The base image is not known, so it may set anything.
-    open: bool,
 }
 
-impl Known {
-    fn of_base(cx: &Checker<'_>, stage: &Stage) -> Known {
-        let base = cx.input.base_env.and_then(|base_env| base_env(stage.index));
-        let scratch = stage.from.base.text == "scratch";
+impl<'a> Known<'a> {
+    fn of_base(cx: &Checker<'a>, stage: &'a Stage) -> Self {
+        let base_env = cx.input.base_env;
+        let base = move || {
+            base_env
+                .and_then(|base_env| base_env(stage.index))
+                .or_else(|| (stage.from.base.text == "scratch").then(BTreeSet::new))
+        };
         Known {
-            open: base.is_none() && !scratch,
-            base: base.unwrap_or_default(),
+            base: LazyCell::new(Box::new(base)),
             own: BTreeSet::new(),
         }
+    }
+
+    /// Adds names; returns those that are new.
+    fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+        let names = names.into_iter();
+        names
+            .filter(|name| self.own.insert((*name).to_owned()))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn contains(&self, name: &str) -> bool {
@@ -103,23 +125,29 @@ impl Known {
         name == "PATH"
             || variables::is_predefined(name)
             || self.own.contains(name)
-            || self.base.contains(name)
+            || self.base.as_ref().is_some_and(|base| base.contains(name))
     }
 }
 
-fn report(cx: &mut Checker<'_>, known: &Known, globals: &BTreeSet<String>, name: &str, span: Span) {
+fn report(
+    cx: &mut Checker<'_>,
+    known: &Known<'_>,
+    globals: &BTreeSet<String>,
+    name: &str,
+    span: Span,
+) {
     // `$1`, `$@` and the like are nothing by design.
     if !name.starts_with(|ch: char| ch.is_alphabetic() || ch == '_') {
         return;
     }
     let global = globals.contains(name);
-    let names = known.own.iter().chain(known.base.iter()).map(String::as_str);
+    let names = known.own.iter().chain(known.base.iter().flatten()).map(String::as_str);
     let nearest = if global {
         None
     } else {
         cx.nearest(name, names).map(str::to_owned)
     };
-    if known.open && !global && nearest.is_none() {
+    if known.base.is_none() && !global && nearest.is_none() {
         return;
     }
     let diagnostic = cx.report(span, format!("the variable `{name}` is not set"));

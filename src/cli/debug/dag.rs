@@ -3,33 +3,109 @@
 
 use super::VERSION;
 use crate::call::needed_stages;
-use crate::cli::streams::{note, stderr_look};
+use crate::cli::streams::{note, print_json, stderr_look};
 use crate::cli::transfer::puller;
-use crate::error::{Failure, Kind};
-use crate::lower::{Lowered, ResolveImage, lower};
-use crate::ops::FetchSpec;
+use crate::error::Failure;
+use crate::lower::{Lowered, lower};
 use crate::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
+use crate::ops::{FetchSpec, Planned};
 use crate::options::BuildOptions;
-use crate::options::named_context::NamedContext;
 use crate::pipeline::{Contexts, draw_finding, lower_input, lowering_failure, open_store, parse, read};
-use crate::sources::{BaseImage, Origin, find_stored};
-use dockerfile_parser::{Dockerfile, Platform};
-use rbuild_registry::Reference;
-use rbuild_solver::{DefinitionDigest, Effort, Op, Preimage, RunContext, VertexId};
-use rbuild_store::Store;
-use rbuild_store::image::ImageConfig;
+use crate::sources::Offline;
+use dockerfile_parser::Dockerfile;
+use rbuild_solver::{Graph, VertexId};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-/// `{version, target, stages, nodes, edges, unused_build_args}`.
+/// What `debug dag` prints. Nodes and edges are made while they are written.
+#[derive(Serialize)]
+struct GraphDocument<'a> {
+    version: u32,
+    target: Value,
+    stages: Vec<Value>,
+    #[serde(serialize_with = "nodes")]
+    nodes: &'a Described<'a>,
+    #[serde(serialize_with = "edges")]
+    edges: &'a Described<'a>,
+    unused_build_args: Vec<String>,
+}
+
+/// A graph and the numbers of its vertices.
+struct Described<'a> {
+    graph: &'a Graph<Planned>,
+    order: Vec<VertexId>,
+    ids: BTreeMap<VertexId, usize>,
+}
+
+impl Described<'_> {
+    fn id(&self, vertex: VertexId) -> Option<usize> {
+        self.ids.get(&vertex).copied()
+    }
+}
+
+fn nodes<S: Serializer>(described: &&Described<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let steps = described
+        .order
+        .iter()
+        .map(|vertex| &described.graph.op(*vertex).0);
+    serializer.collect_seq(steps.enumerate().map(|(id, step)| node(id, step)))
+}
+
+fn edges<S: Serializer>(described: &&Described<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(described.order.iter().flat_map(|vertex| {
+        let inputs = described.graph.inputs(*vertex).iter().enumerate();
+        inputs.map(|(input, from)| {
+            let role = if input == 0 { "base" } else { "files" };
+            Edge {
+                from: described.id(*from),
+                to: described.id(*vertex),
+                input,
+                role,
+            }
+        })
+    }))
+}
+
+#[derive(Serialize)]
+struct Edge {
+    from: Option<usize>,
+    to: Option<usize>,
+    input: usize,
+    role: &'static str,
+}
+
+#[derive(Serialize)]
+struct Node<'a> {
+    id: usize,
+    kind: &'static str,
+    title: &'a str,
+    stage: &'a str,
+    line: Option<usize>,
+    no_cache: bool,
+    details: Details<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Details<'a> {
+    Exec {
+        argv: &'a [String],
+        env: Vec<String>,
+        cwd: &'a str,
+        user: &'a str,
+        network: &'static str,
+        mounts: Vec<Value>,
+        devices: &'a [String],
+    },
+    Other(Value),
+}
+
+/// Prints `{version, target, stages, nodes, edges, unused_build_args}`.
 ///
 /// # Errors
-/// The Dockerfile has errors.
-pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
+/// The Dockerfile has errors, or standard output cannot be written.
+pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
     let look = stderr_look();
     let puller = puller(options.registry.clone());
     let contexts = Contexts::open(options, &puller)?;
@@ -39,10 +115,7 @@ pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
         true => Some(open_store(&options.store_root)?),
         false => None,
     };
-    let images = Offline {
-        store: store.as_ref(),
-        unknown: RefCell::default(),
-    };
+    let images = Offline::new(store.as_ref());
     let devices = crate::cdi::Registry::new(&options.cdi_spec_dirs);
     let no_cache = |name: Option<&str>, index| options.no_cache.covers(name, index);
     let input = lower_input(options, &parsed, &contexts, &images, &devices, &no_cache);
@@ -51,43 +124,35 @@ pub(super) fn describe(options: &BuildOptions) -> Result<Value, Failure> {
         target,
         warnings,
         unconsumed,
-    } = lower(&input, &Planned).map_err(|failure| lowering_failure(&file, &failure.findings, &look))?;
+        ..
+    } = lower(&input, &Planned).map_err(|failure| lowering_failure(&file, &failure.findings, &[], &look))?;
     for warning in &warnings {
         note(draw_finding(&file, warning, &look).trim_end());
     }
-    let unknown = images.unknown.into_inner();
     let order = graph.order(&[target.vertex]);
     let ids: BTreeMap<VertexId, usize> = order
         .iter()
         .enumerate()
         .map(|(id, vertex)| (*vertex, id))
         .collect();
-    let id = |vertex: &VertexId| ids.get(vertex).copied();
-    let nodes: Vec<Value> = order
-        .iter()
-        .enumerate()
-        .map(|(id, vertex)| node(id, &graph.op(*vertex).0, &unknown))
-        .collect();
-    let mut edges = Vec::new();
-    for vertex in &order {
-        for (input, from) in graph.inputs(*vertex).iter().enumerate() {
-            let role = if input == 0 { "base" } else { "files" };
-            edges.push(json!({ "from": id(from), "to": id(vertex), "input": input, "role": role }));
-        }
-    }
     let labels: BTreeSet<&str> = order
         .iter()
         .map(|vertex| graph.op(*vertex).0.stage.as_str())
         .collect();
     let stages = stages(&parsed, options.target.as_deref(), &labels);
-    Ok(json!({
-        "version": VERSION,
-        "target": { "node": id(&target.vertex), "platform": target.platform.to_string() },
-        "stages": stages,
-        "nodes": nodes,
-        "edges": edges,
-        "unused_build_args": unconsumed,
-    }))
+    let described = Described {
+        graph: &graph,
+        order,
+        ids,
+    };
+    print_json(&GraphDocument {
+        version: VERSION,
+        target: json!({ "node": described.id(target.vertex), "platform": target.platform.to_string() }),
+        stages,
+        nodes: &described,
+        edges: &described,
+        unused_build_args: unconsumed,
+    })
 }
 
 /// Every stage of the file, and whether the target needs it.
@@ -114,29 +179,35 @@ fn stages(parsed: &Dockerfile, target: Option<&str>, labels: &BTreeSet<&str>) ->
         .collect()
 }
 
-fn node(id: usize, step: &Step, unknown: &BTreeSet<String>) -> Value {
+fn node(id: usize, step: &Step) -> Node<'_> {
     let (kind, details) = match &step.spec {
-        StepSpec::Source(SourceSpec::Scratch) => ("scratch", json!({})),
+        StepSpec::Source(SourceSpec::Scratch) => ("scratch", Details::Other(json!({}))),
         StepSpec::Source(SourceSpec::Image(image)) => (
             "image",
-            json!({ "image": image.name, "in_store": !unknown.contains(&image.name) }),
+            Details::Other(json!({ "image": image.name, "in_store": !image.is_unknown() })),
         ),
         StepSpec::Fetch(FetchSpec::Http { address, checksum }) => {
             let checksum = checksum.as_ref().map(ToString::to_string);
-            ("fetch", json!({ "url": address.url, "checksum": checksum }))
+            (
+                "fetch",
+                Details::Other(json!({ "url": address.url, "checksum": checksum })),
+            )
         }
         StepSpec::Fetch(FetchSpec::Git(address)) => (
             "fetch",
-            json!({
+            Details::Other(json!({
                 "git": address.url,
                 "ref": address.reference,
                 "subdir": address.subdir,
                 "checksum": address.checksum,
                 "keep_git_dir": address.keep_git_dir,
                 "submodules": !address.no_submodules,
-            }),
+            })),
         ),
-        StepSpec::Workdir(spec) => ("workdir", json!({ "path": spec.path, "user": spec.user })),
+        StepSpec::Workdir(spec) => (
+            "workdir",
+            Details::Other(json!({ "path": spec.path, "user": spec.user })),
+        ),
         StepSpec::Copy(spec) => {
             let sources: Vec<Value> = spec
                 .sources
@@ -154,7 +225,7 @@ fn node(id: usize, step: &Step, unknown: &BTreeSet<String>) -> Value {
                 "chown": spec.chown,
                 "chmod": spec.chmod.as_ref().map(|chmod| &chmod.text),
             });
-            ("copy", details)
+            ("copy", Details::Other(details))
         }
         StepSpec::Exec(spec) => {
             let env: Vec<String> = spec
@@ -162,27 +233,27 @@ fn node(id: usize, step: &Step, unknown: &BTreeSet<String>) -> Value {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            let details = json!({
-                "argv": spec.argv,
-                "env": env,
-                "cwd": spec.cwd,
-                "user": spec.user,
-                "network": spec.network.as_str(),
-                "mounts": spec.mounts.iter().map(mount).collect::<Vec<_>>(),
-                "devices": spec.devices.names,
-            });
+            let details = Details::Exec {
+                argv: &spec.argv,
+                env,
+                cwd: &spec.cwd,
+                user: &spec.user,
+                network: spec.network.as_str(),
+                mounts: spec.mounts.iter().map(mount).collect(),
+                devices: &spec.devices.names,
+            };
             ("exec", details)
         }
     };
-    json!({
-        "id": id,
-        "kind": kind,
-        "title": step.title,
-        "stage": step.stage,
-        "line": (step.line > 0).then_some(step.line),
-        "no_cache": step.no_cache,
-        "details": details,
-    })
+    Node {
+        id,
+        kind,
+        title: &step.title,
+        stage: &step.stage,
+        line: (step.line > 0).then_some(step.line),
+        no_cache: step.no_cache,
+        details,
+    }
 }
 
 fn mount(mount: &ExecMount) -> Value {
@@ -211,91 +282,5 @@ fn mount(mount: &ExecMount) -> Value {
         } => {
             json!({ "type": "ssh", "id": id, "target": target, "required": required })
         }
-    }
-}
-
-/// Base images from the store; empty ones in place of all others.
-struct Offline<'a> {
-    store: Option<&'a Store>,
-    unknown: RefCell<BTreeSet<String>>,
-}
-
-impl Offline<'_> {
-    fn empty(&self, name: &str, platform: &Platform) -> Arc<BaseImage> {
-        self.unknown.borrow_mut().insert(name.to_owned());
-        let config = ImageConfig {
-            os: platform.os.clone(),
-            architecture: platform.architecture.clone(),
-            variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
-            ..ImageConfig::default()
-        };
-        // A place that is never opened: nothing here runs.
-        let origin = Origin::Layout {
-            path: PathBuf::from(name),
-            entry: 0,
-            id: String::new(),
-        };
-        Arc::new(BaseImage::new(name.to_owned(), origin, config))
-    }
-}
-
-impl ResolveImage for Offline<'_> {
-    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
-        let stored = match self.store {
-            Some(store) => find_stored(store, reference)?,
-            None => None,
-        };
-        let Some(record) = stored else {
-            Reference::parse(reference).map_err(|error| {
-                Failure::new(
-                    Kind::Dockerfile,
-                    format!("`{reference}` is no image reference: {error}"),
-                )
-            })?;
-            return Ok(self.empty(reference, platform));
-        };
-        let config = record.parse_config().map_err(Failure::from_host)?;
-        Ok(Arc::new(BaseImage::new(
-            reference.to_owned(),
-            Origin::Stored(Box::new(record)),
-            config,
-        )))
-    }
-
-    fn named(
-        &self,
-        name: &str,
-        source: &NamedContext,
-        platform: &Platform,
-    ) -> Result<Arc<BaseImage>, Failure> {
-        match source {
-            NamedContext::Image(reference) => self.image(reference, platform),
-            _ => Ok(self.empty(name, platform)),
-        }
-    }
-}
-
-/// A step that is never run. Equal steps are merged as a build merges them.
-struct Planned(Step);
-
-impl Op for Planned {
-    type Output = ();
-    type Error = Infallible;
-
-    fn name(&self) -> &str {
-        &self.0.title
-    }
-
-    fn definition(&self) -> Option<DefinitionDigest> {
-        let spec = format!("{:?} {}", self.0.spec, self.0.no_cache);
-        Some(Preimage::new("definition", 1).text("spec", spec).definition())
-    }
-
-    fn preimage(&self, _inputs: &[()], _effort: Effort) -> Result<Option<Preimage>, Infallible> {
-        Ok(None)
-    }
-
-    fn run(&self, _inputs: &[()], _context: &RunContext<'_>) -> Result<(), Infallible> {
-        Ok(())
     }
 }
