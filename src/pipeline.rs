@@ -181,11 +181,9 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     ));
     printer.close_on_panic();
     notices.attach(&printer);
-    for warning in &warnings {
-        printer.message(failure::draw(&file, warning, &look).trim_end());
-    }
-    if !found.is_empty() {
-        printer.message(crate::call::draw_warnings(&file, &found, &look).trim_end());
+    let told = in_file_order(&found, &warnings);
+    if !told.is_empty() {
+        printer.message(draw_each(&told, |found| found.draw(&file, &look)).trim_end());
     }
     if !unconsumed.is_empty() {
         printer.message(&format!(

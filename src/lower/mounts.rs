@@ -31,10 +31,10 @@ impl StageLowering<'_, '_> {
                 return Err(Finding::error("`from` is empty after expansion", from.span)
                     .help("`from` sees only what `ARG` declares before the first `FROM`"));
             }
-            for (span, option) in resolved.ignored {
-                self.report(
-                    Finding::warning(format!("`{option}` has no effect in rbuild"), span).label("ignored"),
-                );
+            // Of a mount without variables the parser has told.
+            for (span, option) in resolved.ignored.into_iter().filter(|_| mount.has_variables()) {
+                let message = format!("the mount option `{option}` has no effect");
+                self.report(Finding::warning(message, span));
             }
             made.push(self.mount(resolved.kind, mount.span, more, &mut agents)?);
         }

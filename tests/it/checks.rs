@@ -207,6 +207,25 @@ fn check_tells_what_a_build_would_say_before_its_first_step() {
 }
 
 #[test]
+fn a_mount_option_without_effect_is_told_once() {
+    let env = TestEnv::with(&[Base::Busybox]);
+    let context = env.context_of(
+        "FROM busybox:local\nARG I=b\nRUN --mount=type=tmpfs,target=/a,id=a --mount=type=tmpfs,target=/b,id=$I true\n",
+        &[],
+    );
+    let checked = env.rbuild(["--check"]).arg(&context).run().success();
+    let built = env.rbuild(["--progress=plain"]).arg(&context).run().success();
+    for said in [checked.out(), built.err()] {
+        assert_eq!(
+            said.matches("the mount option `id` has no effect").count(),
+            2,
+            "{said}"
+        );
+        assert_eq!(said.matches("warning: ").count(), 2, "{said}");
+    }
+}
+
+#[test]
 fn what_a_base_sets_is_known_to_the_checks() {
     let undefined = "the variable `HOMME` is not set";
     let env = TestEnv::new();

@@ -261,11 +261,7 @@ impl Mount {
     /// What is wrong whatever the variables are.
     fn check(&self) -> Vec<Diagnostic> {
         let unset = |_: &str| None;
-        let variables = self
-            .options
-            .iter()
-            .any(|o| o.value.as_ref().is_some_and(Word::has_variables));
-        if variables {
+        if self.has_variables() {
             return self
                 .check_names()
                 .err()
@@ -281,6 +277,12 @@ impl Mount {
             Err(error) => vec![error.into_diagnostic()],
             Ok(resolved) => resolved.warnings(),
         }
+    }
+
+    /// Whether an option is expanded. If none is, all that is wrong with them is among the diagnostics of the file.
+    pub fn has_variables(&self) -> bool {
+        let mut values = self.options.iter().filter_map(|option| option.value.as_ref());
+        values.any(Word::has_variables)
     }
 
     /// The type as far as it is known without expansion.
