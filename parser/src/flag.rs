@@ -18,6 +18,8 @@ pub(crate) struct RawFlag {
     range: Range<usize>,
     /// Nothing was quoted or escaped, so offsets carry over.
     exact: bool,
+    /// A quote that is not closed, and where it stands: all that follows is in the flag.
+    open_quote: Option<(usize, char)>,
 }
 
 impl RawFlag {
@@ -28,6 +30,7 @@ impl RawFlag {
             name_end,
             range,
             exact,
+            open_quote: None,
         }
     }
 
@@ -92,11 +95,11 @@ pub(crate) fn read(text: &str, start: usize) -> (Vec<RawFlag>, usize) {
                         word.push(escaped);
                     }
                 }
-                _ if quote == Some(ch) => quote = None,
+                _ if quote.is_some_and(|(_, open)| open == ch) => quote = None,
                 _ if quote.is_some() => word.push(ch),
                 '"' | '\'' => {
                     exact = false;
-                    quote = Some(ch);
+                    quote = Some((begin + at, ch));
                 }
                 _ if ch.is_whitespace() => {
                     end = begin + at;
@@ -110,8 +113,16 @@ pub(crate) fn read(text: &str, start: usize) -> (Vec<RawFlag>, usize) {
             let rest = text.get(pos..).unwrap_or_default();
             return (flags, pos + (rest.len() - rest.trim_start().len()));
         }
-        flags.push(RawFlag::new(word, begin..end, exact));
+        flags.push(RawFlag {
+            open_quote: quote,
+            ..RawFlag::new(word, begin..end, exact)
+        });
     }
+}
+
+/// The quote of a flag that is not closed. BuildKit lets it swallow the arguments, which nobody can have wanted.
+pub(crate) fn open_quote(flags: &[RawFlag]) -> Option<(usize, char)> {
+    flags.last()?.open_quote
 }
 
 /// What a flag takes.
@@ -287,8 +298,19 @@ mod tests {
         check("--a -- --b", &["--a"], "--b");
         check("--", &[], "");
         check("--a", &["--a"], "");
-        check("--a='open", &["--a=open"], "");
+        check("--a='open x", &["--a=open x"], "");
         check("-a --b", &[], "-a --b");
         check("--ä=ö x", &["--ä=ö"], "x");
+    }
+
+    #[test]
+    fn quotes_that_are_not_closed() {
+        let open = |text: &str| open_quote(&read(text, 0).0);
+        assert_eq!(open("--a=\"x y"), Some((4, '"')));
+        assert_eq!(open("--b --a='x\" y"), Some((8, '\'')));
+        assert_eq!(open("--a=\"x\\\" y"), Some((4, '"')));
+        for closed in ["--a=\"x y\"", "--a=x\\\" y", "--a=x \"y", "-- \"y", ""] {
+            assert_eq!(open(closed), None, "{closed}");
+        }
     }
 }

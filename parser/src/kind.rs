@@ -19,6 +19,8 @@ pub enum Kind {
     UnknownInstruction { keyword: String },
     /// An escape character continues nothing.
     EmptyInstruction,
+    /// An instruction or a heredoc with a NUL byte in it.
+    NulByte,
 
     /// A parser directive is given twice.
     RepeatedDirective { name: &'static str },

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::dockerfile::{Comment, Dockerfile, GlobalArg, Instruction, Line, Stage, Trivia, TriviaKind};
+use crate::expand::ExpandErrorKind;
 use crate::flag::{self, Flags};
 use crate::heredoc::{self, Heredoc};
 use crate::instruction::{Context, FORBIDDEN, From, InstructionKind, OnBuild};
@@ -102,6 +103,8 @@ struct Parser<'a> {
     instructions: usize,
     /// The first instruction that stands before FROM was reported.
     before_from: bool,
+    /// The first NUL byte was reported.
+    nul: bool,
     /// Instead of stages, the instructions of a trigger.
     trigger: Option<Vec<Instruction>>,
     /// How the instruction before ended, to explain an unknown one.
@@ -133,6 +136,7 @@ impl<'a> Parser<'a> {
             comments: Vec::new(),
             instructions: 0,
             before_from: false,
+            nul: false,
             trigger: None,
             unfinished: false,
             lookaheads: 16,
@@ -196,6 +200,10 @@ impl<'a> Parser<'a> {
         self.check_comments(&comments);
         let escape = self.dockerfile.directives.escape_char;
         let logical = Logical::read(first, &mut self.lines, escape);
+        if let Some(at) = logical.text.find('\0') {
+            self.nul_byte(logical.span(&(at..at + 1)));
+            return self.broken(first.start);
+        }
         let head = Head::read(&logical.text, 0);
         let unfinished = std::mem::replace(&mut self.unfinished, is_unfinished(&logical.text));
         if head.range.is_empty() {
@@ -218,6 +226,11 @@ impl<'a> Parser<'a> {
             }
             None => (Some(keyword), None, args.clone()),
         };
+        let open_quote = flag::open_quote(target_flags.as_deref().unwrap_or_default());
+        if let Some(quote) = open_quote.or_else(|| flag::open_quote(&flags)) {
+            self.open_quote(&logical, quote);
+            return self.broken(first.start);
+        }
         let heredocs = self.heredocs(target, &logical, &target_args);
         let mut line = self.line(first, &logical, &head, comments);
         let mut cx = Context {
@@ -340,7 +353,14 @@ impl<'a> Parser<'a> {
             return Vec::new();
         }
         let markers = heredoc::markers(&logical.text, args.clone());
-        heredoc::read_bodies(markers, logical, &mut self.lines, &mut self.diagnostics)
+        let heredocs = heredoc::read_bodies(markers, logical, &mut self.lines, &mut self.diagnostics);
+        for heredoc in &heredocs {
+            if let Some(at) = heredoc.body.text.find('\0') {
+                let start = heredoc.body.span.start + at;
+                self.nul_byte(Span::new(start, start + 1));
+            }
+        }
+        heredocs
     }
 
     /// The record of the lines that were read since `first`.
@@ -369,11 +389,16 @@ impl<'a> Parser<'a> {
     }
 
     fn unknown(&mut self, logical: &Logical, head: &Head, unfinished: bool) -> Diagnostic {
-        // Bodies of heredocs would be unknown instructions, line by line. Looking ahead costs the rest of the
-        // file, so it is not done for ever.
+        self.skip_bodies(logical, head.after);
+        unknown_instruction(logical, &head.range, unfinished)
+    }
+
+    /// Bodies of heredocs of an instruction that cannot be read would be unknown instructions, line by line. Looking
+    /// ahead costs the rest of the file, so it is not done for ever.
+    fn skip_bodies(&mut self, logical: &Logical, start: usize) {
         if self.lookaheads > 0 && logical.text.contains("<<") {
             self.lookaheads -= 1;
-            let markers = heredoc::markers(&logical.text, head.after..logical.text.len());
+            let markers = heredoc::markers(&logical.text, start..logical.text.len());
             let mut ahead = self.lines.clone();
             let mut ignored = Vec::new();
             heredoc::read_bodies(markers, logical, &mut ahead, &mut ignored);
@@ -381,7 +406,35 @@ impl<'a> Parser<'a> {
                 self.lines = ahead;
             }
         }
-        unknown_instruction(logical, &head.range, unfinished)
+    }
+
+    /// A flag that takes the rest of the instruction: what the instruction says cannot be known.
+    fn open_quote(&mut self, logical: &Logical, (at, quote): (usize, char)) {
+        self.skip_bodies(logical, at + 1);
+        let kind = Kind::Expand(ExpandErrorKind::UnclosedQuote(quote));
+        let span = logical.span(&(at..at + 1));
+        let help = "everything behind it belongs to the flag: close it where the value ends";
+        self.diagnostics
+            .push(Diagnostic::error(kind, span).with_help(help));
+    }
+
+    /// Only the first is reported: a file in another encoding has one in every word.
+    fn nul_byte(&mut self, span: Span) {
+        if std::mem::replace(&mut self.nul, true) {
+            return;
+        }
+        let mut diagnostic = Diagnostic::error(Kind::NulByte, span);
+        let nuls = self.source.bytes().filter(|byte| *byte == 0).count();
+        if nuls > self.source.len() / 3 {
+            diagnostic = diagnostic.with_help("the file looks like UTF-16; save it as UTF-8");
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// An instruction that cannot be read at all. It may have been a FROM, so none is missed behind it.
+    fn broken(&mut self, start: usize) {
+        self.before_from |= self.dockerfile.stages.is_empty();
+        self.trivia(TriviaKind::Invalid, start);
     }
 }
 
