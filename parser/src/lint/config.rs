@@ -7,6 +7,9 @@ use crate::kind::Kind;
 use crate::lint::Rule;
 use crate::{Span, suggest};
 
+/// The names of the options.
+const OPTIONS: [&str; 3] = ["skip", "experimental", "error"];
+
 /// Options of the checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
@@ -71,14 +74,8 @@ impl CheckOptions {
                 "error" if value.trim().eq_ignore_ascii_case("true") => options.error = true,
                 "error" if value.trim().eq_ignore_ascii_case("false") => options.error = false,
                 key => {
-                    let option = if key == "error" { part.trim() } else { key };
-                    let kind = Kind::InvalidCheckDirective {
-                        option: option.to_owned(),
-                    };
-                    diagnostics.push(
-                        Diagnostic::error(kind, place(start, part))
-                            .with_help("write `skip=Rule,...`, `skip=all`, `experimental=Rule,...` or `error=true`, separated by `;`"),
-                    );
+                    diagnostics.push(unknown_option(key, value, place(start, part), suggestions > 0));
+                    suggestions -= usize::from(suggestions > 0);
                 }
             }
         }
@@ -106,6 +103,24 @@ impl CheckOptions {
     }
 }
 
+fn unknown_option(key: &str, value: &str, span: Span, suggest: bool) -> Diagnostic {
+    let value = value.trim();
+    let option = if key == "error" {
+        format!("{key}={value}")
+    } else {
+        key.to_owned()
+    };
+    let diagnostic = Diagnostic::error(Kind::InvalidCheckDirective { option }, span);
+    match suggest::nearest(key, OPTIONS.into_iter().filter(|_| suggest)) {
+        Some(nearest) if nearest != key && !value.is_empty() && value.len() < 64 => {
+            diagnostic.with_suggestion(format!("{nearest}={value}"))
+        }
+        _ => diagnostic.with_help(
+            "write `skip=Rule,...`, `skip=all`, `experimental=Rule,...` or `error=true`, separated by `;`",
+        ),
+    }
+}
+
 fn unknown_rule(name: &str, span: Span, suggest: bool) -> Diagnostic {
     let diagnostic = Diagnostic::warning(
         Kind::UnknownRule {
@@ -113,6 +128,11 @@ fn unknown_rule(name: &str, span: Span, suggest: bool) -> Diagnostic {
         },
         span,
     );
+    if let Some((key, _)) = name.split_once('=')
+        && OPTIONS.contains(&key.trim())
+    {
+        return diagnostic.with_help(format!("options are separated by `;`: write `;{name}`"));
+    }
     let names = Rule::ALL.iter().map(|rule| rule.name()).filter(|_| suggest);
     match suggest::nearest(name, names) {
         Some(nearest) => diagnostic.with_suggestion(nearest),
@@ -123,6 +143,24 @@ fn unknown_rule(name: &str, span: Span, suggest: bool) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_meant() {
+        let help = |text: &str| -> Vec<String> {
+            let (_, diagnostics) = CheckOptions::parse(text, Span::new(8, 8 + text.len()));
+            diagnostics.into_iter().filter_map(|d| d.help).collect()
+        };
+        assert_eq!(
+            help("skip=all,error=true"),
+            ["options are separated by `;`: write `;error=true`"]
+        );
+        assert_eq!(help("skp=all"), ["did you mean `skip=all`?"]);
+        assert_eq!(help("Error=true"), ["did you mean `error=true`?"]);
+        for listed in ["error=maybe", "foo=1", "skp", "skip=all;errors"] {
+            assert!(help(listed)[0].starts_with("write `skip=Rule"), "{listed}");
+        }
+        assert_eq!(help("skip=Nope,a=b"), Vec::<String>::new());
+    }
 
     #[test]
     fn options_and_complaints() {
