@@ -1,8 +1,10 @@
 //! A command that was meant to be JSON.
 
+use crate::dockerfile::Instruction;
 use crate::instruction::{Add, CommandForm, Copy, HealthCheck, HealthCheckTest, Source};
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
+use crate::lint::json_attempt::{self, Fault};
 use crate::{InstructionKind, Span, Word};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -26,49 +28,39 @@ fn check(cx: &mut Checker<'_>) {
                 test: HealthCheckTest::Command(command),
                 ..
             }) => command,
-            other => {
-                if let Some(span) = torn_list(other) {
-                    report(
-                        cx,
-                        span,
-                        "this is no valid JSON, so it is taken as words between spaces",
-                    );
+            _ => {
+                if let Some((span, text, fault)) = torn_list(instruction) {
+                    let message = "this is no valid JSON, so it is taken as words between spaces";
+                    report(cx, span, text, fault, message);
                 }
                 continue;
             }
         };
         if let CommandForm::Shell { text, .. } = &command.form
-            && is_malformed(text)
+            && let Some(fault) = json_attempt::fault(text)
         {
-            report(
-                cx,
-                command.span,
-                "this is no valid JSON, so it is given to the shell",
-            );
+            let message = "this is no valid JSON, so it is given to the shell";
+            report(cx, command.span, text, fault, message);
         }
     }
 }
 
-fn report(cx: &mut Checker<'_>, span: Span, message: &str) {
+fn report(cx: &mut Checker<'_>, span: Span, text: &str, fault: Fault, message: &str) {
     let diagnostic = cx.report(span, message.to_owned());
-    *diagnostic = diagnostic.clone().with_help(
+    let mut told = diagnostic.clone().with_help(fault.help.unwrap_or(
         "the JSON form is strings in double quotes with commas between: `[\"program\", \"argument\"]`",
-    );
+    ));
+    // Where a continuation was cut out, offsets of the text are none of the source.
+    if let Some((range, label)) = fault.place.filter(|_| span.len() == text.len()) {
+        let place = Span::new(span.start + range.start, span.start + range.end);
+        told = told.with_secondary(place, label);
+    }
+    *diagnostic = told;
 }
 
-/// Whether text for the shell was meant as JSON. `[ -f x ] && y` is a test of the shell; it has a space after the bracket.
-pub(super) fn is_malformed(text: &str) -> bool {
-    let quoted = ["['", "[\"", "[ '", "[ \""]
-        .iter()
-        .any(|start| text.starts_with(start));
-    let closed = text.ends_with(']') && !text.contains("] ") && !text.contains(" = ");
-    let open = !text.starts_with("[ ") && !text.contains(']');
-    quoted && (closed || open)
-}
-
-/// Paths that were meant as a list: the first begins and the last ends with a bracket.
-fn torn_list(kind: &InstructionKind) -> Option<Span> {
-    let words: Vec<&Word> = match kind {
+/// Paths that were meant as a list: where they stand, their text, and what is wrong with it.
+fn torn_list(instruction: &Instruction) -> Option<(Span, &str, Fault)> {
+    let words: Vec<&Word> = match &instruction.kind {
         InstructionKind::Volume(volume) => volume.paths.iter().collect(),
         InstructionKind::Copy(Copy { sources, dest, .. })
         | InstructionKind::Add(Add { sources, dest, .. }) => {
@@ -81,8 +73,13 @@ fn torn_list(kind: &InstructionKind) -> Option<Span> {
         _ => return None,
     };
     let (first, last) = (words.first()?, words.last()?);
+    let bare = matches!(instruction.kind, InstructionKind::Volume(_)) && first.text.starts_with("[/");
     // `COPY [ab]* x[ab]` are patterns; quotes in them are not usual.
-    let begins = ["['", "[\""].iter().any(|start| first.text.starts_with(start));
-    let bare = matches!(kind, InstructionKind::Volume(_)) && first.text.starts_with("[/");
-    ((begins || bare) && last.text.ends_with(']')).then(|| first.span.to(last.span))
+    if !bare && !first.text.starts_with('[') {
+        return None;
+    }
+    let line = instruction.line.text.trim_end();
+    let text = line.get(line.find(&first.text)?..)?;
+    let fault = json_attempt::fault(text).or_else(|| (bare && text.ends_with(']')).then(Fault::default))?;
+    Some((first.span.to(last.span), text, fault))
 }

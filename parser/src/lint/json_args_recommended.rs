@@ -4,7 +4,7 @@ use crate::InstructionKind;
 use crate::instruction::CommandForm;
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
-use crate::lint::exec_form_malformed;
+use crate::lint::json_attempt;
 
 pub(super) const DEFINITION: Definition = Definition {
     docs: "In shell form a shell is process 1: it gets the signals that are meant for the program, and `docker stop` waits until it kills. A `SHELL` in the file says that the shell is wanted.",
@@ -41,7 +41,7 @@ fn check(cx: &mut Checker<'_>) {
                 continue;
             };
             // A malformed JSON form has a rule of its own.
-            if shell || text.is_empty() || exec_form_malformed::is_malformed(text) {
+            if shell || text.is_empty() || json_attempt::fault(text).is_some() {
                 continue;
             }
             let keyword = instruction.keyword();

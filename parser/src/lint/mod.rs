@@ -4,6 +4,7 @@
 
 mod checker;
 mod config;
+mod json_attempt;
 mod policy;
 mod secrets;
 mod variables;

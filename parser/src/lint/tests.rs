@@ -202,6 +202,11 @@ fn lists_that_are_no_json() {
     let found = |line: &str| rules(&format!("FROM scratch\n{line}\n")) == ["ExecFormMalformed"];
     for torn in [
         "CMD [\"a\"",
+        "RUN [\"a\"] && [\"b\"]",
+        "HEALTHCHECK CMD [\"a\",]",
+        "VOLUME [\"/a\"",
+        "VOLUME [\"/a\"] # data",
+        "COPY [\"a.txt\", \"/b\"",
         "CMD ['a', 'b']",
         "ENTRYPOINT [\"a\" \"b\"]",
         "VOLUME ['/a', '/b']",
@@ -233,6 +238,8 @@ fn shell_tests_are_no_malformed_json() {
         "RUN [ -f x ]",
         "RUN [[ $a ]]",
         "RUN [ \"$x\" ] || true",
+        "RUN [ \"$(id -u)\" == \"0\" ]",
+        "HEALTHCHECK CMD [ \"$(cat f)\" != \"x\" ]",
     ] {
         assert!(
             !rules(&format!("FROM scratch\n{fine}\n")).contains(&"ExecFormMalformed"),
