@@ -21,6 +21,8 @@ pub enum Kind {
     EmptyInstruction,
     /// An instruction or a heredoc with a NUL byte in it.
     NulByte,
+    /// The markers that git leaves when two sides changed the same lines.
+    MergeConflict,
 
     /// A parser directive is given twice.
     RepeatedDirective { name: &'static str },

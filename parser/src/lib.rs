@@ -43,6 +43,7 @@ mod keyword;
 pub mod kind;
 mod line;
 pub mod lint;
+mod lookalike;
 mod matcher;
 mod message;
 pub mod mount;

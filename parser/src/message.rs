@@ -1,6 +1,7 @@
 //! The words of every kind of diagnostic: lower case, no full stop, the user's words in backticks.
 
 use crate::kind::Kind;
+use crate::render::is_invisible;
 
 pub(crate) fn message(kind: &Kind) -> String {
     match kind {
@@ -10,6 +11,7 @@ pub(crate) fn message(kind: &Kind) -> String {
         Kind::UnknownInstruction { keyword } => format!("unknown instruction `{}`", clip(keyword)),
         Kind::EmptyInstruction => "a line is continued, but no instruction follows".into(),
         Kind::NulByte => "the file contains a NUL byte".into(),
+        Kind::MergeConflict => "unresolved merge conflict".into(),
         Kind::RepeatedDirective { name } => format!("the directive `{name}` is given twice"),
         Kind::InvalidEscape { value } => format!("`{}` cannot be the escape character", clip(value)),
         Kind::InvalidCheckDirective { option } => format!("unknown option `{}` of `# check=`", clip(option)),
@@ -92,6 +94,7 @@ pub(crate) fn code(kind: &Kind) -> &'static str {
         Kind::UnknownInstruction { .. } => "unknown-instruction",
         Kind::EmptyInstruction => "empty-instruction",
         Kind::NulByte => "nul-byte",
+        Kind::MergeConflict => "merge-conflict",
         Kind::RepeatedDirective { .. } => "repeated-directive",
         Kind::InvalidEscape { .. } => "invalid-escape",
         Kind::InvalidCheckDirective { .. } => "invalid-check-directive",
@@ -148,7 +151,13 @@ fn shorten(text: &str, max: usize) -> String {
     let shown: String = text
         .chars()
         .take(max)
-        .map(|ch| if ch.is_control() { '\u{fffd}' } else { ch })
+        .map(|ch| {
+            if ch.is_control() || is_invisible(ch) {
+                '\u{fffd}'
+            } else {
+                ch
+            }
+        })
         .collect();
     if text.chars().nth(max).is_some() {
         shown + "..."
@@ -164,6 +173,7 @@ mod tests {
     #[test]
     fn long_and_strange_words_are_clipped() {
         assert_eq!(clip("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        assert_eq!(clip("R\u{200b}UN"), "R\u{fffd}UN");
         assert_eq!(clip(&"x".repeat(1000)).len(), 63);
     }
 }

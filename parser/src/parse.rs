@@ -9,7 +9,7 @@ use crate::flag::{self, Flags};
 use crate::heredoc::{self, Heredoc};
 use crate::instruction::{Context, FORBIDDEN, From, InstructionKind, OnBuild};
 use crate::json::{self, Array};
-use crate::keyword::{Head, is_unfinished, unknown_instruction};
+use crate::keyword::{Above, ConflictMarker, Head, unknown_instruction};
 use crate::kind::Kind;
 use crate::line::{Logical, PhysicalLine, PhysicalLines};
 use crate::lint::CheckOptions;
@@ -107,8 +107,12 @@ struct Parser<'a> {
     nul: bool,
     /// Instead of stages, the instructions of a trigger.
     trigger: Option<Vec<Instruction>>,
-    /// How the instruction before ended, to explain an unknown one.
-    unfinished: bool,
+    /// The instruction before, to explain an unknown one.
+    above: Option<Above>,
+    /// The merge conflict that was reported: its place among the diagnostics.
+    conflict: Option<usize>,
+    /// Lines that a merge conflict tore apart are still to be expected.
+    torn: bool,
     /// How often the bodies of an unknown instruction are still looked for.
     lookaheads: usize,
 }
@@ -138,7 +142,9 @@ impl<'a> Parser<'a> {
             before_from: false,
             nul: false,
             trigger: None,
-            unfinished: false,
+            above: None,
+            conflict: None,
+            torn: false,
             lookaheads: 16,
         }
     }
@@ -150,6 +156,7 @@ impl<'a> Parser<'a> {
             if trimmed.is_empty() {
                 directives = false;
                 self.comments.clear();
+                self.above = self.above.and_then(Above::over_blank);
                 self.trivia(TriviaKind::Blank, line.start);
             } else if let Some(text) = trimmed.strip_prefix('#') {
                 let is_directive = directives
@@ -204,18 +211,27 @@ impl<'a> Parser<'a> {
             self.nul_byte(logical.span(&(at..at + 1)));
             return self.broken(first.start);
         }
+        if self.conflict(first.start) {
+            return self.broken(first.start);
+        }
         let head = Head::read(&logical.text, 0);
-        let unfinished = std::mem::replace(&mut self.unfinished, is_unfinished(&logical.text));
+        let continued = self.lines.number() > first.number;
+        let indent = first.text.len() - first.text.trim_start().len();
+        let above = self.above.replace(Above::new(&logical, &head, continued, indent));
         if head.range.is_empty() {
             self.diagnostics
                 .push(Diagnostic::error(Kind::EmptyInstruction, first.span()));
             return self.trivia(TriviaKind::Invalid, first.start);
         }
         let Some(keyword) = head.name else {
-            let diagnostic = self.unknown(&logical, &head, unfinished);
-            self.diagnostics.push(diagnostic);
+            self.skip_bodies(&logical, head.after);
+            if !self.torn {
+                let diagnostic = unknown_instruction(&logical, &head.range, above, indent, escape);
+                self.diagnostics.push(diagnostic);
+            }
             return self.trivia(TriviaKind::Invalid, first.start);
         };
+        self.torn = false;
         let (flags, args_start) = flag::read(&logical.text, head.after);
         let args = trim_end(&logical.text, args_start);
         let inner = (keyword == "ONBUILD").then(|| Head::read(&logical.text, args.start));
@@ -232,6 +248,10 @@ impl<'a> Parser<'a> {
             return self.broken(first.start);
         }
         let heredocs = self.heredocs(target, &logical, &target_args);
+        if !heredocs.is_empty() {
+            // Nothing continues the line that ends a body.
+            self.above = None;
+        }
         let mut line = self.line(first, &logical, &head, comments);
         let mut cx = Context {
             source: self.source,
@@ -388,11 +408,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn unknown(&mut self, logical: &Logical, head: &Head, unfinished: bool) -> Diagnostic {
-        self.skip_bodies(logical, head.after);
-        unknown_instruction(logical, &head.range, unfinished)
-    }
-
     /// Bodies of heredocs of an instruction that cannot be read would be unknown instructions, line by line. Looking
     /// ahead costs the rest of the file, so it is not done for ever.
     fn skip_bodies(&mut self, logical: &Logical, start: usize) {
@@ -406,6 +421,46 @@ impl<'a> Parser<'a> {
                 self.lines = ahead;
             }
         }
+    }
+
+    /// Whether a marker of a merge conflict stands in the lines since `start`. All are one error, and what they tear
+    /// apart is none.
+    fn conflict(&mut self, start: usize) -> bool {
+        let text = self.lines.text_since(start);
+        if self.conflict.is_none() && !text.contains("<<<<<<<") {
+            return false;
+        }
+        let mut found = false;
+        for line in PhysicalLines::new(text, 0) {
+            let Some(marker) = ConflictMarker::read(line.text) else {
+                continue;
+            };
+            let span = Span::new(start + line.start, start + line.start + 7);
+            match (self.conflict, marker) {
+                (None, ConflictMarker::Begin) => {
+                    self.conflict = Some(self.diagnostics.len());
+                    self.diagnostics.push(
+                        Diagnostic::error(Kind::MergeConflict, span)
+                            .with_help("keep one side, or join both, and remove the lines with the markers"),
+                    );
+                }
+                (None, _) => continue,
+                (Some(index), marker) => {
+                    let label = match marker {
+                        ConflictMarker::Begin => "another one",
+                        ConflictMarker::Middle => "the other side",
+                        ConflictMarker::End => "its end",
+                    };
+                    // Who has more of them does not need each pointed at.
+                    if let Some(first) = self.diagnostics.get_mut(index).filter(|d| d.secondary.len() < 8) {
+                        first.secondary.push((span, label.to_owned()));
+                    }
+                }
+            }
+            self.torn = true;
+            found = true;
+        }
+        found
     }
 
     /// A flag that takes the rest of the instruction: what the instruction says cannot be known.
@@ -451,7 +506,7 @@ fn onbuild(
         return None;
     }
     let Some(keyword) = head.name else {
-        let diagnostic = unknown_instruction(cx.logical, &head.range, false);
+        let diagnostic = unknown_instruction(cx.logical, &head.range, None, 0, cx.escape);
         cx.report(diagnostic);
         return None;
     };

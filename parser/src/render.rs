@@ -198,7 +198,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Characters that reorder or hide text: a message must show them (CVE-2021-42574).
-fn is_invisible(ch: char) -> bool {
+pub(crate) fn is_invisible(ch: char) -> bool {
     matches!(ch, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
