@@ -70,7 +70,7 @@ fn platform(config: &ImageConfig) -> Option<Platform> {
 fn description(line: &Line, name: &str) -> Option<String> {
     line.comments.iter().rev().find_map(|comment| {
         let (first, rest) = comment.text.trim().split_once(char::is_whitespace)?;
-        (first.eq_ignore_ascii_case(name)).then(|| rest.trim().to_owned())
+        (first == name).then(|| rest.trim().to_owned())
     })
 }
 

@@ -148,7 +148,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         mut warnings,
         unconsumed,
         ..
-    } = lowered.map_err(|failure| failure::lowering(&file, &failure.findings, &found, &look))?;
+    } = lowered.map_err(|failure| {
+        let checks = failure::related(&parsed, &failure.findings, &found);
+        failure::lowering(&file, &failure.findings, &checks, &look)
+    })?;
     if found.iter().any(dockerfile_parser::Diagnostic::is_error) {
         return Err(failure::checks(crate::call::draw_warnings(&file, &found, &look)));
     }
@@ -264,6 +267,7 @@ pub fn lower_input<'a>(
         build_args: BuildArgs::new(options.build_args.clone()),
         redact_args: options.redact_args,
         target: options.target.as_deref(),
+        every_stage: options.call == Call::Check,
         build_platform: options.build_platform.clone(),
         platform: options.platform.clone(),
         images,

@@ -1,7 +1,7 @@
 //! [`Bases`]: what the checks know of base images.
 
 use super::platform;
-use crate::lower::{Beginning, Beginnings};
+use crate::lower::Beginnings;
 use crate::ops::{OpError, owner};
 use crate::sources::find_stored;
 use dockerfile_parser::{Dockerfile, Platform};
@@ -42,7 +42,7 @@ impl<'a> Bases<'a> {
     /// The names of the variables that are set at the begin of a stage; `None` when that is not known.
     pub(super) fn variables(&self, stage: usize) -> Option<BTreeSet<String>> {
         match self.lowered.get(&stage) {
-            Some(beginning) if is_unknown(beginning) => {
+            Some(beginning) if beginning.is_unknown() => {
                 self.missed.set(true);
                 None
             }
@@ -69,7 +69,7 @@ impl<'a> Bases<'a> {
     /// What the image of a stage is for; `None` when that is not known.
     pub(super) fn platform(&self, stage: usize) -> Option<Platform> {
         match self.lowered.get(&stage) {
-            Some(beginning) if is_unknown(beginning) => None,
+            Some(beginning) if beginning.is_unknown() => None,
             Some(beginning) => platform(beginning.image.as_ref()?.config()),
             None => self.stored(stage, platform).flatten(),
         }
@@ -112,8 +112,4 @@ impl<'a> Bases<'a> {
             .or_insert_with(|| self.record(stage)?.parse_config().ok());
         config.as_ref().map(with)
     }
-}
-
-fn is_unknown(beginning: &Beginning) -> bool {
-    beginning.image.as_ref().is_some_and(|image| image.is_unknown())
 }

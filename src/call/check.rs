@@ -4,7 +4,7 @@ use super::{Bases, location, source};
 use crate::cli::streams::{note, print, print_json};
 use crate::context::BuildContext;
 use crate::error::Failure;
-use crate::lower::{Finding, LowerFailure, LowerInput, Lowered, lower};
+use crate::lower::{Beginning, Finding, LowerFailure, LowerInput, Lowered, lower};
 use crate::ops::Planned;
 use crate::ops::copy::names_any;
 use crate::options::{BuildOptions, Call, PullPolicy};
@@ -73,7 +73,9 @@ struct Found {
     checks: Vec<Diagnostic>,
     /// By the lowering: what a build would say before its first step.
     lowering: Vec<Finding>,
-    /// Something is not known because a base image is not.
+    /// Nothing is known of the image that a stage begins with.
+    base_is_unknown: bool,
+    /// A check would have to know it.
     missed: bool,
 }
 
@@ -127,7 +129,7 @@ fn find(subject: &Subject<'_>, dockerfile: &Dockerfile, puller: &Puller) -> Foun
         &|_, _| false,
     );
     let found = find_once(subject, &input);
-    let with_variables = with_variables(dockerfile);
+    let with_variables = with_variables(dockerfile, &subject.file.text);
     let depends = |finding: &Finding| {
         let at = with_variables.partition_point(|line| line.end < finding.span.start);
         let line = with_variables.get(at);
@@ -140,7 +142,7 @@ fn find(subject: &Subject<'_>, dockerfile: &Dockerfile, puller: &Puller) -> Foun
         suggest::nearest(name, stages.iter().copied())
     };
     let unknown = images.unknown();
-    let depends_on_one = found.missed || found.lowering.iter().any(depends);
+    let depends_on_one = found.missed || found.base_is_unknown && found.lowering.iter().any(depends);
     if unknown.is_empty() || !(depends_on_one || unknown.iter().any(|image| stage_near(image).is_some())) {
         return found;
     }
@@ -163,7 +165,10 @@ fn find(subject: &Subject<'_>, dockerfile: &Dockerfile, puller: &Puller) -> Foun
             }
         }
         // A variable that is not set may be one that the image sets.
-        found.lowering.retain(|finding| !depends(finding));
+        let base_is_unknown = found.base_is_unknown;
+        found
+            .lowering
+            .retain(|finding| !(base_is_unknown && depends(finding)));
     }
     found
 }
@@ -183,14 +188,20 @@ fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {
     Found {
         checks,
         lowering,
+        base_is_unknown: beginnings.values().any(Beginning::is_unknown),
         missed: bases.missed(),
     }
 }
 
 /// Where the instructions are that have variables, in file order.
-fn with_variables(dockerfile: &Dockerfile) -> Vec<Span> {
-    let lines = dockerfile.lines().filter(|line| line.text.contains('$'));
-    lines.map(|line| line.span).collect()
+fn with_variables(dockerfile: &Dockerfile, text: &str) -> Vec<Span> {
+    let spans = dockerfile.lines().map(|line| line.span);
+    spans
+        .filter(|span| {
+            text.get(span.start..span.end)
+                .is_some_and(|text| text.contains('$'))
+        })
+        .collect()
 }
 
 fn findings_text(file: &SourceFile, found: &Found, errors: usize, look: &Look) -> String {

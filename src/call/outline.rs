@@ -15,9 +15,13 @@ use dockerfile_parser::{Dockerfile, InstructionKind, Line, LineIndex, Span, Word
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The stages that a target needs, itself included, as far as names without variables tell.
+/// The stages that a target needs, itself included, as far as `name_of` knows what FROM and `from` name.
 #[must_use]
-pub fn needed_stages(dockerfile: &Dockerfile, target: usize) -> BTreeSet<usize> {
+pub fn needed_stages(
+    dockerfile: &Dockerfile,
+    target: usize,
+    name_of: &dyn Fn(&Word) -> String,
+) -> BTreeSet<usize> {
     let index = StageIndex::new(dockerfile);
     let mut needed = BTreeSet::new();
     let mut open = vec![target];
@@ -28,11 +32,11 @@ pub fn needed_stages(dockerfile: &Dockerfile, target: usize) -> BTreeSet<usize> 
         if !needed.insert(at) {
             continue;
         }
-        open.extend(index.stage_by_ref(&stage.base().text, Some(at)));
+        open.extend(index.stage_by_ref(&name_of(stage.base()), Some(at)));
         open.extend(
             stage
                 .sources()
-                .filter_map(|(_, word)| index.stage_for_copy(&word.text, at)),
+                .filter_map(|(_, word)| index.stage_for_copy(&name_of(word), at)),
         );
     }
     needed
@@ -122,14 +126,15 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
     let mut inherited = 0;
     let mut wanted_globals: Vec<String> = Vec::new();
     let mut stages: BTreeMap<usize, Seen> = BTreeMap::new();
-    for at in needed_stages(parsed, target) {
+    let name_of = |word: &Word| expanded(word, &globals);
+    for at in needed_stages(parsed, target, &name_of) {
         let Some(stage) = parsed.stages.get(at) else {
             continue;
         };
         let words = stage.from.platform.iter().chain([stage.base()]);
         let sources = stage.sources().map(|(_, word)| word);
         wanted_globals.extend(words.chain(sources).flat_map(|word| used(word, &globals)));
-        let parent = index.stage_by_ref(&stage.base().text, Some(at));
+        let parent = index.stage_by_ref(&name_of(stage.base()), Some(at));
         let parent = parent.and_then(|parent| stages.get(&parent)).filter(|parent| {
             inherited += parent.values.len() + parent.env.len();
             inherited <= MAX_INHERITED

@@ -60,7 +60,7 @@ impl StageLowering<'_, '_> {
         let spec = CopySpec {
             keyword: "COPY",
             sources,
-            dest: self.destination(&copy.dest, copy.sources.len(), &mut texts)?,
+            dest: self.destination(&copy.dest, copy.sources.len(), copy.link, &mut texts)?,
             chown: self.chown(copy.chown.as_ref(), copy.link)?,
             chmod: self.chmod(copy.chmod.as_ref())?,
             link: copy.link,
@@ -137,7 +137,7 @@ impl StageLowering<'_, '_> {
         let spec = CopySpec {
             keyword: "ADD",
             sources,
-            dest: self.destination(&add.dest, add.sources.len(), &mut texts)?,
+            dest: self.destination(&add.dest, add.sources.len(), add.link, &mut texts)?,
             chown: self.chown(add.chown.as_ref(), add.link)?,
             chmod: self.chmod(add.chmod.as_ref())?,
             link: add.link,
@@ -147,7 +147,8 @@ impl StageLowering<'_, '_> {
             unpack_remote: add.unpack.unwrap_or(false),
             default_mtime: self.stages.input().default_mtime,
         };
-        if spec.dest.ends_with('/') && spec.sources.iter().any(unnamed) {
+        let into_directory = spec.dest.ends_with('/') || spec.sources.len() > 1;
+        if into_directory && spec.sources.iter().any(unnamed) {
             return Err(Finding::error("the URL names no file", instruction.line.span)
                 .help("give the file's name as the destination"));
         }
@@ -229,18 +230,23 @@ impl StageLowering<'_, '_> {
         })
     }
 
-    fn source_path(&self, word: &Word) -> Result<String, Finding> {
+    fn source_path(&mut self, word: &Word) -> Result<String, Finding> {
         let path = self.expand(word)?;
-        if path.is_empty() {
-            return Err(Finding::error(
-                format!("the source `{}` is empty after expansion", word.text),
-                word.span,
-            ));
+        if !path.is_empty() {
+            return Ok(path);
         }
-        Ok(path)
+        let what = format!("the source `{}`", word.text);
+        self.warn_of_empty(&what, "all of the context, or of what `--from` names", word);
+        Ok(".".to_owned())
     }
 
-    fn destination(&self, dest: &Word, sources: usize, texts: &mut Vec<String>) -> Result<String, Finding> {
+    fn destination(
+        &self,
+        dest: &Word,
+        sources: usize,
+        link: bool,
+        texts: &mut Vec<String>,
+    ) -> Result<String, Finding> {
         let mut text = self.expand(dest)?;
         if text.is_empty() {
             // As BuildKit has it: into the WORKDIR.
@@ -248,7 +254,8 @@ impl StageLowering<'_, '_> {
         }
         texts.push(text.clone());
         let joined = path::join_destination(&self.cwd(), &text);
-        if sources > 1 && !joined.ends_with('/') {
+        // What is there is seen when the step runs; `--link` never looks.
+        if link && sources > 1 && !joined.ends_with('/') {
             return Err(Finding::error(
                 "with more than one source the destination must be a directory",
                 dest.span,

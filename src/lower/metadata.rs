@@ -105,11 +105,18 @@ impl StageLowering<'_, '_> {
         let mut texts = BTreeSet::new();
         let mut named = 0;
         for word in &expose.ports {
+            let is_unknown = self.base_is_unknown() && word.has_variables();
             for text in self.expand_list(word)? {
-                let ports = Ports::parse(&text).ok_or_else(|| {
-                    Finding::error(format!("`{text}` is no port"), word.span)
-                        .help("write a number or a range, with tcp, udp or sctp behind a slash: `8080`, `8000-8010/udp`")
-                })?;
+                let ports = match Ports::parse(&text) {
+                    Some(ports) => ports,
+                    None if is_unknown => continue,
+                    None => {
+                        let finding = Finding::error(format!("`{text}` is no port"), word.span);
+                        return Err(finding.help(
+                            "write a number or a range, with tcp, udp or sctp behind a slash: `8080`, `8000-8010/udp`",
+                        ));
+                    }
+                };
                 named += usize::from(ports.last - ports.first) + 1;
                 if named > PORTS {
                     return Err(Finding::error("more ports are named than there are", word.span));
@@ -141,7 +148,7 @@ impl StageLowering<'_, '_> {
     pub(super) fn user(&mut self, user: &User) -> Result<String, Finding> {
         let text = self.expand(&user.user)?;
         if text.is_empty() {
-            return Err(Finding::error("USER is empty after expansion", user.user.span));
+            self.warn_of_empty("USER", "steps run as root", &user.user);
         }
         self.state.config.config.user.clone_from(&text);
         Ok(format!("USER {text}"))
@@ -149,7 +156,8 @@ impl StageLowering<'_, '_> {
 
     pub(super) fn stop_signal(&mut self, stop: &StopSignal) -> Result<String, Finding> {
         let text = self.expand(&stop.signal)?;
-        if dockerfile_parser::signal::parse(&text).is_none() {
+        let is_unknown = self.base_is_unknown() && stop.signal.has_variables();
+        if dockerfile_parser::signal::parse(&text).is_none() && !is_unknown {
             return Err(Finding::error(format!("`{text}` is no signal"), stop.signal.span)
                 .suggest(text.trim_start_matches("SIG"), signal::names()));
         }

@@ -71,6 +71,8 @@ pub struct LowerInput<'a> {
     pub redact_args: bool,
     /// `--target`.
     pub target: Option<&'a str>,
+    /// Without a target all stages are lowered, needed or not: what is wrong with any of them is to be known.
+    pub every_stage: bool,
     /// The machine's platform.
     pub build_platform: Platform,
     /// `--platform`.
@@ -113,6 +115,14 @@ pub struct Beginning {
     pub variables: BTreeSet<String>,
     /// Whether it sets a shell.
     pub has_shell: bool,
+}
+
+impl Beginning {
+    /// Whether it is an image of which nothing is known, so that it may set anything.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| image.is_unknown())
+    }
 }
 
 /// What a Dockerfile became.
@@ -246,6 +256,12 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
             Some(name) => self.index.stage_by_ref(name, None),
         };
         self.declare_globals();
+        if self.input.every_stage && self.input.target.is_none() {
+            for stage in 0..file.stages.len() {
+                // Its errors are reported.
+                let _ = self.stage(stage);
+            }
+        }
         let Some(index) = index else {
             let name = self.input.target.unwrap_or_default();
             let finding = Finding::error(

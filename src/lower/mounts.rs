@@ -49,8 +49,12 @@ impl StageLowering<'_, '_> {
         agents: &mut usize,
     ) -> Result<ExecMount, Finding> {
         let cwd = self.cwd();
+        let cwd_is_unknown = self.base_is_unknown();
         let target = |text: &str| -> Result<String, Finding> {
             let target = path::join(&cwd, text);
+            if cwd_is_unknown && !text.starts_with('/') {
+                return Ok(target);
+            }
             if target == "/" || target == "/proc" || target.starts_with("/proc/") {
                 return Err(Finding::error(
                     format!("nothing can be mounted on `{target}`"),

@@ -20,6 +20,7 @@ use dockerfile_parser::{
 };
 use rbuild_solver::VertexId;
 use rbuild_store::image::ImageConfig;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// `PATH_MAX` of Linux.
@@ -191,6 +192,16 @@ fn title(stage: &str, ordinal: usize, total: usize, text: &str) -> String {
     }
 }
 
+/// A scope that may be larger than what is known of it: of other names the value is the reference itself.
+struct Open<'a>(&'a StageScope);
+
+impl Scope for Open<'_> {
+    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        let known = self.0.get(name);
+        known.or_else(|| Some(Cow::Owned(format!("${{{name}}}"))))
+    }
+}
+
 impl StageLowering<'_, '_> {
     /// `at`: where a trigger is shown, since it has no place of its own in the file.
     fn instruction(&mut self, instruction: &Instruction, at: Option<Span>) -> Result<(), Finding> {
@@ -225,7 +236,7 @@ impl StageLowering<'_, '_> {
 
     fn arg(&mut self, arg: &Arg) -> Result<String, Finding> {
         let mut texts = Vec::new();
-        let mut declared = Vec::new();
+        // Each sees those before it, on the same line too.
         for declaration in &arg.declarations {
             let name = self.expand(&declaration.name)?;
             let given = self.stages.input().build_args.is_given(&name);
@@ -233,9 +244,6 @@ impl StageLowering<'_, '_> {
                 Some(word) if !given => Some(self.expand(word)?),
                 _ => None,
             };
-            declared.push((name, default));
-        }
-        for (name, default) in declared {
             let input = self.stages.input();
             let mut scope = std::mem::take(&mut self.state.scope);
             scope.declare(&name, default, self.stages.global(), &input.build_args);
@@ -258,10 +266,7 @@ impl StageLowering<'_, '_> {
     ) -> Result<(), Finding> {
         let text = self.expand(&workdir.path)?;
         if text.is_empty() {
-            return Err(Finding::error(
-                "WORKDIR is empty after expansion",
-                workdir.path.span,
-            ));
+            self.warn_of_empty("WORKDIR", "the directory stays as it is", &workdir.path);
         }
         let path = path::join(&self.cwd(), &text);
         if path.len() > MAX_PATH {
@@ -287,6 +292,12 @@ impl StageLowering<'_, '_> {
         };
         self.step(StepSpec::Workdir(spec), &[], instruction, at, created_by);
         Ok(())
+    }
+
+    /// A word that expands to nothing means something, as for BuildKit, and is seldom meant.
+    pub(super) fn warn_of_empty(&mut self, what: &str, effect: &str, word: &Word) {
+        let finding = Finding::warning(format!("{what} is empty after expansion"), word.span);
+        self.report(finding.label(effect));
     }
 
     /// Adds a vertex on top of the snapshot so far, with its history entry.
@@ -344,9 +355,18 @@ impl StageLowering<'_, '_> {
     }
 
     pub(super) fn expand(&self, word: &Word) -> Result<String, Finding> {
-        word.expand(&self.state.scope)
+        let mut expanded = word.expand(&self.state.scope);
+        if self.base_is_unknown() && !expanded.as_ref().is_ok_and(|word| word.undefined.is_empty()) {
+            expanded = word.expand(&Open(&self.state.scope));
+        }
+        expanded
             .map(|expanded| expanded.value)
             .map_err(|error| Finding::error(error.to_string(), error.span))
+    }
+
+    /// Whether nothing is known of the image below, not even its variables and directory.
+    pub(super) fn base_is_unknown(&self) -> bool {
+        self.state.base.as_ref().is_some_and(|base| base.is_unknown())
     }
 
     pub(super) fn expand_list(&self, word: &Word) -> Result<Vec<String>, Finding> {

@@ -35,6 +35,12 @@ pub enum OpError {
         /// Path in the image.
         path: String,
     },
+    /// Several sources, and the destination is no directory.
+    #[error("with more than one source the destination must be a directory: `{dest}` is none")]
+    ManySources {
+        /// Path in the image.
+        dest: String,
+    },
     /// A file is to be written where a directory is.
     #[error("cannot replace directory `{path}` with a file")]
     ReplacesDirectory {

@@ -7,6 +7,7 @@ use crate::options::{BuildOptions, Call, ContextSource, DockerfileSource};
 use crate::pipeline::{failure, frontend};
 use crate::remote::address::passwords_hidden;
 use crate::ui::Look;
+use dockerfile_parser::lint::{self, LintInput};
 use dockerfile_parser::{IgnoreFile, Parsed};
 use std::borrow::Cow;
 use std::io::Read;
@@ -154,6 +155,9 @@ fn stdin() -> Result<Vec<u8>, Failure> {
 pub fn parse(options: &BuildOptions, file: &SourceFile, look: &Look) -> Result<Parsed, Failure> {
     let mut parsed = dockerfile_parser::parse(&file.text);
     if parsed.has_errors() {
+        if options.call == Call::Check {
+            add_checks(&mut parsed);
+        }
         if options.call == Call::Check && options.call_json {
             crate::call::print_broken(file, &parsed.diagnostics)?;
         }
@@ -161,6 +165,18 @@ pub fn parse(options: &BuildOptions, file: &SourceFile, look: &Look) -> Result<P
     }
     frontend::check(options, file, &mut parsed, look)?;
     Ok(parsed)
+}
+
+/// Adds what the checks find above the first error: there the tree is whole.
+fn add_checks(parsed: &mut Parsed) {
+    let errors = parsed.diagnostics.iter().filter(|found| found.is_error());
+    let Some(first) = errors.map(|found| found.span.start).min() else {
+        return;
+    };
+    let checks = lint::check(&parsed.dockerfile, &LintInput::default());
+    let above = checks.into_iter().filter(|check| check.span.end <= first);
+    parsed.diagnostics.extend(above);
+    parsed.diagnostics.sort_by_key(|found| found.span.start);
 }
 
 /// Opens a context with the ignore file that belongs to it. `options` are given for the build context itself, whose

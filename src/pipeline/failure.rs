@@ -5,8 +5,9 @@ use crate::error::{Failure, Kind};
 use crate::lower::Finding;
 use crate::report::{self, Label, Severity, Source};
 use crate::ui::Look;
-use dockerfile_parser::Span;
 use dockerfile_parser::lint::{Policy, Rule};
+use dockerfile_parser::{Dockerfile, Span};
+use std::collections::BTreeSet;
 
 /// All errors of a file that does not parse.
 pub(super) fn parsing(
@@ -15,18 +16,35 @@ pub(super) fn parsing(
     look: &Look,
 ) -> Failure {
     let errors = diagnostics.iter().filter(|found| found.is_error()).count();
-    let drawn = draw_each(diagnostics, |found| draw_diagnostic(file, found, look));
+    let drawn = draw_each(diagnostics, |found| Found::Check(found).draw(file, look));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
-/// All findings of a lowering that failed, and of the `checks` those that the file wants as errors; in file order.
+/// Those of the checks' findings that the file wants as errors, or that are about an instruction that failed: a variable
+/// that is not set may be the reason.
+pub(super) fn related(
+    dockerfile: &Dockerfile,
+    findings: &[Finding],
+    checks: &[dockerfile_parser::Diagnostic],
+) -> Vec<dockerfile_parser::Diagnostic> {
+    let lines: Vec<Span> = dockerfile.lines().map(|line| line.span).collect();
+    let line_of = |span: Span| lines.partition_point(|line| line.end <= span.start);
+    let errors = findings.iter().filter(|finding| finding.is_error);
+    let failed: BTreeSet<usize> = errors.map(|finding| line_of(finding.span)).collect();
+    let related = checks
+        .iter()
+        .filter(|check| check.is_error() || failed.contains(&line_of(check.span)));
+    related.cloned().collect()
+}
+
+/// All findings of a lowering that failed, and some of the checks; in file order.
 pub fn lowering(
     file: &SourceFile,
     findings: &[Finding],
     checks: &[dockerfile_parser::Diagnostic],
     look: &Look,
 ) -> Failure {
-    let found = in_file_order(checks.iter().filter(|check| check.is_error()), findings);
+    let found = in_file_order(checks, findings);
     let errors = found.iter().filter(|found| found.is_error()).count();
     let drawn = draw_each(&found, |found| found.draw(file, look));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))

@@ -134,6 +134,10 @@ impl Verdict {
                     .collect(),
                 ..step(shown())
             },
+            OpError::ManySources { dest } => Self {
+                help: vec![format!("`{dest}/` makes one")],
+                ..step(shown())
+            },
             OpError::Unmatched(_) => {
                 let rule = Rule::WildcardMatchedNothing;
                 let why = format!("the file makes an error of {} ({})", rule.name(), rule.url());

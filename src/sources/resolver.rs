@@ -56,18 +56,18 @@ impl<'a> Resolver<'a> {
         {
             return Ok(Arc::clone(image));
         }
-        if self.policy == PullPolicy::Never {
-            return Err(Failure::host(format!(
-                "`{name}` is not in the store, and --pull=never forbids fetching it"
-            ))
-            .hint("`rbuild pull` or `rbuild load` brings an image into the store"));
-        }
         let reference = Reference::parse(name).map_err(|error| {
             Failure::new(
                 Kind::Dockerfile,
                 format!("`{name}` is no image reference: {error}"),
             )
         })?;
+        if self.policy == PullPolicy::Never {
+            return Err(Failure::host(format!(
+                "`{name}` is not in the store, and --pull=never forbids fetching it"
+            ))
+            .hint("`rbuild pull` or `rbuild load` brings an image into the store"));
+        }
         match (self.puller.resolve(&reference, platform), stored) {
             (Ok(image), _) => self.known_already(name, &reference, image),
             // An image of another platform that no registry knows is better than none; the lowering warns.

@@ -41,7 +41,7 @@ LABEL quoted="$QUOTED $Q2 $Q3"
         labels(&image),
         json!({
             "undeclared": "<>", "global": "global", "both": "here", "derived": "global-derived", "frombase": "env",
-            "given": "given", "empty": "<>", "unset": "<none>", "other": "none", "hidden": "env", "still": "env",
+            "given": "given", "empty": "<>", "unset": "<none>", "other": "1", "hidden": "env", "still": "env",
             "quoted": "a b $GLOBAL global"
         })
     );

@@ -175,8 +175,8 @@ fn check_tells_what_a_build_would_say_before_its_first_step() {
     let env = TestEnv::new();
     let checked = check(
         &env,
-        "FROM scratch AS made\nARG PORT=99999\nEXPOSE $PORT\nFROM $NOTHING AS other\nFROM scratch\n\
-         COPY --from=made / /\nENV A=$B\nADD --checksum=sha256:$C https://example.org/x /x\n",
+        "FROM scratch AS made\nARG PORT=99999\nEXPOSE $PORT\nFROM scratch AS unneeded\nSTOPSIGNAL ${S:?named}\n\
+         FROM scratch\nCOPY --from=made / /\nADD --checksum=sha256:$C https://example.org/x /x\n",
         &[],
     );
     checked
@@ -184,7 +184,8 @@ fn check_tells_what_a_build_would_say_before_its_first_step() {
         .says("`99999` is no port")
         .says("Dockerfile:3:8")
         .says("Dockerfile:8:")
-        .says("2 errors in Dockerfile");
+        .says("`S` is not set: named")
+        .says("3 errors in Dockerfile");
     let found = check(
         &env,
         "FROM scratch\nARG PORT=x\nEXPOSE $PORT\n",
@@ -204,6 +205,21 @@ fn check_tells_what_a_build_would_say_before_its_first_step() {
     );
     assert!(mended.out().ends_with("\n1 error"), "{mended}");
     mended.exits(1);
+}
+
+#[test]
+fn findings_above_what_does_not_parse_are_told() {
+    let env = TestEnv::new();
+    let found = check(&env, "FROM scratch AS Upper\nBADCMD\nWORKDIR relative\n", &[]);
+    found
+        .exits(1)
+        .says("the stage name `Upper` is not in lower case")
+        .says("StageNameCasing")
+        .says("unknown instruction `BADCMD`");
+    // A build tells of them where they may be the reason.
+    let built = env.refused("FROM scratch AS Upper\nARG SRC_DIR\nEXPOSE ${SRCDIR}x\n", &[]);
+    let built = built.says("did you mean `SRC_DIR`?").says("`x` is no port");
+    assert!(!built.err().contains("Upper"), "{built}");
 }
 
 #[test]
@@ -237,7 +253,8 @@ fn what_a_base_sets_is_known_to_the_checks() {
     let found = check(&env, "ARG FROM=scratch\nFROM $FROM\nWORKDIR /$HOMME\n", &[]).success();
     assert!(found.out().contains(undefined), "{found}");
     // Where nobody can be asked, what is not checked is told, and nothing is guessed.
-    let far = "FROM registry.invalid/base\nWORKDIR $HOMME\nEXPOSE $PORT\n";
+    let far = "FROM registry.invalid/base\nRUN --mount=target=. x\nWORKDIR $HOMME\nUSER ${WHO:?}\nVOLUME $V\n\
+               EXPOSE $PORT/udp\nSTOPSIGNAL $S\nENV $K=v\nCOPY --chown=$A:$B $C /d\nCOPY <<E /e\n${F:?}\nE\n";
     for args in [&["--pull=never"][..], &[]] {
         let found = check(&env, far, args)
             .success()
@@ -245,6 +262,10 @@ fn what_a_base_sets_is_known_to_the_checks() {
             .says("what depends on that image was not checked");
         assert_eq!(found.out(), "no warnings", "{found}");
     }
+    env.rbuild(["debug", "dag"])
+        .arg(env.context_of(&far.replace("COPY <<E /e\n${F:?}\nE\n", ""), &[]))
+        .run()
+        .success();
     // Nobody is asked when it makes no difference.
     let found = check(&env, "FROM registry.invalid/base\nARG A=b\nWORKDIR $A\n", &[]).success();
     assert_eq!(found.err(), "", "{found}");

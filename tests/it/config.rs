@@ -227,8 +227,6 @@ fn wrong_values_name_their_line() {
         ("EXPOSE 80/http", "80/http"),
         ("ENV novalue", "novalue"),
         ("LABEL =x", "=x"),
-        ("USER ${NOBODY}", "USER"),
-        ("WORKDIR ${NOWHERE}", "WORKDIR"),
         ("VOLUME [\"\"]", "VOLUME"),
         ("SHELL /bin/sh -c", "SHELL"),
         ("ONBUILD FROM scratch", "FROM"),
@@ -241,6 +239,31 @@ fn wrong_values_name_their_line() {
             .says(words)
             .says("Dockerfile:2");
     }
+}
+
+#[test]
+fn words_that_expand_to_nothing() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch\nARG NOTHING\nWORKDIR /w\nUSER 5\nWORKDIR $NOTHING\nUSER $NOTHING\n\
+                      COPY ${NOTHING} /all/\n";
+    let context = env.context_of(dockerfile, &[("file", "")]);
+    let checked = env.rbuild(["--check"]).arg(&context).run().success();
+    for what in [
+        "WORKDIR is empty",
+        "USER is empty",
+        "the source `${NOTHING}` is empty",
+    ] {
+        assert!(checked.out().contains(what), "{what}: {checked}");
+    }
+    let image = env.image(&[] as &[&str], context);
+    assert_eq!(image.config["config"]["WorkingDir"], "/w");
+    assert!(
+        image.config["config"]["User"]
+            .as_str()
+            .unwrap_or_default()
+            .is_empty()
+    );
+    assert!(image.tree().contains_key("all/file"));
 }
 
 #[test]

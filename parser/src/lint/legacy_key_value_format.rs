@@ -25,19 +25,22 @@ fn check(cx: &mut Checker<'_>) {
         if let Some(pair) = pairs.iter().find(|pair| pair.legacy) {
             let (key, value) = (&pair.key.text, &pair.value.text);
             let span = pair.key.span.to(pair.value.span);
-            let quote = if value.contains(|ch: char| ch.is_whitespace()) && !value.contains(['"', '\'']) {
-                "\""
-            } else {
-                ""
-            };
             let message = format!(
                 "`{} key value` without `=` is the old form",
                 instruction.keyword()
             );
             let diagnostic = cx.report(span, message);
-            *diagnostic = diagnostic
-                .clone()
-                .with_suggestion(format!("{key}={quote}{value}{quote}"));
+            let found = diagnostic.clone();
+            *diagnostic = if value.starts_with('=') {
+                found.with_help("no space stands before or after `=`")
+            } else if value.contains(['"', '\'', '\\', '`']) {
+                // What they mean inside of further quotes is not what they mean here.
+                found.with_help(format!("write `{key}=\"...\"`: quotes around all of the value"))
+            } else if value.contains(char::is_whitespace) {
+                found.with_suggestion(format!("{key}=\"{value}\""))
+            } else {
+                found.with_suggestion(format!("{key}={value}"))
+            };
         }
     }
 }

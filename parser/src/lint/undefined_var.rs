@@ -3,7 +3,7 @@
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
 use crate::lint::variables;
-use crate::{InstructionKind, Span, Stage};
+use crate::{InstructionKind, Span, Stage, Word};
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
@@ -76,10 +76,17 @@ fn stage(
 ) -> Vec<String> {
     let mut added = Vec::new();
     for instruction in &stage.instructions {
-        for word in instruction.kind.words() {
-            for (name, span) in variables::undefined(word, |name| known.contains(name)) {
-                report(cx, known, globals, &name, span);
+        if let InstructionKind::Arg(arg) = &instruction.kind {
+            // Each sees those before it, on the same line too.
+            for declaration in &arg.declarations {
+                let words = std::iter::once(&declaration.name).chain(&declaration.default);
+                words.for_each(|word| report_undefined(cx, known, globals, word));
+                added.extend(known.add([declaration.name.text.as_str()]));
             }
+            continue;
+        }
+        for word in instruction.kind.words() {
+            report_undefined(cx, known, globals, word);
         }
         added.extend(known.add(instruction.kind.sets()));
     }
@@ -126,6 +133,12 @@ impl<'a> Known<'a> {
             || variables::is_predefined(name)
             || self.own.contains(name)
             || self.base.as_ref().is_some_and(|base| base.contains(name))
+    }
+}
+
+fn report_undefined(cx: &mut Checker<'_>, known: &Known<'_>, globals: &BTreeSet<String>, word: &Word) {
+    for (name, span) in variables::undefined(word, |name| known.contains(name)) {
+        report(cx, known, globals, &name, span);
     }
 }
 

@@ -226,16 +226,6 @@ impl<'a> Options<'a> {
     fn build(self, span: Span) -> Result<ResolvedMountKind, MountError> {
         let error = |kind, span| Err(MountError { kind, span });
         let text = |given: Option<Given<'a, Value<'a>>>| given.map(|given| given.value.into_owned());
-        let needs_target = !matches!(self.mount_type, MountType::Secret | MountType::Ssh);
-        if needs_target && self.target.is_none() {
-            return error(
-                MountErrorKind::Missing {
-                    option: "target",
-                    mount_type: self.mount_type,
-                },
-                span,
-            );
-        }
         if let Some(target) = &self.target
             && is_root(&target.value)
         {
@@ -243,6 +233,8 @@ impl<'a> Options<'a> {
         }
         let source_span = self.source.as_ref().map(|given| given.option.span);
         let target = text(self.target);
+        // On the WORKDIR, where none is named.
+        let here = || ".".to_owned();
         let from = text(self.from);
         let source = text(self.source);
         let root = || "/".to_owned();
@@ -254,7 +246,7 @@ impl<'a> Options<'a> {
         let mode = |default| self.mode.as_ref().map_or(default, |given| given.value);
         Ok(match self.mount_type {
             MountType::Bind => ResolvedMountKind::Bind(BindMount {
-                target: target.unwrap_or_default(),
+                target: target.unwrap_or_else(here),
                 from,
                 source: source.unwrap_or_else(root),
                 writable: flag(&self.read_only) == Some(false),
@@ -264,7 +256,7 @@ impl<'a> Options<'a> {
                     return error(MountErrorKind::SourceWithoutFrom, span);
                 }
                 ResolvedMountKind::Cache(CacheMount {
-                    target: target.unwrap_or_default(),
+                    target: target.unwrap_or_else(here),
                     id: text(self.id),
                     sharing: self.sharing.as_ref().map_or(Sharing::Shared, |given| given.value),
                     from,
@@ -276,7 +268,7 @@ impl<'a> Options<'a> {
                 })
             }
             MountType::Tmpfs => ResolvedMountKind::Tmpfs(TmpfsMount {
-                target: target.unwrap_or_default(),
+                target: target.unwrap_or_else(here),
                 size: self.size.as_ref().map(|given| given.value),
                 read_only: flag(&self.read_only) == Some(true),
             }),

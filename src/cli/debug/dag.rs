@@ -158,7 +158,11 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
 /// Every stage of the file, and whether the target needs it.
 fn stages(parsed: &Dockerfile, target: Option<&str>, labels: &BTreeSet<&str>) -> Vec<Value> {
     let target = target.and_then(|name| parsed.stage_by_ref(name, None));
-    let needed = needed_stages(parsed, target.unwrap_or(parsed.stages.len().saturating_sub(1)));
+    let needed = needed_stages(
+        parsed,
+        target.unwrap_or(parsed.stages.len().saturating_sub(1)),
+        &|word| word.text.clone(),
+    );
     parsed
         .stages
         .iter()

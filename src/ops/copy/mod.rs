@@ -65,6 +65,12 @@ pub(super) fn run(
         spec.chmod.as_ref().map(|chmod| &chmod.rules),
         spec.default_mtime,
     );
+    let only_directory = spec.sources.len() > 1 && !spec.dest.ends_with('/');
+    if only_directory && !planner.destination(&spec.dest)?.1 {
+        return Err(OpError::ManySources {
+            dest: spec.dest.clone(),
+        });
+    }
     let inline = spec
         .sources
         .iter()

@@ -106,6 +106,11 @@ fn a_file_and_a_directory_in_each_others_place() {
         ),
         ("FROM scratch\nCOPY g /t\nCOPY e /t\n", "cannot replace directory"),
         ("FROM scratch\nCOPY f d /dest\n", "must be a directory"),
+        (
+            "FROM scratch\nCOPY f /dest\nCOPY f e/d /dest\n",
+            "must be a directory",
+        ),
+        ("FROM scratch\nCOPY --link f e/d /dest\n", "must be a directory"),
         ("FROM scratch\nCOPY missing /\n", "missing"),
         ("FROM scratch\nCOPY f d/f/y /t/\n", "d/f/y"),
         ("FROM scratch\nCOPY [a-] /t/\n", "[a-]"),
@@ -117,6 +122,29 @@ fn a_file_and_a_directory_in_each_others_place() {
     }
     env.refused("FROM scratch\nCOPY mispelt.txt /\n", &[("misspelt.txt", "")])
         .says("misspelt.txt");
+}
+
+#[test]
+fn several_sources_into_a_directory_that_is_there() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch AS made\nCOPY d /real\nFROM made\nWORKDIR /app\nCOPY f e/d /app\n\
+                      COPY d/a d/b /real\nCOPY --parents f e/d /app\nADD f e/d /real\n\
+                      COPY <<one <<two /app\n1\none\n2\ntwo\n";
+    let files = [("f", "F"), ("d/a", "A"), ("d/b", "B"), ("e/d", "D")];
+    let image = env.image(&[] as &[&str], env.context_of(dockerfile, &files));
+    let tree = image.tree();
+    for (path, text) in [
+        ("app/f", "F"),
+        ("app/d", "D"),
+        ("app/e/d", "D"),
+        ("real/a", "A"),
+        ("real/f", "F"),
+        ("real/d", "D"),
+        ("app/one", "1\n"),
+        ("app/two", "2\n"),
+    ] {
+        assert_eq!(tree[path].text(), text, "{path}");
+    }
 }
 
 #[test]

@@ -218,6 +218,21 @@ fn outline_and_targets() {
         (Some("token"), Some(true))
     );
     assert_eq!(outline["cacheMounts"][0]["id"], "/cache");
+    // Only an argument tells which stage it is.
+    let by_argument = "ARG S=a\n# B-a is no description\nFROM scratch AS b-a\nRUN --mount=type=secret,id=deep x\nFROM b-$S\n";
+    let context_by_argument = env.context_of(by_argument, &[]);
+    let outline = env
+        .rbuild(["--call=outline"])
+        .arg(&context_by_argument)
+        .run()
+        .success();
+    assert!(outline.out().contains("deep"), "{outline}");
+    let targets = env
+        .rbuild(["--call=targets"])
+        .arg(&context_by_argument)
+        .run()
+        .success();
+    assert!(!targets.out().contains("description"), "names have a case");
     let given = env
         .rbuild(["--call=outline", "--build-arg", "MODE=slow"])
         .arg(&context)
