@@ -21,7 +21,7 @@ pub struct User {
     pub uid: u32,
     /// Primary group.
     pub gid: u32,
-    /// Supplementary groups, sorted.
+    /// Further groups, sorted; the primary one is among them only where it lists the user.
     pub groups: Vec<u32>,
     /// Home directory from `passwd`; `None` when the user is not listed or has none.
     pub home: Option<PathBuf>,
@@ -50,7 +50,7 @@ pub enum LookupError {
     /// A number that is no id.
     #[error("`{0}` is no user or group id: the largest is {MAX_ID}")]
     TooLarge(String),
-    /// Nothing before or after the colon.
+    /// More than one colon.
     #[error("`{0}` is not of the form user[:group]")]
     Malformed(String),
 }
@@ -59,16 +59,13 @@ pub enum LookupError {
 ///
 /// A number need not be listed; then its group is 0 unless one is given. With a group given, only that one counts;
 /// otherwise the user's primary group and those that list the user. A name made of digits is a number unless
-/// `passwd` lists that name. An empty `spec` is root.
+/// `passwd` lists that name. No user is user 0, so that an empty `spec` is root, and `:50` root in another group.
 ///
 /// # Errors
 /// A name that is not listed, a number that is no id.
 pub fn resolve_user(spec: &str, passwd: &[u8], group: &[u8]) -> Result<User, LookupError> {
-    let (user, group_spec) = match spec.split_once(':') {
-        Some((user, group)) => (user, Some(group)),
-        None => (spec, None),
-    };
-    if (user.is_empty() && !spec.is_empty()) || group_spec.is_some_and(|group| group.contains(':')) {
+    let (user, group_spec) = spec.split_once(':').unwrap_or((spec, ""));
+    if group_spec.contains(':') {
         return Err(LookupError::Malformed(spec.to_owned()));
     }
     let user = if user.is_empty() { "0" } else { user };
@@ -84,10 +81,10 @@ pub fn resolve_user(spec: &str, passwd: &[u8], group: &[u8]) -> Result<User, Loo
     };
     let home = entry.as_ref().and_then(|entry| entry.home.clone());
     // `user:` with nothing behind it means the same as `user`.
-    if let Some(name) = group_spec.filter(|name| !name.is_empty()) {
+    if !group_spec.is_empty() {
         return Ok(User {
             uid,
-            gid: resolve_group(name, group)?,
+            gid: resolve_group(group_spec, group)?,
             groups: Vec::new(),
             home,
         });
@@ -271,9 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn odd_forms_are_refused() {
-        assert!(matches!(resolve(":audio"), Err(LookupError::Malformed(_))));
-        assert!(matches!(resolve("a:b:c"), Err(LookupError::Malformed(_))));
+    fn no_user_is_root() {
+        assert_eq!(ids(":audio"), (0, 29, vec![]));
+        assert_eq!(ids(":50"), (0, 50, vec![]));
+        assert_eq!(resolve(":50").unwrap().home, Some("/root".into()));
+        assert_eq!(resolve(":ghosts"), Err(LookupError::NoGroup("ghosts".into())));
+        assert!(matches!(resolve(":4294967296"), Err(LookupError::TooLarge(_))));
+        assert_eq!(ids(":"), ids(""));
         assert_eq!(ids("ann:"), ids("ann"));
+        for spec in ["a:b:c", "::", "ann::"] {
+            assert!(matches!(resolve(spec), Err(LookupError::Malformed(_))), "{spec}");
+        }
     }
 }
