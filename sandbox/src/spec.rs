@@ -196,7 +196,7 @@ pub struct Credentials {
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,
-    /// Supplementary groups; the primary one need not be among them.
+    /// Supplementary groups; the primary one is always added to them.
     pub groups: Vec<u32>,
 }
 

@@ -151,6 +151,29 @@ fn directory_user_and_names() {
 }
 
 #[test]
+fn groups() {
+    let env = with_image();
+    for (user, expected) in [
+        (None, "uid=0(root) gid=0(root) groups=0(root)"),
+        (Some("1234"), "uid=1234 gid=0(root) groups=0(root)"),
+        (Some("1234:1235"), "uid=1234 gid=1235 groups=1235"),
+        (
+            Some("app"),
+            "uid=1000(app) gid=1000(app) groups=50(staff),1000(app)",
+        ),
+        (Some("app:staff"), "uid=1000(app) gid=50(staff) groups=50(staff)"),
+        (Some(":staff"), "uid=0(root) gid=50(staff) groups=50(staff)"),
+    ] {
+        let flags: Vec<&str> = user.iter().flat_map(|user| ["-u", user]).collect();
+        shell(&env, &flags, "id").run().success().prints(expected);
+    }
+    shell(&env, &["-u", ":ghosts"], "id")
+        .run()
+        .exits(125)
+        .says("has no group `ghosts`");
+}
+
+#[test]
 fn volumes() {
     let env = with_image();
     let dir = env.context("host", &[("file", "from the host\n"), ("sub/deep", "deep\n")]);

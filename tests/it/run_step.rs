@@ -1,6 +1,7 @@
 //! `RUN`: its forms, its environment, its end (FEATURES 1.2 and 1.7).
 
 use crate::harness::base::program;
+use crate::harness::env::is_root;
 use crate::harness::{OciImage, TestEnv, processes};
 use rustix::process::Signal;
 use std::path::PathBuf;
@@ -203,6 +204,89 @@ fn what_a_command_finds() {
     assert_eq!(only(8, "uid"), ["4321 4321 4321"]);
     assert_eq!(only(8, "gid"), ["0 0 0"]);
     assert!(only(8, "env").contains(&"HOME=/set".to_owned()), "{outcome}");
+}
+
+/// The primary group is among the supplementary ones (CVE-2022-36109), and those of the caller are not.
+#[test]
+fn groups_of_a_command() {
+    let env = TestEnv::new();
+    let app = "uid=1000(app) gid=1000(app) groups=1000(app)";
+    let in_staff = "uid=1000(app) gid=50(staff) groups=50(staff)";
+    let rows = [
+        ("", "uid=0(root) gid=0(root) groups=0(root),10(wheel)"),
+        ("USER root", "uid=0(root) gid=0(root) groups=0(root),10(wheel)"),
+        ("USER 0", "uid=0(root) gid=0(root) groups=0(root),10(wheel)"),
+        ("USER 1234", "uid=1234 gid=0(root) groups=0(root)"),
+        ("USER 1234:1235", "uid=1234 gid=1235 groups=1235"),
+        ("USER daemon", "uid=1(daemon) gid=1(daemon) groups=1(daemon)"),
+        (
+            "USER app",
+            "uid=1000(app) gid=1000(app) groups=50(staff),1000(app)",
+        ),
+        (
+            "USER 1000",
+            "uid=1000(app) gid=1000(app) groups=50(staff),1000(app)",
+        ),
+        ("USER app:app", app),
+        ("USER 1000:app", app),
+        ("USER app:1000", app),
+        ("USER 1000:1000", app),
+        ("USER app:staff", in_staff),
+        ("USER app:50", in_staff),
+        ("USER 1000:staff", in_staff),
+        ("USER 1000:50", in_staff),
+        ("USER root:root", "uid=0(root) gid=0(root) groups=0(root)"),
+        ("USER :50", "uid=0(root) gid=50(staff) groups=50(staff)"),
+        ("USER :staff", "uid=0(root) gid=50(staff) groups=50(staff)"),
+    ];
+    let mut dockerfile =
+        "FROM busybox:local\nRUN echo wheel:x:10:root >> /etc/group && mkdir -m 777 /out\n".to_owned();
+    for (at, (user, _)) in rows.iter().enumerate() {
+        dockerfile.push_str(&format!("{user}\nRUN id > /out/{at}\n"));
+    }
+    dockerfile.push_str("WORKDIR /of/staff\n");
+    let image = env.image_of(&dockerfile, &[]);
+    let tree = image.tree();
+    for (at, (user, expected)) in rows.iter().enumerate() {
+        let entry = &tree[&format!("out/{at}")];
+        assert_eq!(entry.text().trim_end(), *expected, "`{user}`");
+    }
+    assert_eq!((tree["of/staff"].uid, tree["of/staff"].gid), (0, 50));
+    env.refused("FROM busybox:local\nUSER :ghosts\nRUN true\n", &[])
+        .says("has no group `ghosts`")
+        .says("Dockerfile:3");
+    // An image without lists of users.
+    let dockerfile = "FROM scratch\nCOPY probe /\nUSER 7\nRUN [\"/probe\", \"ids\"]\n";
+    env.building(["--progress", "plain"])
+        .arg(context(&env, dockerfile))
+        .run()
+        .success()
+        .says("uid: 7 7 7")
+        .says("groups: 0\n");
+}
+
+#[test]
+fn groups_that_do_not_exist_here() {
+    let env = TestEnv::new();
+    // The second one is listed, and further than the primary one.
+    for user in ["5:2000000000", "app"] {
+        let dockerfile = format!(
+            "FROM busybox:local\nRUN echo far:x:2000000000:app >> /etc/group\nUSER {user}\nRUN id -G\n"
+        );
+        let context = env.context_of(&dockerfile, &[]);
+        let outcome = env.building(["--progress", "plain"]).arg(context).run();
+        // The identity map of root has every id.
+        if is_root() {
+            outcome.success().says("2000000000");
+        } else {
+            outcome
+                .no_panic()
+                .exits(1)
+                .says("cannot run as group 2000000000: this id is outside the range that the user namespace maps")
+                .says("/etc/subgid")
+                .says("Dockerfile:4");
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::{Init, Outcome};
-use crate::spec::Capability;
+use crate::spec::{Capability, Credentials};
 use crate::step::{SpawnError, Step};
 
 fn set(capabilities: &[Capability]) -> CapabilitySet {
@@ -42,6 +42,13 @@ pub(super) fn no_new_privileges(init: &mut Init) -> Outcome {
     rustix::thread::set_no_new_privs(true).map_err(|errno| SpawnError::new(Step::NoNewPrivileges, errno))
 }
 
+/// The primary group, then the others. Without it there, a set-group-ID program or newgrp(1) would take the process out
+/// of its own group, and files that are closed to that group would open (CVE-2022-36109).
+fn supplementary(user: &Credentials) -> Vec<u32> {
+    let others = user.groups.iter().copied().filter(|gid| *gid != user.gid);
+    std::iter::once(user.gid).chain(others).collect()
+}
+
 /// Takes on the user's ids and leaves exactly the capabilities that belong to them; the inheritable and ambient sets
 /// are empty for everybody (CVE-2022-27651).
 pub(super) fn identity(init: &mut Init) -> Outcome {
@@ -57,8 +64,9 @@ pub(super) fn identity(init: &mut Init) -> Outcome {
             }
         }
     };
-    let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    let highest = user.groups.iter().copied().max().unwrap_or(user.gid);
+    let groups = supplementary(user);
+    let highest = groups.iter().copied().max().unwrap_or(user.gid);
+    let groups: Vec<Gid> = groups.into_iter().map(Gid::from_raw).collect();
     rustix::thread::set_thread_groups(&groups).map_err(fail("group", highest))?;
     let gid = Gid::from_raw(user.gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(fail("group", user.gid))?;

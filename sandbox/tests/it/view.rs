@@ -67,14 +67,25 @@ fn another_user_holds_no_capability_but_keeps_the_bounding_set() {
         assert_eq!(status["CapBnd"], FOURTEEN);
         assert_eq!(status["Uid"], "1000\t1000\t1000\t1000");
         assert_eq!(status["Gid"], "1001\t1001\t1001\t1001");
-        assert_eq!(status["Groups"], "5 65534");
+        assert_eq!(status["Groups"], "5 1001 65534");
     }
 }
 
 #[test]
-fn root_has_no_group_of_the_caller() {
+fn the_groups_are_the_primary_one_and_those_that_were_asked_for() {
     for who in everybody() {
-        assert_eq!(Place::new(who).look(|_| {})["status"]["Groups"], "");
+        let place = Place::new(who);
+        assert_eq!(place.look(|_| {})["status"]["Groups"], "0", "none of the caller");
+        for (gid, groups, expected) in [(7, vec![], "7"), (7, vec![9, 7, 0], "0 7 9")] {
+            let seen = place.look(|spec| {
+                spec.user = Credentials {
+                    uid: 1000,
+                    gid,
+                    groups: groups.clone(),
+                };
+            });
+            assert_eq!(seen["status"]["Groups"], expected, "{who:?} {gid} {groups:?}");
+        }
     }
 }
 
@@ -94,7 +105,7 @@ fn capabilities_can_be_added_and_taken() {
 }
 
 #[test]
-fn an_unmapped_user_is_refused_by_name() {
+fn an_unmapped_user_or_group_is_refused_by_name() {
     for who in everybody() {
         let place = Place::new(who);
         let mut spec = place.spec(&["true"]);
@@ -103,6 +114,15 @@ fn an_unmapped_user_is_refused_by_name() {
         // The identity map of root has every id.
         if who != crate::support::Who::Root {
             outcome.failed_at("Identity", "user 4294967294: this id is outside the range");
+        }
+        for (gid, groups) in [(u32::MAX - 1, vec![]), (5, vec![6, u32::MAX - 1])] {
+            let mut spec = place.spec(&["true"]);
+            spec.user.gid = gid;
+            spec.user.groups = groups;
+            let outcome = place.run(&spec);
+            if who != crate::support::Who::Root {
+                outcome.failed_at("Identity", "group 4294967294: this id is outside the range");
+            }
         }
     }
 }
