@@ -184,6 +184,27 @@ fn mistyped(failure: Failure, context: Option<&str>) -> Failure {
     }
 }
 
+/// The words that are neither the program, nor flags of the bare form, nor their values.
+fn positional(args: &[String]) -> impl Iterator<Item = &String> {
+    let command = Cli::command();
+    let takes_value = move |flag: &str| {
+        let mut known = command.get_arguments();
+        known.any(|known| {
+            let long = known
+                .get_long()
+                .is_some_and(|long| flag.strip_prefix("--") == Some(long));
+            let short = known
+                .get_short()
+                .is_some_and(|short| flag.strip_prefix('-') == Some(short.to_string().as_str()));
+            (long || short) && known.get_action().takes_values()
+        })
+    };
+    let pairs = args.iter().zip(args.iter().skip(1));
+    pairs
+        .filter(move |(before, word)| !word.starts_with('-') && !takes_value(before))
+        .map(|(_, word)| word)
+}
+
 /// The verb that is nearest to a word that is neither one nor a path.
 fn meant_verb(word: &str) -> Option<String> {
     let command = Cli::command();
@@ -194,8 +215,13 @@ fn meant_verb(word: &str) -> Option<String> {
     {
         return None;
     }
+    // What other builders have as a verb.
     let verbs = command.get_subcommands().map(clap::Command::get_name);
-    dockerfile_parser::suggest::nearest(word, verbs).map(str::to_owned)
+    let meant = dockerfile_parser::suggest::nearest(word, verbs.chain(["check"]))?;
+    Some(match meant {
+        "check" => "--check".to_owned(),
+        verb => verb.to_owned(),
+    })
 }
 
 /// `rbuild --root DIR VERB …` as `rbuild VERB --root DIR …`: clap takes a word after a flag for the bare form's context.
@@ -226,11 +252,17 @@ pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error
     if matches!(
         error.kind(),
         ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument
-    ) && let Some(word) = args.get(1)
-        && let Some(verb) = meant_verb(word)
+    ) && let Some((word, meant)) = positional(args).find_map(|word| Some((word, meant_verb(word)?)))
     {
-        let message = format!("there is no verb `{word}`; did you mean `rbuild {verb}`?");
+        let message = format!("there is no verb `{word}`; did you mean `rbuild {meant}`?");
         return Cli::command().error(ErrorKind::InvalidSubcommand, message);
+    }
+    if error.kind() == ErrorKind::ArgumentConflict
+        && let Some(ContextValue::String(second)) = error.get(ContextKind::InvalidSubcommand)
+        && Cli::command().find_subcommand(second).is_none()
+    {
+        let message = format!("a build has one context, and `{second}` is a second one");
+        return Cli::command().error(ErrorKind::ArgumentConflict, message);
     }
     if error.kind() != ErrorKind::UnknownArgument {
         return error;

@@ -2,6 +2,7 @@
 
 use super::finish::Build;
 use crate::error::{Failure, Kind};
+use crate::ops::spec::{CopySource, StepSpec};
 use crate::ops::{OpError, source_word};
 use crate::report::{self, Ended};
 use crate::ui::ProgressMode;
@@ -29,7 +30,7 @@ impl Build<'_> {
         let Verdict {
             kind,
             ended,
-            help,
+            mut help,
             exit_code,
         } = Verdict::of(&error);
         let (tail, log): (&[String], Option<&Path>) = match &error {
@@ -42,6 +43,13 @@ impl Build<'_> {
             .guilty_source()
             .and_then(|source| source_word(self.dockerfile, step.span, source))
             .unwrap_or(step.span);
+        if matches!(error, OpError::MissingSource { .. })
+            && is_of_context(&step.spec, error.guilty_source())
+            && let Some(word) = self.file.text.get(span.start..span.end)
+            && (word.starts_with("..") || word.starts_with('/'))
+        {
+            help.push("sources are paths inside of the context; `..` does not lead out of it".to_owned());
+        }
         let text = self.file.shown();
         let source = report::Source {
             name: &self.file.name,
@@ -75,6 +83,14 @@ impl Build<'_> {
             Some(code) if self.options.propagate_exit => failure.with_exit_code(code),
             _ => failure,
         }
+    }
+}
+
+/// Whether a source of a copy is a path of a local context.
+fn is_of_context(spec: &StepSpec, source: Option<usize>) -> bool {
+    match (spec, source) {
+        (StepSpec::Copy(copy), Some(at)) => matches!(copy.sources.get(at), Some(CopySource::Context { .. })),
+        _ => false,
     }
 }
 

@@ -162,6 +162,23 @@ fn a_mistyped_verb_file_or_image_is_named() {
             "did you mean `{}`?",
             context.join("Dockerfile").display()
         ));
+    for word in ["check", "chekc"] {
+        env.rbuild([word])
+            .arg(&context)
+            .run()
+            .exits(125)
+            .says("did you mean `rbuild --check`?");
+    }
+    env.rbuild(["-t", "name", "biuld"])
+        .arg(&context)
+        .run()
+        .exits(125)
+        .says(meant);
+    env.rbuild(["."])
+        .arg(&context)
+        .run()
+        .exits(125)
+        .says("a build has one context");
     env.rbuild(["run", "--pull=never", "busibox"])
         .run()
         .exits(125)

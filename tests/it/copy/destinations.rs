@@ -120,6 +120,10 @@ fn a_file_and_a_directory_in_each_others_place() {
             .says(expected)
             .says(&format!("Dockerfile:{last}"));
     }
+    for path in ["../outside", "/etc/passwd"] {
+        env.refused(&format!("FROM scratch\nCOPY {path} /\n"), &[])
+            .says("sources are paths inside of the context");
+    }
     env.refused("FROM scratch\nCOPY mispelt.txt /\n", &[("misspelt.txt", "")])
         .says("misspelt.txt");
 }
