@@ -273,12 +273,15 @@ impl StageLowering<'_, '_> {
             // `--chown=$OWNER` without an OWNER, as BuildKit takes it.
             return Ok(None);
         }
-        if text.starts_with(':') {
-            return Err(Finding::error(
-                format!("--chown: `{text}` names no user"),
-                word.span,
-            ));
-        }
+        // A group alone is of root, as in USER.
+        let text = match text.strip_prefix(':') {
+            Some("") => {
+                let finding = Finding::error("--chown: `:` names nobody", word.span);
+                return Err(finding);
+            }
+            Some(group) => format!("0:{group}"),
+            None => text,
+        };
         if link && owner::numeric(&text).is_none() {
             return Err(
                 Finding::error(format!("--chown: `{text}` has no meaning with --link"), word.span)

@@ -29,10 +29,13 @@ pub(crate) fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), OpError> 
     Ok((user.uid, user.gid))
 }
 
-/// `1000`, `1000:1000`: needs no database.
+/// `1000`, `1000:1000`, `root`: needs no database. That root is 0 is true in every image, also in one that lists nobody.
 #[must_use]
 pub(crate) fn numeric(spec: &str) -> Option<(u32, u32)> {
     let id = |text: &str| -> Option<u32> {
+        if text == "root" {
+            return Some(0);
+        }
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         // The largest id means "unchanged" to the kernel.
         plain
@@ -81,6 +84,7 @@ mod tests {
     fn numbers_need_no_database() {
         assert_eq!(numeric("55"), Some((55, 55)));
         assert_eq!(numeric("1:2"), Some((1, 2)));
+        assert_eq!((numeric("root"), numeric("root:5")), (Some((0, 0)), Some((0, 5))));
         for other in ["a", "1:a", "", ":1", "1:", "4294967295", "4294967296", "+1"] {
             assert_eq!(numeric(other), None, "{other}");
         }

@@ -63,7 +63,9 @@ fn owner(cx: &mut Checker<'_>, word: &Word, users: Users) {
         return;
     };
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if owner.splitn(2, ':').all(is_number) {
+    // Root is 0 in every image.
+    let is_known = |part: &str| is_number(part) || part == "root";
+    if owner.strip_prefix(':').unwrap_or(&owner).splitn(2, ':').all(is_known) {
         return;
     }
     let help = match users {

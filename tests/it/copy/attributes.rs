@@ -192,6 +192,7 @@ COPY --chown=app:staff f /group
 COPY --chown=app:7 f /mixed
 COPY --chown=5 f /number
 COPY --chown=5:staff f /other
+COPY --chown=:staff f /ofgroup
 COPY --chown=$WHO d /made/dir/
 ";
     let tree = env.image_of(dockerfile, &databases).tree();
@@ -202,6 +203,7 @@ COPY --chown=$WHO d /made/dir/
         ("mixed", (1000, 7)),
         ("number", (5, 5)),
         ("other", (5, 50)),
+        ("ofgroup", (0, 50)),
         ("made", (1000, 1001)),
         ("made/dir", (1000, 1001)),
         ("made/dir/g", (1000, 1001)),
@@ -211,7 +213,7 @@ COPY --chown=$WHO d /made/dir/
     for (flag, words) in [
         ("--chown=nobody", "nobody"),
         ("--chown=app:nogroup", "nogroup"),
-        ("--chown=:staff", "names no user"),
+        ("--chown=:", "names nobody"),
         ("--chown=4294967295", "4294967295"),
     ] {
         let dockerfile = format!("FROM scratch\nCOPY etc /etc\nCOPY {flag} f /f\n");
@@ -219,6 +221,11 @@ COPY --chown=$WHO d /made/dir/
             .says(words)
             .says("Dockerfile:3");
     }
+    // Root needs no database, so neither does `--link`.
+    let unlisted = "FROM scratch\nCOPY --chown=root f /f\nCOPY --link --chown=root:7 f /linked\n";
+    let tree = env.image_of(unlisted, &databases).tree();
+    assert_eq!((tree["f"].uid, tree["f"].gid), (0, 0));
+    assert_eq!((tree["linked"].uid, tree["linked"].gid), (0, 7));
     env.refused("FROM scratch\nCOPY --chown=app f /f\n", &databases)
         .says("app");
 }
