@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::instruction::Context;
 use crate::kind::Kind;
-use crate::{Diagnostic, Span, Word, suggest};
+use crate::{Diagnostic, Span, Word, misread, suggest};
 
 /// A flag as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,11 @@ impl RawFlag {
     /// What follows `=`.
     pub(crate) fn value(&self) -> Option<&str> {
         self.text.get(self.name_end + 1..)
+    }
+
+    /// Where the whole flag stands.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.range.clone()
     }
 
     /// Where `--name` stands; the whole flag when it was quoted.
@@ -142,13 +147,19 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// Checks names, repetition and the shape of values; what is wrong is reported and left out.
+    /// Checks names, repetition and the shape of values; what is wrong is reported and left out. `None` when so much
+    /// is wrong that the arguments are not what they seem.
     pub(crate) fn check(
         cx: &mut Context<'_>,
         keyword: &'static str,
-        flags: Vec<RawFlag>,
+        mut flags: Vec<RawFlag>,
+        args: &Range<usize>,
         known: &[(&'static str, FlagType)],
-    ) -> Flags {
+    ) -> Option<Flags> {
+        let misread = misread::check(cx, keyword, flags.last(), args, known);
+        if misread {
+            flags.pop_if(|last| last.value().is_none());
+        }
         let mut good: Vec<RawFlag> = Vec::new();
         let mut first: Vec<(&str, Range<usize>)> = Vec::new();
         for flag in flags {
@@ -190,7 +201,7 @@ impl Flags {
                 None => good.push(flag),
             }
         }
-        Flags { flags: good }
+        (!misread).then_some(Flags { flags: good })
     }
 
     /// The flag as written.
@@ -262,9 +273,15 @@ fn unknown(
         ("FROM", "after") => {
             diagnostic.with_help("stages wait for what they copy from; there is no `--after`")
         }
-        _ if known.is_empty() => diagnostic.with_help(format!(
-            "`{keyword}` has no flags; arguments that begin with `--` go after a `--` or into the JSON form"
-        )),
+        _ if known.is_empty() => {
+            let json = match keyword {
+                "CMD" | "ENTRYPOINT" | "SHELL" | "VOLUME" => " or into the JSON form",
+                _ => "",
+            };
+            diagnostic.with_help(format!(
+                "`{keyword}` has no flags; arguments that begin with `--` go after a `--`{json}"
+            ))
+        }
         _ => {
             let names: Vec<String> = known.iter().map(|(name, _)| format!("`--{name}`")).collect();
             diagnostic.with_help(format!("`{keyword}` knows {}", names.join(", ")))

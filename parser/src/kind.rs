@@ -53,6 +53,10 @@ pub enum Kind {
     FlagNeedsValue { flag: String },
     /// A boolean flag with another value.
     FlagNotBoolean { flag: String, value: String },
+    /// A word with other dashes than a flag has.
+    FlagDashes { word: String },
+    /// A flag behind the arguments.
+    MisplacedFlag { flag: String },
     /// A flag with a value that it does not take.
     InvalidFlagValue {
         flag: &'static str,

@@ -46,6 +46,7 @@ pub mod lint;
 mod lookalike;
 mod matcher;
 mod message;
+mod misread;
 pub mod mount;
 mod parse;
 pub mod platform;

@@ -49,6 +49,11 @@ pub(crate) fn find(text: &str) -> Option<Lookalike> {
     })
 }
 
+/// Whether it looks like the dash of a flag, and is none.
+pub(crate) fn is_dash(ch: char) -> bool {
+    matches!(classify(ch), Some((_, Plain::Char('-'))))
+}
+
 /// The text with plain characters instead.
 pub(crate) fn plain(text: &str) -> String {
     text.chars()

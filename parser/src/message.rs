@@ -34,6 +34,8 @@ pub(crate) fn message(kind: &Kind) -> String {
         Kind::UnknownFlag { keyword, flag } => format!("unknown flag `--{}` for `{keyword}`", clip(flag)),
         Kind::RepeatedFlag { flag } => format!("the flag `--{flag}` is given twice"),
         Kind::FlagNeedsValue { flag } => format!("the flag `--{flag}` needs a value"),
+        Kind::FlagDashes { word } => format!("`{}` is no flag: a flag begins with `--`", clip(word)),
+        Kind::MisplacedFlag { flag } => format!("the flag `--{flag}` stands behind the arguments"),
         Kind::FlagNotBoolean { flag, value } => {
             format!("the flag `--{flag}` is `true` or `false`, not `{}`", clip(value))
         }
@@ -107,6 +109,8 @@ pub(crate) fn code(kind: &Kind) -> &'static str {
         Kind::UnknownFlag { .. } => "unknown-flag",
         Kind::RepeatedFlag { .. } => "repeated-flag",
         Kind::FlagNeedsValue { .. } => "flag-needs-value",
+        Kind::FlagDashes { .. } => "flag-dashes",
+        Kind::MisplacedFlag { .. } => "misplaced-flag",
         Kind::FlagNotBoolean { .. } => "flag-not-boolean",
         Kind::InvalidFlagValue { .. } => "invalid-flag-value",
         Kind::Conflict { .. } => "conflict",

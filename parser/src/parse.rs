@@ -275,7 +275,7 @@ impl<'a> Parser<'a> {
                 return self.stage(from, line, first.start);
             }
             (_, Some(inner), Some(inner_flags)) => {
-                Flags::check(&mut cx, keyword, flags, &[]);
+                Flags::check(&mut cx, keyword, flags, &args, &[]);
                 onbuild(&mut cx, &line, inner, inner_flags, &target_args).map(InstructionKind::OnBuild)
             }
             _ => InstructionKind::parse(&mut cx, keyword, &args, flags),

@@ -44,7 +44,7 @@ const FLAGS: &[(&str, FlagType)] = &[
 
 impl Add {
     pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>, flags: Vec<RawFlag>) -> Option<Add> {
-        let flags = Flags::check(cx, "ADD", flags, FLAGS);
+        let flags = Flags::check(cx, "ADD", flags, args, FLAGS)?;
         let chown = flags.word(cx, "chown");
         let chmod = transfer::chmod(cx, &flags);
         let checksum = flags.word(cx, "checksum");

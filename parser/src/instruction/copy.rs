@@ -52,7 +52,7 @@ const FLAGS: &[(&str, FlagType)] = &[
 
 impl Copy {
     pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>, flags: Vec<RawFlag>) -> Option<Copy> {
-        let flags = Flags::check(cx, "COPY", flags, FLAGS);
+        let flags = Flags::check(cx, "COPY", flags, args, FLAGS)?;
         let from = flags.word(cx, "from");
         if let Some(from) = from
             .as_ref()

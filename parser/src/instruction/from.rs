@@ -39,7 +39,7 @@ pub struct StageName {
 
 impl From {
     pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>, flags: Vec<RawFlag>) -> Option<From> {
-        let flags = Flags::check(cx, "FROM", flags, &[("platform", FlagType::Value)]);
+        let flags = Flags::check(cx, "FROM", flags, args, &[("platform", FlagType::Value)])?;
         let platform = flags.word(cx, "platform");
         if let Some(word) = &platform
             && !word.text.contains(['$', '"', '\''])

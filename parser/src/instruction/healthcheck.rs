@@ -53,7 +53,7 @@ impl HealthCheck {
         flags: Vec<RawFlag>,
     ) -> Option<HealthCheck> {
         let has_flags = !flags.is_empty();
-        let flags = Flags::check(cx, "HEALTHCHECK", flags, FLAGS);
+        let flags = Flags::check(cx, "HEALTHCHECK", flags, args, FLAGS)?;
         let Some(word) = cx.split(args).first().cloned() else {
             cx.missing("HEALTHCHECK", "`CMD` and a command, or `NONE`");
             return None;

@@ -207,7 +207,7 @@ impl InstructionKind {
             "RUN" => return Run::parse(cx, args, flags).map(InstructionKind::Run),
             _ => {}
         }
-        Flags::check(cx, keyword, flags, &[]);
+        Flags::check(cx, keyword, flags, args, &[]);
         Some(match keyword {
             "ARG" => InstructionKind::Arg(Arg::parse(cx, args)?),
             "CMD" => InstructionKind::Cmd(Cmd::parse(cx, args)?),

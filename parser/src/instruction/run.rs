@@ -88,7 +88,7 @@ const FLAGS: &[(&str, FlagType)] = &[
 
 impl Run {
     pub(crate) fn parse(cx: &mut Context<'_>, args: &Range<usize>, flags: Vec<RawFlag>) -> Option<Run> {
-        let flags = Flags::check(cx, "RUN", flags, FLAGS);
+        let flags = Flags::check(cx, "RUN", flags, args, FLAGS)?;
         let mounts = flags
             .all("mount")
             .filter_map(|flag| Mount::parse(cx, flag))
