@@ -9,7 +9,7 @@ use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::{LastLink, Tree};
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 pub(super) fn preimage(spec: &WorkdirSpec, inputs: &[StepOutput]) -> Preimage {
     let mut preimage = Preimage::new("workdir", REVISION);
@@ -33,8 +33,12 @@ pub(super) fn run(spec: &WorkdirSpec, inputs: &[StepOutput], engine: &Engine) ->
         // An empty layer: the history has one entry more, and so must the image.
         Some(_) => {}
         None => {
-            let user = owner::user(&tree, &spec.user)?;
-            let meta = Metadata::new(0o755, user.uid, user.gid).with_mtime(spec.default_mtime, 0);
+            // As of `--chown`, a number alone is the group too.
+            let (uid, gid) = match owner::numeric(&spec.user) {
+                Some(ids) => ids,
+                None => owner::user(&tree, &spec.user).map(|user| (user.uid, user.gid))?,
+            };
+            let meta = Metadata::new(0o755, uid, gid).with_mtime(spec.default_mtime, 0);
             layer.implicit_dirs(meta.clone());
             layer.dir(&resolved.path, meta)?;
         }

@@ -474,6 +474,8 @@ RUN test -w . && stat -c %a . > /tmp/mode
 USER 4000:4001
 WORKDIR numbers
 WORKDIR /link/below
+USER 4002
+WORKDIR /tmp/alone
 USER root
 RUN ln -s /env /l
 WORKDIR /l/through
@@ -492,6 +494,7 @@ WORKDIR /l/through
         "a directory that is there stays as it is"
     );
     assert_eq!(at("tmp/numbers"), (0o755, 4000, 4001));
+    assert_eq!(at("tmp/alone"), (0o755, 4002, 4002), "as of --chown");
     assert_eq!(at("link"), (0o755, 4000, 4001));
     assert_eq!(
         tree["l"].kind,
