@@ -86,6 +86,10 @@ pub enum Kind {
     InvalidStageName { name: String },
     /// A word of ENV or LABEL without `=`.
     MissingEquals { keyword: &'static str, word: String },
+    /// A name and its value in one pair of quotes.
+    QuotedPair { keyword: &'static str },
+    /// `# text` behind arguments, which is part of them.
+    TrailingComment { comment: String, part: &'static str },
     /// `=value` without a name.
     BlankName { keyword: &'static str },
     /// An empty path, port or user.

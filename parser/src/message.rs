@@ -57,6 +57,12 @@ pub(crate) fn message(kind: &Kind) -> String {
         Kind::FromArguments => "`FROM` takes an image, or an image and `AS name`".into(),
         Kind::InvalidStageName { name } => format!("`{}` cannot be the name of a stage", clip(name)),
         Kind::MissingEquals { keyword, word } => format!("`{}` in `{keyword}` has no `=`", clip(word)),
+        Kind::QuotedPair { keyword } => {
+            format!("a name in `{keyword}` stands inside of the quotes of its value")
+        }
+        Kind::TrailingComment { comment, part } => {
+            format!("`{}` is no comment: it is read as {part}", clip(comment))
+        }
         Kind::BlankName { keyword } => format!("a name in `{keyword}` is empty"),
         Kind::EmptyArgument { keyword } => format!("an argument of `{keyword}` is empty"),
         Kind::Expand(kind) => visible(&kind.to_string()),
@@ -121,6 +127,8 @@ pub(crate) fn code(kind: &Kind) -> &'static str {
         Kind::FromArguments => "from-arguments",
         Kind::InvalidStageName { .. } => "invalid-stage-name",
         Kind::MissingEquals { .. } => "missing-equals",
+        Kind::QuotedPair { .. } => "quoted-pair",
+        Kind::TrailingComment { .. } => "trailing-comment",
         Kind::BlankName { .. } => "blank-name",
         Kind::EmptyArgument { .. } => "empty-argument",
         Kind::Expand(_) => "expansion",

@@ -13,7 +13,7 @@ use crate::keyword::{Above, ConflictMarker, Head, unknown_instruction};
 use crate::kind::Kind;
 use crate::line::{Logical, PhysicalLine, PhysicalLines};
 use crate::lint::CheckOptions;
-use crate::{Span, directive, frontend, stage};
+use crate::{Span, directive, frontend, lookalike, stage};
 
 /// The tree, and what is wrong with the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,6 +253,7 @@ impl<'a> Parser<'a> {
             self.above = None;
         }
         let mut line = self.line(first, &logical, &head, comments);
+        let told = self.diagnostics.len();
         let mut cx = Context {
             source: self.source,
             logical: &logical,
@@ -271,6 +272,11 @@ impl<'a> Parser<'a> {
                     return;
                 }
                 let from = From::parse(&mut cx, &args, flags);
+                lookalikes(
+                    self.source,
+                    &logical,
+                    self.diagnostics.get_mut(told..).unwrap_or_default(),
+                );
                 line.text = logical.text;
                 return self.stage(from, line, first.start);
             }
@@ -280,6 +286,11 @@ impl<'a> Parser<'a> {
             }
             _ => InstructionKind::parse(&mut cx, keyword, &args, flags),
         };
+        lookalikes(
+            self.source,
+            &logical,
+            self.diagnostics.get_mut(told..).unwrap_or_default(),
+        );
         line.text = logical.text;
         self.place(keyword, parsed, line, first.start);
     }
@@ -549,6 +560,26 @@ fn onbuild(
         text,
         instruction: Box::new(Instruction { line: inner, kind }),
     })
+}
+
+/// Names a character that looks like another one, or like none, in the first error of an instruction that has no other
+/// explanation.
+fn lookalikes(source: &str, logical: &Logical, found: &mut [Diagnostic]) {
+    let Some(first) = found.iter_mut().find(|diagnostic| diagnostic.is_error()) else {
+        return;
+    };
+    let text = match first.kind {
+        // Words that ran together because of it, or apart.
+        Kind::MissingArguments { .. } | Kind::MissingEquals { .. } => logical.text.as_str(),
+        _ if first.help.is_none() || matches!(first.kind, Kind::InvalidPort { .. }) => {
+            first.span.text(source)
+        }
+        _ => return,
+    };
+    if let Some(lookalike) = lookalike::find(text) {
+        first.help = Some(lookalike.to_string());
+        first.suggestion = None;
+    }
 }
 
 fn trim_end(text: &str, start: usize) -> Range<usize> {

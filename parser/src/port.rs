@@ -65,6 +65,31 @@ impl Ports {
     }
 }
 
+/// What to write instead of a text that is no port.
+pub fn help(text: &str) -> String {
+    const FORM: &str =
+        "write a number or a range, with tcp, udp or sctp behind a slash: `8080`, `8000-8010/udp`";
+    let ports = text.split_once('/').map_or(text, |(ports, _)| ports);
+    let numbers: Option<Vec<u64>> = ports
+        .split(['-', ','])
+        .map(|number| number.parse().ok())
+        .collect();
+    let short = text.len() < 64;
+    match numbers.as_deref() {
+        Some(_) if ports.contains(',') && short => {
+            format!("ports stand between spaces: `{}`", text.replace(',', " "))
+        }
+        Some(numbers) if numbers.iter().any(|number| *number > 65_535) => {
+            "the highest port is 65535".to_owned()
+        }
+        Some([first, last]) if first > last => {
+            format!("a range begins with the lower port: `{last}-{first}`")
+        }
+        Some(_) if Ports::parse(ports).is_some() => "the protocol is tcp, udp or sctp".to_owned(),
+        _ => FORM.to_owned(),
+    }
+}
+
 /// `80` or `8000-8010`.
 fn range(text: &str) -> Option<(u16, u16)> {
     let number = |text: &str| -> Option<u16> {
@@ -97,6 +122,24 @@ fn is_host(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_meant() {
+        let form = "write a number or a range, with tcp, udp or sctp behind a slash: `8080`, `8000-8010/udp`";
+        for (text, expected) in [
+            ("80/htp", "the protocol is tcp, udp or sctp"),
+            ("80/icmp", "the protocol is tcp, udp or sctp"),
+            ("70000", "the highest port is 65535"),
+            ("1-70000/udp", "the highest port is 65535"),
+            ("90-80", "a range begins with the lower port: `80-90`"),
+            ("80,443", "ports stand between spaces: `80 443`"),
+            ("http", form),
+            ("1-2-3", form),
+            ("", form),
+        ] {
+            assert_eq!(help(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn forms() {

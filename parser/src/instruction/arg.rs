@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use crate::Word;
+use crate::diagnostic::Diagnostic;
+use crate::instruction::env::{self, NO_SPACE};
 use crate::instruction::{Context, words};
 use crate::kind::Kind;
 
@@ -31,13 +33,23 @@ impl Arg {
             cx.missing("ARG", "a name");
             return None;
         }
+        cx.warn_of_comment(&words, 1, "more names");
         let mut declarations = Vec::new();
         for word in words {
             let text = cx.text(&word);
             let equals = text.find('=').map(|at| word.start + at);
             let name = word.start..equals.unwrap_or(word.end);
             if name.is_empty() {
-                cx.error(Kind::BlankName { keyword: "ARG" }, &word);
+                let span = cx.span(&word);
+                let mut diagnostic = Diagnostic::error(Kind::BlankName { keyword: "ARG" }, span);
+                if !declarations.is_empty() {
+                    diagnostic = diagnostic.with_help(NO_SPACE);
+                }
+                cx.report(diagnostic);
+                return None;
+            }
+            if let Some(diagnostic) = env::quoted_pair(cx, "ARG", &word) {
+                cx.report(diagnostic);
                 return None;
             }
             let name = cx.word(name);

@@ -114,6 +114,25 @@ impl Context<'_> {
         }
     }
 
+    /// From the first word that begins with `#`, not before the word at `from`, to the end.
+    pub(crate) fn comment(&self, words: &[Range<usize>], from: usize) -> Option<Range<usize>> {
+        let behind = words.get(from..)?;
+        let first = behind.iter().find(|word| self.text(word).starts_with('#'))?;
+        Some(first.start..words.last()?.end)
+    }
+
+    /// Says that what looks like a comment is data, as in BuildKit.
+    pub(crate) fn warn_of_comment(&mut self, words: &[Range<usize>], from: usize, part: &'static str) {
+        if let Some(range) = self.comment(words, from) {
+            let kind = Kind::TrailingComment {
+                comment: self.text(&range).to_owned(),
+                part,
+            };
+            let span = self.span(&range);
+            self.report(Diagnostic::warning(kind, span).with_help(OWN_LINE));
+        }
+    }
+
     /// The range without white space at either end.
     pub(crate) fn trim(&self, range: Range<usize>) -> Range<usize> {
         let text = self.text(&range);
@@ -177,10 +196,11 @@ impl Context<'_> {
 
     /// Words between white space; of quotes that a space tears apart only the first is reported.
     fn paths(&mut self, range: &Range<usize>) -> Vec<Word> {
+        let end = range.end;
         let mut torn = false;
         let mut words = Vec::new();
         for range in self.split(range) {
-            let word = self.raw_word(range, Mode::Quoted);
+            let word = self.raw_word(range.clone(), Mode::Quoted);
             match expand::check(&word) {
                 Err(error) if matches!(error.kind, ExpandErrorKind::UnclosedQuote(_)) => {
                     if !torn {
@@ -191,6 +211,12 @@ impl Context<'_> {
                     }
                     torn = true;
                 }
+                Err(error) if error.kind == ExpandErrorKind::UnclosedBrace && range.end < end => {
+                    let diagnostic = Diagnostic::error(Kind::Expand(error.kind), error.span).with_help(
+                        "a word ends at a space, inside of `${...}` too; the JSON form takes it: `[\"${...}\", \"...\"]`",
+                    );
+                    self.report(diagnostic);
+                }
                 _ => self.check(&word),
             }
             words.push(word);
@@ -198,6 +224,9 @@ impl Context<'_> {
         words
     }
 }
+
+/// What to do about a comment behind arguments.
+pub(crate) const OWN_LINE: &str = "a comment needs a line of its own";
 
 /// White space that separates words in BuildKit.
 pub(crate) fn is_blank(ch: char) -> bool {

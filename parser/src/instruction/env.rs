@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::Word;
 use crate::diagnostic::Diagnostic;
-use crate::instruction::{Context, words};
+use crate::instruction::{Context, OWN_LINE, words};
 use crate::kind::Kind;
 
 /// `ENV key=value...` or the old `ENV key value`.
@@ -25,6 +25,31 @@ pub struct KeyValue {
     pub value: Word,
     /// Written as `key value`, without `=`.
     pub legacy: bool,
+}
+
+/// What to do about `NAME = value`.
+pub(super) const NO_SPACE: &str = "no space stands before or after `=`";
+
+/// `"name=value"`: the first quote opens before the name and closes behind the `=`.
+pub(super) fn quoted_pair(
+    cx: &Context<'_>,
+    keyword: &'static str,
+    word: &Range<usize>,
+) -> Option<Diagnostic> {
+    let text = cx.text(word);
+    let quote = text.chars().next().filter(|ch| matches!(ch, '"' | '\''))?;
+    let inner = text.get(1..)?;
+    let (name, value) = inner.split_once('=')?;
+    if name.contains([quote, '\\', '`']) {
+        return None;
+    }
+    let diagnostic = Diagnostic::error(Kind::QuotedPair { keyword }, cx.span(word));
+    Some(match value.strip_suffix(quote) {
+        Some(plain) if !plain.contains(quote) && plain.len() < 200 => {
+            diagnostic.with_suggestion(format!("{name}={quote}{plain}{quote}"))
+        }
+        _ => diagnostic.with_help("quotes stand around the value alone"),
+    })
 }
 
 impl Env {
@@ -49,29 +74,48 @@ impl KeyValue {
             return KeyValue::parse_legacy(cx, keyword, args).map(|pair| vec![pair]);
         }
         let mut pairs = Vec::new();
-        for word in words {
-            let text = cx.text(&word);
+        for (index, word) in words.iter().enumerate() {
+            let text = cx.text(word);
             match text.find('=') {
                 None => {
                     let kind = Kind::MissingEquals {
                         keyword,
                         word: text.to_owned(),
                     };
-                    let span = cx.span(&word);
-                    let mut diagnostic = Diagnostic::error(kind, span);
-                    if let Some(KeyValue { value, .. }) = pairs.last() {
-                        diagnostic = diagnostic
-                            .with_secondary(value.span, "the value before it ends here")
-                            .with_help("quote a value that has spaces in it");
+                    let apart = words
+                        .get(index + 1)
+                        .is_some_and(|next| cx.text(next).starts_with('='));
+                    let mut diagnostic = Diagnostic::error(kind, cx.span(word));
+                    if text.starts_with('#') {
+                        diagnostic = diagnostic.with_help(OWN_LINE);
+                    } else if apart {
+                        diagnostic = diagnostic.with_help(NO_SPACE);
+                    } else if let Some(KeyValue { value, .. }) = pairs.last() {
+                        diagnostic = if value.text.is_empty() {
+                            diagnostic.with_help(NO_SPACE)
+                        } else {
+                            diagnostic
+                                .with_secondary(value.span, "the value before it ends here")
+                                .with_help("quote a value that has spaces in it")
+                        };
                     }
                     cx.report(diagnostic);
                     return None;
                 }
                 Some(0) => {
-                    cx.error(Kind::BlankName { keyword }, &word);
+                    let span = cx.span(word);
+                    let mut diagnostic = Diagnostic::error(Kind::BlankName { keyword }, span);
+                    if !pairs.is_empty() {
+                        diagnostic = diagnostic.with_help(NO_SPACE);
+                    }
+                    cx.report(diagnostic);
                     return None;
                 }
                 Some(at) => {
+                    if let Some(diagnostic) = quoted_pair(cx, keyword, word) {
+                        cx.report(diagnostic);
+                        return None;
+                    }
                     let key = cx.word(word.start..word.start + at);
                     let value = cx.word(word.start + at + 1..word.end);
                     pairs.push(KeyValue {

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
+use crate::expand::ExpandErrorKind;
 use crate::flag::{FlagType, Flags, RawFlag};
-use crate::instruction::Context;
+use crate::instruction::{Context, OWN_LINE};
 use crate::kind::Kind;
 use crate::platform::Platform;
-use crate::{Span, Word};
+use crate::{Span, Word, lookalike};
 
 /// `FROM [--platform=p] base [AS name]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,24 +59,17 @@ impl From {
                 cx.missing("FROM", "an image");
                 return None;
             }
+            [base] if lookalike::find(cx.text(base)).is_some_and(|found| found.is_blank()) => {
+                // The help names the character.
+                cx.error(Kind::FromArguments, base);
+                return None;
+            }
             [base] => (base, None),
             [base, keyword, name] if cx.text(keyword).eq_ignore_ascii_case("as") => {
                 (base, Some((keyword, name)))
             }
-            [_, rest @ ..] => {
-                let guilty = rest.first().map_or(0, |r| r.start)..rest.last().map_or(0, |r| r.end);
-                let span = cx.span(&guilty);
-                let mut diagnostic = Diagnostic::error(Kind::FromArguments, span);
-                let text = cx.text(&guilty);
-                diagnostic = match rest {
-                    _ if text.starts_with("--") => diagnostic.with_help("flags stand before the image"),
-                    _ if text.starts_with('#') => diagnostic.with_help("a comment needs a line of its own"),
-                    [name] if cx.text(name).eq_ignore_ascii_case("as") => {
-                        diagnostic.with_help("`AS` is followed by the name of the stage")
-                    }
-                    [name] => diagnostic.with_suggestion(format!("AS {}", cx.text(name))),
-                    _ => diagnostic,
-                };
+            [base, rest @ ..] => {
+                let diagnostic = arguments(cx, base, rest);
                 cx.report(diagnostic);
                 return None;
             }
@@ -86,6 +80,41 @@ impl From {
             Some((keyword, name)) => Some(StageName::parse(cx, keyword, name)?),
         };
         Some(From { platform, base, name })
+    }
+}
+
+/// What is wrong with FROM when there are too many words.
+fn arguments(cx: &Context<'_>, base: &Range<usize>, rest: &[Range<usize>]) -> Diagnostic {
+    let guilty = rest.first().map_or(0, |r| r.start)..rest.last().map_or(0, |r| r.end);
+    let (image, text) = (cx.text(base), cx.text(&guilty));
+    if image
+        .rfind("${")
+        .is_some_and(|at| !image.get(at..).unwrap_or_default().contains('}'))
+    {
+        let kind = Kind::Expand(ExpandErrorKind::UnclosedBrace);
+        return Diagnostic::error(kind, cx.span(base))
+            .with_help("a word ends at a space, inside of `${...}` too; write its text without spaces");
+    }
+    if lookalike::find(image).is_some_and(|found| found.is_blank()) {
+        // The help names the character.
+        return Diagnostic::error(Kind::FromArguments, cx.span(base));
+    }
+    if image.eq_ignore_ascii_case("as") && rest.len() == 1 {
+        return Diagnostic::error(Kind::FromArguments, cx.span(base))
+            .with_help("the image before `AS` is missing");
+    }
+    let diagnostic = Diagnostic::error(Kind::FromArguments, cx.span(&guilty));
+    match rest {
+        _ if text.starts_with("--") => diagnostic.with_help("flags stand before the image"),
+        _ if text.starts_with('#') => diagnostic.with_help(OWN_LINE),
+        [name] if cx.text(name).eq_ignore_ascii_case("as") => {
+            diagnostic.with_help("`AS` is followed by the name of the stage")
+        }
+        _ if image.ends_with([':', '@', '/']) || text.starts_with([':', '@', '/']) => {
+            diagnostic.with_help("no space stands within the name of an image")
+        }
+        [name] => diagnostic.with_suggestion(format!("AS {}", cx.text(name))),
+        _ => diagnostic,
     }
 }
 

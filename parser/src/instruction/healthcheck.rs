@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
 use crate::flag::{FlagType, Flags, RawFlag};
-use crate::instruction::{Command, Context};
+use crate::instruction::{Command, Context, OWN_LINE};
+use crate::json::{self, Array};
 use crate::kind::Kind;
-use crate::{duration, suggest};
+use crate::{duration, lookalike, suggest};
 
 /// `HEALTHCHECK [flags] CMD command` or `HEALTHCHECK NONE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +63,13 @@ impl HealthCheck {
         let test = match cx.text(&word).to_ascii_uppercase().as_str() {
             "NONE" => {
                 if has_flags || !rest.is_empty() {
-                    cx.error(
-                        Kind::HealthCheckNone,
-                        &(if rest.is_empty() { word } else { rest }),
-                    );
+                    let is_comment = cx.text(&rest).starts_with('#');
+                    let span = cx.span(if rest.is_empty() { &word } else { &rest });
+                    let mut diagnostic = Diagnostic::error(Kind::HealthCheckNone, span);
+                    if is_comment {
+                        diagnostic = diagnostic.with_help(OWN_LINE);
+                    }
+                    cx.report(diagnostic);
                     return None;
                 }
                 HealthCheckTest::None
@@ -79,14 +83,7 @@ impl HealthCheck {
                 HealthCheckTest::Command(command)
             }
             _ => {
-                let text = cx.text(&word).to_owned();
-                let span = cx.span(&word);
-                let mut diagnostic = Diagnostic::error(Kind::HealthCheckType { word: text.clone() }, span);
-                diagnostic = match suggest::nearest(&text, ["CMD", "NONE"]) {
-                    Some(nearest) => diagnostic.with_suggestion(nearest),
-                    None if text.starts_with("--") => diagnostic.with_help("flags stand before `CMD`"),
-                    None => diagnostic.with_help(format!("did you mean `CMD {text}`?")),
-                };
+                let diagnostic = unknown_type(cx, args, &word);
                 cx.report(diagnostic);
                 return None;
             }
@@ -100,6 +97,58 @@ impl HealthCheck {
             retries: retries(cx, &flags),
         })
     }
+}
+
+/// Another word than CMD and NONE, maybe in the way of a Compose file.
+fn unknown_type(cx: &Context<'_>, args: &Range<usize>, word: &Range<usize>) -> Diagnostic {
+    let text = cx.text(word);
+    let kind = Kind::HealthCheckType {
+        word: text.to_owned(),
+    };
+    let diagnostic = Diagnostic::error(kind, cx.span(word));
+    if text.starts_with('[') {
+        return list_without_type(cx, args, diagnostic);
+    }
+    if text.eq_ignore_ascii_case("CMD-SHELL") {
+        return diagnostic
+            .with_help("`CMD` with text behind it asks the shell")
+            .with_suggestion("CMD");
+    }
+    if let Some(lookalike) = lookalike::find(text) {
+        return diagnostic.with_help(lookalike.to_string());
+    }
+    match suggest::nearest(text, ["CMD", "NONE"]) {
+        Some(nearest) => diagnostic.with_suggestion(nearest),
+        None if text.starts_with("--") => diagnostic.with_help("flags stand before `CMD`"),
+        None => diagnostic.with_help(format!("did you mean `CMD {text}`?")),
+    }
+}
+
+/// A list as in a Compose file, where the type is its first element.
+fn list_without_type(cx: &Context<'_>, args: &Range<usize>, diagnostic: Diagnostic) -> Diagnostic {
+    let text = cx.text(args);
+    let plain = diagnostic.clone();
+    let Array::Strings(elements) = json::array(text) else {
+        return plain.with_help("`CMD` stands before the list: `CMD [\"program\", \"argument\"]`");
+    };
+    let mut words = elements.iter().map(|element| element.text.as_str());
+    let (first, second) = (words.next().unwrap_or_default(), words.next());
+    let written = match (first, second, elements.get(1)) {
+        ("NONE", None, _) => "NONE".to_owned(),
+        ("CMD-SHELL", Some(command), _) if elements.len() == 2 && !command.contains('\n') => {
+            format!("CMD {command}")
+        }
+        ("CMD", _, Some(second)) => {
+            let rest = text.get(second.inner.start.saturating_sub(1)..);
+            format!("CMD [{}", rest.unwrap_or_default().trim_end())
+        }
+        _ => format!("CMD {}", text.trim_end()),
+    };
+    if written.len() > 200 {
+        return plain.with_help("`CMD` stands before the list");
+    }
+    let span = cx.span(args);
+    Diagnostic { span, ..diagnostic }.with_suggestion(written)
 }
 
 /// A duration of at least a millisecond; an empty one and `0` mean the default.

@@ -27,7 +27,7 @@ pub use add::Add;
 pub use arg::{Arg, ArgDeclaration};
 pub use cmd::Cmd;
 pub use command::{Command, CommandForm};
-pub(crate) use context::{Context, is_blank};
+pub(crate) use context::{Context, OWN_LINE, is_blank};
 pub use copy::{Copy, Source};
 pub use entrypoint::Entrypoint;
 pub use env::{Env, KeyValue};
@@ -207,7 +207,12 @@ impl InstructionKind {
             "RUN" => return Run::parse(cx, args, flags).map(InstructionKind::Run),
             _ => {}
         }
+        let has_flags = !flags.is_empty();
         Flags::check(cx, keyword, flags, args, &[]);
+        if has_flags && args.is_empty() {
+            // The flag was meant as the argument: one error is enough.
+            return None;
+        }
         Some(match keyword {
             "ARG" => InstructionKind::Arg(Arg::parse(cx, args)?),
             "CMD" => InstructionKind::Cmd(Cmd::parse(cx, args)?),

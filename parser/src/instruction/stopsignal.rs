@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::Word;
 use crate::diagnostic::Diagnostic;
-use crate::instruction::Context;
+use crate::instruction::{Context, OWN_LINE};
 use crate::kind::Kind;
 use crate::signal;
 
@@ -30,7 +30,10 @@ impl StopSignal {
                 },
                 signal.span,
             );
-            if let Some(nearest) = signal::nearest(&signal.text) {
+            let words = cx.split(args);
+            if cx.comment(&words, 1).is_some() {
+                diagnostic = diagnostic.with_help(OWN_LINE);
+            } else if let Some(nearest) = signal::nearest(&signal.text) {
                 diagnostic = diagnostic.with_suggestion(nearest);
             }
             cx.report(diagnostic);

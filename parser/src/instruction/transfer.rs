@@ -22,6 +22,10 @@ pub(crate) fn sources_and_dest(
     } else {
         with_heredocs(cx, args)
     };
+    if !cx.text(args).starts_with('[') && sources.len() > 2 {
+        let words = cx.split(args);
+        cx.warn_of_comment(&words, 2, "more paths");
+    }
     match sources.pop() {
         Some(Source::Path(dest)) if !sources.is_empty() => {
             check_names(cx, &sources);

@@ -19,6 +19,11 @@ impl User {
             cx.missing("USER", "a user");
             return None;
         }
+        // A `#` between quotes was meant as it stands.
+        if !cx.text(args).contains(['"', '\'']) {
+            let words = cx.split(args);
+            cx.warn_of_comment(&words, 1, "part of the user");
+        }
         Some(User {
             user: cx.word(args.clone()),
         })

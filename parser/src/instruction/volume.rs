@@ -27,6 +27,10 @@ impl Volume {
             cx.report(Diagnostic::error(Kind::EmptyArgument { keyword: "VOLUME" }, span));
             return None;
         }
+        if !cx.text(args).starts_with('[') {
+            let words = cx.split(args);
+            cx.warn_of_comment(&words, 1, "more paths");
+        }
         Some(Volume { paths })
     }
 }

@@ -19,6 +19,11 @@ impl Workdir {
             cx.missing("WORKDIR", "a path");
             return None;
         }
+        // A `#` between quotes was meant as it stands.
+        if !cx.text(args).contains(['"', '\'']) {
+            let words = cx.split(args);
+            cx.warn_of_comment(&words, 1, "part of the path");
+        }
         Some(Workdir {
             path: cx.word(args.clone()),
         })

@@ -33,6 +33,9 @@ fn check(cx: &mut Checker<'_>) {
             let found = diagnostic.clone();
             *diagnostic = if value.starts_with('=') {
                 found.with_help("no space stands before or after `=`")
+            } else if let Some(name) = key.strip_suffix(':') {
+                // As in YAML; the colon would be in the name.
+                found.with_help(format!("write `{name}=...`"))
             } else if value.contains(['"', '\'', '\\', '`']) {
                 // What they mean inside of further quotes is not what they mean here.
                 found.with_help(format!("write `{key}=\"...\"`: quotes around all of the value"))
