@@ -10,6 +10,30 @@ use dockerfile_parser::Span;
 use dockerfile_parser::mount::{Mount, ResolvedMountKind};
 use rbuild_solver::VertexId;
 
+/// Where the values of a mount stand; those that are not given, where the mount does.
+struct Places {
+    target: Span,
+    from: Span,
+    source: Span,
+}
+
+impl Places {
+    fn of(mount: &Mount) -> Self {
+        let place = |keys: &[&str]| {
+            let mut options = mount.options.iter().rev();
+            let option = options.find(|option| keys.contains(&option.key.as_str()));
+            option
+                .and_then(|option| option.value.as_ref())
+                .map_or(mount.span, |value| value.span)
+        };
+        Self {
+            target: place(&["target", "dst", "destination"]),
+            from: place(&["from"]),
+            source: place(&["source", "src"]),
+        }
+    }
+}
+
 impl StageLowering<'_, '_> {
     pub(super) fn mounts(
         &mut self,
@@ -36,7 +60,7 @@ impl StageLowering<'_, '_> {
                 let message = format!("the mount option `{option}` has no effect");
                 self.report(Finding::warning(message, span));
             }
-            made.push(self.mount(resolved.kind, mount.span, more, &mut agents)?);
+            made.push(self.mount(resolved.kind, &Places::of(mount), more, &mut agents)?);
         }
         Ok(made)
     }
@@ -44,7 +68,7 @@ impl StageLowering<'_, '_> {
     fn mount(
         &mut self,
         kind: ResolvedMountKind,
-        span: Span,
+        places: &Places,
         more: &mut Vec<VertexId>,
         agents: &mut usize,
     ) -> Result<ExecMount, Finding> {
@@ -58,7 +82,7 @@ impl StageLowering<'_, '_> {
             if target == "/" || target == "/proc" || target.starts_with("/proc/") {
                 return Err(Finding::error(
                     format!("nothing can be mounted on `{target}`"),
-                    span,
+                    places.target,
                 ));
             }
             Ok(target)
@@ -66,7 +90,7 @@ impl StageLowering<'_, '_> {
         Ok(match kind {
             ResolvedMountKind::Bind(bind) => {
                 let source = path::clean(&bind.source);
-                let vertex = self.mount_source(bind.from.as_deref(), &source, span)?;
+                let vertex = self.mount_source(bind.from.as_deref(), &source, places)?;
                 ExecMount::Bind {
                     target: target(&bind.target)?,
                     input: input(more, vertex),
@@ -80,7 +104,7 @@ impl StageLowering<'_, '_> {
                     None => None,
                     Some(from) => {
                         let source = path::clean(&cache.source);
-                        let vertex = self.mount_source(Some(from), &source, span)?;
+                        let vertex = self.mount_source(Some(from), &source, places)?;
                         Some((input(more, vertex), source))
                     }
                 };
@@ -129,17 +153,22 @@ impl StageLowering<'_, '_> {
     }
 
     /// The snapshot in which the source of a mount is found.
-    fn mount_source(&mut self, from: Option<&str>, source: &str, span: Span) -> Result<VertexId, Finding> {
+    fn mount_source(
+        &mut self,
+        from: Option<&str>,
+        source: &str,
+        places: &Places,
+    ) -> Result<VertexId, Finding> {
         let from = match from {
             None => From::Context(self.stages.input().context.clone()),
             Some(name) => {
                 let platform = self.state.platform.clone();
-                self.stages.from(name, span, self.index, &platform)?
+                self.stages.from(name, places.from, self.index, &platform)?
             }
         };
         Ok(match from {
             From::Vertex(vertex) => vertex,
-            From::Context(context) => stage::context_files(self.stages, context, source, span),
+            From::Context(context) => stage::context_files(self.stages, context, source, places.source),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What only a build can check, because it has the files: wildcards that match nothing.
 
 use super::spec::Step;
-use super::{OpError, copy};
+use super::{CopyPart, OpError, copy};
 use dockerfile_parser::instruction::Source;
 use dockerfile_parser::lint::{Policy, Rule};
 use dockerfile_parser::{Diagnostic, Dockerfile, InstructionKind, Severity, Span};
@@ -49,25 +49,29 @@ impl StepChecks {
     pub fn warnings(&self, dockerfile: &Dockerfile) -> Vec<Diagnostic> {
         let unmatched = self.unmatched.lock().unwrap_or_else(PoisonError::into_inner);
         let warning = |((span, source), pattern): (&(Span, usize), &String)| {
-            let place = source_word(dockerfile, *span, *source).unwrap_or(*span);
+            let place = word_of(dockerfile, *span, CopyPart::Source(*source)).unwrap_or(*span);
             Rule::WildcardMatchedNothing.warning(place, format!("no file matches `{pattern}`"))
         };
         unmatched.iter().map(warning).collect()
     }
 }
 
-/// Where a source of the COPY or ADD stands that has this span.
+/// Where a part of the COPY or ADD stands that has this span.
 #[must_use]
-pub fn source_word(dockerfile: &Dockerfile, span: Span, source: usize) -> Option<Span> {
+pub fn word_of(dockerfile: &Dockerfile, span: Span, part: CopyPart) -> Option<Span> {
     let mut instructions = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
     let instruction = instructions.find(|instruction| instruction.line.span == span)?;
-    let sources = match &instruction.kind {
-        InstructionKind::Copy(copy) => &copy.sources,
-        InstructionKind::Add(add) => &add.sources,
+    let (sources, dest, owner) = match &instruction.kind {
+        InstructionKind::Copy(copy) => (&copy.sources, &copy.dest, &copy.chown),
+        InstructionKind::Add(add) => (&add.sources, &add.dest, &add.chown),
         _ => return None,
     };
-    match sources.get(source)? {
-        Source::Path(word) => Some(word.span),
-        Source::Heredoc(heredoc) => Some(heredoc.marker),
+    match part {
+        CopyPart::Dest => Some(dest.span),
+        CopyPart::Owner => owner.as_ref().map(|owner| owner.span),
+        CopyPart::Source(at) => match sources.get(at)? {
+            Source::Path(word) => Some(word.span),
+            Source::Heredoc(heredoc) => Some(heredoc.marker),
+        },
     }
 }

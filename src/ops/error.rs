@@ -4,6 +4,17 @@ use crate::error::{Failure, remedy};
 use rbuild_sandbox::{ExitStatus, SpawnError};
 use std::path::PathBuf;
 
+/// A word of a COPY or ADD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyPart {
+    /// A source, by its place.
+    Source(usize),
+    /// The destination.
+    Dest,
+    /// `--chown`.
+    Owner,
+}
+
 /// A failed vertex.
 #[derive(Debug, thiserror::Error)]
 pub enum OpError {
@@ -143,13 +154,15 @@ impl OpError {
         }
     }
 
-    /// The source of the COPY or ADD that is at fault, where one is.
+    /// The part of the COPY or ADD that is at fault, where one is.
     #[must_use]
-    pub fn guilty_source(&self) -> Option<usize> {
+    pub fn guilty_part(&self) -> Option<CopyPart> {
         match self {
             OpError::MissingSource { source_at, .. } | OpError::DanglingLink { source_at, .. } => {
-                Some(*source_at)
+                Some(CopyPart::Source(*source_at))
             }
+            OpError::ManySources { .. } => Some(CopyPart::Dest),
+            OpError::Owner(_) => Some(CopyPart::Owner),
             _ => None,
         }
     }

@@ -25,8 +25,8 @@ pub mod spec;
 mod ssh_agent;
 mod workdir;
 
-pub use checks::{StepChecks, source_word};
-pub use error::{OpError, exit_text};
+pub use checks::{StepChecks, word_of};
+pub use error::{CopyPart, OpError, exit_text};
 pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;
 pub use planned::Planned;

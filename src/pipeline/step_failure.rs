@@ -3,7 +3,7 @@
 use super::finish::Build;
 use crate::error::{Failure, Kind};
 use crate::ops::spec::{CopySource, StepSpec};
-use crate::ops::{OpError, source_word};
+use crate::ops::{CopyPart, OpError, word_of};
 use crate::report::{self, Ended};
 use crate::ui::ProgressMode;
 use dockerfile_parser::lint::Rule;
@@ -40,11 +40,11 @@ impl Build<'_> {
         let step = self.graph.op(vertex).step();
         // The guilty word, else all of the instruction.
         let span = error
-            .guilty_source()
-            .and_then(|source| source_word(self.dockerfile, step.span, source))
+            .guilty_part()
+            .and_then(|part| word_of(self.dockerfile, step.span, part))
             .unwrap_or(step.span);
         if matches!(error, OpError::MissingSource { .. })
-            && is_of_context(&step.spec, error.guilty_source())
+            && is_of_context(&step.spec, error.guilty_part())
             && let Some(word) = self.file.text.get(span.start..span.end)
             && (word.starts_with("..") || word.starts_with('/'))
         {
@@ -87,9 +87,11 @@ impl Build<'_> {
 }
 
 /// Whether a source of a copy is a path of a local context.
-fn is_of_context(spec: &StepSpec, source: Option<usize>) -> bool {
-    match (spec, source) {
-        (StepSpec::Copy(copy), Some(at)) => matches!(copy.sources.get(at), Some(CopySource::Context { .. })),
+fn is_of_context(spec: &StepSpec, part: Option<CopyPart>) -> bool {
+    match (spec, part) {
+        (StepSpec::Copy(copy), Some(CopyPart::Source(at))) => {
+            matches!(copy.sources.get(at), Some(CopySource::Context { .. }))
+        }
         _ => false,
     }
 }

@@ -20,6 +20,11 @@ use std::sync::Arc;
 /// `PATH` where the base image sets none (FEATURES 1.5).
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Those that images are made for; others are not refused.
+const KNOWN_ARCHITECTURES: [&str; 11] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips64", "mips64le", "ppc64le", "riscv64", "s390x", "wasm",
+];
+
 /// The state at the FROM line.
 pub(super) fn base(
     stages: &mut dyn Stages,
@@ -158,6 +163,11 @@ fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platf
     if !image.matches(platform) {
         let message = format!("`{name}` is for {}, not for {platform}", image.platform());
         let finding = Finding::warning(message, span).label("used as it is");
+        let known = KNOWN_ARCHITECTURES.iter().copied();
+        let finding = match known.clone().any(|known| known == platform.architecture) {
+            true => finding,
+            false => finding.suggest(&platform.architecture, known),
+        };
         stages.report(finding.rule(Rule::InvalidBaseImagePlatform));
     }
 }

@@ -219,7 +219,7 @@ COPY --chown=$WHO d /made/dir/
         let dockerfile = format!("FROM scratch\nCOPY etc /etc\nCOPY {flag} f /f\n");
         env.refused(&dockerfile, &databases)
             .says(words)
-            .says("Dockerfile:3");
+            .says("Dockerfile:3:14");
     }
     // Root needs no database, so neither does `--link`.
     let unlisted = "FROM scratch\nCOPY --chown=root f /f\nCOPY --link --chown=root:7 f /linked\n";
