@@ -156,6 +156,7 @@ impl Flags {
         args: &Range<usize>,
         known: &[(&'static str, FlagType)],
     ) -> Option<Flags> {
+        let told = cx.diagnostics.len();
         let misread = misread::check(cx, keyword, flags.last(), args, known);
         if misread {
             flags.pop_if(|last| last.value().is_none());
@@ -201,7 +202,9 @@ impl Flags {
                 None => good.push(flag),
             }
         }
-        (!misread).then_some(Flags { flags: good })
+        // A flag that is wrong was meant as the arguments that are missing: one error is enough.
+        let stands_for_args = args.is_empty() && cx.diagnostics.len() > told;
+        (!misread && !stands_for_args).then_some(Flags { flags: good })
     }
 
     /// The flag as written.

@@ -50,6 +50,8 @@ pub(crate) struct Above {
     unfinished: bool,
     /// White space before its keyword.
     indent: usize,
+    /// A blank line stands between.
+    apart: bool,
 }
 
 impl Above {
@@ -62,12 +64,13 @@ impl Above {
             continued,
             unfinished: ["&&", "||", "|", ";", ","].iter().any(|end| text.ends_with(end)),
             indent,
+            apart: false,
         }
     }
 
-    /// After a blank line only an open end says that more was to come.
-    pub(crate) fn over_blank(self) -> Option<Above> {
-        self.unfinished.then_some(self)
+    /// After a blank line only a sign of the shell says that more was to come.
+    pub(crate) fn over_blank(self) -> Above {
+        Above { apart: true, ..self }
     }
 
     /// Whether its arguments are often written on several lines.
@@ -95,7 +98,7 @@ fn continues(word: &str, above: Above, indent: usize) -> Continues {
     let nearest = || suggest::nearest(word, KEYWORDS.iter().copied()).is_some();
     // A keyword in capitals that is only mistyped may be indented too.
     let indented = indent > above.indent && !(word.bytes().all(|b| b.is_ascii_uppercase()) && nearest());
-    if above.is_long() && (indented || above.continued && (is_command || !nearest())) {
+    if !above.apart && above.is_long() && (indented || above.continued && (is_command || !nearest())) {
         return Continues::Perhaps;
     }
     Continues::No
@@ -157,6 +160,9 @@ pub(crate) fn unknown_instruction(
         Some(nearest) => diagnostic.with_suggestion(nearest),
         None if word.starts_with("//") || word.starts_with("/*") => {
             diagnostic.with_help("a comment begins with `#`")
+        }
+        None if word.starts_with("```") => {
+            diagnostic.with_help("this is a fence of Markdown: remove the line")
         }
         None => diagnostic,
     }
@@ -246,6 +252,7 @@ mod tests {
         check("RUN a &&\n\nb", &[sure]);
         check("RUN a\n&& b", &[sure]);
         check("RUN a\n|| b", &[sure]);
+        check("RUN a\n\n  && b", &[sure]);
         check("RUN a\n| b", &[sure]);
         let perhaps = "if this continues the line above, end that line with `\\`";
         check("COPY a\\\n b\nzzz", &[perhaps]);
@@ -259,6 +266,7 @@ mod tests {
         check("  RUN a\n  zzz", &[]);
         check("RUN a\n\n  zzz", &[]);
         check("WORKDIR /a\n  zzz", &[]);
+        check("```", &["this is a fence of Markdown: remove the line"]);
     }
 
     #[test]

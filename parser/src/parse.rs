@@ -156,7 +156,7 @@ impl<'a> Parser<'a> {
             if trimmed.is_empty() {
                 directives = false;
                 self.comments.clear();
-                self.above = self.above.and_then(Above::over_blank);
+                self.above = self.above.map(Above::over_blank);
                 self.trivia(TriviaKind::Blank, line.start);
             } else if let Some(text) = trimmed.strip_prefix('#') {
                 let is_directive = directives
@@ -438,7 +438,9 @@ impl<'a> Parser<'a> {
     /// apart is none.
     fn conflict(&mut self, start: usize) -> bool {
         let text = self.lines.text_since(start);
-        if self.conflict.is_none() && !text.contains("<<<<<<<") {
+        // What the first line begins with is no instruction in any case; elsewhere `=======` may be text.
+        let first = ConflictMarker::read(text.lines().next().unwrap_or_default()).is_some();
+        if self.conflict.is_none() && !first && !text.contains("<<<<<<<") {
             return false;
         }
         let mut found = false;
@@ -448,7 +450,7 @@ impl<'a> Parser<'a> {
             };
             let span = Span::new(start + line.start, start + line.start + 7);
             match (self.conflict, marker) {
-                (None, ConflictMarker::Begin) => {
+                (None, marker) if marker == ConflictMarker::Begin || line.start == 0 => {
                     self.conflict = Some(self.diagnostics.len());
                     self.diagnostics.push(
                         Diagnostic::error(Kind::MergeConflict, span)

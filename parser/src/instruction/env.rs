@@ -140,7 +140,12 @@ impl KeyValue {
                 keyword,
                 expected: "a value for the name",
             };
-            cx.report(Diagnostic::error(kind, span).with_suggestion(format!("{name}=")));
+            let suggestion = match name.split_once(':') {
+                // As in YAML, without its space.
+                Some((name, value)) => format!("{name}={value}"),
+                None => format!("{name}="),
+            };
+            cx.report(Diagnostic::error(kind, span).with_suggestion(suggestion));
             return None;
         }
         let key = cx.word(args.start..end);

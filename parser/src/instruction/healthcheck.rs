@@ -106,6 +106,9 @@ fn unknown_type(cx: &Context<'_>, args: &Range<usize>, word: &Range<usize>) -> D
         word: text.to_owned(),
     };
     let diagnostic = Diagnostic::error(kind, cx.span(word));
+    if text.starts_with('#') {
+        return diagnostic.with_help(OWN_LINE);
+    }
     if text.starts_with('[') {
         return list_without_type(cx, args, diagnostic);
     }

@@ -207,12 +207,7 @@ impl InstructionKind {
             "RUN" => return Run::parse(cx, args, flags).map(InstructionKind::Run),
             _ => {}
         }
-        let has_flags = !flags.is_empty();
-        Flags::check(cx, keyword, flags, args, &[]);
-        if has_flags && args.is_empty() {
-            // The flag was meant as the argument: one error is enough.
-            return None;
-        }
+        Flags::check(cx, keyword, flags, args, &[])?;
         Some(match keyword {
             "ARG" => InstructionKind::Arg(Arg::parse(cx, args)?),
             "CMD" => InstructionKind::Cmd(Cmd::parse(cx, args)?),

@@ -22,7 +22,7 @@ pub(crate) fn sources_and_dest(
     } else {
         with_heredocs(cx, args)
     };
-    if !cx.text(args).starts_with('[') && sources.len() > 2 {
+    if sources.len() > 2 && !cx.text(args).contains(['[', '"', '\'']) {
         let words = cx.split(args);
         cx.warn_of_comment(&words, 2, "more paths");
     }

@@ -27,7 +27,7 @@ impl Volume {
             cx.report(Diagnostic::error(Kind::EmptyArgument { keyword: "VOLUME" }, span));
             return None;
         }
-        if !cx.text(args).starts_with('[') {
+        if !cx.text(args).contains(['[', '"', '\'']) {
             let words = cx.split(args);
             cx.warn_of_comment(&words, 1, "more paths");
         }
