@@ -74,6 +74,26 @@ pub(crate) fn hostile(size: usize) -> Vec<(&'static str, String)> {
             after("FROM a\n", "ENTRYPOONT aaaaaaaaaaaaaaaaa <<EOF\n"),
         ),
         ("unknown flags", after("FROM a\nRUN ", "--mountt=x ")),
+        (
+            "merge conflicts",
+            after("FROM a\n", "<<<<<<< a\nx\n=======\n>>>>>>> b\n"),
+        ),
+        (
+            "shell commands after a continuation",
+            after("FROM a\nRUN a \\\n b\n", "  cd x\n"),
+        ),
+        ("no-break spaces", after("FROM a\n", "RUN\u{a0}x\n")),
+        ("signs behind ports", after("FROM a\nEXPOSE 80", " #")),
+        ("signs behind paths", after("FROM a\nCOPY a b", " # c")),
+        ("dashes of another kind", after("FROM a\n", "COPY -from=x a b\n")),
+        (
+            "a typographic array",
+            after("FROM a\nCMD [", "\u{201c}a\u{201d}, "),
+        ),
+        (
+            "an open flag per line",
+            after("FROM a\n", "RUN --mount=\"x <<E\n"),
+        ),
         ("flags without end", after("FROM a\nRUN ", "--")),
         ("quoted flags", after("FROM a\nRUN ", "--'a b'=\"c\" ")),
         ("an open quoted flag", after("FROM a\nRUN --mount='", "x ")),
