@@ -112,9 +112,7 @@ impl StageLowering<'_, '_> {
                     None if is_unknown => continue,
                     None => {
                         let finding = Finding::error(format!("`{text}` is no port"), word.span);
-                        return Err(finding.help(
-                            "write a number or a range, with tcp, udp or sctp behind a slash: `8080`, `8000-8010/udp`",
-                        ));
+                        return Err(finding.help(dockerfile_parser::port::help(&text)));
                     }
                 };
                 named += usize::from(ports.last - ports.first) + 1;
