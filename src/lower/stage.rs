@@ -268,7 +268,10 @@ impl StageLowering<'_, '_> {
         if text.is_empty() {
             self.warn_of_empty("WORKDIR", "the directory stays as it is", &workdir.path);
         }
-        let path = path::join(&self.cwd(), &text);
+        let path = match self.base_is_unknown() && workdir.path.has_variables() {
+            true => path::join("/", &text),
+            false => path::join(&self.cwd(), &text),
+        };
         if path.len() > MAX_PATH {
             return Err(Finding::error(
                 format!("WORKDIR is longer than a path can be: {} bytes", path.len()),

@@ -12,15 +12,16 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Name and platform.
+/// Name, as written, and platform.
 type Wanted = (String, String);
 
 /// Base images from the store; unknown ones in place of all others.
 pub struct Offline<'a> {
     store: Option<&'a Store>,
-    /// What was wanted and is not in the store; `None` while nothing is known of it.
-    asked: RefCell<BTreeMap<Wanted, Option<Arc<BaseImage>>>>,
-    unknown: RefCell<Vec<(Reference, Platform)>>,
+    /// What was found, or is unknown so far. Each is looked for once.
+    images: RefCell<BTreeMap<Wanted, Arc<BaseImage>>>,
+    /// Those that are unknown, in the order in which they were wanted.
+    unknown: RefCell<Vec<(String, Reference, Platform)>>,
 }
 
 impl<'a> Offline<'a> {
@@ -29,7 +30,7 @@ impl<'a> Offline<'a> {
     pub fn new(store: Option<&'a Store>) -> Self {
         Self {
             store,
-            asked: RefCell::default(),
+            images: RefCell::default(),
             unknown: RefCell::default(),
         }
     }
@@ -38,7 +39,10 @@ impl<'a> Offline<'a> {
     #[must_use]
     pub fn unknown(&self) -> Vec<Reference> {
         let unknown = self.unknown.borrow();
-        unknown.iter().map(|(reference, _)| reference.clone()).collect()
+        unknown
+            .iter()
+            .map(|(_, reference, _)| reference.clone())
+            .collect()
     }
 
     /// Asks for each image that nothing is known of; from then on those that were had are known. The failures.
@@ -46,18 +50,38 @@ impl<'a> Offline<'a> {
         &self,
         ask: impl Fn(&Reference, &Platform) -> Result<BaseImage, Failure>,
     ) -> Vec<(Reference, Failure)> {
-        let unknown = self.unknown.take();
         let mut failures = Vec::new();
-        for (reference, platform) in unknown {
+        for (name, reference, platform) in self.unknown.take() {
             match ask(&reference, &platform) {
                 Ok(image) => {
-                    let key = (reference.to_string(), platform.to_string());
-                    self.asked.borrow_mut().insert(key, Some(Arc::new(image)));
+                    let wanted = (name, platform.to_string());
+                    self.images.borrow_mut().insert(wanted, Arc::new(image));
                 }
                 Err(failure) => failures.push((reference, failure)),
             }
         }
         failures
+    }
+
+    fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+        let stored = match self.store {
+            Some(store) => find_stored(store, name)?,
+            None => None,
+        };
+        if let Some(record) = stored {
+            let config = record.parse_config().map_err(Failure::from_host)?;
+            let origin = Origin::Stored(Box::new(record));
+            return Ok(Arc::new(BaseImage::new(name.to_owned(), origin, config)));
+        }
+        let reference = Reference::parse(name).map_err(|error| {
+            Failure::new(
+                Kind::Dockerfile,
+                format!("`{name}` is no image reference: {error}"),
+            )
+        })?;
+        let wanted = (name.to_owned(), reference, platform.clone());
+        self.unknown.borrow_mut().push(wanted);
+        Ok(unknown(name, platform))
     }
 }
 
@@ -74,28 +98,13 @@ fn unknown(name: &str, platform: &Platform) -> Arc<BaseImage> {
 
 impl ResolveImage for Offline<'_> {
     fn image(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
-        let stored = match self.store {
-            Some(store) => find_stored(store, name)?,
-            None => None,
-        };
-        if let Some(record) = stored {
-            let config = record.parse_config().map_err(Failure::from_host)?;
-            let origin = Origin::Stored(Box::new(record));
-            return Ok(Arc::new(BaseImage::new(name.to_owned(), origin, config)));
+        let wanted = (name.to_owned(), platform.to_string());
+        if let Some(known) = self.images.borrow().get(&wanted) {
+            return Ok(Arc::clone(known));
         }
-        let reference = Reference::parse(name).map_err(|error| {
-            Failure::new(
-                Kind::Dockerfile,
-                format!("`{name}` is no image reference: {error}"),
-            )
-        })?;
-        let key = (reference.to_string(), platform.to_string());
-        let mut asked = self.asked.borrow_mut();
-        let known = asked.entry(key).or_insert_with(|| {
-            self.unknown.borrow_mut().push((reference, platform.clone()));
-            None
-        });
-        Ok(known.clone().unwrap_or_else(|| unknown(name, platform)))
+        let image = self.find(name, platform)?;
+        self.images.borrow_mut().insert(wanted, Arc::clone(&image));
+        Ok(image)
     }
 
     fn named(
