@@ -252,7 +252,8 @@ pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error
     if matches!(
         error.kind(),
         ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument
-    ) && let Some((word, meant)) = positional(args).find_map(|word| Some((word, meant_verb(word)?)))
+    ) && positional(args).all(|word| Cli::command().find_subcommand(word).is_none())
+        && let Some((word, meant)) = positional(args).find_map(|word| Some((word, meant_verb(word)?)))
     {
         let message = format!("there is no verb `{word}`; did you mean `rbuild {meant}`?");
         return Cli::command().error(ErrorKind::InvalidSubcommand, message);

@@ -1,5 +1,6 @@
 //! Base images: where a name leads, before anything is fetched.
 
+mod known;
 mod offline;
 mod resolver;
 

@@ -1,5 +1,6 @@
 //! [`Offline`]: base images for what is said about a Dockerfile without building it.
 
+use super::known::Known;
 use super::{BaseImage, Origin, find_stored};
 use crate::error::{Failure, Kind};
 use crate::lower::ResolveImage;
@@ -9,17 +10,13 @@ use rbuild_registry::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::ImageConfig;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Name, as written, and platform.
-type Wanted = (String, String);
 
 /// Base images from the store; unknown ones in place of all others.
 pub struct Offline<'a> {
     store: Option<&'a Store>,
     /// What was found, or is unknown so far. Each is looked for once.
-    images: RefCell<BTreeMap<Wanted, Arc<BaseImage>>>,
+    images: Known,
     /// Those that are unknown, in the order in which they were wanted.
     unknown: RefCell<Vec<(String, Reference, Platform)>>,
 }
@@ -30,7 +27,7 @@ impl<'a> Offline<'a> {
     pub fn new(store: Option<&'a Store>) -> Self {
         Self {
             store,
-            images: RefCell::default(),
+            images: Known::default(),
             unknown: RefCell::default(),
         }
     }
@@ -53,10 +50,7 @@ impl<'a> Offline<'a> {
         let mut failures = Vec::new();
         for (name, reference, platform) in self.unknown.take() {
             match ask(&reference, &platform) {
-                Ok(image) => {
-                    let wanted = (name, platform.to_string());
-                    self.images.borrow_mut().insert(wanted, Arc::new(image));
-                }
+                Ok(image) => self.images.insert(name, &platform, image),
                 Err(failure) => failures.push((reference, failure)),
             }
         }
@@ -98,13 +92,8 @@ fn unknown(name: &str, platform: &Platform) -> Arc<BaseImage> {
 
 impl ResolveImage for Offline<'_> {
     fn image(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
-        let wanted = (name.to_owned(), platform.to_string());
-        if let Some(known) = self.images.borrow().get(&wanted) {
-            return Ok(Arc::clone(known));
-        }
-        let image = self.find(name, platform)?;
-        self.images.borrow_mut().insert(wanted, Arc::clone(&image));
-        Ok(image)
+        let find = || self.find(name, platform);
+        self.images.get_or_find(name, platform, find)
     }
 
     fn named(

@@ -1,5 +1,6 @@
 //! [`Resolver`]: from a name to a [`BaseImage`]: the store first, then the registry, as `--pull` says.
 
+use super::known::Known;
 use super::{BaseImage, Origin};
 use crate::error::{Failure, Kind};
 use crate::lower::ResolveImage;
@@ -10,8 +11,6 @@ use dockerfile_parser::Platform;
 use rbuild_registry::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::{self, ImageConfig, ImageRecord, source};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ pub struct Resolver<'a> {
     store: &'a Store,
     puller: &'a Puller,
     policy: PullPolicy,
-    known: RefCell<HashMap<(String, String), Arc<BaseImage>>>,
+    known: Known,
 }
 
 impl<'a> Resolver<'a> {
@@ -31,7 +30,7 @@ impl<'a> Resolver<'a> {
             store,
             puller,
             policy,
-            known: RefCell::default(),
+            known: Known::default(),
         }
     }
 
@@ -152,13 +151,8 @@ impl<'a> Resolver<'a> {
 
 impl ResolveImage for Resolver<'_> {
     fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
-        let key = (reference.to_owned(), platform.to_string());
-        if let Some(known) = self.known.borrow().get(&key) {
-            return Ok(Arc::clone(known));
-        }
-        let image = self.find(reference, platform)?;
-        self.known.borrow_mut().insert(key, Arc::clone(&image));
-        Ok(image)
+        let find = || self.find(reference, platform);
+        self.known.get_or_find(reference, platform, find)
     }
 
     fn named(

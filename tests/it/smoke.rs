@@ -174,6 +174,9 @@ fn a_mistyped_verb_file_or_image_is_named() {
         .run()
         .exits(125)
         .says(meant);
+    // Behind a verb there is none to be meant.
+    let flag = env.rbuild(["run", "--fooo", "img"]).run().exits(125);
+    assert!(!flag.err().contains("no verb"), "{flag}");
     env.rbuild(["."])
         .arg(&context)
         .run()
