@@ -5,6 +5,9 @@ use crate::error::Failure;
 use crate::lower::{HOSTNAME_ARG, PREDEFINED};
 use std::collections::BTreeMap;
 
+/// The argument that says how late times may be.
+pub(crate) const EPOCH_ARG: &str = "SOURCE_DATE_EPOCH";
+
 /// All arguments, each with its value.
 ///
 /// # Errors
@@ -20,8 +23,8 @@ pub(super) fn build_args(
             values.insert(name.to_owned(), value);
         }
     }
-    if let Some(epoch) = env("SOURCE_DATE_EPOCH") {
-        values.insert("SOURCE_DATE_EPOCH".to_owned(), epoch);
+    if let Some(epoch) = env(EPOCH_ARG) {
+        values.insert(EPOCH_ARG.to_owned(), epoch);
     }
     for file in &args.build_arg_files {
         values.extend(crate::container::env_file::read(file, env)?);
@@ -42,6 +45,10 @@ pub(super) fn build_args(
                 }
             }
         }
+    }
+    // The flag is the last word, and what a step that declares the argument sees is what the image gets.
+    if let Some(epoch) = &args.source_date_epoch {
+        values.insert(EPOCH_ARG.to_owned(), epoch.clone());
     }
     Ok(values)
 }
@@ -79,12 +86,8 @@ pub(super) fn check_steering(build_args: &BTreeMap<String, String>) -> Result<()
 ///
 /// # Errors
 /// It is no such number.
-pub(super) fn epoch(args: &BuildArgs, build_args: &BTreeMap<String, String>) -> Result<Option<i64>, Failure> {
-    match args
-        .source_date_epoch
-        .as_deref()
-        .or_else(|| build_args.get("SOURCE_DATE_EPOCH").map(String::as_str))
-    {
+pub(super) fn epoch(build_args: &BTreeMap<String, String>) -> Result<Option<i64>, Failure> {
+    match build_args.get(EPOCH_ARG).map(String::as_str) {
         None | Some("") => Ok(None),
         Some(text) => text
             .parse::<i64>()
@@ -93,7 +96,7 @@ pub(super) fn epoch(args: &BuildArgs, build_args: &BTreeMap<String, String>) -> 
             .map(Some)
             .ok_or_else(|| {
                 Failure::usage(format!(
-                    "SOURCE_DATE_EPOCH `{text}` is not a number of seconds since 1970"
+                    "{EPOCH_ARG} `{text}` is not a number of seconds since 1970"
                 ))
             }),
     }

@@ -29,6 +29,7 @@ use crate::ops::spec::ExecNetwork;
 use crate::pull::RegistrySettings;
 use crate::remote::Remote;
 use crate::ui::ProgressMode;
+pub(crate) use build_args::EPOCH_ARG;
 use build_args::{build_args, check_steering, epoch, is_on};
 use call::call;
 use dockerfile_parser::Platform;
@@ -152,7 +153,7 @@ impl BuildOptions {
         if let ContextSource::Remote(Remote::Git(address)) = &mut context {
             address.keep_git_dir |= is_on(&build_args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
         }
-        let epoch = epoch(args, &build_args)?;
+        let epoch = epoch(&build_args)?;
         let quiet = args.quiet;
         let (call, call_json) = call(args)?;
         Ok(Self {

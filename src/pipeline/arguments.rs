@@ -1,7 +1,7 @@
 //! Arguments that steer a build and meet the Dockerfile: what its text asks for, and what takes the place of that.
 
 use crate::error::{Failure, Kind};
-use crate::options::BuildOptions;
+use crate::options::{BuildOptions, EPOCH_ARG};
 use dockerfile_parser::dockerfile::Directive;
 use dockerfile_parser::lint::CheckOptions;
 use dockerfile_parser::{Dockerfile, Span};
@@ -9,8 +9,6 @@ use std::collections::BTreeMap;
 
 /// The build argument that goes before `# check=`.
 const CHECK: &str = "BUILDKIT_DOCKERFILE_CHECK";
-/// The argument that says how late times may be.
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Puts `BUILDKIT_DOCKERFILE_CHECK` in the place of `# check=`.
 ///
@@ -41,7 +39,7 @@ pub(super) fn apply_check(options: &BuildOptions, dockerfile: &mut Dockerfile) -
 /// # Errors
 /// It is no number of seconds.
 pub(super) fn epoch(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<Option<i64>, Failure> {
-    if options.epoch.is_some() || options.build_args.contains_key(EPOCH) {
+    if options.build_args.contains_key(EPOCH_ARG) {
         return Ok(None);
     }
     let mut values: BTreeMap<String, String> = BTreeMap::new();
@@ -61,13 +59,13 @@ pub(super) fn epoch(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<O
             values.insert(name.clone(), value);
         }
     }
-    match values.get(EPOCH).map(String::as_str) {
+    match values.get(EPOCH_ARG).map(String::as_str) {
         None | Some("") => Ok(None),
         Some(text) => match text.parse::<i64>() {
             Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
             _ => Err(Failure::new(
                 Kind::Dockerfile,
-                format!("ARG {EPOCH}: `{text}` is not a number of seconds since 1970"),
+                format!("ARG {EPOCH_ARG}: `{text}` is not a number of seconds since 1970"),
             )),
         },
     }

@@ -353,6 +353,39 @@ fn the_file_may_give_the_epoch() {
         .says("`soon` is not a number of seconds");
 }
 
+/// A step that declares the epoch sees the one that the image gets, wherever it was given.
+#[test]
+fn steps_see_the_epoch_that_the_image_gets() {
+    let env = TestEnv::new();
+    let context = env.context_of(
+        "FROM busybox:local\nRUN echo \"undeclared: $SOURCE_DATE_EPOCH\" > /before\n\
+         ARG SOURCE_DATE_EPOCH\nRUN echo \"$SOURCE_DATE_EPOCH\" > /seen\n",
+        &[],
+    );
+    let seen = |flags: &[&str], variable: Option<&str>| {
+        let mut build = env.building(flags).args(["-o", "type=oci,dest=seen.tar"]);
+        if let Some(value) = variable {
+            build = build.env("SOURCE_DATE_EPOCH", value);
+        }
+        build.arg(&context).run().success();
+        let image = OciImage::from_archive(&env.path("seen.tar"));
+        let tree = image.tree();
+        assert_eq!(tree["before"].text(), "undeclared: \n");
+        tree["seen"].text()
+    };
+    assert_eq!(seen(&[], Some("1000")), "1000\n");
+    assert_eq!(seen(&["--source-date-epoch", "2000"], None), "2000\n");
+    assert_eq!(seen(&["--timestamp", "3000"], Some("1000")), "3000\n");
+    let both = [
+        "--build-arg",
+        "SOURCE_DATE_EPOCH=4000",
+        "--source-date-epoch",
+        "5000",
+    ];
+    assert_eq!(seen(&both, None), "5000\n");
+    assert_eq!(seen(&["--source-date-epoch", ""], Some("1000")), "\n");
+}
+
 #[test]
 fn an_argument_takes_the_place_of_the_check_directive() {
     let env = TestEnv::new();
