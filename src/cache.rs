@@ -6,17 +6,17 @@ pub use earlier::{Earlier, EarlierStep};
 
 use crate::ops::{OpError, StepOutput};
 use rbuild_solver::{CacheIndex, CacheKey, Claim, MissReason, Preimage, Value, compare};
-use rbuild_store::lock;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use rbuild_store::records::{
     Field, FieldValue, Key, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
     TreeEntry,
 };
 use rbuild_store::snapshot::{Check, SnapshotStore};
-use rbuild_store::{Store, StoreError};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use rbuild_store::{Store, StoreError, lock};
 
 /// Results of steps in the store.
 pub struct RecordIndex {

@@ -11,14 +11,15 @@ pub use bases::Bases;
 pub use check::{draw_warnings, findings_json, print_broken, warnings};
 pub use outline::needed_stages;
 
+use rbuild_oci::ImageConfig;
+use rbuild_store::Store;
+
 use crate::error::Failure;
 use crate::options::{BuildOptions, Call};
 use crate::pipeline::{Contexts, SourceFile, open_store};
 use crate::pull::Puller;
 use crate::ui::Look;
 use dockerfile_parser::{Line, LineIndex, Parsed, Platform, Span};
-use rbuild_store::Store;
-use rbuild_store::image::ImageConfig;
 use serde_json::{Value, json};
 
 /// Runs a method other than `build`; the exit code.

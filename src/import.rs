@@ -1,9 +1,10 @@
 //! Images into the store: layers unpacked to one snapshot, and the record that names them.
 
 use crate::error::{Failure, Kind};
+use rbuild_oci::Descriptor;
 use rbuild_store::Store;
 use rbuild_store::image::source::{self, ImageSource};
-use rbuild_store::image::{Descriptor, ImageError, ImageLayer, ImageRecord, LayerSource};
+use rbuild_store::image::{ImageError, ImageLayer, ImageRecord, LayerSource};
 use rbuild_store::layer::Limits;
 use rbuild_store::snapshot::{Check, ImportLayer, ImportOptions, SnapshotStore};
 

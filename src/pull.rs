@@ -4,14 +4,14 @@ use crate::error::{Failure, Kind};
 use crate::import;
 use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
+use rbuild_oci::{Descriptor, Digest, ImageConfig};
 use rbuild_registry::{
     Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, Reference,
     ResolvedManifest, RetryPolicy,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
-use rbuild_store::digest::Digest;
-use rbuild_store::image::{Descriptor, ImageConfig, ImageLayer, ImageRecord, LayerSource};
+use rbuild_store::image::{ImageLayer, ImageRecord, LayerSource};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};

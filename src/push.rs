@@ -3,11 +3,11 @@
 use crate::error::{Failure, Kind};
 use crate::export::with_export;
 use crate::pull::{Progress, Puller, registry_failure};
+use rbuild_oci::{Descriptor, Digest};
 use rbuild_registry::Reference;
 use rbuild_store::Store;
-use rbuild_store::digest::Digest;
 use rbuild_store::image::export::{ExportOptions, Prepared, prepare};
-use rbuild_store::image::{Descriptor, ImageRecord, LayerSource};
+use rbuild_store::image::{ImageRecord, LayerSource};
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,10 +2,9 @@
 
 use super::stored;
 use crate::error::Failure;
-use crate::export;
-use crate::interrupt;
 use crate::options::choice;
 use crate::options::output::{Destination, LayerCompression};
+use crate::{export, interrupt};
 use clap::Args;
 use rbuild_registry::Reference;
 use rbuild_store::Store;

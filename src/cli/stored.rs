@@ -1,16 +1,14 @@
 //! What verbs want from the store: opening it, the image that the user means, and words for images.
 
-use crate::clock;
-use crate::engine;
 use crate::error::Failure;
 use crate::pipeline::{open_store, open_store_for};
 use crate::sources::find_stored;
-use crate::store_root;
+use crate::{clock, engine, store_root};
 use dockerfile_parser::suggest;
+use rbuild_oci::{Digest, ImageConfig};
 use rbuild_registry::Reference;
 use rbuild_sandbox::probe;
-use rbuild_store::digest::Digest;
-use rbuild_store::image::{ImageConfig, ImageRecord};
+use rbuild_store::image::ImageRecord;
 use rbuild_store::{Need, Store};
 use std::path::Path;
 

@@ -7,20 +7,19 @@ mod signals;
 
 use crate::cli::run::RunArgs;
 use crate::cli::stored::nearest_name;
-use crate::engine;
 use crate::error::{Failure, Kind};
-use crate::ops::OpError;
 use crate::ops::mounts::{Targets, etc_files};
-use crate::ops::owner;
+use crate::ops::{OpError, owner};
 use crate::options::PullPolicy;
 use crate::pipeline::open_store;
 use crate::pull::Puller;
 use crate::sources::{Origin, Resolver};
-use crate::{clock, import};
+use crate::{clock, engine, import};
 use options::{RunOptions, Volume};
+use rbuild_oci::ImageConfig;
 use rbuild_sandbox::{Mount, MountFlags, MountKind, Network, Root, SandboxSpec};
 use rbuild_store::Store;
-use rbuild_store::image::{ImageConfig, ImageRecord};
+use rbuild_store::image::ImageRecord;
 use rbuild_store::snapshot::{ActiveSnapshot, Check, Snapshot, SnapshotStore};
 use std::ffi::OsString;
 use std::path::Path;
@@ -219,10 +218,7 @@ fn bind(volume: &Volume, targets: &mut Targets<'_>) -> Result<Mount, crate::ops:
 }
 
 /// Entry point and command: arguments replace CMD, `--entrypoint` replaces both.
-fn argv(
-    options: &RunOptions,
-    container: &rbuild_store::image::ContainerConfig,
-) -> Result<Vec<String>, Failure> {
+fn argv(options: &RunOptions, container: &rbuild_oci::ContainerConfig) -> Result<Vec<String>, Failure> {
     let mut argv = Vec::new();
     match &options.entrypoint {
         Some(entrypoint) => argv.extend(Some(entrypoint.clone()).filter(|program| !program.is_empty())),

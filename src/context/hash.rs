@@ -3,7 +3,7 @@
 use super::{BuildContext, file_stat, lock};
 use beneath::fstat;
 use rayon::prelude::*;
-use rbuild_store::digest::FileHash;
+use rbuild_store::hash::FileHash;
 use rbuild_store::layer::image_xattrs;
 use rbuild_store::manifest::Xattrs;
 use rbuild_store::memo::{FileStat, file_system_now};

@@ -12,7 +12,7 @@ mod unpack;
 use beneath::{Dir, Kind, LastLink, Root, Stat};
 use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_store::Store;
-use rbuild_store::digest::FileHash;
+use rbuild_store::hash::FileHash;
 use rbuild_store::manifest::{Metadata, Timestamp, join};
 use rbuild_store::memo::{FileStat, Memo};
 use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};

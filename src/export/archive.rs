@@ -3,12 +3,13 @@
 use super::destination::{Interruptible, write_to};
 use crate::error::{Failure, Kind};
 use crate::options::output::{Destination, LayerCompression};
+use rbuild_oci::MediaTypes;
 use rbuild_store::Store;
 use rbuild_store::image::export::{
     Compression, ExportImage, ExportLayer, ExportOptions, LayerData, Prepared, write_docker_archive,
     write_oci_archive, write_oci_dir,
 };
-use rbuild_store::image::{ImageRecord, LayerSource, MediaTypes};
+use rbuild_store::image::{ImageRecord, LayerSource};
 use rbuild_store::lock::BlobPin;
 use rbuild_store::snapshot::{Check, SnapshotStore};
 use std::io::{self, Write};

@@ -5,8 +5,9 @@ use crate::error::Failure;
 use crate::lower::{COMMENT, StageState};
 use crate::ops::StepOutput;
 use crate::options::{Edits, Squash};
+use rbuild_oci::{History, ImageConfig};
 use rbuild_solver::VertexId;
-use rbuild_store::image::{History, ImageConfig, ImageLayer, ImageRecord, LayerSource};
+use rbuild_store::image::{ImageLayer, ImageRecord, LayerSource};
 use rbuild_store::snapshot::{Snapshot, SnapshotStore};
 use std::collections::BTreeMap;
 

@@ -1,16 +1,14 @@
 //! Instructions that only change the image config: they fold into it and make no vertex (FEATURES 1.8).
 
 use super::finding::Finding;
-use super::history;
-use super::path;
-use super::signal;
 use super::stage::StageLowering;
+use super::{history, path, signal};
 use dockerfile_parser::instruction::{
     Cmd, Command, CommandForm, Entrypoint, Env, Expose, HealthCheck, HealthCheckTest, Label, OnBuild, Shell,
     StopSignal, User, Volume,
 };
 use dockerfile_parser::port::Ports;
-use rbuild_store::image::{Empty, Healthcheck};
+use rbuild_oci::{Empty, Healthcheck};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -5,12 +5,12 @@ mod base;
 pub use base::DEFAULT_PATH;
 use base::base;
 pub(super) use base::{context_files, image_vertex, unresolved};
+use rbuild_oci::ImageConfig;
 
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
-use super::path;
 use super::scope::StageScope;
-use super::{Beginning, From, Reported, Stages, expand_global};
+use super::{Beginning, From, Reported, Stages, expand_global, path};
 use crate::ops::spec::{Step, StepSpec, WorkdirSpec};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
@@ -19,7 +19,6 @@ use dockerfile_parser::{
     Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
 };
 use rbuild_solver::VertexId;
-use rbuild_store::image::ImageConfig;
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -4,16 +4,14 @@ mod command;
 mod explain;
 mod output;
 
-use super::devices;
 use super::mounts::{self, Prepared};
-use super::owner;
 use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};
-use super::{OpError, StepOutput};
+use super::{OpError, StepOutput, devices, owner};
 use crate::engine::Engine;
 use command::Command;
+use rbuild_oci::Digest;
 use rbuild_sandbox::{Capability, ExitStatus, Network, Root, SandboxSpec, Stdio};
 use rbuild_solver::{Preimage, RunContext};
-use rbuild_store::digest::Digest;
 use rbuild_store::snapshot::Snapshot;
 use rbuild_store::tree::TreeView;
 use rustix::fs::{Mode, OFlags};

@@ -7,6 +7,9 @@ mod targets;
 
 pub(super) use bind::bind_fingerprints;
 pub(crate) use etc::etc_files;
+use rbuild_store::cache_mount::CacheMount;
+use rbuild_store::snapshot::ActiveSnapshot;
+use rbuild_store::tree::TreeView;
 pub(crate) use targets::Targets;
 use targets::host_form;
 
@@ -18,9 +21,6 @@ use bind::bind;
 use dockerfile_parser::mount::Sharing;
 use rbuild_sandbox::{Mount, MountFlags, MountKind};
 use rbuild_solver::{RunContext, Stream};
-use rbuild_store::cache_mount::CacheMount;
-use rbuild_store::snapshot::ActiveSnapshot;
-use rbuild_store::tree::TreeView;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::Write;

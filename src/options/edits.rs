@@ -4,7 +4,7 @@ use super::pair;
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
 use dockerfile_parser::Platform;
-use rbuild_store::image::{Annotations, ImageConfig};
+use rbuild_oci::{Annotations, ImageConfig};
 
 /// Changes that are made after the last instruction.
 #[derive(Debug, Clone, Default)]

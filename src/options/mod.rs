@@ -36,7 +36,6 @@ use dockerfile_parser::Platform;
 use entitlements::Entitlements;
 use named_context::NamedContext;
 use output::{ImageForm, Output};
-use rbuild_registry::Reference;
 use secret::SecretSource;
 use sources::sources;
 use ssh::SshSource;
@@ -45,6 +44,8 @@ use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use value::pair;
+
+use rbuild_registry::Reference;
 
 /// Everything that shapes a build.
 #[derive(Debug, Clone)]

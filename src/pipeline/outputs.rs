@@ -3,12 +3,11 @@
 use super::SourceFile;
 use crate::engine::Engine;
 use crate::error::Failure;
-use crate::export;
-use crate::interrupt;
 use crate::options::BuildOptions;
 use crate::options::output::{Destination, ImageForm, Output};
 use crate::pull::Progress;
 use crate::ui::{Printer, Summary};
+use crate::{export, interrupt};
 use dockerfile_parser::Diagnostic;
 use rbuild_registry::Reference;
 use rbuild_solver::{Event, EventKind};

@@ -5,10 +5,10 @@ use super::address::authority;
 use crate::clock;
 use crate::error::Failure;
 use crate::pull::{Puller, registry_failure};
+use rbuild_oci::Digest;
 use rbuild_registry::{Authorization, Download, Validators};
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
-use rbuild_store::digest::Digest;
 use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 

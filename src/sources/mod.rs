@@ -8,10 +8,12 @@ pub use offline::Offline;
 pub use resolver::{Resolver, find_stored, name_pulled, store_platform, stored_name};
 
 use dockerfile_parser::Platform;
-use rbuild_registry::{Reference, ResolvedManifest};
-use rbuild_store::image::{ImageConfig, ImageRecord};
 use std::fmt;
 use std::path::PathBuf;
+
+use rbuild_oci::ImageConfig;
+use rbuild_registry::{Reference, ResolvedManifest};
+use rbuild_store::image::ImageRecord;
 
 /// An image whose config is known and whose files may still be elsewhere.
 pub struct BaseImage {

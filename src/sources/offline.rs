@@ -6,9 +6,9 @@ use crate::error::{Failure, Kind};
 use crate::lower::ResolveImage;
 use crate::options::named_context::NamedContext;
 use dockerfile_parser::Platform;
+use rbuild_oci::ImageConfig;
 use rbuild_registry::Reference;
 use rbuild_store::Store;
-use rbuild_store::image::ImageConfig;
 use std::cell::RefCell;
 use std::sync::Arc;
 

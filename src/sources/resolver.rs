@@ -8,9 +8,10 @@ use crate::options::PullPolicy;
 use crate::options::named_context::NamedContext;
 use crate::pull::Puller;
 use dockerfile_parser::Platform;
+use rbuild_oci::{Digest, ImageConfig};
 use rbuild_registry::Reference;
 use rbuild_store::Store;
-use rbuild_store::image::{self, ImageConfig, ImageRecord, source};
+use rbuild_store::image::{self, ImageRecord, source};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// An image of the store with all its blobs: one that lacks some is brought in again.
-    fn complete(&self, id: &rbuild_store::digest::Digest) -> Result<Option<ImageRecord>, Failure> {
+    fn complete(&self, id: &rbuild_oci::Digest) -> Result<Option<ImageRecord>, Failure> {
         let Some(record) = self.store.images().get(id).map_err(Failure::from_host)? else {
             return Ok(None);
         };
@@ -107,7 +108,7 @@ impl<'a> Resolver<'a> {
         let Origin::Registry { resolved, config, .. } = &image.origin else {
             return Ok(Arc::new(image));
         };
-        let id = rbuild_store::digest::Digest::of(config);
+        let id = Digest::of(config);
         let Some(record) = self.complete(&id)? else {
             return Ok(Arc::new(image));
         };
@@ -132,7 +133,7 @@ impl<'a> Resolver<'a> {
         let entry = source::choose(source.as_ref(), digest.or(tag), &machine).map_err(at)?;
         let image = source.image(entry).map_err(at)?;
         let config = image.parse_config().map_err(at)?;
-        let id = rbuild_store::digest::Digest::of(&image.config);
+        let id = Digest::of(&image.config);
         if let Some(record) = self.complete(&id)? {
             return Ok(BaseImage::new(
                 name.to_owned(),
@@ -269,7 +270,7 @@ fn from_record(name: &str, record: ImageRecord) -> Result<Arc<BaseImage>, Failur
 
 /// The store's form of a platform.
 #[must_use]
-pub fn store_platform(platform: &Platform) -> image::Platform {
+pub fn store_platform(platform: &Platform) -> rbuild_oci::Platform {
     let variant = Some(platform.variant.as_str()).filter(|variant| !variant.is_empty());
-    image::Platform::new(&platform.os, &platform.architecture, variant)
+    rbuild_oci::Platform::new(&platform.os, &platform.architecture, variant)
 }

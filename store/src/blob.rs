@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use rbuild_oci::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::Digest;
 use crate::error::{IoContext, StoreError};
 use crate::store::{Store, list_dir, remove_if_there, rename_in};
 

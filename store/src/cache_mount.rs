@@ -9,10 +9,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rbuild_oci::Digest;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use crate::digest::Digest;
 use crate::error::{IoContext, StoreError};
 use crate::lock::{Lock, Mode};
 use crate::store::{Store, list_dir, make_dirs, read_if_there};

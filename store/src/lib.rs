@@ -3,10 +3,11 @@
 pub mod blob;
 pub mod buildlog;
 pub mod cache_mount;
-pub mod digest;
+
 mod error;
 mod filesystem;
 pub mod gc;
+pub mod hash;
 pub mod image;
 pub mod layer;
 pub mod lock;

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
-use crate::digest::SnapshotId;
 use crate::error::{IoContext, StoreError};
+use crate::hash::SnapshotId;
 use crate::records::Key;
 use crate::store::{Store, make_dirs};
 use crate::tmp::still_there;

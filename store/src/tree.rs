@@ -12,7 +12,7 @@ mod view;
 
 use std::fs::File;
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::manifest::{ManifestError, Metadata, join, parent};
 
 pub use beneath::LastLink;

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::base::checkout;
 
-const CRATES: [&str; 6] = ["beneath", "parser", "solver", "store", "sandbox", "registry"];
+const CRATES: [&str; 7] = [
+    "beneath", "oci", "parser", "solver", "store", "sandbox", "registry",
+];
 
 /// The packages of the workspace by folder.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("beneath", "beneath"),
+    ("oci", "rbuild-oci"),
     ("parser", "dockerfile-parser"),
     ("solver", "rbuild-solver"),
     ("store", "rbuild-store"),
@@ -23,7 +26,8 @@ const PACKAGES: [(&str, &str); 6] = [
 fn crates_know_only_what_the_architecture_allows() {
     for (folder, _) in PACKAGES {
         let allowed: &[&str] = match folder {
-            "store" | "sandbox" => &["beneath"],
+            "store" => &["beneath", "rbuild-oci"],
+            "sandbox" => &["beneath"],
             _ => &[],
         };
         for name in dependencies(folder) {

@@ -13,8 +13,8 @@ use crate::options::named_context::{self, NamedContext};
 use crate::sources::BaseImage;
 use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{Platform, Span, Stage, Word, parse_onbuild_trigger};
+use rbuild_oci::ImageConfig;
 use rbuild_solver::VertexId;
-use rbuild_store::image::ImageConfig;
 use std::sync::Arc;
 
 /// `PATH` where the base image sets none (FEATURES 1.5).

@@ -16,15 +16,16 @@ use super::spec::{CopySource, CopySpec, Step};
 use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
 use plan::{Planned, Planner, What};
-use rbuild_store::digest::FileHash;
-use rbuild_store::layer::{FileSource, LayerError, Limits};
-use rbuild_store::manifest::Metadata;
-use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
-use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
+
+use rbuild_store::hash::FileHash;
+use rbuild_store::layer::{FileSource, LayerError, Limits};
+use rbuild_store::manifest::Metadata;
+use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
+use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
 
 /// The layer of an earlier result, on top of what is below now.
 pub(super) fn transplant(

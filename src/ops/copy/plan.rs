@@ -5,7 +5,7 @@
 use super::select::Selected;
 use crate::ops::OpError;
 use dockerfile_parser::chmod::Chmod;
-use rbuild_store::digest::FileHash;
+use rbuild_store::hash::FileHash;
 use rbuild_store::manifest::{Metadata, ancestors, join, path_cmp};
 use rbuild_store::tree::{LastLink, Node, NodeKind, Resolved, Tree};
 use std::collections::HashMap;

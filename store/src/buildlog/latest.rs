@@ -8,8 +8,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
+use rbuild_oci::Digest;
+
 use super::{BuildNumber, BuildRecord, BuildSubject, Builds};
-use crate::digest::Digest;
 use crate::error::{IoContext, StoreError};
 use crate::store::{list_dir, read_if_there, remove_if_there};
 

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::digest::{Digest, SnapshotId};
+use rbuild_oci::Digest;
+
 use crate::error::StoreError;
 use crate::gc::mark::Graph;
+use crate::hash::SnapshotId;
 use crate::image::export::parse_index;
 use crate::lock::{Lock, Mode};
 use crate::records::TreeRef;

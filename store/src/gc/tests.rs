@@ -3,13 +3,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rbuild_oci::media_type::OCI_LAYER_GZIP;
+use rbuild_oci::{Descriptor, DiffId, Digest, ImageConfig, RootFs};
+
 use super::*;
 use crate::blob::Expect;
 use crate::cache_mount::{CacheMountClaim, Sharing};
-use crate::digest::{ContentId, DiffId, Digest, SnapshotId};
-use crate::image::{
-    Descriptor, ImageConfig, ImageLayer, ImageRecord, LayerSource, RootFs, media_type::OCI_LAYER_GZIP,
-};
+use crate::hash::{ContentId, SnapshotId};
+use crate::image::{ImageLayer, ImageRecord, LayerSource};
 use crate::lock::Lease;
 use crate::manifest::Metadata;
 use crate::memo::file_system_now;

@@ -2,30 +2,20 @@
 //!
 //! Not here: the content of layers (`layer`), registries, and what a reference means.
 
-mod annotations;
-mod config;
 mod error;
 pub mod export;
-mod json;
-pub mod manifest;
-pub mod media_type;
-mod platform;
 mod record;
 pub mod source;
 mod tags;
 
 use std::path::PathBuf;
 
-use crate::digest::Digest;
+use rbuild_oci::{Digest, DocumentError, json};
+
 use crate::error::StoreError;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
 
-pub use annotations::Annotations;
-pub use config::{CONFIG_LIMIT, ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
 pub use error::ImageError;
-pub use manifest::{Descriptor, Document, Index, Manifest};
-pub use media_type::{LayerCompression, MediaTypes};
-pub use platform::Platform;
 pub use record::{IMAGE_VERSION, ImageLayer, ImageRecord, LayerSource};
 
 /// Fewest digits of an image id that are taken for one.
@@ -65,10 +55,11 @@ impl<'a> Images<'a> {
     pub fn put(&self, record: &ImageRecord) -> Result<(), ImageError> {
         record.parse_config()?;
         if Digest::of(record.config.as_bytes()) != record.id {
-            return Err(ImageError::Invalid {
+            return Err(DocumentError::Invalid {
                 what: "image config",
                 detail: "it is not the image's".to_owned(),
-            });
+            }
+            .into());
         }
         let _lock = self.store.locks().images()?;
         if let Some(old) = self.get(&record.id)? {

@@ -1,12 +1,10 @@
 //! [`ImageRecord`]: what the store knows about an image. Its name is the digest of its config.
 
+use rbuild_oci::{Annotations, Descriptor, DiffId, Digest, DocumentError, ImageConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{DiffId, Digest, SnapshotId};
+use crate::hash::SnapshotId;
 use crate::image::ImageError;
-use crate::image::annotations::Annotations;
-use crate::image::config::ImageConfig;
-use crate::image::manifest::Descriptor;
 
 /// Version of the image record format.
 pub const IMAGE_VERSION: u32 = 1;
@@ -83,7 +81,7 @@ impl ImageRecord {
         layers: Vec<ImageLayer>,
         created: u64,
     ) -> Result<ImageRecord, ImageError> {
-        let text = String::from_utf8(config.to_vec()).map_err(|_| ImageError::Invalid {
+        let text = String::from_utf8(config.to_vec()).map_err(|_| DocumentError::Invalid {
             what: "image config",
             detail: "it is not UTF-8".to_owned(),
         })?;

@@ -4,7 +4,8 @@
 //! letter, digit, `-`, `_` or an inner `.` is written as `%XX`, so no name can leave the directory or hide; a name
 //! that gets too long for a file name is cut and ends with its hash.
 
-use crate::digest::Digest;
+use rbuild_oci::Digest;
+
 use crate::error::StoreError;
 
 /// Most bytes of a file name on Linux file systems.

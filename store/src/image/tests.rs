@@ -1,6 +1,8 @@
+use rbuild_oci::{Descriptor, DiffId, ImageConfig, RootFs, media_type};
+
 use super::*;
-use crate::digest::{DiffId, SnapshotId};
 use crate::filesystem::Need;
+use crate::hash::SnapshotId;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -164,7 +166,7 @@ fn a_record_with_a_foreign_config_is_refused() {
     layers.layers.clear();
     assert!(matches!(
         store.images().put(&layers),
-        Err(ImageError::LayerCount { .. })
+        Err(ImageError::Document(DocumentError::LayerCount { .. }))
     ));
 }
 

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use beneath::{Dir, Kind, Root, Stat};
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::layer::LayerError;
 use crate::layer::fill::{Content, FileJob};
 use crate::layer::inode::Creator;

@@ -1,10 +1,10 @@
 //! What can go wrong with a layer.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
-use crate::digest::DiffId;
+use rbuild_oci::DiffId;
+
 use crate::manifest::ManifestError;
 use crate::tree::TreeError;
 

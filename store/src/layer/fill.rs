@@ -7,7 +7,7 @@ use std::sync::Arc;
 use beneath::Root;
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::layer::LayerError;
 use crate::layer::flow::{Out, Work};
 use crate::layer::inode::{Creator, Parents};

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::layer::LayerError;
 use crate::layer::pack::TarSink;
 

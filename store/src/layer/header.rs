@@ -165,7 +165,7 @@ fn copy(field: &mut [u8], text: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::FileHash;
+    use crate::hash::FileHash;
 
     fn headers(entry: &Entry, epoch: Option<i64>) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 
 use beneath::Root;
+use rbuild_oci::DiffId;
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::{DiffId, FileHash};
+use crate::hash::FileHash;
 use crate::layer::LayerError;
 use crate::layer::flow::{self, Out, PIECE, Work};
 use crate::layer::header::{self, padding};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use beneath::{Kind, Root};
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::layer::LayerError;
 use crate::layer::fill::Content;
 use crate::layer::inode::{Creator, Parents};

@@ -8,9 +8,10 @@ use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use beneath::LastLink;
+use rbuild_oci::DiffId;
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::{DiffId, FileHash};
+use crate::hash::FileHash;
 use crate::layer::archive::{TarEntry, TarKind, TarReader};
 use crate::layer::fill::{Content, FileSource};
 use crate::layer::flow::PIECE;

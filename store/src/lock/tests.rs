@@ -1,9 +1,11 @@
 use super::*;
-use crate::digest::{ContentId, Digest};
+use crate::hash::ContentId;
 use crate::records::{Output, Preimage, RECORD_VERSION, Record};
 use crate::testing::{await_ready, command, role, say_ready, store};
 use std::fs::read_to_string;
 use std::process::Child;
+
+use rbuild_oci::Digest;
 
 fn key(number: u8) -> Key {
     Key::parse(&Digest::of(&[number]).to_hex()).unwrap()

@@ -6,7 +6,7 @@
 //! Numbers are LEB128 (signed ones zig-zag), byte strings have their length in front. Without times `secs` and `nanos`
 //! are left out. The tag's high bit is the opaque flag.
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::manifest::entry::{Entry, EntryKind, Metadata, Timestamp, Xattrs};
 
 /// Whether modification times take part.

@@ -2,7 +2,7 @@
 
 pub use beneath::Timestamp;
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 
 /// A changed path and what is there now.
 #[derive(Debug, Clone, PartialEq, Eq)]

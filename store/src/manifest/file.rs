@@ -16,12 +16,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use rbuild_oci::hash::sha256;
 use sha2::{Digest as _, Sha256};
 
 use super::codec::{self, Times};
 use super::cursor::EntryRef;
 use super::{Entry, Manifest, ManifestError, path_cmp};
-use crate::digest::sha256;
 
 /// The number of the format that this program reads and writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -282,7 +282,7 @@ fn take_u32(input: &mut &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::FileHash;
+    use crate::hash::FileHash;
     use crate::manifest::{Metadata, Source};
 
     fn sample(dirs: usize, files: usize) -> Manifest {

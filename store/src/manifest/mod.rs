@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::{ContentId, SnapshotId};
+use crate::hash::{ContentId, SnapshotId};
 use codec::Times;
 
 pub use cursor::EntryRef;
@@ -209,7 +209,7 @@ fn is_proper(path: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::FileHash;
+    use crate::hash::FileHash;
 
     fn meta() -> Metadata {
         Metadata::new(0o755, 0, 0)

@@ -11,10 +11,10 @@
 
 use std::path::{Path, PathBuf};
 
+use rbuild_oci::Digest;
 use rustix::fs::Timespec;
 use rustix::time::ClockId;
 
-use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::manifest::path_cmp;
 use crate::store::{Store, open_if_there, remove_if_there, stamp_used};

@@ -1,8 +1,7 @@
 //! [`Preimage`]: the named values that a cache key was made from, in order.
 
+use rbuild_oci::Digest;
 use serde::{Deserialize, Serialize};
-
-use crate::digest::Digest;
 
 /// What a key was made from, in the order in which it was hashed. `rbuild why` compares two of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

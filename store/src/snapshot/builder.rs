@@ -7,7 +7,7 @@ use beneath::Root;
 
 use super::seal::{CommitOptions, Committed, Nest};
 use super::{Snapshot, SnapshotError, SnapshotStore};
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::layer::fill::Content;
 use crate::layer::stage::{Stage, StagedKind};
 use crate::layer::unpack::{self, Meaning};

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::SnapshotId;
 use crate::error::StoreError;
+use crate::hash::SnapshotId;
 use crate::layer::LayerError;
 use crate::manifest::ManifestError;
 use crate::tree::TreeError;

@@ -3,11 +3,12 @@
 use std::io::Read;
 
 use beneath::Root;
+use rbuild_oci::{ChainId, DiffId};
 use sha2::{Digest as _, Sha256};
 
 use super::seal::{CommitOptions, Committed, HashTar, Identity, Nest};
 use super::{Check, Snapshot, SnapshotError, SnapshotStore};
-use crate::digest::{ChainId, ContentId, DiffId, SnapshotId};
+use crate::hash::{ContentId, SnapshotId};
 use crate::layer::stage::{Stage, Tar};
 use crate::layer::unpack::{self, Meaning};
 use crate::layer::{LayerError, Limits, decompress};

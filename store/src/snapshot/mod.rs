@@ -21,7 +21,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::digest::{ContentId, DiffId, SnapshotId};
+use rbuild_oci::DiffId;
+
+use crate::hash::{ContentId, SnapshotId};
 use crate::manifest::ManifestFile;
 use crate::remove::remove_tree;
 use crate::store::{Store, list_dir};

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Snapshot, SnapshotError, SnapshotStore};
-use crate::digest::SnapshotId;
+use crate::hash::SnapshotId;
 use crate::layer::{self, PackedLayer};
 use crate::manifest::Entry;
 use crate::store::list_dir;

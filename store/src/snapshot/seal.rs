@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rbuild_oci::DiffId;
+
 use super::meta::{Meta, PackedAtCommit, VERSION};
 use super::{FS, MANIFEST, META, Snapshot, SnapshotError, SnapshotStore};
-use crate::digest::{ContentId, DiffId, SnapshotId};
+use crate::hash::{ContentId, SnapshotId};
 use crate::layer::stage::{Finished, Tar};
 use crate::lock::Lease;
 use crate::remove::remove_tree;

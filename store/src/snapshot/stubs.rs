@@ -8,10 +8,11 @@ use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use beneath::Root;
+use rbuild_oci::hash::sha256;
 
 use super::seal::make_dir;
 use super::{SnapshotError, SnapshotStore};
-use crate::digest::{FileHash, sha256};
+use crate::hash::FileHash;
 use crate::manifest::ancestors;
 use crate::tmp::still_there;
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use beneath::{Errno, Kind, Stat};
 
 use super::{META, Snapshot, SnapshotError, SnapshotStore};
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::layer::LayerError;
 use crate::layer::fill::{Content, FileJob, Fill};
 use crate::layer::flow;

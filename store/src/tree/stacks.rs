@@ -1,7 +1,7 @@
 //! Layers written as text, for tests; no file is touched.
 
 use super::{TreeLayer, TreeView};
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::manifest::{Entry, EntryKind, Manifest, Metadata};
 
 pub(super) fn meta() -> Metadata {

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rbuild_oci::{DiffId, Digest};
 use sha2::{Digest as _, Sha256};
 
 use crate::blob::{Blob, Expect};
-use crate::digest::{DiffId, Digest};
 use crate::error::StoreError;
 use crate::image::ImageError;
 use crate::image::export::{Compression, TarProgram};

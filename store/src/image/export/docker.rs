@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 
+use rbuild_oci::{DiffId, Digest, DocumentError, LayerCompression, json, media_type};
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::{DiffId, Digest};
 use crate::error::StoreError;
+use crate::image::ImageError;
 use crate::image::export::compress::{copy_uncompressed, layer_error};
 use crate::image::export::oci::{DockerItem, repo_tags, write_error};
 use crate::image::export::tar_writer::TarWriter;
 use crate::image::export::{ExportImage, LayerData, check};
-use crate::image::media_type::{self, LayerCompression};
-use crate::image::{ImageError, json};
 use crate::lock::BlobPin;
 use crate::store::Store;
 
@@ -84,7 +83,10 @@ fn write_layer(
             let Some(compression) = media_type::layer_compression(&blob.media_type) else {
                 let what = format!("layer {}", blob.digest);
                 let media_type = blob.media_type.clone();
-                return Err(io::Error::other(ImageError::MediaType { what, media_type }));
+                return Err(io::Error::other(ImageError::from(DocumentError::MediaType {
+                    what,
+                    media_type,
+                })));
             };
             // A tar entry begins with its size, so a compressed layer is unpacked to a file first.
             let size = match compression {

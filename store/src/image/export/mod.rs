@@ -13,10 +13,12 @@ mod tar_writer;
 
 use std::io::{self, Write};
 
-use crate::digest::{DiffId, Digest};
-use crate::image::manifest::{Descriptor, MANIFEST_LIMIT, Manifest};
-use crate::image::media_type::{self, LayerCompression, MediaTypes};
-use crate::image::{Annotations, ImageConfig, ImageError, Platform};
+use rbuild_oci::{
+    Annotations, Descriptor, DiffId, Digest, DocumentError, ImageConfig, LayerCompression, MANIFEST_LIMIT,
+    Manifest, MediaTypes, Platform, media_type,
+};
+
+use crate::image::ImageError;
 use crate::lock::BlobPin;
 use crate::store::Store;
 
@@ -248,10 +250,11 @@ fn prepare_layer(
         LayerData::Blob(blob) => {
             let Some(compression) = media_type::layer_compression(&blob.media_type) else {
                 let what = format!("layer {}", blob.digest);
-                return Err(ImageError::MediaType {
+                return Err(DocumentError::MediaType {
                     what,
                     media_type: blob.media_type.clone(),
-                });
+                }
+                .into());
             };
             let again = match compression {
                 // A Docker archive has no other than plain layers: there they are no choice. In an OCI image, or a

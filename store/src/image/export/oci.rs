@@ -6,14 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
+use rbuild_oci::{CONTAINERD_NAME, Descriptor, Digest, DocumentError, Index, MANIFEST_LIMIT, REF_NAME, json};
 use serde::Serialize;
 
-use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::image::ImageError;
 use crate::image::export::tar_writer::TarWriter;
 use crate::image::export::{ExportImage, ExportOptions, Prepared, prepare};
-use crate::image::manifest::{CONTAINERD_NAME, Descriptor, Index, MANIFEST_LIMIT, REF_NAME};
-use crate::image::{ImageError, json};
 use crate::lock::BlobPin;
 use crate::new_file::NewFile;
 use crate::store::Store;
@@ -115,10 +114,11 @@ fn existing(dir: &Path) -> Result<Vec<Descriptor>, ImageError> {
         });
     };
     if index.len() as u64 > MANIFEST_LIMIT {
-        return Err(ImageError::TooLarge {
+        return Err(DocumentError::TooLarge {
             what: "index".to_owned(),
             limit: MANIFEST_LIMIT,
-        });
+        }
+        .into());
     }
     Ok(Index::parse(&index, None)?.manifests)
 }
@@ -225,7 +225,7 @@ pub(super) fn repo_tags(names: &[String]) -> Vec<String> {
     names.iter().filter(|name| !name.contains('@')).cloned().collect()
 }
 
-fn docker_manifest(images: &[Prepared]) -> Result<Vec<u8>, ImageError> {
+fn docker_manifest(images: &[Prepared]) -> Result<Vec<u8>, DocumentError> {
     let items: Vec<DockerItem> = images
         .iter()
         .map(|image| DockerItem {

@@ -3,10 +3,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rbuild_oci::{ContainerConfig, History, RootFs};
+
 use super::*;
 use crate::filesystem::Need;
+use crate::image::LayerSource;
 use crate::image::source::{self, choose, ingest};
-use crate::image::{ContainerConfig, History, LayerSource, RootFs};
 use crate::store::list_dir;
 
 struct Bench {
@@ -285,7 +287,7 @@ fn a_layer_that_is_not_what_it_is_called() {
         missing.layers.pop();
         assert!(matches!(
             prepare(&bench.store, &missing, &ExportOptions::default(), &pin),
-            Err(ImageError::LayerCount { .. })
+            Err(ImageError::Document(DocumentError::LayerCount { .. }))
         ));
         let mut swapped = image.clone();
         swapped.layers.swap(0, 1);

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use beneath::Root;
+use rbuild_oci::DocumentError;
 
 use crate::blob::VerifyingReader;
 use crate::error::StoreError;
@@ -117,10 +118,11 @@ impl Container {
             .read_to_end(&mut bytes)
             .map_err(|error| ImageError::from_read(self.path(), error))?;
         if bytes.len() as u64 > limit {
-            return Err(ImageError::TooLarge {
+            return Err(DocumentError::TooLarge {
                 what: name.to_owned(),
                 limit,
-            });
+            }
+            .into());
         }
         Ok(bytes)
     }

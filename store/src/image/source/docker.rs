@@ -6,16 +6,15 @@
 use std::io::Read;
 use std::path::Path;
 
+use rbuild_oci::{
+    CONFIG_LIMIT, Digest, DocumentError, ImageConfig, LayerCompression, MANIFEST_LIMIT, MediaTypes, json,
+};
 use serde::Deserialize;
 
 use crate::blob::expect_digest;
-use crate::digest::Digest;
-use crate::image::config::CONFIG_LIMIT;
-use crate::image::manifest::MANIFEST_LIMIT;
-use crate::image::media_type::{LayerCompression, MediaTypes};
+use crate::image::ImageError;
 use crate::image::source::container::Container;
 use crate::image::source::{ImageSource, SourceEntry, SourceImage, SourceLayer};
-use crate::image::{ImageConfig, ImageError, json};
 use crate::layer::Compression;
 
 /// An element of `manifest.json`.
@@ -96,10 +95,11 @@ impl ImageSource for DockerSource {
         let names = item.layers.as_deref().unwrap_or_default();
         let diff_ids = &parsed.rootfs.diff_ids;
         if names.len() != diff_ids.len() {
-            return Err(ImageError::LayerCount {
+            return Err(DocumentError::LayerCount {
                 layers: names.len(),
                 diff_ids: diff_ids.len(),
-            });
+            }
+            .into());
         }
         let mut layers = Vec::new();
         for (name, diff_id) in names.iter().zip(diff_ids) {
@@ -122,10 +122,11 @@ impl ImageSource for DockerSource {
                 Compression::Zstd => LayerCompression::Zstd,
                 other => {
                     let what = format!("layer `{}`", name.escape_debug());
-                    return Err(ImageError::MediaType {
+                    return Err(DocumentError::MediaType {
                         what,
                         media_type: format!("{other:?} compressed tar"),
-                    });
+                    }
+                    .into());
                 }
             };
             layers.push(SourceLayer {

@@ -15,14 +15,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use rbuild_oci::{Descriptor, DiffId, Digest, ImageConfig, Platform};
+
 use crate::blob::Expect;
-use crate::digest::{DiffId, Digest};
 use crate::error::StoreError;
-use crate::image::manifest::Descriptor;
+use crate::image::ImageError;
 use crate::image::record::{ImageLayer, LayerSource};
 use crate::image::source::archive::TarArchive;
 use crate::image::source::container::Container;
-use crate::image::{ImageConfig, ImageError, Platform};
 use crate::lock::BlobPin;
 use crate::store::Store;
 
@@ -51,7 +51,7 @@ pub struct SourceImage {
 impl SourceImage {
     /// The config as a structure.
     pub fn parse_config(&self) -> Result<ImageConfig, ImageError> {
-        ImageConfig::parse(&self.config)
+        Ok(ImageConfig::parse(&self.config)?)
     }
 }
 

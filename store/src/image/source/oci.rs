@@ -5,16 +5,16 @@ use std::io::Read;
 use std::path::Path;
 
 use oci_spec::image::OciLayout;
+use rbuild_oci::{
+    CONFIG_LIMIT, CONTAINERD_NAME, Descriptor, Digest, DocumentError, ImageConfig, Index, MANIFEST_LIMIT,
+    Manifest, REF_NAME, json, media_type,
+};
 
 use crate::blob::expect_digest;
-use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::image::config::CONFIG_LIMIT;
-use crate::image::manifest::{CONTAINERD_NAME, Index, MANIFEST_LIMIT, Manifest, REF_NAME};
-use crate::image::media_type;
+use crate::image::ImageError;
 use crate::image::source::container::Container;
 use crate::image::source::{ImageSource, SourceEntry, SourceImage, SourceLayer};
-use crate::image::{Descriptor, ImageConfig, ImageError, json};
 
 /// Indexes in indexes.
 const MAX_DEPTH: usize = 4;
@@ -33,10 +33,11 @@ impl OciSource {
         let layout: OciLayout = json::parse("oci-layout file", &container.read("oci-layout", 4096)?, 4096)?;
         let version = layout.image_layout_version();
         if version != "1.0.0" {
-            return Err(ImageError::Invalid {
+            return Err(DocumentError::Invalid {
                 what: "oci-layout file",
                 detail: format!("its version is `{}`", version.escape_debug()),
-            });
+            }
+            .into());
         }
         let mut source = OciSource {
             container,
@@ -110,7 +111,7 @@ impl OciSource {
     fn document(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, ImageError> {
         let name = blob_name(&descriptor.digest);
         if descriptor.size > limit {
-            return Err(ImageError::TooLarge { what: name, limit });
+            return Err(DocumentError::TooLarge { what: name, limit }.into());
         }
         let bytes = self.container.read(&name, limit)?;
         self.check_size(&name, descriptor, bytes.len() as u64)?;
@@ -175,10 +176,11 @@ impl ImageSource for OciSource {
         for (layer, diff_id) in manifest.layers.iter().zip(&parsed.rootfs.diff_ids) {
             if media_type::layer_compression(&layer.media_type).is_none() {
                 let what = format!("layer {}", layer.digest);
-                return Err(ImageError::MediaType {
+                return Err(DocumentError::MediaType {
                     what,
                     media_type: layer.media_type.clone(),
-                });
+                }
+                .into());
             }
             let name = blob_name(&layer.digest);
             let Some(size) = self.container.size(&name)? else {

@@ -1,9 +1,10 @@
 use std::io::Write;
 
+use rbuild_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
+use rbuild_oci::{Index, Manifest, MediaTypes, RootFs};
+
 use super::*;
 use crate::filesystem::Need;
-use crate::image::media_type::{MediaTypes, OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
-use crate::image::{Index, Manifest, RootFs};
 use crate::store::list_dir;
 
 struct Bench {
@@ -61,13 +62,7 @@ fn oci_files() -> Files {
         .collect();
     let manifest = Manifest::new(MediaTypes::Oci, config, layers).to_bytes().unwrap();
     let mut entry = blob(&mut files, OCI_MANIFEST, &manifest);
-    entry.annotations = Some(
-        [(
-            crate::image::manifest::REF_NAME.to_owned(),
-            "app:latest".to_owned(),
-        )]
-        .into(),
-    );
+    entry.annotations = Some([(rbuild_oci::REF_NAME.to_owned(), "app:latest".to_owned())].into());
     files.push(("index.json".into(), Index::new(vec![entry]).to_bytes().unwrap()));
     files.push(("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()));
     files
@@ -150,7 +145,7 @@ fn check_loaded(bench: &Bench, source: &dyn ImageSource) {
             panic!("{layer:?}")
         };
         let bytes = bench.store.blobs().read(&descriptor.digest, 1000).unwrap();
-        assert!(crate::image::media_type::layer_compression(&descriptor.media_type).is_some());
+        assert!(rbuild_oci::media_type::layer_compression(&descriptor.media_type).is_some());
         let mut plain = Vec::new();
         let (_, mut reader) = crate::layer::decompress(&bytes[..], "x").unwrap();
         reader.read_to_end(&mut plain).unwrap();
@@ -376,7 +371,7 @@ fn the_image_for_this_machine_is_chosen() {
     let mut outer = blob(&mut files, OCI_INDEX, &inner);
     outer.annotations = Some(
         [(
-            crate::image::manifest::CONTAINERD_NAME.to_owned(),
+            rbuild_oci::CONTAINERD_NAME.to_owned(),
             "docker.io/library/app:2".to_owned(),
         )]
         .into(),

@@ -256,7 +256,7 @@ fn the_same_tar_alone_and_on_all_cores() {
         .unwrap();
     assert_eq!(
         at_commit.diff_id,
-        DiffId::from_bytes(crate::digest::sha256(&bytes))
+        DiffId::from_bytes(rbuild_oci::hash::sha256(&bytes))
     );
     let later = crate::layer::diff_id(
         &snapshot.manifest().unwrap(),

@@ -122,7 +122,7 @@ fn wrong_and_truncated_layers_name_themselves() {
             .import_layers(vec![layer], &ImportOptions::default())
             .unwrap_err()
     };
-    let id = |bytes: &[u8]| DiffId::from_bytes(crate::digest::sha256(bytes));
+    let id = |bytes: &[u8]| DiffId::from_bytes(rbuild_oci::hash::sha256(bytes));
     let error = import(&good, id(b"other"));
     assert!(
         matches!(error, SnapshotError::Layer(LayerError::WrongDiffId { .. })),
@@ -173,7 +173,7 @@ fn wrong_and_truncated_layers_name_themselves() {
 fn an_import_is_found_by_its_layers() {
     let fixture = fixture!();
     let tar = Tar::default().file("f", "1").end();
-    let ids = [DiffId::from_bytes(crate::digest::sha256(&tar))];
+    let ids = [DiffId::from_bytes(rbuild_oci::hash::sha256(&tar))];
     assert!(fixture.snapshots.imported(&ids, Check::Now).unwrap().is_none());
     let image = import(&fixture, std::slice::from_ref(&tar)).unwrap();
     let found = fixture.snapshots.imported(&ids, Check::Now).unwrap().unwrap();

@@ -173,13 +173,18 @@ pub(super) fn shown(snapshot: &Snapshot) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-use crate::digest::{DiffId, FileHash};
+use rbuild_oci::DiffId;
+
+use crate::hash::FileHash;
 
 /// The uncompressed tar of a snapshot's layer.
 pub(super) fn packed(fixture: &Fixture, snapshot: &Snapshot) -> Vec<u8> {
     let mut bytes = Vec::new();
     let packed = fixture.snapshots.pack(snapshot, None, &mut bytes).unwrap();
-    assert_eq!(packed.diff_id, DiffId::from_bytes(crate::digest::sha256(&bytes)));
+    assert_eq!(
+        packed.diff_id,
+        DiffId::from_bytes(rbuild_oci::hash::sha256(&bytes))
+    );
     assert_eq!(packed.size, bytes.len() as u64);
     bytes
 }
@@ -243,7 +248,7 @@ pub(super) fn import(fixture: &Fixture, layers: &[Vec<u8>]) -> Result<Snapshot, 
         .enumerate()
         .map(|(at, bytes)| ImportLayer {
             reader: Box::new(&bytes[..]),
-            diff_id: DiffId::from_bytes(crate::digest::sha256(bytes)),
+            diff_id: DiffId::from_bytes(rbuild_oci::hash::sha256(bytes)),
             name: format!("layer {} of {}", at + 1, layers.len()),
         })
         .collect();

@@ -1,6 +1,6 @@
 //! Squashing hand-made and random stacks of manifests; no file is touched.
 
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::manifest::{Entry, EntryKind, Manifest};
 use crate::tree::stacks::{in_memory, meta, view};
 use crate::tree::{Node, NodeKind, Tree, TreeLayer, TreeView, Walk};

@@ -1,7 +1,7 @@
 //! Views over hand-made manifests; no file is touched.
 
 use super::*;
-use crate::digest::FileHash;
+use crate::hash::FileHash;
 use crate::tree::LastLink;
 use crate::tree::stacks::{meta, view};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::image::manifest::{Descriptor, Index};
+use crate::manifest::{Descriptor, Index};
 
 /// A platform in GOOS/GOARCH terms.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

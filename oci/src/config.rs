@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::{DiffId, Digest};
-use crate::image::ImageError;
-use crate::image::json;
+use crate::error::DocumentError;
+use crate::json;
 
 /// Most bytes a config may have.
 pub const CONFIG_LIMIT: u64 = 8 << 20;
@@ -240,10 +240,10 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(fro
 
 impl ImageConfig {
     /// Reads and checks a config.
-    pub fn parse(bytes: &[u8]) -> Result<ImageConfig, ImageError> {
+    pub fn parse(bytes: &[u8]) -> Result<ImageConfig, DocumentError> {
         let config: ImageConfig = json::parse("image config", bytes, CONFIG_LIMIT)?;
         if config.rootfs.kind != "layers" {
-            return Err(ImageError::Invalid {
+            return Err(DocumentError::Invalid {
                 what: "image config",
                 detail: format!(
                     "its rootfs type is `{}`, not `layers`",
@@ -258,10 +258,10 @@ impl ImageConfig {
     ///
     /// # Errors
     /// Another number of layers, or another one.
-    pub(crate) fn check_layers(&self, diff_ids: &[DiffId]) -> Result<(), ImageError> {
+    pub fn check_layers(&self, diff_ids: &[DiffId]) -> Result<(), DocumentError> {
         let listed = &self.rootfs.diff_ids;
         if listed.len() != diff_ids.len() {
-            return Err(ImageError::LayerCount {
+            return Err(DocumentError::LayerCount {
                 layers: diff_ids.len(),
                 diff_ids: listed.len(),
             });
@@ -272,7 +272,7 @@ impl ImageConfig {
             .find(|(listed, layer)| listed != layer)
         {
             None => Ok(()),
-            Some((listed, layer)) => Err(ImageError::Invalid {
+            Some((listed, layer)) => Err(DocumentError::Invalid {
                 what: "image config",
                 detail: format!("it lists layer {listed} where the image has {layer}"),
             }),
@@ -280,12 +280,12 @@ impl ImageConfig {
     }
 
     /// The config's bytes: keys sorted, no white space.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, ImageError> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, DocumentError> {
         json::write("image config", self)
     }
 
     /// The image id: the digest of [`to_bytes`](Self::to_bytes).
-    pub fn id(&self) -> Result<Digest, ImageError> {
+    pub fn id(&self) -> Result<Digest, DocumentError> {
         Ok(Digest::of(&self.to_bytes()?))
     }
 }

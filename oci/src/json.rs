@@ -4,31 +4,27 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::image::ImageError;
+use crate::error::DocumentError;
 
 /// Reads a document of at most `limit` bytes.
-pub(crate) fn parse<T: DeserializeOwned>(
-    what: &'static str,
-    bytes: &[u8],
-    limit: u64,
-) -> Result<T, ImageError> {
+pub fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8], limit: u64) -> Result<T, DocumentError> {
     if bytes.len() as u64 > limit {
-        return Err(ImageError::TooLarge {
+        return Err(DocumentError::TooLarge {
             what: what.to_owned(),
             limit,
         });
     }
-    serde_json::from_slice(bytes).map_err(|error| ImageError::Invalid {
+    serde_json::from_slice(bytes).map_err(|error| DocumentError::Invalid {
         what,
         detail: error.to_string(),
     })
 }
 
 /// Writes a document without white space, keys sorted at every depth.
-pub(crate) fn write<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, ImageError> {
+pub fn write<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, DocumentError> {
     serde_json::to_value(value)
         .and_then(|value| serde_json::to_vec(&sorted(value)))
-        .map_err(|error| ImageError::Invalid {
+        .map_err(|error| DocumentError::Invalid {
             what,
             detail: error.to_string(),
         })

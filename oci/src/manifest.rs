@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::ImageConfig;
 use crate::digest::Digest;
-use crate::image::config::ImageConfig;
-use crate::image::media_type::{self, MediaTypes};
-use crate::image::platform::Platform;
-use crate::image::{ImageError, json};
+use crate::error::DocumentError;
+use crate::json;
+use crate::media_type::{self, MediaTypes};
+use crate::platform::Platform;
 
 /// Most bytes a manifest or index may have.
 pub const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -118,7 +119,7 @@ impl Manifest {
     }
 
     /// Reads and checks a manifest. `announced` is the media type in the descriptor or HTTP header.
-    pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Manifest, ImageError> {
+    pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Manifest, DocumentError> {
         let shape = Shape::of(bytes, "manifest")?;
         shape.expect(
             "manifest",
@@ -128,7 +129,7 @@ impl Manifest {
         )?;
         let manifest: Manifest = json::parse("manifest", bytes, MANIFEST_LIMIT)?;
         if !media_type::is_config(&manifest.config.media_type) {
-            return Err(ImageError::MediaType {
+            return Err(DocumentError::MediaType {
                 what: "image config".to_owned(),
                 media_type: manifest.config.media_type,
             });
@@ -137,16 +138,16 @@ impl Manifest {
     }
 
     /// Checks that the manifest and its config agree on the number of layers.
-    pub fn check_layers(&self, config: &ImageConfig) -> Result<(), ImageError> {
+    pub fn check_layers(&self, config: &ImageConfig) -> Result<(), DocumentError> {
         let (layers, diff_ids) = (self.layers.len(), config.rootfs.diff_ids.len());
         if layers == diff_ids {
             return Ok(());
         }
-        Err(ImageError::LayerCount { layers, diff_ids })
+        Err(DocumentError::LayerCount { layers, diff_ids })
     }
 
     /// The manifest's bytes: keys sorted, no white space.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, ImageError> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, DocumentError> {
         json::write("manifest", self)
     }
 }
@@ -164,14 +165,14 @@ impl Index {
     }
 
     /// Reads and checks an index. `announced` is the media type in the descriptor or HTTP header.
-    pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Index, ImageError> {
+    pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Index, DocumentError> {
         let shape = Shape::of(bytes, "index")?;
         shape.expect("index", announced, media_type::is_index, media_type::OCI_INDEX)?;
         json::parse("index", bytes, MANIFEST_LIMIT)
     }
 
     /// The index's bytes: keys sorted, no white space.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, ImageError> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, DocumentError> {
         json::write("index", self)
     }
 }
@@ -187,14 +188,14 @@ pub enum Document {
 
 impl Document {
     /// Reads either, by the announced media type, else by what the document says, else by its fields.
-    pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, ImageError> {
+    pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, DocumentError> {
         let shape = Shape::of(bytes, "manifest")?;
         let named = announced.or(shape.media_type.as_deref());
         let index = match named {
             Some(name) if media_type::is_index(name) => true,
             Some(name) if media_type::is_manifest(name) => false,
             Some(name) => {
-                return Err(ImageError::MediaType {
+                return Err(DocumentError::MediaType {
                     what: "manifest".into(),
                     media_type: name.to_owned(),
                 });
@@ -222,17 +223,17 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(bytes: &[u8], what: &'static str) -> Result<Shape, ImageError> {
+    fn of(bytes: &[u8], what: &'static str) -> Result<Shape, DocumentError> {
         let shape: Shape = json::parse(what, bytes, MANIFEST_LIMIT)?;
         if shape.schema_version == Some(1) || shape.fs_layers.is_some() {
-            return Err(ImageError::SchemaOne);
+            return Err(DocumentError::SchemaOne);
         }
         if shape.schema_version != Some(2) {
             let found = shape
                 .schema_version
                 .map_or("no".to_owned(), |version| version.to_string());
             let detail = format!("it has {found} schemaVersion, not 2");
-            return Err(ImageError::Invalid {
+            return Err(DocumentError::Invalid {
                 what: "manifest",
                 detail,
             });
@@ -247,7 +248,7 @@ impl Shape {
         announced: Option<&str>,
         fits: fn(&str) -> bool,
         otherwise: &str,
-    ) -> Result<(), ImageError> {
+    ) -> Result<(), DocumentError> {
         if let Some(own) = &self.media_type {
             if let Some(announced) = announced
                 && announced != own
@@ -255,7 +256,7 @@ impl Shape {
                 return Err(confusion(what, announced, own));
             }
             if !fits(own) {
-                return Err(ImageError::MediaType {
+                return Err(DocumentError::MediaType {
                     what: what.to_owned(),
                     media_type: own.clone(),
                 });
@@ -264,7 +265,7 @@ impl Shape {
         if let Some(announced) = announced
             && !fits(announced)
         {
-            return Err(ImageError::MediaType {
+            return Err(DocumentError::MediaType {
                 what: what.to_owned(),
                 media_type: announced.to_owned(),
             });
@@ -280,8 +281,8 @@ impl Shape {
     }
 }
 
-fn confusion(what: &'static str, announced: &str, found: &str) -> ImageError {
-    ImageError::MediaTypeConfusion {
+fn confusion(what: &'static str, announced: &str, found: &str) -> DocumentError {
+    DocumentError::MediaTypeConfusion {
         what,
         announced: announced.to_owned(),
         found: found.to_owned(),
@@ -291,7 +292,7 @@ fn confusion(what: &'static str, announced: &str, found: &str) -> ImageError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+    use crate::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
     const DIGEST: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
@@ -343,7 +344,7 @@ mod tests {
             assert!(
                 matches!(
                     error,
-                    ImageError::MediaTypeConfusion { .. } | ImageError::MediaType { .. }
+                    DocumentError::MediaTypeConfusion { .. } | DocumentError::MediaType { .. }
                 ),
                 "{error}"
             );
@@ -360,11 +361,11 @@ mod tests {
         let old = serde_json::json!({"schemaVersion": 1, "fsLayers": [], "history": []});
         assert!(matches!(
             Document::parse(&bytes(&old), None),
-            Err(ImageError::SchemaOne)
+            Err(DocumentError::SchemaOne)
         ));
         assert!(matches!(
             Document::parse(b"{}", None),
-            Err(ImageError::Invalid { .. })
+            Err(DocumentError::Invalid { .. })
         ));
         let mut foreign = manifest();
         foreign["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json".into();
@@ -381,7 +382,7 @@ mod tests {
             assert!(
                 matches!(
                     Manifest::parse(&bytes(&hostile), None),
-                    Err(ImageError::Invalid { .. })
+                    Err(DocumentError::Invalid { .. })
                 ),
                 "{bad}"
             );
@@ -392,7 +393,7 @@ mod tests {
         let large = vec![b' '; MANIFEST_LIMIT as usize + 1];
         assert!(matches!(
             Manifest::parse(&large, None),
-            Err(ImageError::TooLarge { .. })
+            Err(DocumentError::TooLarge { .. })
         ));
     }
 
