@@ -113,6 +113,18 @@ impl IdMapping {
         })
     }
 
+    /// The ids of the caller's own namespace, however many, each mapped to itself.
+    ///
+    /// # Errors
+    /// The kernel's files about them cannot be read.
+    pub(crate) fn unchanged() -> Result<Self, IdMapError> {
+        Ok(Self {
+            uids: same_ranges(Path::new("/proc/self/uid_map"))?,
+            gids: same_ranges(Path::new("/proc/self/gid_map"))?,
+            direct: true,
+        })
+    }
+
     /// The map of one id: the caller becomes root and nobody else exists. Needs no helper.
     pub fn single() -> Self {
         let one = |outside| {
@@ -135,8 +147,17 @@ fn may_write_maps() -> bool {
     rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }
 
-/// The ids of the caller's own namespace, each mapped to itself.
+/// The ids of the caller's own namespace, if they are enough for images, each mapped to itself.
 fn own_ranges(path: &Path) -> Result<Vec<IdRange>, IdMapError> {
+    let ranges = same_ranges(path)?;
+    let found = ranges.iter().map(|range| u64::from(range.count)).sum();
+    if found < MIN_IDS {
+        return Err(IdMapError::OwnRange { found });
+    }
+    Ok(ranges)
+}
+
+fn same_ranges(path: &Path) -> Result<Vec<IdRange>, IdMapError> {
     let unreadable = |source| IdMapError::Read {
         path: path.to_owned(),
         source,
@@ -144,10 +165,6 @@ fn own_ranges(path: &Path) -> Result<Vec<IdRange>, IdMapError> {
     let text = fs::read_to_string(path).map_err(unreadable)?;
     let ranges = parse_map(&text)
         .ok_or_else(|| unreadable(io::Error::new(io::ErrorKind::InvalidData, "not an id map")))?;
-    let found = ranges.iter().map(|range| u64::from(range.count)).sum();
-    if found < MIN_IDS {
-        return Err(IdMapError::OwnRange { found });
-    }
     Ok(ranges
         .into_iter()
         .map(|range| IdRange {

@@ -78,6 +78,11 @@ impl SandboxSpec {
             new_session: true,
         }
     }
+
+    /// Whether the command can mount and unmount, by itself or in a user namespace that it makes.
+    pub fn may_mount(&self) -> bool {
+        !self.seccomp || self.capabilities.contains(&Capability::SysAdmin)
+    }
 }
 
 /// Where the root file system comes from. Host paths, absolute.

@@ -244,9 +244,12 @@ fn entitlements() {
 #[test]
 fn insecure_means_all_of_the_namespace_and_nothing_of_the_host() {
     let host = Host::new();
-    let run = "RUN --security=insecure grep -E '^(CapEff|CapBnd|Seccomp|NoNewPrivs):' /proc/self/status > /status; \
+    let run = "RUN --security=insecure --mount=target=/context grep -E '^(CapEff|CapBnd|Seccomp|NoNewPrivs):' /proc/self/status > /status; \
         mkdir /m && mount -t tmpfs none /m && echo mounted > /mounted; umount /m; rmdir /m; \
-        mknod /tmp/disk b 8 0 2> /mknod; true\n\
+        mknod /tmp/disk b 8 0 2> /mknod; mkdir /p; \
+        for what in '-t proc none /p' '-t cgroup2 none /p' '-o remount,rw,bind /proc/sys' '-o remount,rw,bind /context'; do \
+        mount $what 2>/dev/null && echo \"$what\" >> /escaped; done; \
+        umount /proc/sys 2>/dev/null && echo unmounted >> /escaped; rmdir /p; touch /context/x 2>> /context-error; true\n\
         RUN grep -E '^(CapEff|Seccomp):' /proc/self/status > /plain";
     let tree = host.image(&["--allow", "security.insecure"], run).tree();
     let status = tree["status"].text();
@@ -260,5 +263,7 @@ fn insecure_means_all_of_the_namespace_and_nothing_of_the_host() {
         "{}",
         tree["mknod"].text()
     );
+    assert!(!tree.contains_key("escaped"), "{}", tree["escaped"].text());
+    assert!(tree["context-error"].text().contains("Read-only file system"));
     assert_eq!(tree["plain"].text(), "CapEff:\t00000000a80425fb\nSeccomp:\t2\n");
 }

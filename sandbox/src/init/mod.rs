@@ -5,6 +5,7 @@
 
 mod dev;
 mod identity;
+mod locked;
 mod mounts;
 mod proc;
 mod program;
@@ -34,6 +35,7 @@ type InitStep = fn(&mut Init) -> Outcome;
 /// - sources of mounts belong to the host's tree, so every mount is made before `Pivot`;
 /// - masks of `/proc` and `/sys` are made before any mount that the user asked for (CVE-2025-52565);
 /// - the working directory is entered after `Pivot` (CVE-2024-21626);
+/// - the mounts of a step that may mount are locked when all of them stand, and while `/proc` is its own;
 /// - the filter is installed while the process may still do so without `no_new_privs`, and every call after it is
 ///   one that the filter allows.
 const STEPS: &[InitStep] = &[
@@ -56,6 +58,7 @@ const STEPS: &[InitStep] = &[
     root::pivot,
     program::working_directory,
     program::find,
+    locked::locked,
     umask,
     identity::bounding_set,
     identity::no_new_privileges,
@@ -102,6 +105,8 @@ struct Init<'a> {
     root: Option<OwnedFd>,
     /// One per mount: the copy of a mount of the host, where it is one.
     sources: Vec<Option<OwnedFd>>,
+    /// The step's `/proc` without what covers it, for [`locked::locked`].
+    bare_proc: Option<OwnedFd>,
     dev: Option<OwnedFd>,
     devpts: Option<OwnedFd>,
     /// Existing files that `argv[0]` may mean.
@@ -128,6 +133,7 @@ pub(crate) fn run(request: Request, host: &Host) -> ! {
             staging: None,
             root: None,
             sources: Vec::new(),
+            bare_proc: None,
             dev: None,
             devpts: None,
             candidates: Vec::new(),

@@ -23,8 +23,16 @@ const MASKED: [&str; 10] = [
     "timer_stats",
 ];
 
-/// Settings of the host.
-const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+/// Settings of the host. Root's steps have the uid that may write them.
+const READ_ONLY: [&str; 7] = [
+    "bus",
+    "driver",
+    "dynamic_debug",
+    "fs",
+    "irq",
+    "sys",
+    "sysrq-trigger",
+];
 
 /// Mounts `/proc` and hides parts of it before anything that the user asked for is mounted.
 pub(super) fn proc(init: &mut Init) -> Outcome {
@@ -44,6 +52,9 @@ pub(super) fn proc(init: &mut Init) -> Outcome {
     // CVE-2025-52881: what follows must land in a real procfs.
     if rustix::fs::fstatfs(&proc).map_err(fail)?.f_type != PROC_SUPER_MAGIC {
         return Err(SpawnError::words(Step::Proc, "the kernel mounted something else"));
+    }
+    if init.spec.may_mount() {
+        init.bare_proc = Some(tree::clone_mount(proc.as_fd(), false).map_err(fail)?);
     }
     tree::attach(&proc, target.as_fd()).map_err(fail)?;
     let masks = tree::Masks {

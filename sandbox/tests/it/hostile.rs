@@ -1,13 +1,15 @@
 //! Images and commands that want out: one test for each lesson of other builders' and runtimes' security holes that
 //! touches the sandbox.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use rbuild_sandbox::{Mount, MountFlags, MountKind, Root};
+use rbuild_sandbox::{Capability, Mount, MountFlags, MountKind, Root};
+use rustix::io::Errno;
 
 use crate::mounts::bind;
-use crate::support::{Canary, Place, everybody};
+use crate::support::{Canary, Place, Who, everybody};
 
 /// CVE-2019-5736: the builder's own program must not be reachable through `/proc`.
 #[test]
@@ -304,5 +306,55 @@ fn lower_layers_stay_as_they_are() {
         assert_eq!(fs::read_to_string(place.path("base/etc/hosts")).unwrap(), "");
         assert_eq!(fs::metadata(place.path("base/bin/inside")).unwrap().len(), before);
         assert!(place.path("base/work/dir").is_dir());
+    }
+}
+
+/// CVE-2022-0492 and its kind: a command with every capability and without a filter. The mounts that it was given stay
+/// as they are, and nothing leads to a second view of the host's settings; what it makes itself is its own.
+#[test]
+fn mounts_of_a_step_that_may_mount_are_locked() {
+    for who in everybody() {
+        let place = Place::new(who);
+        let canary = Canary::new(&place);
+        let attempts = |capabilities: Vec<Capability>| -> BTreeMap<String, i32> {
+            let mut spec = place.spec(&["inside", "escape", "/work/dir"]);
+            let read_only = MountFlags {
+                read_only: true,
+                ..MountFlags::default()
+            };
+            spec.mounts = vec![bind(canary.path().parent().unwrap(), "/work/dir", read_only)];
+            spec.seccomp = false;
+            spec.capabilities = capabilities;
+            serde_json::from_str(&place.run(&spec).succeeded().stdout).expect("answers")
+        };
+        let answers = attempts(Capability::all().collect());
+        for (what, errno) in &answers {
+            let expected = match what.as_str() {
+                "unmount that" | "unmount the tmpfs" => None,
+                "make a cgroup namespace" | "make one in a user namespace" => Some(Errno::NOSPC),
+                "mount a cgroup hierarchy" | "mount an old cgroup hierarchy" | "mount its /proc" => {
+                    Some(Errno::PERM)
+                }
+                // Permissions come first: only root's step has the uid of the settings.
+                what if what.starts_with("write ") && *errno == Errno::ACCESS.raw_os_error() => {
+                    assert!(who != Who::Root && what != "write into the bind", "{what}");
+                    Some(Errno::ACCESS)
+                }
+                what if what.starts_with("write ") => Some(Errno::ROFS),
+                what if what.starts_with("remount ") => Some(Errno::PERM),
+                what if what.starts_with("move ") || what.starts_with("unmount ") => Some(Errno::INVAL),
+                what if what.ends_with(" without its masks") => Some(Errno::INVAL),
+                _ => None,
+            };
+            assert_eq!(*errno, expected.map_or(0, Errno::raw_os_error), "{who:?}: {what}");
+        }
+        assert!(answers.len() > 25, "{answers:?}");
+        // Capabilities come with a user namespace, which nothing but the filter forbids.
+        let answers = attempts(Capability::DEFAULT.to_vec());
+        assert_eq!(
+            answers["make one in a user namespace"],
+            Errno::NOSPC.raw_os_error()
+        );
+        canary.check();
     }
 }

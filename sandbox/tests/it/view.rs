@@ -235,6 +235,37 @@ fn proc_tells_nothing_of_the_host() {
     }
 }
 
+/// Whatever file of `/proc` this kernel has that is not of a process: what may be written by its owner, and root's step
+/// has the uid of that owner, is read-only, unless the kernel asks for a capability of the host too.
+#[test]
+fn no_setting_of_the_host_can_be_opened_for_writing() {
+    const GUARDED: [&str; 4] = [
+        "/proc/mtrr",
+        "/proc/pressure/cpu",
+        "/proc/pressure/io",
+        "/proc/pressure/memory",
+    ];
+    for who in everybody() {
+        let place = Place::new(who);
+        let outcome = place.run(&place.shell(
+            "for entry in /proc/*; do case $entry in /proc/[0-9]*|/proc/self|/proc/thread-self) continue;; esac; \
+             /bin/busybox find $entry -type f -perm /222; done | \
+             while read -r file; do echo tried; (: >> $file) 2>/dev/null && echo $file; done",
+        ));
+        let shown = outcome.stdout;
+        assert!(
+            shown.lines().filter(|line| *line == "tried").count() > 500,
+            "{who:?}"
+        );
+        for line in shown.lines() {
+            assert!(
+                line == "tried" || GUARDED.contains(&line),
+                "{who:?}: {line} can be written"
+            );
+        }
+    }
+}
+
 /// Mount point → options, of the mounts inside.
 fn mounts(seen: &Value) -> Vec<(String, String, String)> {
     seen["mountinfo"]
