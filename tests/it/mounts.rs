@@ -266,6 +266,34 @@ fn mounts_in_mounts() {
     .says("`/bin/sh` is not in what is mounted on `/bin`");
 }
 
+/// A directory that was renamed into place, as dpkg makes all of them, is one like any other.
+#[test]
+fn mount_points_in_renamed_directories() {
+    let env = TestEnv::new();
+    let give = env.write("secret", "s");
+    let give = format!("id=s,src={}", give.display());
+    let dockerfile = "FROM busybox:local\n\
+        RUN mkdir -p /usr/a/deep && mv /usr/a /usr/foo && mkdir /b && mv /b /etc/b\n\
+        RUN --mount=type=cache,target=/usr/foo/c --mount=type=tmpfs,target=/usr/foo/deep/er/t \
+            --mount=type=secret,id=s,target=/etc/b/s --mount=target=/etc/b/context \
+            cat /etc/b/s /etc/b/context/file > /seen && touch /usr/foo/c/x /usr/foo/deep/er/t/x\n\
+        RUN find /usr/foo /etc/b > /left\n";
+    let context = env.context_of(dockerfile, &[("file", "of the context\n")]);
+    env.building(["-q", "-t", "image", "--secret", &give])
+        .arg(context)
+        .run()
+        .success();
+    let tree = env.saved("image").tree();
+    assert_eq!(tree["seen"].text(), "sof the context\n");
+    assert_eq!(tree["left"].text(), "/usr/foo\n/usr/foo/deep\n/etc/b\n");
+    let host = env.write("host/file", "of the host\n");
+    let volume = format!("{}:/etc/b/new:ro", host.display());
+    let outcome = env
+        .rbuild(["run", "-v", &volume, "image", "cat", "/etc/b/new"])
+        .run();
+    assert_eq!(outcome.success().out(), "of the host");
+}
+
 /// Two processes at once: the first stands at a gate while the second runs.
 #[test]
 fn caches_of_two_processes() {

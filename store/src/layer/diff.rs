@@ -157,8 +157,12 @@ impl Diff<'_> {
         let marks = xattr::read(&open).map_err(|e| e.at(&path))?;
         let meta = metadata(&stat, marks.kept);
         let old = old.filter(Node::is_dir);
-        // A directory that is new is marked opaque as well: that says nothing when nothing is below.
+        // Overlay marks a directory that was renamed into place as well. Where nothing is below, the mark says nothing
+        // about files; but a mount point in a lower layer would not be seen through it.
         let opaque = marks.opaque && old.is_some();
+        if marks.opaque && !opaque {
+            beneath::fremovexattr(&open, xattr::OPAQUE).map_err(|e| e.at(&path))?;
+        }
         let unchanged = !opaque && old.as_ref().is_some_and(|old| old.meta == meta);
         let below = if opaque || old.is_none() {
             Below::Hidden

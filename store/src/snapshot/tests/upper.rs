@@ -172,6 +172,11 @@ fn whiteouts_and_opaque_directories() {
     assert_eq!(kind("e"), Some(EntryKind::Dir { opaque: false }));
     assert_eq!(kind("f"), Some(EntryKind::Whiteout));
     assert_eq!(kind("nothing"), None);
+    // What the manifest does not say the disk does not either: a mount point in a lower layer is seen in `new`.
+    let disk = Root::open(top.fs()).unwrap();
+    let mark = |dir: &[u8]| disk.get_xattr(dir, b"user.overlay.opaque").unwrap();
+    assert_eq!(mark(b"d").as_deref(), Some(&b"y"[..]));
+    assert_eq!(mark(b"new"), None);
     // The same through a tar, onto the base.
     let flat = import(&fixture, &[packed(&fixture, &base), packed(&fixture, &top)]).unwrap();
     assert_eq!(shown(&flat), shown(&top));
