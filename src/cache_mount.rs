@@ -4,20 +4,20 @@ use crate::engine::Engine;
 use crate::ops::OpError;
 use dockerfile_parser::mount::Sharing;
 use rbuild_solver::CancelToken;
-use rbuild_store::cache_mount::{self as store, CacheMount, CacheMountClaim};
+use rbuild_store::cache_mount::{self as store, CacheMount, CacheMountClaim, CacheMountName};
 use rbuild_store::tree::{LastLink, NodeKind, Tree, TreeView};
 use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
-/// Takes a copy of the cache `id`; waits when another step has it and `sharing` says so. A new copy gets
+/// Takes a copy of the cache `name`; waits when another step has it and `sharing` says so. A new copy gets
 /// (mode, uid, gid) and the files of `seed`. `waiting` is called before a wait.
 ///
 /// # Errors
 /// The store cannot be written.
 pub fn acquire(
     engine: &Engine,
-    id: &str,
+    name: &CacheMountName,
     sharing: Sharing,
     (mode, uid, gid): (u32, u32, u32),
     seed: Option<(TreeView, &str)>,
@@ -45,13 +45,13 @@ pub fn acquire(
             u16::try_from(mode & 0o7777).unwrap_or(0o755),
         )?)
     };
-    match engine.store.try_cache_mount(id, sharing, &init)? {
+    match engine.store.try_cache_mount(name, sharing, &init)? {
         CacheMountClaim::Held(mount) => Ok(mount),
         CacheMountClaim::Busy => {
             waiting();
             engine
                 .store
-                .wait_cache_mount_or(id, &init, &|| cancel.is_cancelled())?
+                .wait_cache_mount_or(name, &init, &|| cancel.is_cancelled())?
                 .ok_or(OpError::Cancelled)
         }
     }

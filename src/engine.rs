@@ -11,8 +11,9 @@ use rbuild_sandbox::probe::{self, Tier};
 use rbuild_sandbox::{IdMapping, Zygote, enter};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildLog;
+use rbuild_store::cache_mount::CacheMountName;
 use rbuild_store::snapshot::{CommitOptions, HashTar, SnapshotStore};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,6 +45,8 @@ pub struct Engine {
     log: Mutex<Option<BuildLog>>,
     next_log: AtomicUsize,
     logs: Mutex<BTreeMap<String, String>>,
+    /// Cache mounts that this build has emptied.
+    emptied: Mutex<BTreeSet<CacheMountName>>,
 }
 
 /// Finds the snapshot that a step with this title made last time.
@@ -75,6 +78,7 @@ impl Engine {
             log: Mutex::new(None),
             next_log: AtomicUsize::new(0),
             logs: Mutex::default(),
+            emptied: Mutex::default(),
         }
     }
 
@@ -138,6 +142,19 @@ impl Engine {
             id: id.to_owned(),
             why,
         })
+    }
+
+    /// Throws away what a cache mount holds from earlier builds. What other builds use at this moment stays.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn empty_cache_mount_once(&self, name: &CacheMountName) -> Result<(), OpError> {
+        // Held meanwhile: another step of this build must not take what is about to go.
+        let mut emptied = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        if emptied.insert(name.clone()) {
+            self.store.empty_cache_mount(name)?;
+        }
+        Ok(())
     }
 
     /// Who we are to what is fetched.

@@ -76,12 +76,7 @@ pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<
                 let tree = mounts::bind_fingerprints(inputs, *input, source)?;
                 preimage.tree(&format!("files at {target}"), tree)
             }
-            ExecMount::Cache {
-                target, read_only, ..
-            } => preimage.text(
-                "mount cache",
-                format!("{target}{}", if *read_only { " ro" } else { "" }),
-            ),
+            ExecMount::Cache { .. } => mounts::cache_identity(mount, inputs, preimage)?,
             ExecMount::Tmpfs { target, .. } => preimage.text("mount tmpfs", target),
             ExecMount::Secret {
                 id,
@@ -124,7 +119,15 @@ pub(super) fn run(
         cwd,
         guards,
         lower,
-    } = mounts::prepare(spec, script, inputs, engine, &tree, &mut active, context)?;
+    } = mounts::prepare(
+        (spec, step.no_cache),
+        script,
+        inputs,
+        engine,
+        &tree,
+        &mut active,
+        context,
+    )?;
 
     let mut lowers = active.lowers();
     lowers.extend(lower);

@@ -2,14 +2,13 @@
 //! lacks to stand on is made without a trace (ARCHITECTURE, "Mount points without a trace").
 
 mod bind;
+mod caches;
 mod etc;
 mod targets;
 
 pub(super) use bind::bind_fingerprints;
+pub(super) use caches::cache_identity;
 pub(crate) use etc::etc_files;
-use rbuild_store::cache_mount::CacheMount;
-use rbuild_store::snapshot::ActiveSnapshot;
-use rbuild_store::tree::TreeView;
 pub(crate) use targets::Targets;
 use targets::host_form;
 
@@ -18,11 +17,13 @@ use super::ssh_agent::ForwardedAgent;
 use super::{OpError, StepOutput};
 use crate::engine::Engine;
 use bind::bind;
-use dockerfile_parser::mount::Sharing;
+use caches::Caches;
 use rbuild_sandbox::{Mount, MountFlags, MountKind};
-use rbuild_solver::{RunContext, Stream};
+use rbuild_solver::RunContext;
+use rbuild_store::cache_mount::CacheMount;
+use rbuild_store::snapshot::ActiveSnapshot;
+use rbuild_store::tree::TreeView;
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ pub(crate) fn missing_secret(id: &str) -> OpError {
 
 /// Turns the mounts of a spec, and a script's name and content, into the sandbox's.
 pub(super) fn prepare(
-    spec: &ExecSpec,
+    (spec, no_cache): (&ExecSpec, bool),
     script: Option<(&str, &str)>,
     inputs: &[StepOutput],
     engine: &Engine,
@@ -59,29 +60,29 @@ pub(super) fn prepare(
     let mut targets = Targets::new(tree);
     let mut guards: Vec<Box<dyn Any + Send>> = Vec::new();
     let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::hostname(spec))?;
-    let caches = caches(spec, inputs, engine, context)?;
+    let caches = Caches::take(spec, inputs, engine, no_cache, context)?;
     // Whatever their order in the Dockerfile, none hides another that lies in it.
     let mut parents_first = Vec::with_capacity(spec.mounts.len());
-    for mount in &spec.mounts {
+    for (at, mount) in spec.mounts.iter().enumerate() {
         let place = mount
             .target()
             .map(|target| targets.resolved(target))
             .transpose()?;
-        parents_first.push((place, mount));
+        parents_first.push((place, mount, caches.of(at)));
     }
-    parents_first.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let mut placed: Vec<(PathBuf, &ExecMount)> = Vec::new();
-    for (_, mount) in parents_first {
-        let Some(made) = one(mount, inputs, engine, &caches, &mut targets, &mut guards)? else {
+    parents_first.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    let mut placed: Vec<(PathBuf, Option<&CacheMount>)> = Vec::new();
+    for (_, mount, cache) in parents_first {
+        let Some(made) = one(mount, inputs, engine, cache, &mut targets, &mut guards)? else {
             continue;
         };
         let around = placed.iter().rev().find(|(at, _)| made.target.starts_with(at));
-        if let Some((at, ExecMount::Cache { id, .. })) = around
-            && let (Some(cache), Ok(inside)) = (caches.get(id.as_str()), made.target.strip_prefix(at))
+        if let Some((at, Some(cache))) = around
+            && let Ok(inside) = made.target.strip_prefix(at)
         {
             stand_in_cache(cache, inside, &made.kind)?;
         }
-        placed.push((made.target.clone(), mount));
+        placed.push((made.target.clone(), cache));
         mounts.push(made);
     }
     mounts.extend(super::devices::mounts(&spec.devices.edits, &mut targets)?);
@@ -105,11 +106,7 @@ pub(super) fn prepare(
     }
     let cwd = targets.working_directory(&spec.cwd)?;
     let lower = targets.finish(&engine.snapshots, active)?;
-    guards.extend(
-        caches
-            .into_values()
-            .map(|cache| Box::new(cache) as Box<dyn Any + Send>),
-    );
+    guards.push(Box::new(caches));
     Ok(Prepared {
         mounts,
         cwd,
@@ -142,61 +139,6 @@ fn stand_in_cache(cache: &CacheMount, inside: &Path, kind: &MountKind) -> Result
     }
     root.create_file(inside)?;
     Ok(())
-}
-
-/// The cache mounts of a step by id. They are taken in the order of their ids, each once: two steps that want the same
-/// locked ones in another order, or one that wants the same twice, would wait for ever.
-fn caches<'s>(
-    spec: &'s ExecSpec,
-    inputs: &[StepOutput],
-    engine: &Engine,
-    context: &RunContext<'_>,
-) -> Result<BTreeMap<&'s str, CacheMount>, OpError> {
-    let mut wanted: BTreeMap<&str, (Sharing, &ExecMount)> = BTreeMap::new();
-    for mount in &spec.mounts {
-        if let ExecMount::Cache { id, sharing, .. } = mount {
-            let (strictest, _) = wanted.entry(id).or_insert((*sharing, mount));
-            *strictest = stricter(*strictest, *sharing);
-        }
-    }
-    let mut held = BTreeMap::new();
-    for (id, (sharing, mount)) in wanted {
-        let ExecMount::Cache {
-            mode, uid, gid, seed, ..
-        } = mount
-        else {
-            continue;
-        };
-        let seed = match seed {
-            Some((input, source)) => Some((input_tree(inputs, *input)?, source.as_str())),
-            None => None,
-        };
-        let tell = || {
-            context.log(
-                Stream::Err,
-                format!("rbuild: another step has the cache `{id}`, waiting for it\n").as_bytes(),
-            );
-        };
-        let cache = crate::cache_mount::acquire(
-            engine,
-            id,
-            sharing,
-            (*mode, *uid, *gid),
-            seed,
-            &tell,
-            context.cancel(),
-        )?;
-        held.insert(id, cache);
-    }
-    Ok(held)
-}
-
-fn stricter(one: Sharing, other: Sharing) -> Sharing {
-    match (one, other) {
-        (Sharing::Locked, _) | (_, Sharing::Locked) => Sharing::Locked,
-        (Sharing::Private, _) | (_, Sharing::Private) => Sharing::Private,
-        (Sharing::Shared, Sharing::Shared) => Sharing::Shared,
-    }
 }
 
 /// A script as an executable file at `/dev/pipes/NAME`.
@@ -235,7 +177,7 @@ fn one(
     mount: &ExecMount,
     inputs: &[StepOutput],
     engine: &Engine,
-    caches: &BTreeMap<&str, CacheMount>,
+    cache: Option<&CacheMount>,
     targets: &mut Targets<'_>,
     guards: &mut Vec<Box<dyn Any + Send>>,
 ) -> Result<Option<Mount>, OpError> {
@@ -283,12 +225,9 @@ fn one(
             }
         }
         ExecMount::Cache {
-            target,
-            id,
-            read_only,
-            ..
+            target, read_only, ..
         } => {
-            let Some(cache) = caches.get(id.as_str()) else {
+            let Some(cache) = cache else {
                 return Ok(None);
             };
             let kind = MountKind::Bind {

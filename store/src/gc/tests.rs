@@ -8,7 +8,7 @@ use rbuild_oci::{Descriptor, DiffId, Digest, ImageConfig, RootFs};
 
 use super::*;
 use crate::blob::Expect;
-use crate::cache_mount::{CacheMountClaim, Sharing};
+use crate::cache_mount::{CacheMountClaim, CacheMountName, Sharing};
 use crate::hash::{ContentId, SnapshotId};
 use crate::image::{ImageLayer, ImageRecord, LayerSource};
 use crate::lock::Lease;
@@ -207,7 +207,9 @@ fn all_leaves_what_images_need() {
     record(&store, "step", Some("one"));
     record(&store, "other", Some("two"));
     image(&store, "step", Some("app"));
-    let CacheMountClaim::Held(mount) = store.try_cache_mount("c", Sharing::Shared, &|_| Ok(())).unwrap()
+    let CacheMountClaim::Held(mount) = store
+        .try_cache_mount(&CacheMountName::usual("c"), Sharing::Shared, &|_| Ok(()))
+        .unwrap()
     else {
         panic!()
     };

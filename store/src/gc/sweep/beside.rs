@@ -15,7 +15,7 @@ const MEMO_AGE: i64 = 60 * 24 * 3600 * 1_000_000_000;
 impl Sweep<'_> {
     pub(super) fn cache_mounts(&mut self) -> Result<(), StoreError> {
         for mount in self.store.cache_mounts()? {
-            let name = mount.id.clone().unwrap_or_else(|| mount.hash.clone());
+            let name = mount.name.clone().unwrap_or_else(|| mount.hash.clone());
             let mut left = mount.copies.len();
             for &copy in &mount.copies {
                 let lock_path = self.store.cache_mount_lock(&mount.hash, copy);
