@@ -17,9 +17,9 @@ use rbuild_store::Store;
 use crate::error::Failure;
 use crate::options::{BuildOptions, Call};
 use crate::pipeline::{Contexts, SourceFile, open_store};
-use crate::pull::Puller;
 use crate::ui::Look;
 use dockerfile_parser::{Line, LineIndex, Parsed, Platform, Span};
+use rbuild_build::pull::Puller;
 use serde_json::{Value, json};
 
 /// Runs a method other than `build`; the exit code.
@@ -55,10 +55,10 @@ pub fn run(
 
 /// The store, if it is there: a call makes none, and does without one that cannot be opened.
 fn stored(options: &BuildOptions) -> Option<Store> {
-    if !options.store_root.join("version").is_file() {
+    if !options.request.store_root.join("version").is_file() {
         return None;
     }
-    open_store(&options.store_root).ok()
+    open_store(&options.request.store_root).ok()
 }
 
 /// What a config says about platforms; `None` when it says nothing.

@@ -12,28 +12,29 @@ mod frontend;
 mod outputs;
 mod step_failure;
 
-use crate::cache::{Earlier, RecordIndex};
 use crate::call::Bases;
-use crate::context::BuildContext;
-use crate::context::stdin::Fetched;
-use crate::engine::Engine;
 use crate::error::{Failure, Kind};
-use crate::lower::{BuildArgs, LowerInput, Lowered, NamedSource, ResolveImage, lower};
-use crate::ops::spec::StepSpec;
-use crate::ops::{BuildOp, OpError};
-use crate::options::named_context::NamedContext;
-use crate::options::{BuildOptions, Call, ContextSource, NoCache};
-use crate::pull::Puller;
-use crate::remote::{Access, Remote};
-use crate::sources::Resolver;
+use crate::interrupt;
+use crate::options::{BuildOptions, Call};
 use crate::ui::{Look, Printer, StepInfo};
-use crate::{clock, interrupt};
 pub use dockerfile::{SourceFile, parse, read};
 use dockerfile_parser::lint::Policy;
 use dockerfile_parser::{Dockerfile, Parsed};
 use events::Notices;
 pub use events::{is_loopback, registry_notice};
 pub use failure::{draw as draw_finding, draw_each, in_file_order, lowering as lowering_failure};
+use rbuild_build::cache::{Earlier, RecordIndex};
+use rbuild_build::clock;
+use rbuild_build::context::BuildContext;
+use rbuild_build::context::stdin::Fetched;
+use rbuild_build::engine::Engine;
+use rbuild_build::lower::{BuildArgs, LowerInput, Lowered, NamedSource, ResolveImage, lower};
+use rbuild_build::ops::spec::StepSpec;
+use rbuild_build::ops::{BuildOp, OpError};
+use rbuild_build::pull::Puller;
+use rbuild_build::remote::{Access, Remote};
+use rbuild_build::request::{ContextSource, NamedContext, NoCache, Request};
+use rbuild_build::sources::Resolver;
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
 use rbuild_store::buildlog::BuildSubject;
 use rbuild_store::snapshot::SnapshotStore;
@@ -55,7 +56,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
     let cancel = CancelToken::new();
     let notices = Arc::new(Notices::default());
-    let puller = Puller::new(options.registry.clone(), {
+    let puller = Puller::new(options.request.registry.clone(), {
         let notices = Arc::clone(&notices);
         Arc::new(move |event| notices.tell(event))
     });
@@ -76,20 +77,23 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         None => options,
         epoch => {
             with_epoch = BuildOptions {
-                epoch,
+                request: Request {
+                    epoch,
+                    ..options.request.clone()
+                },
                 ..options.clone()
             };
             &with_epoch
         }
     };
-    let store = open_store(&options.store_root)?;
+    let store = open_store(&options.request.store_root)?;
     // Images that the build starts from, and blobs that it sends on, stay until it ends.
     let _pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
     contexts.load_memos(&store)?;
 
-    let resolver = Resolver::new(&store, &puller, options.pull);
-    let devices = crate::cdi::Registry::new(&options.cdi_spec_dirs);
-    let no_cache = |name: Option<&str>, index| options.no_cache.covers(name, index);
+    let resolver = Resolver::new(&store, &puller, options.request.pull);
+    let devices = rbuild_build::cdi::Registry::new(&options.request.cdi_spec_dirs);
+    let no_cache = |name: Option<&str>, index| options.request.no_cache.covers(name, index);
     let input = lower_input(options, &parsed, &contexts, &resolver, &devices, &no_cache);
 
     let subject = BuildSubject {
@@ -98,7 +102,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             .path
             .as_ref()
             .map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
-        target: options.target.clone(),
+        target: options.request.target.clone(),
     };
     // A record that cannot be read costs explanations only.
     let earlier = store
@@ -120,15 +124,15 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
     let engine = Engine::new(
         snapshots,
         puller.clone(),
-        options.secrets.clone(),
-        options.epoch,
+        options.request.secrets.clone(),
+        options.request.epoch,
         now,
         {
             let index = Arc::clone(&index);
             Box::new(move |title: &str| index.previous_output(title))
         },
     );
-    let engine = engine.with_ssh(options.ssh.clone());
+    let engine = engine.with_ssh(options.request.ssh.clone());
     let policy = Policy::new(&parsed);
     let engine = Arc::new(engine.with_policy(policy.clone()));
 
@@ -211,7 +215,7 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         &[target.vertex],
         index.as_ref(),
         SolveOptions {
-            jobs: options.jobs,
+            jobs: options.request.jobs,
             prepare: Box::new(|| enter().map_err(OpError::Failure)),
             cancel: cancel.clone(),
             events: &|event| printer.event(&event),
@@ -256,26 +260,26 @@ pub fn lower_input<'a>(
     dockerfile: &'a Dockerfile,
     contexts: &Contexts,
     images: &'a dyn ResolveImage,
-    devices: &'a crate::cdi::Registry,
+    devices: &'a rbuild_build::cdi::Registry,
     no_cache: &'a dyn Fn(Option<&str>, usize) -> bool,
 ) -> LowerInput<'a> {
     LowerInput {
         dockerfile,
         context: Arc::clone(&contexts.main),
         named: contexts.named.clone(),
-        build_args: BuildArgs::new(options.build_args.clone()),
-        redact_args: options.redact_args,
-        target: options.target.as_deref(),
+        build_args: BuildArgs::new(options.request.build_args.clone()),
+        redact_args: options.request.redact_args,
+        target: options.request.target.as_deref(),
         every_stage: options.call == Call::Check,
-        build_platform: options.build_platform.clone(),
-        platform: options.platform.clone(),
+        build_platform: options.request.build_platform.clone(),
+        platform: options.request.platform.clone(),
         images,
-        network: options.network,
-        entitlements: &options.entitlements,
+        network: options.request.network,
+        entitlements: &options.request.entitlements,
         devices,
-        add_hosts: options.add_hosts.clone(),
-        no_new_privs: options.no_new_privs,
-        shm_size: options.shm_size,
+        add_hosts: options.request.add_hosts.clone(),
+        no_new_privs: options.request.no_new_privs,
+        shm_size: options.request.shm_size,
         no_cache,
         // A constant: a result that is cached must not depend on the epoch of the build that made it.
         default_mtime: 0,
@@ -284,7 +288,7 @@ pub fn lower_input<'a>(
 
 /// `--no-cache-filter` names stages that there are.
 fn check_filter(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<(), Failure> {
-    let NoCache::Stages(wanted) = &options.no_cache else {
+    let NoCache::Stages(wanted) = &options.request.no_cache else {
         return Ok(());
     };
     let stages: Vec<Option<&str>> = dockerfile.stages.iter().map(|stage| stage.name()).collect();
@@ -359,13 +363,15 @@ impl Contexts {
     /// # Errors
     /// A directory or an ignore file cannot be read, or a remote context cannot be fetched.
     pub fn open(options: &BuildOptions, puller: &Puller) -> Result<Self, Failure> {
-        let access = Access::new(&options.secrets, &options.ssh);
-        let fetched = match &options.context {
+        let access = Access::new(&options.request.secrets, &options.request.ssh);
+        let fetched = match &options.request.context {
             ContextSource::Directory(_) => None,
-            ContextSource::Stdin => Some(crate::context::stdin::read()?),
-            ContextSource::Remote(remote) => Some(crate::context::remote::fetch(remote, puller, &access)?),
+            ContextSource::Stdin => Some(rbuild_build::context::stdin::read()?),
+            ContextSource::Remote(remote) => {
+                Some(rbuild_build::context::remote::fetch(remote, puller, &access)?)
+            }
         };
-        let path = match (&options.context, &fetched) {
+        let path = match (&options.request.context, &fetched) {
             (ContextSource::Directory(path), _) => directory(path, "the context")?,
             (_, Some(fetched)) => fetched.path.clone(),
             (_, None) => return Err(Failure::host("internal error: the context is nowhere")),
@@ -373,7 +379,7 @@ impl Contexts {
         let main = dockerfile::open_context(&path, Some(options), "the build context")?;
         let mut named = BTreeMap::new();
         let mut held = Vec::new();
-        for (name, source) in &options.build_contexts {
+        for (name, source) in &options.request.build_contexts {
             let source = match source {
                 NamedContext::Directory(path) => {
                     let context = dockerfile::open_context(
@@ -384,7 +390,7 @@ impl Contexts {
                     NamedSource::Directory(Arc::new(context))
                 }
                 NamedContext::Remote(remote) => {
-                    let fetched = crate::context::remote::fetch(remote, puller, &access)?;
+                    let fetched = rbuild_build::context::remote::fetch(remote, puller, &access)?;
                     if fetched.dockerfile.is_some() {
                         return Err(Failure::usage(format!(
                             "the named context `{name}` is no archive"
@@ -412,7 +418,7 @@ impl Contexts {
 
     /// What the context is called from build to build, wherever its files are this time.
     fn name(&self, options: &BuildOptions) -> String {
-        match &options.context {
+        match &options.request.context {
             ContextSource::Directory(_) => self.main.path().display().to_string(),
             ContextSource::Stdin => "-".to_owned(),
             ContextSource::Remote(Remote::Http(address)) => address.url.clone(),

@@ -1,10 +1,10 @@
 //! [`Bases`]: what the checks know of base images.
 
 use super::platform;
-use crate::lower::Beginnings;
-use crate::ops::{OpError, owner};
-use crate::sources::find_stored;
 use dockerfile_parser::{Dockerfile, Platform};
+use rbuild_build::lower::Beginnings;
+use rbuild_build::ops::{OpError, owner};
+use rbuild_build::sources::find_stored;
 use rbuild_oci::ImageConfig;
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;

@@ -2,18 +2,19 @@
 
 use super::{Bases, location, source};
 use crate::cli::streams::{note, print, print_json};
-use crate::context::BuildContext;
 use crate::error::Failure;
-use crate::lower::{Beginning, Finding, LowerFailure, LowerInput, Lowered, lower};
-use crate::ops::Planned;
-use crate::ops::copy::names_any;
-use crate::options::{BuildOptions, Call, PullPolicy};
+use crate::options::{BuildOptions, Call};
 use crate::pipeline::{Contexts, SourceFile, draw_each, in_file_order, lower_input, lowering_failure};
-use crate::pull::Puller;
-use crate::sources::Offline;
 use crate::ui::Look;
 use dockerfile_parser::lint::{self, LintInput, Rule};
 use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex, Parsed, Span, Stage, suggest};
+use rbuild_build::context::BuildContext;
+use rbuild_build::lower::{Beginning, Finding, LowerFailure, LowerInput, Lowered, lower};
+use rbuild_build::ops::Planned;
+use rbuild_build::ops::copy::names_any;
+use rbuild_build::pull::Puller;
+use rbuild_build::request::PullPolicy;
+use rbuild_build::sources::Offline;
 use rbuild_registry::Reference;
 use rbuild_store::Store;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ pub fn warnings(
     lint::check(
         parsed,
         &LintInput {
-            target_platform: Some(&options.platform),
+            target_platform: Some(&options.request.platform),
             ignore: context.ignore_file(),
             base_platform: looks.then_some(&base_platform),
             base_env: Some(&|stage| bases.variables(stage)),
@@ -119,7 +120,7 @@ pub(super) fn run(
 fn find(subject: &Subject<'_>, dockerfile: &Dockerfile, puller: &Puller) -> Found {
     let options = subject.options;
     let images = Offline::new(subject.store);
-    let devices = crate::cdi::Registry::new(&options.cdi_spec_dirs);
+    let devices = rbuild_build::cdi::Registry::new(&options.request.cdi_spec_dirs);
     let input = lower_input(
         options,
         dockerfile,
@@ -146,7 +147,7 @@ fn find(subject: &Subject<'_>, dockerfile: &Dockerfile, puller: &Puller) -> Foun
     if unknown.is_empty() || !(depends_on_one || unknown.iter().any(|image| stage_near(image).is_some())) {
         return found;
     }
-    let failures = images.ask(|reference, platform| match options.pull {
+    let failures = images.ask(|reference, platform| match options.request.pull {
         PullPolicy::Never => Err(Failure::host(format!(
             "`{}` is not in the store",
             reference.familiar()

@@ -5,13 +5,13 @@ use super::{description, location, source};
 use crate::cli::streams::{print, print_json};
 use crate::cli::table::Table;
 use crate::error::Failure;
-use crate::lower::Variables;
 use crate::options::BuildOptions;
 use crate::pipeline::SourceFile;
 use dockerfile_parser::instruction::Arg;
 use dockerfile_parser::mount::{Mount, MountType};
 use dockerfile_parser::stage::StageIndex;
 use dockerfile_parser::{Dockerfile, InstructionKind, Line, LineIndex, Span, Word, suggest};
+use rbuild_build::lower::Variables;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,7 +93,7 @@ pub(super) fn run(options: &BuildOptions, file: &SourceFile, parsed: &Dockerfile
 }
 
 fn target(options: &BuildOptions, parsed: &Dockerfile) -> Result<usize, Failure> {
-    let Some(name) = &options.target else {
+    let Some(name) = &options.request.target else {
         return Ok(parsed.stages.len().saturating_sub(1));
     };
     parsed.stage_by_ref(name, None).ok_or_else(|| {
@@ -210,6 +210,7 @@ fn arguments(
     for declaration in &arg.declarations {
         let name = &declaration.name.text;
         let value = options
+            .request
             .build_args
             .get(name)
             .cloned()

@@ -3,11 +3,11 @@
 use super::stored::{self, ago, created, familiar, shown_id};
 use super::streams::{print, print_json_lines};
 use super::table::Table;
-use crate::clock;
 use crate::error::Failure;
 use crate::options::choice;
 use crate::ui::amount;
 use clap::Args;
+use rbuild_build::clock;
 use rbuild_registry::Reference;
 use rbuild_store::Store;
 use rbuild_store::snapshot::SnapshotStore;

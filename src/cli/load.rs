@@ -3,10 +3,12 @@
 use super::stored;
 use super::streams::print;
 use crate::error::{Failure, Kind};
-use crate::sources::store_platform;
-use crate::{clock, engine, import, options};
+use crate::options;
 use clap::Args;
 use dockerfile_parser::Platform;
+use rbuild_build::request::build_platform;
+use rbuild_build::sources::store_platform;
+use rbuild_build::{clock, engine, import};
 use rbuild_registry::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::ImageError;
@@ -40,7 +42,7 @@ pub struct LoadArgs {
 /// # Errors
 /// It is no archive of images, or something in it is damaged.
 pub fn run(args: &LoadArgs, root: Option<&Path>) -> Result<u8, Failure> {
-    let here = options::build_platform();
+    let here = build_platform();
     let platform = match args.platform.as_deref() {
         None => here,
         Some(text) => {

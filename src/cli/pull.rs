@@ -5,10 +5,12 @@ use super::streams::{note, print};
 use super::transfer::{Transfer, puller};
 use crate::error::Failure;
 use crate::options::registry::RegistryArgs;
-use crate::sources::{Origin, stored_name};
-use crate::{clock, engine, interrupt, options};
+use crate::{interrupt, options};
 use clap::Args;
 use dockerfile_parser::Platform;
+use rbuild_build::request::build_platform;
+use rbuild_build::sources::{Origin, stored_name};
+use rbuild_build::{clock, engine};
 use std::path::Path;
 
 /// What was typed.
@@ -37,7 +39,7 @@ pub struct PullArgs {
 /// The registry's answer, or the store's.
 pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let reference = options::reference("NAME", &args.image)?;
-    let here = options::build_platform();
+    let here = build_platform();
     let platform = match args.platform.as_deref() {
         None => here,
         Some(text) => {

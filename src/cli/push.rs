@@ -5,10 +5,11 @@ use super::streams::print;
 use super::transfer::{Transfer, puller};
 use crate::error::Failure;
 use crate::options::choice;
-use crate::options::output::LayerCompression;
 use crate::options::registry::RegistryArgs;
-use crate::{engine, export, interrupt, options};
+use crate::{interrupt, options};
 use clap::Args;
+use rbuild_build::request::LayerCompression;
+use rbuild_build::{engine, export};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,7 +61,7 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let sent = AtomicU64::new(0);
     let options = export::options(LayerCompression::Gzip(None), docker_format);
     let pushed = interrupt::stoppable(puller.stopper(), || {
-        crate::push::push(&store, &puller, &record, &reference, &options, &|done, total| {
+        rbuild_build::push::push(&store, &puller, &record, &reference, &options, &|done, total| {
             sent.store(total, Ordering::Relaxed);
             transfer.at(done, total);
         })

@@ -3,8 +3,8 @@
 use super::stored::{self, familiar, no_such_image, shown_id};
 use super::streams::{note, print};
 use crate::error::{Failure, Kind};
-use crate::sources::stored_name;
 use clap::Args;
+use rbuild_build::sources::stored_name;
 use rbuild_oci::Digest;
 use rbuild_registry::Reference;
 use rbuild_sandbox::probe;
@@ -150,7 +150,7 @@ fn delete(store: &Store, record: &ImageRecord) -> Result<(), Failure> {
 
 /// Frees what nothing leads to any more. The names are gone already, so what cannot be freed now is left to a prune.
 fn free(store: &Store) {
-    if !probe::tier().is_supported() || crate::engine::enter_namespace().is_err() {
+    if !probe::tier().is_supported() || rbuild_build::engine::enter_namespace().is_err() {
         return;
     }
     // Nothing is older than this: images without a name, cache records and compressed layers stay.

@@ -2,10 +2,11 @@
 
 use super::stored;
 use crate::error::Failure;
+use crate::interrupt;
 use crate::options::choice;
-use crate::options::output::{Destination, LayerCompression};
-use crate::{export, interrupt};
 use clap::Args;
+use rbuild_build::export;
+use rbuild_build::request::{Destination, LayerCompression};
 use rbuild_registry::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
@@ -73,7 +74,7 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
         .map(|(record, names)| (record, names.clone()))
         .collect();
     // The files of layers that were built here can be read inside the namespace only.
-    crate::engine::enter_namespace()?;
+    rbuild_build::engine::enter_namespace()?;
     let compression = if args.uncompressed {
         LayerCompression::None
     } else {

@@ -2,9 +2,9 @@
 
 use super::stored;
 use super::streams::{note, print};
-use crate::engine;
 use crate::error::Failure;
 use clap::{Args, Subcommand};
+use rbuild_build::engine;
 use std::path::Path;
 
 /// What was typed.

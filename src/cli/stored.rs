@@ -2,9 +2,11 @@
 
 use crate::error::Failure;
 use crate::pipeline::{open_store, open_store_for};
-use crate::sources::find_stored;
-use crate::{clock, engine, store_root};
+use crate::store_root;
 use dockerfile_parser::suggest;
+use rbuild_build::clock;
+use rbuild_build::engine;
+use rbuild_build::sources::find_stored;
 use rbuild_oci::{Digest, ImageConfig};
 use rbuild_registry::Reference;
 use rbuild_sandbox::probe;

@@ -3,9 +3,9 @@
 
 use super::streams::{note, stderr_look};
 use crate::pipeline::registry_notice;
-use crate::pull::{Puller, RegistrySettings};
 use crate::ui::{Look, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
+use rbuild_build::pull::{Puller, RegistrySettings};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;

@@ -2,12 +2,12 @@
 
 use super::stored::{self, ago};
 use super::streams::{print, print_json, stdout_look};
-use crate::clock;
 use crate::error::Failure;
 use crate::ui::lines::clean;
 use crate::ui::{Look, Paint, Sign, amount};
 use clap::Args;
 use dockerfile_parser::suggest;
+use rbuild_build::clock;
 use rbuild_store::Store;
 use rbuild_store::buildlog::{Again, BuildRecord, BuildStep, Latest, StepOutcome};
 use serde::Serialize;

@@ -8,14 +8,15 @@ mod signals;
 use crate::cli::run::RunArgs;
 use crate::cli::stored::nearest_name;
 use crate::error::{Failure, Kind};
-use crate::ops::mounts::{Targets, etc_files};
-use crate::ops::{OpError, owner};
-use crate::options::PullPolicy;
 use crate::pipeline::open_store;
-use crate::pull::Puller;
-use crate::sources::{Origin, Resolver};
-use crate::{clock, engine, import};
 use options::{RunOptions, Volume};
+use rbuild_build::engine;
+use rbuild_build::ops::mounts::{Targets, etc_files};
+use rbuild_build::ops::{OpError, owner};
+use rbuild_build::pull::Puller;
+use rbuild_build::request::{PullPolicy, build_platform};
+use rbuild_build::sources::{Origin, Resolver};
+use rbuild_build::{clock, import};
 use rbuild_oci::ImageConfig;
 use rbuild_sandbox::{Mount, MountFlags, MountKind, Network, Root, SandboxSpec};
 use rbuild_store::Store;
@@ -36,14 +37,15 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
         args.registry.settings()?,
         Arc::new(crate::pipeline::registry_notice),
     );
-    let platform = crate::options::build_platform();
+    let platform = build_platform();
     let resolver = Resolver::new(&store, &puller, options.pull);
-    let image = crate::lower::ResolveImage::image(&resolver, &args.image, &platform).map_err(|failure| {
-        match nearest_name(&store, &args.image) {
-            Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
-            None => failure,
-        }
-    })?;
+    let image =
+        rbuild_build::lower::ResolveImage::image(&resolver, &args.image, &platform).map_err(|failure| {
+            match nearest_name(&store, &args.image) {
+                Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
+                None => failure,
+            }
+        })?;
     let zygote = engine::enter_sandbox(&store)?;
     // What processes that were killed have left behind. It costs room only, so nothing is said.
     let _ = store.sweep_tmp();
@@ -99,9 +101,9 @@ fn sandbox(
     snapshots: &SnapshotStore,
     active: &mut ActiveSnapshot<'_>,
 ) -> Result<SandboxSpec, Failure> {
-    let op = |error: crate::ops::OpError| match error {
+    let op = |error: rbuild_build::ops::OpError| match error {
         // The codes of a build are the command's here.
-        crate::ops::OpError::Failure(failure) => failure.with_exit_code(Kind::Host.exit_code()),
+        rbuild_build::ops::OpError::Failure(failure) => failure.with_exit_code(Kind::Host.exit_code()),
         other => Failure::from_host(other),
     };
     let tree = active
@@ -120,7 +122,7 @@ fn sandbox(
     let cwd = if cwd.is_empty() {
         "/".to_owned()
     } else {
-        crate::lower::path::clean(&cwd)
+        rbuild_build::lower::path::clean(&cwd)
     };
     let hostname = options
         .hostname
@@ -202,7 +204,7 @@ fn scratch_tmpfs(mode: u32) -> MountKind {
     }
 }
 
-fn bind(volume: &Volume, targets: &mut Targets<'_>) -> Result<Mount, crate::ops::OpError> {
+fn bind(volume: &Volume, targets: &mut Targets<'_>) -> Result<Mount, rbuild_build::ops::OpError> {
     Ok(Mount {
         target: targets.place(&volume.target, volume.is_dir)?,
         kind: MountKind::Bind {
@@ -251,7 +253,7 @@ fn environment(
         Some((_, old)) => value.clone_into(old),
         None => variables.push((name.to_owned(), value.to_owned())),
     };
-    set("PATH", crate::lower::DEFAULT_PATH);
+    set("PATH", rbuild_build::lower::DEFAULT_PATH);
     set("HOSTNAME", hostname);
     if options.tty {
         set("TERM", "xterm");
@@ -272,5 +274,5 @@ fn environment(
 
 /// The policies of `--pull` that make sense for a run.
 fn pull_policy(text: &str) -> Result<PullPolicy, Failure> {
-    PullPolicy::parse(text)
+    crate::options::pull_policy(text)
 }

@@ -3,7 +3,8 @@
 use super::{env_file, pull_policy};
 use crate::cli::run::RunArgs;
 use crate::error::Failure;
-use crate::options::{PullPolicy, add_host, choice, no_new_privs, size};
+use crate::options::{add_host, choice, no_new_privs, size};
+use rbuild_build::request::PullPolicy;
 use rbuild_sandbox::MountFlags;
 use std::path::{Path, PathBuf};
 
@@ -140,7 +141,7 @@ fn volume(text: &str) -> Result<Volume, Failure> {
     let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
         return Err(wrong("is not of the form HOST:CONTAINER[:ro]".to_owned()));
     };
-    if !target.starts_with('/') || crate::lower::path::clean(target) == "/" {
+    if !target.starts_with('/') || rbuild_build::lower::path::clean(target) == "/" {
         return Err(wrong(format!("`{target}` is not an absolute path below `/`")));
     }
     if !(source.starts_with('/') || source.starts_with('.') || source.starts_with('~')) {
@@ -177,14 +178,14 @@ fn volume(text: &str) -> Result<Volume, Failure> {
     Ok(Volume {
         is_dir: source.is_dir(),
         source,
-        target: crate::lower::path::clean(target),
+        target: rbuild_build::lower::path::clean(target),
         read_only,
     })
 }
 
 fn tmpfs(text: &str) -> Result<Tmpfs, Failure> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    if !target.starts_with('/') || crate::lower::path::clean(target) == "/" {
+    if !target.starts_with('/') || rbuild_build::lower::path::clean(target) == "/" {
         return Err(Failure::usage(format!(
             "--tmpfs `{text}`: `{target}` is not an absolute path below `/`"
         )));
@@ -227,7 +228,7 @@ fn tmpfs(text: &str) -> Result<Tmpfs, Failure> {
         }
     }
     Ok(Tmpfs {
-        target: crate::lower::path::clean(target),
+        target: rbuild_build::lower::path::clean(target),
         size: bytes,
         mode,
         flags,

@@ -2,7 +2,7 @@
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
-use crate::lower::{HOSTNAME_ARG, PREDEFINED};
+use rbuild_build::lower::{HOSTNAME_ARG, PREDEFINED};
 use std::collections::BTreeMap;
 
 /// The argument that says how late times may be.

@@ -4,62 +4,29 @@ use super::pair;
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
 use dockerfile_parser::Platform;
-use rbuild_oci::{Annotations, ImageConfig};
+use rbuild_build::request::Edits;
+use rbuild_oci::Annotations;
 
-/// Changes that are made after the last instruction.
-#[derive(Debug, Clone, Default)]
-pub struct Edits {
-    /// `--label`; the last word on a name.
-    labels: Vec<(String, String)>,
-    /// `--unsetlabel`.
-    unset_labels: Vec<String>,
-    /// `--unsetenv`.
-    unset_env: Vec<String>,
-    /// `--omit-history`.
-    omit_history: bool,
-    /// `--annotation`.
-    pub annotations: Annotations,
-}
-
-impl Edits {
-    /// What the flags say, for an image of this platform.
-    ///
-    /// # Errors
-    /// A pair without a key, or an annotation of something that is not made.
-    pub(super) fn from_args(args: &BuildArgs, platform: &Platform) -> Result<Self, Failure> {
-        let mut edits = Self {
-            labels: args
-                .labels
-                .iter()
-                .map(|label| pair("--label", label))
-                .collect::<Result<_, _>>()?,
-            unset_labels: args.unset_labels.clone(),
-            unset_env: args.unset_env.clone(),
-            omit_history: args.omit_history,
-            annotations: Annotations::default(),
-        };
-        for text in &args.annotations {
-            annotate(&mut edits.annotations, text, platform)?;
-        }
-        Ok(edits)
+/// What the flags say, for an image of this platform.
+///
+/// # Errors
+/// A pair without a key, or an annotation of something that is not made.
+pub(super) fn edits(args: &BuildArgs, platform: &Platform) -> Result<Edits, Failure> {
+    let mut edits = Edits {
+        labels: args
+            .labels
+            .iter()
+            .map(|label| pair("--label", label))
+            .collect::<Result<_, _>>()?,
+        unset_labels: args.unset_labels.clone(),
+        unset_env: args.unset_env.clone(),
+        omit_history: args.omit_history,
+        annotations: Annotations::default(),
+    };
+    for text in &args.annotations {
+        annotate(&mut edits.annotations, text, platform)?;
     }
-
-    /// Changes a config that is complete but for its layers.
-    pub fn apply(&self, config: &mut ImageConfig) {
-        for name in &self.unset_labels {
-            config.config.labels.remove(name);
-        }
-        config.config.labels.extend(self.labels.iter().cloned());
-        config.config.env.retain(|variable| {
-            let name = variable
-                .split_once('=')
-                .map_or(variable.as_str(), |(name, _)| name);
-            !self.unset_env.iter().any(|unset| unset == name)
-        });
-        if self.omit_history {
-            config.history.clear();
-        }
-    }
+    Ok(edits)
 }
 
 /// `[SCOPE,…:]KEY=VALUE`, where a scope may name a platform: `manifest[linux/amd64]`.

@@ -1,91 +1,56 @@
-//! `--allow`: what steps may ask for beyond the sandbox. Everything else is refused.
+//! `--allow`: what steps may ask for beyond the sandbox.
 
 use super::choice;
 use super::spec;
 use crate::error::Failure;
-use std::collections::BTreeMap;
+use rbuild_build::request::Entitlements;
 
 const KNOWN: [&str; 3] = ["network.host", "security.insecure", "device"];
 
-/// What the command line allows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Entitlements {
-    /// `network.host`: `RUN --network=host`.
-    pub network_host: bool,
-    /// `security.insecure`: `RUN --security=insecure`.
-    pub security_insecure: bool,
-    /// `device`: `RUN --device` of whatever device.
-    every_device: bool,
-    /// `device=NAME[,alias=OTHER]`: devices or kinds of devices.
-    devices: Vec<String>,
-    /// What the Dockerfile may call a device, and what it is.
-    aliases: BTreeMap<String, String>,
+/// Reads all values of the flag.
+///
+/// # Errors
+/// One that is not known, with the nearest that is.
+pub(super) fn entitlements(values: &[String]) -> Result<Entitlements, Failure> {
+    let mut allowed = Entitlements::default();
+    for value in values {
+        match value.split_once('=') {
+            Some(("device", devices)) => device(&mut allowed, devices)?,
+            None => match value.as_str() {
+                "network.host" => allowed.network_host = true,
+                "security.insecure" => allowed.security_insecure = true,
+                "device" => allowed.every_device = true,
+                other => return Err(choice("--allow", other, &KNOWN)),
+            },
+            Some((other, _)) if KNOWN.contains(&other) => {
+                return Err(Failure::usage(format!("--allow: `{other}` has no value")));
+            }
+            Some((other, _)) => return Err(choice("--allow", other, &KNOWN)),
+        }
+    }
+    Ok(allowed)
 }
 
-impl Entitlements {
-    /// Reads all values of the flag.
-    ///
-    /// # Errors
-    /// One that is not known, with the nearest that is.
-    pub fn parse(values: &[String]) -> Result<Self, Failure> {
-        let mut allowed = Self::default();
-        for value in values {
-            match value.split_once('=') {
-                Some(("device", devices)) => allowed.device(devices)?,
-                None => match value.as_str() {
-                    "network.host" => allowed.network_host = true,
-                    "security.insecure" => allowed.security_insecure = true,
-                    "device" => allowed.every_device = true,
-                    other => return Err(choice("--allow", other, &KNOWN)),
-                },
-                Some((other, _)) if KNOWN.contains(&other) => {
-                    return Err(Failure::usage(format!("--allow: `{other}` has no value")));
+/// `NAME[,alias=OTHER]`, where NAME may have a `=` of its own.
+fn device(allowed: &mut Entitlements, value: &str) -> Result<(), Failure> {
+    let (name, options) = value.split_once(',').unwrap_or((value, ""));
+    if name.is_empty() {
+        return Err(Failure::usage("--allow: `device=` needs the name of a device")
+            .hint("`--allow device` allows all of them"));
+    }
+    if !options.is_empty() {
+        for (key, alias) in spec::fields("--allow", options)? {
+            match (key.as_str(), alias) {
+                ("alias", Some(alias)) if !alias.is_empty() => {
+                    allowed.aliases.insert(alias, name.to_owned());
                 }
-                Some((other, _)) => return Err(choice("--allow", other, &KNOWN)),
+                ("alias", _) => return Err(Failure::usage("--allow: `alias` needs a value")),
+                (other, _) => return Err(spec::unknown_key("--allow device", other, &["alias"])),
             }
         }
-        Ok(allowed)
     }
-
-    /// `NAME[,alias=OTHER]`, where NAME may have a `=` of its own.
-    fn device(&mut self, value: &str) -> Result<(), Failure> {
-        let (name, options) = value.split_once(',').unwrap_or((value, ""));
-        if name.is_empty() {
-            return Err(Failure::usage("--allow: `device=` needs the name of a device")
-                .hint("`--allow device` allows all of them"));
-        }
-        if !options.is_empty() {
-            for (key, alias) in spec::fields("--allow", options)? {
-                match (key.as_str(), alias) {
-                    ("alias", Some(alias)) if !alias.is_empty() => {
-                        self.aliases.insert(alias, name.to_owned());
-                    }
-                    ("alias", _) => return Err(Failure::usage("--allow: `alias` needs a value")),
-                    (other, _) => return Err(spec::unknown_key("--allow device", other, &["alias"])),
-                }
-            }
-        }
-        self.devices.push(name.to_owned());
-        Ok(())
-    }
-
-    /// The device that a name of the Dockerfile means: itself, unless it is an alias.
-    #[must_use]
-    pub fn device_named<'a>(&'a self, name: &'a str) -> &'a str {
-        self.aliases.get(name).map_or(name, String::as_str)
-    }
-
-    /// Whether steps may have the device of this qualified name, `kind=name`.
-    #[must_use]
-    pub fn allows_device(&self, name: &str) -> bool {
-        let kind = name.split('=').next().unwrap_or_default();
-        self.every_device
-            || self.devices.iter().any(|allowed| {
-                allowed == name
-                    || allowed == kind
-                    || allowed.strip_suffix("=*").is_some_and(|all| all == kind)
-            })
-    }
+    allowed.devices.push(name.to_owned());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -94,7 +59,7 @@ mod tests {
 
     fn parse(values: &[&str]) -> Result<Entitlements, String> {
         let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        Entitlements::parse(&values).map_err(|failure| format!("{} {:?}", failure.text(), failure))
+        entitlements(&values).map_err(|failure| format!("{} {:?}", failure.text(), failure))
     }
 
     #[test]

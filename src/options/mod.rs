@@ -3,107 +3,43 @@
 mod build_args;
 mod call;
 mod edits;
-pub mod entitlements;
-pub mod named_context;
+mod entitlements;
+mod named_context;
 mod no_cache;
-pub mod output;
+mod output;
 pub mod registry;
-pub mod secret;
+mod secret;
 mod sources;
 pub mod spec;
 mod squash;
-pub mod ssh;
+mod ssh;
 mod value;
 
 pub use call::Call;
-pub use edits::Edits;
-pub use no_cache::NoCache;
-pub use registry::PullPolicy;
-pub use sources::{ContextSource, DockerfileSource};
-pub use squash::Squash;
+pub use registry::pull_policy;
 pub use value::{add_host, choice, no_new_privs, reference, size};
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
-use crate::ops::spec::ExecNetwork;
-use crate::pull::RegistrySettings;
-use crate::remote::Remote;
 use crate::ui::ProgressMode;
 pub(crate) use build_args::EPOCH_ARG;
 use build_args::{build_args, check_steering, epoch, is_on};
 use call::call;
 use dockerfile_parser::Platform;
-use entitlements::Entitlements;
-use named_context::NamedContext;
-use output::{ImageForm, Output};
-use secret::SecretSource;
+use rbuild_build::ops::spec::ExecNetwork;
+use rbuild_build::remote::Remote;
+use rbuild_build::request::{ContextSource, ImageForm, Output, Request, build_platform};
 use sources::sources;
-use ssh::SshSource;
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use value::pair;
 
-use rbuild_registry::Reference;
-
-/// Everything that shapes a build.
+/// What was asked for on the command line: the build, and what is shown of it.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// Directory of the store.
-    pub store_root: PathBuf,
-    /// The context.
-    pub context: ContextSource,
-    /// The Dockerfile.
-    pub dockerfile: DockerfileSource,
-    /// `-t`, normalised.
-    pub tags: Vec<Reference>,
-    /// `--build-arg`, those from the environment and `SOURCE_DATE_EPOCH` included.
-    pub build_args: BTreeMap<String, String>,
-    /// `--target`.
-    pub target: Option<String>,
-    /// This machine.
-    pub build_platform: Platform,
-    /// What is built for.
-    pub platform: Platform,
-    /// Where results go; never empty.
-    pub outputs: Vec<Output>,
-    /// Which steps run anyway.
-    pub no_cache: NoCache,
-    /// When to ask registries.
-    pub pull: PullPolicy,
-    /// Named contexts.
-    pub build_contexts: BTreeMap<String, NamedContext>,
-    /// Secrets.
-    pub secrets: BTreeMap<String, SecretSource>,
-    /// Agents for `--mount=type=ssh`.
-    pub ssh: BTreeMap<String, SshSource>,
-    /// What changes in the image besides what the Dockerfile says.
-    pub edits: Edits,
-    /// Network of steps.
-    pub network: ExecNetwork,
-    /// `--strict-syntax`.
-    pub strict_syntax: bool,
-    /// `--allow`.
-    pub entitlements: Entitlements,
-    /// `--cdi-spec-dir`; the usual ones when empty.
-    pub cdi_spec_dirs: Vec<PathBuf>,
-    /// Lines for /etc/hosts.
-    pub add_hosts: Vec<(String, String)>,
-    /// Steps at once.
-    pub jobs: NonZeroUsize,
-    /// `no-new-privileges`.
-    pub no_new_privs: bool,
-    /// Size of /dev/shm.
-    pub shm_size: Option<u64>,
-    /// Which layers become one.
-    pub squash: Squash,
-    /// Docker's media types instead of OCI's.
-    pub docker_format: bool,
-    /// `--ignorefile`.
-    pub ignore_file: Option<PathBuf>,
-    /// Build arguments are kept out of what others read.
-    pub redact_args: bool,
+    /// The build.
+    pub request: Request,
     /// Where to write the image id.
     pub iidfile: Option<PathBuf>,
     /// Where to write the description.
@@ -118,10 +54,6 @@ pub struct BuildOptions {
     pub call: Call,
     /// `,format=json` of `--call`.
     pub call_json: bool,
-    /// `SOURCE_DATE_EPOCH`.
-    pub epoch: Option<i64>,
-    /// How registries are spoken to.
-    pub registry: RegistrySettings,
 }
 
 impl BuildOptions {
@@ -148,7 +80,7 @@ impl BuildOptions {
             Some(text) => Platform::parse(text, &build_platform)
                 .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
         };
-        let edits = Edits::from_args(args, &platform)?;
+        let edits = edits::edits(args, &platform)?;
         let build_args = build_args(args, &env)?;
         check_steering(&build_args)?;
         if let ContextSource::Remote(Remote::Git(address)) = &mut context {
@@ -157,7 +89,7 @@ impl BuildOptions {
         let epoch = epoch(&build_args)?;
         let quiet = args.quiet;
         let (call, call_json) = call(args)?;
-        Ok(Self {
+        let request = Request {
             store_root: crate::store_root::locate(root)?,
             context,
             dockerfile,
@@ -167,8 +99,8 @@ impl BuildOptions {
             build_platform,
             platform,
             outputs: outputs(args)?,
-            no_cache: NoCache::from_args(args),
-            pull: PullPolicy::parse(&args.pull)?,
+            no_cache: no_cache::no_cache(args),
+            pull: pull_policy(&args.pull)?,
             build_contexts: args
                 .build_contexts
                 .iter()
@@ -192,7 +124,7 @@ impl BuildOptions {
                 other => return Err(choice("--network", other, &["default", "none", "host"])),
             },
             strict_syntax: args.strict_syntax,
-            entitlements: Entitlements::parse(&args.allow)?,
+            entitlements: entitlements::entitlements(&args.allow)?,
             cdi_spec_dirs: args.cdi_spec_dirs.clone(),
             add_hosts: args
                 .add_hosts
@@ -206,7 +138,7 @@ impl BuildOptions {
                 .as_deref()
                 .map(|text| size("--shm-size", text))
                 .transpose()?,
-            squash: Squash::from_args(args),
+            squash: squash::squash(args),
             docker_format: match args.format.as_str() {
                 "oci" => false,
                 "docker" => true,
@@ -214,6 +146,11 @@ impl BuildOptions {
             },
             ignore_file: args.ignore_file.clone(),
             redact_args: args.redact_args,
+            epoch,
+            registry: args.registry.settings()?,
+        };
+        Ok(Self {
+            request,
             iidfile: args.iidfile.clone(),
             metadata_file: args.metadata_file.clone(),
             progress: progress(args.progress.as_deref(), quiet, env)?,
@@ -221,16 +158,8 @@ impl BuildOptions {
             propagate_exit: args.propagate_exit,
             call,
             call_json,
-            epoch,
-            registry: args.registry.settings()?,
         })
     }
-}
-
-/// This machine, in OCI's words.
-#[must_use]
-pub fn build_platform() -> Platform {
-    Platform::new("linux", std::env::consts::ARCH, "")
 }
 
 /// The mode that is asked for: by flag or `RBUILD_PROGRESS`, else by `BUILDKIT_PROGRESS`, which scripts set.

@@ -1,38 +1,16 @@
 //! `--build-context NAME=SOURCE`.
 
 use crate::error::Failure;
-use crate::remote::Remote;
-use crate::remote::address::redacted;
-use rbuild_registry::Reference;
+use rbuild_build::remote::Remote;
+use rbuild_build::remote::address::redacted;
+use rbuild_build::request::{NamedContext, context_key};
 use std::path::PathBuf;
-
-/// What a named context is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamedContext {
-    /// A local directory with its own ignore file.
-    Directory(PathBuf),
-    /// An OCI layout directory, with an optional tag or digest to choose from its index.
-    OciLayout {
-        /// The layout directory.
-        path: PathBuf,
-        /// `org.opencontainers.image.ref.name` to choose.
-        tag: Option<String>,
-        /// Manifest digest to choose.
-        digest: Option<String>,
-    },
-    /// An image reference (`docker-image://`).
-    Image(String),
-    /// Another stage of the same Dockerfile (`target:`).
-    Stage(String),
-    /// A git repository, or an archive at a URL.
-    Remote(Remote),
-}
 
 /// Reads one `--build-context` value.
 ///
 /// # Errors
 /// A missing name or source, or a kind that is not supported, by name.
-pub fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
+pub(super) fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
     let (name, source) = text
         .split_once('=')
         .filter(|(name, source)| !name.is_empty() && !source.is_empty())
@@ -58,21 +36,7 @@ pub fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
     } else {
         NamedContext::Directory(PathBuf::from(source))
     };
-    Ok((key(name), context))
-}
-
-/// The name under which a context is found. As for BuildKit `alpine`, `alpine:latest` and `docker.io/library/alpine`
-/// are one, and the case of a stage does not count.
-#[must_use]
-pub fn key(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    match Reference::parse(name).or_else(|_| Reference::parse(&lower)) {
-        Ok(reference) => {
-            let familiar = reference.familiar();
-            familiar.strip_suffix(":latest").unwrap_or(&familiar).to_owned()
-        }
-        Err(_) => lower,
-    }
+    Ok((context_key(name), context))
 }
 
 fn oci_layout(rest: &str) -> NamedContext {
@@ -97,23 +61,6 @@ fn oci_layout(rest: &str) -> NamedContext {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_image_has_many_names() {
-        for name in [
-            "alpine",
-            "alpine:latest",
-            "docker.io/library/alpine",
-            "Alpine",
-            "index.docker.io/alpine",
-        ] {
-            assert_eq!(key(name), "alpine", "{name}");
-        }
-        assert_eq!(key("docker.io/library/alpine:3"), "alpine:3");
-        assert_eq!(key("example.org/A:Rc"), "example.org/a:rc");
-        assert_eq!(key("example.org/a:Rc"), "example.org/a:Rc");
-        assert_eq!(key("No Reference"), "no reference");
-    }
 
     #[test]
     fn kinds() {

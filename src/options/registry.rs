@@ -2,36 +2,24 @@
 
 use super::choice;
 use crate::error::Failure;
-use crate::pull::RegistrySettings;
 use clap::Args;
+use rbuild_build::pull::RegistrySettings;
+use rbuild_build::request::PullPolicy;
 use rbuild_registry::{HostSet, RetryPolicy};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// When to ask the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullPolicy {
-    /// Only for what the store does not have.
-    Missing,
-    /// Always; the store's image is used when it is the same.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl PullPolicy {
-    /// Reads `--pull`.
-    ///
-    /// # Errors
-    /// An unknown policy.
-    pub fn parse(text: &str) -> Result<Self, Failure> {
-        match text {
-            "missing" | "false" => Ok(PullPolicy::Missing),
-            // Asking and fetching what is newer is what `always` does: digests decide, nothing is fetched twice.
-            "always" | "true" | "newer" => Ok(PullPolicy::Always),
-            "never" => Ok(PullPolicy::Never),
-            other => Err(choice("--pull", other, &["always", "missing", "never", "newer"])),
-        }
+/// Reads `--pull`.
+///
+/// # Errors
+/// An unknown policy.
+pub fn pull_policy(text: &str) -> Result<PullPolicy, Failure> {
+    match text {
+        "missing" | "false" => Ok(PullPolicy::Missing),
+        // Asking and fetching what is newer is what `always` does: digests decide, nothing is fetched twice.
+        "always" | "true" | "newer" => Ok(PullPolicy::Always),
+        "never" => Ok(PullPolicy::Never),
+        other => Err(choice("--pull", other, &["always", "missing", "never", "newer"])),
     }
 }
 

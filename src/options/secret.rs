@@ -2,43 +2,7 @@
 
 use super::spec;
 use crate::error::Failure;
-use std::path::PathBuf;
-
-/// Where a secret's bytes come from; they are read when a step needs them and never stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// A file.
-    File(PathBuf),
-    /// An environment variable of the caller.
-    Env(String),
-}
-
-/// Largest secret, as BuildKit's: 500 KiB.
-const MAX_BYTES: usize = 500 * 1024;
-
-impl SecretSource {
-    /// The bytes.
-    ///
-    /// # Errors
-    /// They cannot be read, or are too many: in words.
-    pub fn read(&self) -> Result<Vec<u8>, String> {
-        let bytes = match self {
-            SecretSource::Env(name) => std::env::var_os(name)
-                .map(std::ffi::OsString::into_encoded_bytes)
-                .ok_or_else(|| format!("the environment has no variable {name}"))?,
-            SecretSource::File(path) => {
-                std::fs::read(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?
-            }
-        };
-        if bytes.len() > MAX_BYTES {
-            return Err(format!(
-                "{} bytes are more than the {MAX_BYTES} allowed",
-                bytes.len()
-            ));
-        }
-        Ok(bytes)
-    }
-}
+use rbuild_build::request::SecretSource;
 
 const KEYS: &[&str] = &["id", "type", "src", "source", "env"];
 
@@ -46,7 +10,10 @@ const KEYS: &[&str] = &["id", "type", "src", "source", "env"];
 ///
 /// # Errors
 /// What is wrong, with a suggestion.
-pub fn parse(text: &str, env_is_set: impl Fn(&str) -> bool) -> Result<(String, SecretSource), Failure> {
+pub(super) fn parse(
+    text: &str,
+    env_is_set: impl Fn(&str) -> bool,
+) -> Result<(String, SecretSource), Failure> {
     let (mut id, mut kind, mut src, mut env) = (None, None, None, None);
     for (key, value) in spec::fields("--secret", text)? {
         let value =

@@ -2,31 +2,10 @@
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
-use crate::remote::Remote;
-use crate::remote::address::redacted;
+use rbuild_build::remote::Remote;
+use rbuild_build::remote::address::redacted;
+use rbuild_build::request::{ContextSource, DockerfileSource};
 use std::path::{Path, PathBuf};
-
-/// Where the context is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContextSource {
-    /// A directory.
-    Directory(PathBuf),
-    /// `-`: a tar, or a Dockerfile without a context.
-    Stdin,
-    /// A git repository, or a tar (or Dockerfile) at a URL.
-    Remote(Remote),
-}
-
-/// Where the Dockerfile is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DockerfileSource {
-    /// `Dockerfile` (or `dockerfile`) in the context.
-    Default,
-    /// `-f PATH`.
-    Path(PathBuf),
-    /// `-f -`.
-    Stdin,
-}
 
 /// What CONTEXT and `-f` mean.
 ///

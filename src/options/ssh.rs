@@ -1,23 +1,15 @@
 //! `--ssh default|ID[=SOCKET|KEY,…]`.
 
 use crate::error::Failure;
+use rbuild_build::request::SshSource;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
-
-/// Where an agent comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SshSource {
-    /// The socket of an agent.
-    Socket(PathBuf),
-    /// Key files: an agent of our own holds them.
-    Keys(Vec<PathBuf>),
-}
 
 /// Reads one `--ssh` value.
 ///
 /// # Errors
 /// No agent is known, or a path is neither socket nor file.
-pub fn parse(text: &str, auth_sock: Option<&str>) -> Result<(String, SshSource), Failure> {
+pub(super) fn parse(text: &str, auth_sock: Option<&str>) -> Result<(String, SshSource), Failure> {
     let (id, paths) = text.split_once('=').unwrap_or((text, ""));
     if id.is_empty() {
         return Err(Failure::usage(format!(

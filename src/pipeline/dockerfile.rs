@@ -1,14 +1,15 @@
 //! Finding and reading the Dockerfile and the ignore file.
 
-use crate::context::stdin::Fetched;
-use crate::context::{BuildContext, Ignore};
 use crate::error::{Failure, Kind};
-use crate::options::{BuildOptions, Call, ContextSource, DockerfileSource};
+use crate::options::{BuildOptions, Call};
 use crate::pipeline::{failure, frontend};
-use crate::remote::address::passwords_hidden;
 use crate::ui::Look;
 use dockerfile_parser::lint::{self, LintInput};
 use dockerfile_parser::{IgnoreFile, Parsed};
+use rbuild_build::context::stdin::Fetched;
+use rbuild_build::context::{BuildContext, Ignore};
+use rbuild_build::remote::address::passwords_hidden;
+use rbuild_build::request::{ContextSource, DockerfileSource};
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ pub fn read(
     fetched: Option<&Fetched>,
 ) -> Result<SourceFile, Failure> {
     let piped = fetched.and_then(|fetched| fetched.dockerfile.as_deref());
-    let (name, path, bytes) = match &options.dockerfile {
+    let (name, path, bytes) = match &options.request.dockerfile {
         DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
         DockerfileSource::Default if piped.is_some() => {
             ("-".to_owned(), None, piped.unwrap_or_default().to_vec())
@@ -190,13 +191,13 @@ pub(super) fn open_context(
     what: &str,
 ) -> Result<BuildContext, Failure> {
     let mut candidates = Vec::new();
-    let named = options.and_then(|options| options.ignore_file.as_ref());
+    let named = options.and_then(|options| options.request.ignore_file.as_ref());
     if let Some(named) = named {
         candidates.push(named.clone());
     } else if let Some(options) = options {
-        let dockerfiles = match &options.dockerfile {
+        let dockerfiles = match &options.request.dockerfile {
             DockerfileSource::Path(dockerfile) => {
-                let is_fetched = !matches!(options.context, ContextSource::Directory(_));
+                let is_fetched = !matches!(options.request.context, ContextSource::Directory(_));
                 vec![located(dockerfile, path, is_fetched)]
             }
             DockerfileSource::Default => DEFAULT_NAMES.iter().map(|name| path.join(name)).collect(),

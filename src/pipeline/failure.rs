@@ -2,11 +2,11 @@
 
 use super::SourceFile;
 use crate::error::{Failure, Kind};
-use crate::lower::Finding;
 use crate::report::{self, Label, Severity, Source};
 use crate::ui::Look;
 use dockerfile_parser::lint::{Policy, Rule};
 use dockerfile_parser::{Dockerfile, Span};
+use rbuild_build::lower::Finding;
 use std::collections::BTreeSet;
 
 /// All errors of a file that does not parse.

@@ -2,18 +2,18 @@
 
 use super::SourceFile;
 use super::outputs::Outputs;
-use crate::cache::RecordIndex;
-use crate::engine::Engine;
 use crate::error::Failure;
-use crate::export::Assembly;
 use crate::interrupt;
-use crate::lower::StageState;
-use crate::ops::spec::{SourceSpec, StepSpec};
-use crate::ops::{BuildOp, OpError, StepOutput};
 use crate::options::BuildOptions;
-use crate::sources::{BaseImage, Origin};
 use crate::ui::{Look, Printer, Summary};
 use dockerfile_parser::{Diagnostic, Dockerfile};
+use rbuild_build::cache::RecordIndex;
+use rbuild_build::engine::Engine;
+use rbuild_build::export::Assembly;
+use rbuild_build::lower::StageState;
+use rbuild_build::ops::spec::{SourceSpec, StepSpec};
+use rbuild_build::ops::{BuildOp, OpError, StepOutput};
+use rbuild_build::sources::{BaseImage, Origin};
 use rbuild_oci::Digest;
 use rbuild_solver::{Failure as SolveFailure, Graph, MissReason, Outcome, Solution, SolveError, VertexId};
 use rbuild_store::Store;
@@ -71,9 +71,9 @@ impl Build<'_> {
             snapshots: &self.engine.snapshots,
             outputs: &solution.all,
             base: base.as_ref(),
-            edits: &self.options.edits,
-            epoch: self.options.epoch,
-            squash: self.options.squash,
+            edits: &self.options.request.edits,
+            epoch: self.options.request.epoch,
+            squash: self.options.request.squash,
             now: self.now,
         };
         let image = match assembly.image(target) {
@@ -233,7 +233,9 @@ impl Build<'_> {
             StepSpec::Source(SourceSpec::Scratch) => return None,
             StepSpec::Source(SourceSpec::Image(base)) => {
                 let id = image_id(base).ok()?.to_hex();
-                let old = before.step(&step.title).and_then(crate::cache::EarlierStep::key);
+                let old = before
+                    .step(&step.title)
+                    .and_then(rbuild_build::cache::EarlierStep::key);
                 if let Some(old) = old.filter(|old| *old != id) {
                     if made.outcome == StepOutcome::Cached {
                         made.outcome = StepOutcome::Ran;

@@ -25,21 +25,21 @@ pub(super) fn check(
     look: &Look,
 ) -> Result<(), Failure> {
     let is_foreign = |kind: &Kind| matches!(kind, Kind::ForeignSyntax { .. });
-    if let Some(value) = options.build_args.get(ARGUMENT) {
+    if let Some(value) = options.request.build_args.get(ARGUMENT) {
         parsed.diagnostics.retain(|found| !is_foreign(&found.kind));
         let image = value.split(' ').next().unwrap_or_default();
         if image.is_empty() || is_builtin(image) {
             return Ok(());
         }
         let message = format!("{ARGUMENT}: the frontend `{image}` is not used");
-        if options.strict_syntax {
+        if options.request.strict_syntax {
             return Err(Failure::usage(message).hint("only the Dockerfile frontend is built in"));
         }
         note(&format!(
             "warning: {message}: {} is read as a Dockerfile",
             file.name
         ));
-    } else if options.strict_syntax {
+    } else if options.request.strict_syntax {
         let foreign = parsed
             .diagnostics
             .iter_mut()

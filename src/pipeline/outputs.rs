@@ -1,14 +1,15 @@
 //! Where a built image goes: the store, registries, archives, directories; and the files that tell about it.
 
 use super::SourceFile;
-use crate::engine::Engine;
 use crate::error::Failure;
+use crate::interrupt;
 use crate::options::BuildOptions;
-use crate::options::output::{Destination, ImageForm, Output};
-use crate::pull::Progress;
 use crate::ui::{Printer, Summary};
-use crate::{export, interrupt};
 use dockerfile_parser::Diagnostic;
+use rbuild_build::engine::Engine;
+use rbuild_build::export;
+use rbuild_build::pull::Progress;
+use rbuild_build::request::{Destination, ImageForm, Output};
 use rbuild_registry::Reference;
 use rbuild_solver::{Event, EventKind};
 use rbuild_store::Store;
@@ -54,6 +55,7 @@ impl Outputs<'_> {
         // The record comes first: exports find layers through it, and nothing collects them meanwhile.
         let keep = self
             .options
+            .request
             .outputs
             .iter()
             .any(|output| matches!(output, Output::Image { .. }));
@@ -61,7 +63,7 @@ impl Outputs<'_> {
             self.store.images().put(image).map_err(Failure::from_host)?;
         }
         let mut prepared = None;
-        for output in &self.options.outputs {
+        for output in &self.options.request.outputs {
             if !matches!(output, Output::Image { push: false, .. }) {
                 (self.enter)()?;
             }
@@ -91,7 +93,7 @@ impl Outputs<'_> {
                 Output::Local { dest } => {
                     let title = format!("writing {} (local)", dest.display());
                     let left_out = self.task(&title, |_| {
-                        export::local(&tree(snapshot)?, dest, self.options.epoch)
+                        export::local(&tree(snapshot)?, dest, self.options.request.epoch)
                     })?;
                     if !left_out.is_empty() {
                         self.printer.message(&format!(
@@ -104,7 +106,7 @@ impl Outputs<'_> {
                 Output::Tar { dest } => {
                     let title = format!("writing {} (tar)", shown(dest));
                     self.task(&title, |_| {
-                        export::tar(&tree(snapshot)?, dest, self.options.epoch)
+                        export::tar(&tree(snapshot)?, dest, self.options.request.epoch)
                     })?;
                     summary.outputs.push(format!("{} (tar)", shown(dest)));
                 }
@@ -132,7 +134,7 @@ impl Outputs<'_> {
         for name in names.iter().filter(|_| push) {
             let title = format!("pushing {}", name.familiar());
             let pushed = self.task(&title, |progress| {
-                crate::push::push(
+                rbuild_build::push::push(
                     self.store,
                     &self.engine.puller,
                     image,
@@ -188,7 +190,7 @@ impl Outputs<'_> {
 
     /// The names of `-t` and the output's own.
     fn names(&self, output: &Output) -> Result<Vec<Reference>, Failure> {
-        let mut names = self.options.tags.clone();
+        let mut names = self.options.request.tags.clone();
         for name in output.names() {
             let name = crate::options::reference("-o name=", name)?;
             if !names.contains(&name) {
@@ -201,7 +203,7 @@ impl Outputs<'_> {
     fn form(&self, form: &ImageForm) -> ExportOptions {
         let docker = form
             .oci_media_types
-            .map_or(self.options.docker_format, |oci| !oci);
+            .map_or(self.options.request.docker_format, |oci| !oci);
         let options = export::options(form.compression, docker);
         ExportOptions {
             force: form.force_compression,
@@ -224,7 +226,7 @@ impl Outputs<'_> {
             export::write_bytes(path, &text)?;
         }
         // An archive on standard output must stay one.
-        if self.options.quiet && !self.options.outputs.iter().any(Output::is_stdout) {
+        if self.options.quiet && !self.options.request.outputs.iter().any(Output::is_stdout) {
             writeln!(std::io::stdout(), "{}", image.id)
                 .map_err(|error| Failure::host(format!("writing to standard output: {error}")))?;
         }
@@ -245,7 +247,7 @@ impl Outputs<'_> {
                 serde_json::to_value(&prepared.manifest).map_err(Failure::from_host)?;
         }
         let mut names: Vec<String> = Vec::new();
-        for output in &self.options.outputs {
+        for output in &self.options.request.outputs {
             names.extend(self.names(output)?.iter().map(Reference::to_string));
         }
         names.sort_unstable();

@@ -2,11 +2,11 @@
 
 use super::finish::Build;
 use crate::error::{Failure, Kind};
-use crate::ops::spec::{CopySource, StepSpec};
-use crate::ops::{CopyPart, OpError, word_of};
 use crate::report::{self, Ended};
 use crate::ui::ProgressMode;
 use dockerfile_parser::lint::Rule;
+use rbuild_build::ops::spec::{CopySource, StepSpec};
+use rbuild_build::ops::{CopyPart, OpError, word_of};
 use rbuild_sandbox::ExitStatus;
 use rbuild_solver::{Cause, VertexId};
 use rbuild_store::layer::LayerError;

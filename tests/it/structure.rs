@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::base::checkout;
 
-const CRATES: [&str; 7] = [
-    "beneath", "oci", "parser", "solver", "store", "sandbox", "registry",
+const CRATES: [&str; 8] = [
+    "beneath", "build", "oci", "parser", "solver", "store", "sandbox", "registry",
 ];
 
 /// The packages of the workspace by folder.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("beneath", "beneath"),
     ("oci", "rbuild-oci"),
+    ("build", "rbuild-build"),
     ("parser", "dockerfile-parser"),
     ("solver", "rbuild-solver"),
     ("store", "rbuild-store"),
@@ -28,6 +29,15 @@ fn crates_know_only_what_the_architecture_allows() {
         let allowed: &[&str] = match folder {
             "store" => &["beneath", "rbuild-oci"],
             "sandbox" => &["beneath"],
+            "build" => &[
+                "beneath",
+                "dockerfile-parser",
+                "rbuild-oci",
+                "rbuild-registry",
+                "rbuild-sandbox",
+                "rbuild-solver",
+                "rbuild-store",
+            ],
             _ => &[],
         };
         for name in dependencies(folder) {

@@ -6,13 +6,13 @@ use crate::call::needed_stages;
 use crate::cli::streams::{note, print_json, stderr_look};
 use crate::cli::transfer::puller;
 use crate::error::Failure;
-use crate::lower::{Lowered, lower};
-use crate::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
-use crate::ops::{FetchSpec, Planned};
 use crate::options::BuildOptions;
 use crate::pipeline::{Contexts, draw_finding, lower_input, lowering_failure, open_store, parse, read};
-use crate::sources::Offline;
 use dockerfile_parser::Dockerfile;
+use rbuild_build::lower::{Lowered, lower};
+use rbuild_build::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
+use rbuild_build::ops::{FetchSpec, Planned};
+use rbuild_build::sources::Offline;
 use rbuild_solver::{Graph, VertexId};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -107,17 +107,17 @@ enum Details<'a> {
 /// The Dockerfile has errors, or standard output cannot be written.
 pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
     let look = stderr_look();
-    let puller = puller(options.registry.clone());
+    let puller = puller(options.request.registry.clone());
     let contexts = Contexts::open(options, &puller)?;
     let file = read(options, contexts.main.path(), contexts.fetched.as_ref())?;
     let parsed = parse(options, &file, &look)?.dockerfile;
-    let store = match options.store_root.join("version").is_file() {
-        true => Some(open_store(&options.store_root)?),
+    let store = match options.request.store_root.join("version").is_file() {
+        true => Some(open_store(&options.request.store_root)?),
         false => None,
     };
     let images = Offline::new(store.as_ref());
-    let devices = crate::cdi::Registry::new(&options.cdi_spec_dirs);
-    let no_cache = |name: Option<&str>, index| options.no_cache.covers(name, index);
+    let devices = rbuild_build::cdi::Registry::new(&options.request.cdi_spec_dirs);
+    let no_cache = |name: Option<&str>, index| options.request.no_cache.covers(name, index);
     let input = lower_input(options, &parsed, &contexts, &images, &devices, &no_cache);
     let Lowered {
         graph,
@@ -139,7 +139,7 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
         .iter()
         .map(|vertex| graph.op(*vertex).0.stage.as_str())
         .collect();
-    let stages = stages(&parsed, options.target.as_deref(), &labels);
+    let stages = stages(&parsed, options.request.target.as_deref(), &labels);
     let described = Described {
         graph: &graph,
         order,

@@ -1,0 +1,247 @@
+//! What all steps of a build share: the store, the sandbox, secrets, logs. Made once per build.
+
+use crate::error::{Failure, Kind};
+use crate::ops::{OpError, StepChecks};
+use crate::pull::Puller;
+use crate::remote::Access;
+use crate::request::SecretSource;
+use crate::request::SshSource;
+use dockerfile_parser::lint::Policy;
+use rbuild_sandbox::probe::{self, Tier};
+use rbuild_sandbox::{IdMapping, Zygote, enter};
+use rbuild_store::Store;
+use rbuild_store::buildlog::BuildLog;
+use rbuild_store::cache_mount::CacheMountName;
+use rbuild_store::snapshot::{CommitOptions, HashTar, SnapshotStore};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Shared by the ops of one build.
+pub struct Engine {
+    /// The store.
+    pub store: Store,
+    /// Its snapshots.
+    pub snapshots: Arc<SnapshotStore>,
+    /// Fetches images.
+    pub puller: Puller,
+    /// `--secret`.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// `--ssh`.
+    pub ssh: BTreeMap<String, SshSource>,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+    /// Seconds since 1970, taken once.
+    pub now: u64,
+    /// What earlier builds made of the step with a title; files are linked from there.
+    pub previous: PreviousOutput,
+    /// What the steps are checked for.
+    pub checks: StepChecks,
+    /// The caller's home.
+    home: Option<PathBuf>,
+    sandbox: OnceLock<Zygote>,
+    log: Mutex<Option<BuildLog>>,
+    next_log: AtomicUsize,
+    logs: Mutex<BTreeMap<String, String>>,
+    /// Cache mounts that this build has emptied.
+    emptied: Mutex<BTreeSet<CacheMountName>>,
+}
+
+/// Finds the snapshot that a step with this title made last time.
+pub type PreviousOutput = Box<dyn Fn(&str) -> Option<crate::ops::StepOutput> + Send + Sync>;
+
+impl Engine {
+    /// An engine that has not entered the user namespace yet.
+    #[must_use]
+    pub fn new(
+        snapshots: Arc<SnapshotStore>,
+        puller: Puller,
+        secrets: BTreeMap<String, SecretSource>,
+        epoch: Option<i64>,
+        now: u64,
+        previous: PreviousOutput,
+    ) -> Self {
+        Self {
+            store: snapshots.store().clone(),
+            snapshots,
+            puller,
+            secrets,
+            ssh: BTreeMap::new(),
+            epoch,
+            now,
+            previous,
+            checks: StepChecks::default(),
+            home: std::env::var_os("HOME").map(PathBuf::from),
+            sandbox: OnceLock::new(),
+            log: Mutex::new(None),
+            next_log: AtomicUsize::new(0),
+            logs: Mutex::default(),
+            emptied: Mutex::default(),
+        }
+    }
+
+    /// With agents for `--mount=type=ssh`.
+    #[must_use]
+    pub fn with_ssh(mut self, ssh: BTreeMap<String, SshSource>) -> Self {
+        self.ssh = ssh;
+        self
+    }
+
+    /// With what the file wants to hear of the checks.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.checks = StepChecks::new(policy);
+        self
+    }
+
+    /// Enters the user namespace and starts the zygote: once, while the process has one thread.
+    ///
+    /// # Errors
+    /// What the host does not allow, and the line that mends it.
+    pub fn prepare(&self) -> Result<(), Failure> {
+        if self.sandbox.get().is_some() {
+            return Ok(());
+        }
+        let zygote = enter_sandbox(&self.store)?;
+        // What processes that were killed have left behind. It costs room only, so nothing is said.
+        let _ = self.store.sweep_tmp();
+        // Set once: `prepare` is called by one thread.
+        let _ = self.sandbox.set(zygote);
+        Ok(())
+    }
+
+    /// Whether the user namespace was entered: ids of files are real.
+    #[must_use]
+    pub fn is_entered(&self) -> bool {
+        self.sandbox.get().is_some()
+    }
+
+    /// The zygote.
+    ///
+    /// # Errors
+    /// [`Engine::prepare`] was not called: a bug.
+    pub fn zygote(&self) -> Result<&Zygote, OpError> {
+        self.sandbox.get().ok_or_else(|| {
+            OpError::Failure(Failure::host(
+                "internal error: a step ran before the sandbox was entered",
+            ))
+        })
+    }
+
+    /// The value of a secret; `None` when it was not given.
+    ///
+    /// # Errors
+    /// It cannot be read or is too large.
+    pub fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, OpError> {
+        let Some(source) = self.secrets.get(id) else {
+            return Ok(None);
+        };
+        source.read().map(Some).map_err(|why| OpError::Secret {
+            id: id.to_owned(),
+            why,
+        })
+    }
+
+    /// Throws away what a cache mount holds from earlier builds. What other builds use at this moment stays.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn empty_cache_mount_once(&self, name: &CacheMountName) -> Result<(), OpError> {
+        // Held meanwhile: another step of this build must not take what is about to go.
+        let mut emptied = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        if emptied.insert(name.clone()) {
+            self.store.empty_cache_mount(name)?;
+        }
+        Ok(())
+    }
+
+    /// Who we are to what is fetched.
+    #[must_use]
+    pub fn access(&self) -> Access<'_> {
+        let is_mapped = self.is_entered() && probe::tier() != Tier::Root;
+        Access::new(&self.secrets, &self.ssh).with_ssh_home(self.home.as_deref().filter(|_| is_mapped))
+    }
+
+    /// How snapshots are committed: with the identity of their tar, since their files are read anyway.
+    #[must_use]
+    pub fn commit_options(&self) -> CommitOptions {
+        CommitOptions {
+            now: i64::try_from(self.now).unwrap_or(i64::MAX),
+            tar: HashTar::Now { epoch: self.epoch },
+        }
+    }
+
+    /// A new log file for a step.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn step_log(&self, title: &str) -> Result<(File, Option<PathBuf>), OpError> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.is_none() {
+            *log = Some(self.store.builds().start()?);
+        }
+        let Some(build) = log.as_ref() else {
+            return Err(OpError::Failure(Failure::host("internal error: no build log")));
+        };
+        let (name, file) = build.step_log(self.next_log.fetch_add(1, Ordering::Relaxed))?;
+        let path = build.log_path(&name);
+        self.logs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(title.to_owned(), name);
+        Ok((file, path))
+    }
+
+    /// The build's log and the names of the steps' logs by title, to be finished by the caller.
+    pub fn take_log(&self) -> (Option<BuildLog>, BTreeMap<String, String>) {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let logs = std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
+        (log, logs)
+    }
+}
+
+/// Enters the user namespace, then starts the zygote.
+///
+/// # Errors
+/// What the host does not allow, and the line that mends it.
+pub fn enter_sandbox(store: &Store) -> Result<Zygote, Failure> {
+    if probe::is_confined()
+        && let Some(obstacle) = probe::probe(Some(store.root())).obstacle()
+    {
+        let failure = Failure::host("this host does not let rbuild build yet")
+            .cause(format!("{}: {}", obstacle.name, obstacle.detail));
+        let failure = match &obstacle.fix {
+            Some(fix) => failure.hint(fix),
+            None => failure,
+        };
+        return Err(failure.hint("`rbuild doctor` says what this host allows"));
+    }
+    enter_namespace()?;
+    Zygote::start().map_err(Failure::from_host)
+}
+
+/// Enters the user namespace in which the store's ids are real.
+///
+/// # Errors
+/// What the host does not allow, and the line that mends it.
+pub fn enter_namespace() -> Result<(), Failure> {
+    let mapping = IdMapping::for_host().map_err(|error| {
+        Failure::from_error(Kind::Host, &error)
+            .context("this host does not let rbuild build yet")
+            .hint(error.fix())
+            .hint("`rbuild doctor` says what this host allows")
+    })?;
+    enter(&mapping).map_err(|error| {
+        let fix = error.fix();
+        let failure = Failure::from_error(Kind::Host, &error)
+            .context("this host does not let rbuild make a user namespace");
+        match fix {
+            Some(fix) => failure.hint(fix),
+            None => failure,
+        }
+        .hint("`rbuild doctor` says what this host allows")
+    })?;
+    Ok(())
+}

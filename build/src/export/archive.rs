@@ -1,0 +1,159 @@
+//! OCI layouts and docker archives of images in the store.
+
+use super::destination::{Interruptible, write_to};
+use crate::error::{Failure, Kind};
+use crate::request::{Destination, LayerCompression};
+use rbuild_oci::MediaTypes;
+use rbuild_store::Store;
+use rbuild_store::image::export::{
+    Compression, ExportImage, ExportLayer, ExportOptions, LayerData, Prepared, write_docker_archive,
+    write_oci_archive, write_oci_dir,
+};
+use rbuild_store::image::{ImageRecord, LayerSource};
+use rbuild_store::lock::BlobPin;
+use rbuild_store::snapshot::{Check, SnapshotStore};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Calls `work` with the images in their outgoing form. Layers that were built here are read from their snapshots,
+/// so this must run inside the user namespace.
+///
+/// # Errors
+/// Those of `work`, or a snapshot is gone.
+pub fn with_export<T>(
+    store: &Store,
+    images: &[(&ImageRecord, Vec<String>)],
+    work: impl FnOnce(&[ExportImage<'_>], &BlobPin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
+    let snapshots = Arc::new(SnapshotStore::new(store.clone()));
+    type Program = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Sync>;
+    let mut programs: Vec<Vec<Option<Program>>> = Vec::new();
+    for (record, _) in images {
+        let mut list = Vec::new();
+        for layer in &record.layers {
+            list.push(match &layer.source {
+                LayerSource::Blob(_) => None,
+                LayerSource::Snapshot { id, epoch, depth, .. } => {
+                    let snapshot = snapshots
+                        .get(id, Check::Now)
+                        .map_err(Failure::from_host)?
+                        .ok_or_else(|| {
+                            Failure::host(format!("the snapshot {id} of image {} is gone", record.id))
+                                .hint("build the image again")
+                        })?;
+                    let (epoch, depth) = (*epoch, *depth);
+                    let snapshots = Arc::clone(&snapshots);
+                    let program: Program = Box::new(move |out| {
+                        let out = Interruptible(out);
+                        let packed = match depth {
+                            1 => snapshots.pack(&snapshot, epoch, out),
+                            _ => snapshots.pack_squashed(&snapshot, depth, epoch, out),
+                        };
+                        packed.map(|_| ()).map_err(io::Error::other)
+                    });
+                    Some(program)
+                }
+            });
+        }
+        programs.push(list);
+    }
+    let outgoing: Vec<ExportImage<'_>> = images
+        .iter()
+        .zip(&programs)
+        .map(|((record, names), programs)| ExportImage {
+            config: record.config.as_bytes(),
+            layers: record
+                .layers
+                .iter()
+                .zip(programs)
+                .map(|(layer, program)| ExportLayer {
+                    diff_id: layer.diff_id,
+                    data: match (&layer.source, program) {
+                        (LayerSource::Snapshot { size, .. }, Some(program)) => LayerData::Tar {
+                            size: *size,
+                            write: program.as_ref(),
+                        },
+                        (LayerSource::Blob(descriptor), _) => LayerData::Blob(descriptor.as_ref()),
+                        (LayerSource::Snapshot { .. }, None) => unreachable_program(),
+                    },
+                })
+                .collect(),
+            names: names.clone(),
+            annotations: record.annotations.clone(),
+            original: record.manifest.clone(),
+        })
+        .collect();
+    work(&outgoing, &pin)
+}
+
+/// Every snapshot layer got its program in the loop above; an empty one is never read.
+fn unreachable_program<'a>() -> LayerData<'a> {
+    LayerData::Tar {
+        size: 0,
+        write: &|_| Err(io::Error::other("internal error: a layer has no program")),
+    }
+}
+
+/// Options of an export.
+#[must_use]
+pub fn options(compression: LayerCompression, docker_format: bool) -> ExportOptions {
+    let defaults = ExportOptions::default();
+    ExportOptions {
+        compression: match compression {
+            LayerCompression::None => Compression::None,
+            LayerCompression::Gzip(None) => defaults.compression,
+            LayerCompression::Gzip(Some(level)) => Compression::Gzip { level },
+        },
+        media_types: if docker_format {
+            MediaTypes::Docker
+        } else {
+            MediaTypes::Oci
+        },
+        ..defaults
+    }
+}
+
+/// Writes an OCI layout: an archive, or a directory. Returns what was written of each image.
+///
+/// # Errors
+/// The destination cannot be written, or a layer cannot be read.
+pub fn oci(
+    store: &Store,
+    images: &[(&ImageRecord, Vec<String>)],
+    dest: &Destination,
+    tar: bool,
+    options: &ExportOptions,
+) -> Result<Vec<Prepared>, Failure> {
+    with_export(store, images, |outgoing, pin| match dest {
+        Destination::Path(path) if !tar => {
+            std::fs::create_dir_all(path)
+                .map_err(|error| Failure::host(format!("creating `{}`: {error}", path.display())))?;
+            write_oci_dir(store, outgoing, options, path, pin).map_err(|error| {
+                Failure::from_error(Kind::Host, &error).context(format!("writing `{}`", path.display()))
+            })
+        }
+        _ => write_to(dest, |name, out| {
+            write_oci_archive(store, outgoing, options, name, out, pin)
+                .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
+        }),
+    })
+}
+
+/// Writes an archive for `docker load`.
+///
+/// # Errors
+/// As [`oci`].
+pub fn docker_archive(
+    store: &Store,
+    images: &[(&ImageRecord, Vec<String>)],
+    dest: &Destination,
+) -> Result<(), Failure> {
+    with_export(store, images, |outgoing, pin| {
+        write_to(dest, |name, out| {
+            write_docker_archive(store, outgoing, name, out, pin)
+                .map(|_| ())
+                .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
+        })
+    })
+}

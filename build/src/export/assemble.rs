@@ -1,0 +1,151 @@
+//! From a solved target to an image: config, history and layers (FEATURES 1.10).
+
+use crate::clock;
+use crate::error::Failure;
+use crate::lower::{COMMENT, StageState};
+use crate::ops::StepOutput;
+use crate::request::{Edits, Squash};
+use rbuild_oci::{History, ImageConfig};
+use rbuild_solver::VertexId;
+use rbuild_store::image::{ImageLayer, ImageRecord, LayerSource};
+use rbuild_store::snapshot::{Snapshot, SnapshotStore};
+use std::collections::BTreeMap;
+
+/// What shapes an image besides its stage.
+pub struct Assembly<'a> {
+    /// The snapshots of the store.
+    pub snapshots: &'a SnapshotStore,
+    /// Outputs of all vertices.
+    pub outputs: &'a BTreeMap<VertexId, StepOutput>,
+    /// The base image's record, if there is one.
+    pub base: Option<&'a ImageRecord>,
+    /// What the command line changes.
+    pub edits: &'a Edits,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+    /// `--squash`, `--squash-all`.
+    pub squash: Squash,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+impl Assembly<'_> {
+    /// The image of a stage. Makes the tar identities of layers that have none yet.
+    ///
+    /// # Errors
+    /// A layer cannot be read, or the store is not what it was.
+    pub fn image(&self, stage: &StageState) -> Result<ImageRecord, Failure> {
+        let mut config = stage.config.clone();
+        let mut layers: Vec<ImageLayer> = self.base.map(|base| base.layers.clone()).unwrap_or_default();
+        let built = self.built_layers(stage)?;
+        let of_base = config.history.len();
+        self.date(&mut config, stage);
+        match (self.squash, built.last()) {
+            (Squash::New, Some(top)) if built.len() > 1 => {
+                layers.push(self.layer(top, built.len())?);
+                one_layer(&mut config.history[of_base..]);
+            }
+            (Squash::All, _) if layers.len() + built.len() > 1 => {
+                let top = self
+                    .snapshot(stage)
+                    .ok_or_else(|| Failure::host("internal error: an image with layers has no files"))?;
+                layers = vec![self.layer(&top, top.chain().count())?];
+                one_layer(&mut config.history);
+            }
+            _ => {
+                for snapshot in &built {
+                    layers.push(self.layer(snapshot, 1)?);
+                }
+            }
+        }
+        self.edits.apply(&mut config);
+        config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
+        let bytes = config.to_bytes().map_err(Failure::from_host)?;
+        let snapshot = self.snapshot(stage).map(|snapshot| *snapshot.id());
+        let mut record =
+            ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)?;
+        record.annotations = self.edits.annotations.clone();
+        Ok(record)
+    }
+
+    /// The files of a stage; `None` when there are none.
+    fn snapshot(&self, stage: &StageState) -> Option<Snapshot> {
+        self.outputs
+            .get(&stage.vertex)
+            .and_then(StepOutput::snapshot)
+            .cloned()
+    }
+
+    /// The layer that a snapshot and those below it make, `depth` in all.
+    fn layer(&self, snapshot: &Snapshot, depth: usize) -> Result<ImageLayer, Failure> {
+        let packed = match depth {
+            1 => self.snapshots.diff_id(snapshot, self.epoch),
+            _ => self.snapshots.squashed_diff_id(snapshot, depth, self.epoch),
+        };
+        let packed = packed.map_err(Failure::from_host)?;
+        Ok(ImageLayer {
+            diff_id: packed.diff_id,
+            source: LayerSource::Snapshot {
+                id: *snapshot.id(),
+                size: packed.size,
+                epoch: self.epoch,
+                depth,
+            },
+        })
+    }
+
+    /// The snapshots of the layers that the base does not have, lowest first.
+    fn built_layers(&self, stage: &StageState) -> Result<Vec<Snapshot>, Failure> {
+        let count = stage.history.iter().filter(|item| item.layer.is_some()).count();
+        let mut layers = Vec::with_capacity(count);
+        // From the top down: a snapshot that was adopted or came from the cache has its own parents, equal in content
+        // to those that were made in this build, and the image must be made of one chain.
+        let mut at = self.snapshot(stage);
+        for _ in 0..count {
+            let Some(snapshot) = at else {
+                return Err(Failure::host(
+                    "internal error: the image has fewer layers than steps",
+                ));
+            };
+            at = snapshot.parent().cloned();
+            layers.push(snapshot);
+        }
+        layers.reverse();
+        Ok(layers)
+    }
+
+    /// Dates: a layer's entry has the time at which the layer was made, other entries that of the one before. So an
+    /// image that comes from the cache as a whole is the same image.
+    fn date(&self, config: &mut ImageConfig, stage: &StageState) {
+        let base = config.created.as_deref().and_then(clock::parse_rfc3339);
+        let first_layer = stage.history.iter().find_map(|item| self.made(item.layer?));
+        let mut last = base.or(first_layer).unwrap_or(0);
+        for item in &stage.history {
+            if let Some(made) = item.layer.and_then(|vertex| self.made(vertex)) {
+                last = last.max(made);
+            }
+            config.history.push(History {
+                created: Some(clock::rfc3339(self.epoch.unwrap_or(last))),
+                created_by: Some(item.created_by.clone()),
+                comment: Some(COMMENT.to_owned()),
+                empty_layer: item.layer.is_none(),
+                ..History::default()
+            });
+        }
+        config.created = Some(clock::rfc3339(self.epoch.unwrap_or(last)));
+    }
+
+    fn made(&self, vertex: VertexId) -> Option<i64> {
+        self.outputs.get(&vertex).map(StepOutput::created)
+    }
+}
+
+/// Leaves the entries as they are but for their layers: only the last one that had one has one.
+fn one_layer(history: &mut [History]) {
+    let last = history.iter().rposition(|entry| !entry.empty_layer);
+    // A base may have a history that speaks of none of its layers.
+    let last = last.or(history.len().checked_sub(1));
+    for (at, entry) in history.iter_mut().enumerate() {
+        entry.empty_layer = Some(at) != last;
+    }
+}

@@ -1,0 +1,127 @@
+//! `type=local` and `type=tar`: the files of the result.
+
+use super::destination::write_to;
+use crate::error::{Failure, Kind};
+use crate::request::Destination;
+use rbuild_store::manifest::path_cmp;
+use rbuild_store::tree::{Node, NodeKind, Tree, TreeView, Walk};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Set-user-id and set-group-id.
+const SET_ID: u16 = 0o6000;
+
+/// Writes the files of a tree into a directory, owned by the caller, modes kept; with `epoch`, later times become it.
+/// What is in the directory already stays, unless the tree has something else at that place. Devices are left out and
+/// returned.
+///
+/// A set-id program of another user than root would run with the caller's rights once it is the caller's: those bits
+/// are dropped, as `chown` does.
+///
+/// # Errors
+/// The directory cannot be written or the tree cannot be read.
+pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<String>, Failure> {
+    let at = |error: beneath::Error| {
+        Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
+    };
+    std::fs::create_dir_all(dest)
+        .map_err(|error| Failure::host(format!("creating `{}`: {error}", dest.display())))?;
+    let root = beneath::Root::open(dest).map_err(at)?;
+    let mut left_out = Vec::new();
+    let mut links = HashMap::new();
+    let nodes = nodes(tree, epoch)?;
+    for node in &nodes {
+        if rbuild_store::is_stopped() {
+            return Err(Failure::new(Kind::Interrupted, "interrupted"));
+        }
+        write_node(&root, tree, node, &mut links, &mut left_out).map_err(|error| {
+            Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
+        })?;
+    }
+    // Directories last: writing into them changes their times, and they may be read-only.
+    for node in nodes.iter().rev().filter(|node| node.is_dir()) {
+        root.chmod(&node.path, node.meta.mode).map_err(at)?;
+        root.set_mtime(&node.path, node.meta.mtime).map_err(at)?;
+    }
+    Ok(left_out)
+}
+
+fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
+    let mut nodes = Vec::new();
+    tree.walk(b"", &mut |mut node| {
+        if !node.is_dir() && (node.meta.uid, node.meta.gid) != (0, 0) {
+            node.meta.mode &= !SET_ID;
+        }
+        if let Some(epoch) = epoch.filter(|epoch| node.meta.mtime.secs >= *epoch) {
+            node.meta.mtime = beneath::Timestamp {
+                secs: epoch,
+                nanos: 0,
+            };
+        }
+        nodes.push(node);
+        Ok(Walk::Into)
+    })
+    .map_err(Failure::from_host)?;
+    nodes.sort_by(|one, other| path_cmp(&one.path, &other.path));
+    Ok(nodes)
+}
+
+fn write_node(
+    root: &beneath::Root,
+    tree: &TreeView,
+    node: &Node,
+    links: &mut HashMap<(usize, Vec<u8>), Vec<u8>>,
+    left_out: &mut Vec<String>,
+) -> Result<(), crate::ops::OpError> {
+    let path = &node.path;
+    let there = match root.lstat(path) {
+        Ok(stat) => Some(stat.kind),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error.into()),
+    };
+    match there {
+        Some(beneath::Kind::Dir) if node.is_dir() => return Ok(()),
+        Some(_) => root.remove_tree(path)?,
+        None => {}
+    }
+    match &node.kind {
+        NodeKind::Dir => return Ok(root.mkdir(path)?),
+        NodeKind::Symlink(target) => root.symlink(path, target)?,
+        NodeKind::File {
+            first_name, layer, ..
+        } => {
+            let inode = (*layer, first_name.as_ref().unwrap_or(path).clone());
+            if let Some(first) = links.get(&inode) {
+                return Ok(root.link(path, first)?);
+            }
+            let mut from = tree.open(path)?;
+            let mut to = root.create_file(path)?;
+            std::io::copy(&mut from, &mut to).map_err(|error| {
+                crate::ops::OpError::io(format!("copying `{}`", String::from_utf8_lossy(path)), error)
+            })?;
+            links.insert(inode, path.clone());
+            root.chmod(path, node.meta.mode)?;
+        }
+        NodeKind::Fifo => {
+            root.mknod(path, beneath::Kind::Fifo, 0)?;
+            root.chmod(path, node.meta.mode)?;
+        }
+        NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) => {
+            left_out.push(String::from_utf8_lossy(path).into_owned());
+            return Ok(());
+        }
+    }
+    Ok(root.set_mtime(path, node.meta.mtime)?)
+}
+
+/// Writes the files of a tree as one tar, owners and all.
+///
+/// # Errors
+/// The destination cannot be written or the tree cannot be read.
+pub fn tar(tree: &TreeView, dest: &Destination, epoch: Option<i64>) -> Result<(), Failure> {
+    write_to(dest, |name, out| {
+        rbuild_store::layer::pack_tree(tree, epoch, out)
+            .map(|_| ())
+            .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
+    })
+}

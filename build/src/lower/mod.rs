@@ -1,0 +1,493 @@
+//! Dockerfile to graph: expands words, folds metadata into the image config, and makes a vertex of everything that
+//! touches files. No file of an image or context is read and nothing runs here; base images are asked
+//! for through [`ResolveImage`], devices through [`Registry`].
+
+mod copy;
+mod devices;
+mod finding;
+mod history;
+mod metadata;
+mod mounts;
+pub mod path;
+mod run;
+mod scope;
+pub mod signal;
+mod stage;
+mod variables;
+
+pub use finding::Finding;
+pub use history::{COMMENT, HistoryItem};
+pub use scope::HOSTNAME_ARG;
+pub use scope::{BuildArgs, PREDEFINED};
+pub use stage::{DEFAULT_PATH, StageState};
+pub use variables::Variables;
+
+use crate::cdi::Registry;
+use crate::context::BuildContext;
+use crate::error::Failure;
+use crate::ops::spec::{ExecNetwork, Step};
+use crate::request::Entitlements;
+use crate::request::{NamedContext, context_key};
+use crate::sources::BaseImage;
+use dockerfile_parser::stage::StageIndex;
+use dockerfile_parser::{Dockerfile, Platform, Span, Word};
+use rbuild_solver::{Graph, VertexId};
+use scope::GlobalScope;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Finds base images: by name, or in an OCI layout.
+pub trait ResolveImage {
+    /// The image of a reference for a platform.
+    ///
+    /// # Errors
+    /// It is nowhere, or cannot be asked for.
+    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure>;
+
+    /// The image of a named context that is not a directory.
+    ///
+    /// # Errors
+    /// As [`ResolveImage::image`].
+    fn named(
+        &self,
+        name: &str,
+        source: &NamedContext,
+        platform: &Platform,
+    ) -> Result<Arc<BaseImage>, Failure>;
+}
+
+/// What shapes a lowering besides the Dockerfile.
+pub struct LowerInput<'a> {
+    /// The file.
+    pub dockerfile: &'a Dockerfile,
+    /// The build context.
+    pub context: Arc<BuildContext>,
+    /// Named contexts, by lower-case name; directories are opened already.
+    pub named: BTreeMap<String, NamedSource>,
+    /// `--build-arg`.
+    pub build_args: BuildArgs,
+    /// `--redact-args`: their values stay out of history and records.
+    pub redact_args: bool,
+    /// `--target`.
+    pub target: Option<&'a str>,
+    /// Without a target all stages are lowered, needed or not: what is wrong with any of them is to be known.
+    pub every_stage: bool,
+    /// The machine's platform.
+    pub build_platform: Platform,
+    /// `--platform`.
+    pub platform: Platform,
+    /// Finds base images.
+    pub images: &'a dyn ResolveImage,
+    /// `--network`.
+    pub network: ExecNetwork,
+    /// `--allow`.
+    pub entitlements: &'a Entitlements,
+    /// The devices of the host.
+    pub devices: &'a Registry,
+    /// `--add-host`.
+    pub add_hosts: Vec<(String, String)>,
+    /// `--security-opt no-new-privileges`.
+    pub no_new_privs: bool,
+    /// `--shm-size`.
+    pub shm_size: Option<u64>,
+    /// `--no-cache` for a stage of this name and index.
+    pub no_cache: &'a dyn Fn(Option<&str>, usize) -> bool,
+    /// `SOURCE_DATE_EPOCH`, else 0.
+    pub default_mtime: i64,
+}
+
+/// A named context.
+#[derive(Debug, Clone)]
+pub enum NamedSource {
+    /// A directory.
+    Directory(Arc<BuildContext>),
+    /// Anything else.
+    Other(NamedContext),
+}
+
+/// What a stage begins with that does not begin with another stage, or with one whose name an argument holds.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// Its image, if it is one.
+    pub image: Option<Arc<BaseImage>>,
+    /// The names of the variables that are set.
+    pub variables: BTreeSet<String>,
+    /// Whether it sets a shell.
+    pub has_shell: bool,
+}
+
+impl Beginning {
+    /// Whether it is an image of which nothing is known, so that it may set anything.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| image.is_unknown())
+    }
+}
+
+/// What a Dockerfile became.
+pub struct Lowered<O> {
+    /// The vertices.
+    pub graph: Graph<O>,
+    /// The target stage: its last vertex, config and history.
+    pub target: Rc<StageState>,
+    /// What the user should know, no errors among it.
+    pub warnings: Vec<Finding>,
+    /// `--build-arg`s that nothing asked for.
+    pub unconsumed: Vec<String>,
+    /// What the stages that were needed begin with, by their index.
+    pub beginnings: Beginnings,
+}
+
+/// By index of the stage.
+pub type Beginnings = BTreeMap<usize, Beginning>;
+
+/// Why a lowering failed.
+#[derive(Debug)]
+pub struct LowerFailure {
+    /// All that is wrong; at least one error.
+    pub findings: Vec<Finding>,
+    /// As in [`Lowered`], as far as it came.
+    pub beginnings: Beginnings,
+}
+
+/// Lowers the target stage and what it needs. `wrap` makes the graph's op of a step.
+///
+/// # Errors
+/// All that is wrong with the stages that are needed.
+pub fn lower<O>(input: &LowerInput<'_>, wrap: &dyn Fn(Step) -> O) -> Result<Lowered<O>, LowerFailure>
+where
+    O: rbuild_solver::Op,
+{
+    let mut lowering = Lowering {
+        input,
+        graph: Graph::new(),
+        wrap,
+        done: BTreeMap::new(),
+        visiting: Vec::new(),
+        global: GlobalScope::default(),
+        findings: Vec::new(),
+        titles: BTreeMap::new(),
+        index: StageIndex::new(input.dockerfile),
+        carried: 0,
+        beginnings: BTreeMap::new(),
+    };
+    let result = lowering.target();
+    if lowering.findings.iter().any(|finding| finding.is_error) {
+        return Err(LowerFailure {
+            findings: lowering.findings,
+            beginnings: lowering.beginnings,
+        });
+    }
+    match result {
+        Ok(target) => Ok(Lowered {
+            graph: lowering.graph,
+            target,
+            warnings: lowering.findings,
+            unconsumed: input
+                .build_args
+                .unconsumed()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            beginnings: lowering.beginnings,
+        }),
+        Err(Reported) => Err(LowerFailure {
+            findings: lowering.findings,
+            beginnings: lowering.beginnings,
+        }),
+    }
+}
+
+/// The error is among the findings already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reported;
+
+/// Where something is copied or mounted from.
+pub(crate) enum From {
+    /// A vertex.
+    Vertex(VertexId),
+    /// A directory context.
+    Context(Arc<BuildContext>),
+}
+
+pub(crate) struct Lowering<'a, O> {
+    input: &'a LowerInput<'a>,
+    graph: Graph<O>,
+    wrap: &'a dyn Fn(Step) -> O,
+    done: BTreeMap<usize, Option<Rc<StageState>>>,
+    visiting: Vec<usize>,
+    global: GlobalScope,
+    findings: Vec<Finding>,
+    titles: BTreeMap<String, usize>,
+    index: StageIndex<'a>,
+    /// How much stages and steps have inherited so far.
+    carried: usize,
+    beginnings: Beginnings,
+}
+
+/// How many variables, labels and steps all stages and RUNs together may inherit. Each has its own copy of them, so a
+/// small file can ask for more than there is memory.
+const MAX_CARRIED: usize = 4_000_000;
+
+/// The part of [`Lowering`] that stages use; hides what the graph's op is.
+pub(crate) trait Stages {
+    fn input(&self) -> &LowerInput<'_>;
+    fn global(&self) -> &GlobalScope;
+    fn index(&self) -> &StageIndex<'_>;
+    /// Counts what a stage or step inherits; `Err` when that is too much in all.
+    fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding>;
+    fn report(&mut self, finding: Finding);
+    /// Notes what a stage begins with.
+    fn begins(&mut self, index: usize, beginning: Beginning);
+    fn add(&mut self, step: Step, inputs: &[VertexId]) -> VertexId;
+    /// The stage, lowered; `Err` when its errors are reported.
+    fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported>;
+    /// What `--from=NAME` in stage `current` means.
+    fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding>;
+}
+
+impl<O: rbuild_solver::Op> Lowering<'_, O> {
+    fn target(&mut self) -> Result<Rc<StageState>, Reported> {
+        let file = self.input.dockerfile;
+        let stage_names = || file.stages.iter().filter_map(|stage| stage.name());
+        let index = match self.input.target {
+            None => file.stages.len().checked_sub(1),
+            Some(name) => self.index.stage_by_ref(name, None),
+        };
+        self.declare_globals();
+        if self.input.every_stage && self.input.target.is_none() {
+            for stage in 0..file.stages.len() {
+                // Its errors are reported.
+                let _ = self.stage(stage);
+            }
+        }
+        let Some(index) = index else {
+            let name = self.input.target.unwrap_or_default();
+            let finding = Finding::error(
+                format!("there is no stage `{name}` to build (--target)"),
+                Span::default(),
+            )
+            .suggest(name, stage_names());
+            self.findings.push(finding);
+            return Err(Reported);
+        };
+        self.stage(index)
+    }
+
+    fn declare_globals(&mut self) {
+        let input = self.input;
+        let last = input
+            .dockerfile
+            .stages
+            .last()
+            .and_then(dockerfile_parser::Stage::name);
+        let target = input.target.or(last).unwrap_or("default");
+        self.global = GlobalScope::new(scope::platform_args(
+            &input.build_platform,
+            &input.platform,
+            target,
+        ));
+        for global in &input.dockerfile.global_args {
+            for declaration in &global.arg.declarations {
+                let name = declaration.name.text.clone();
+                let default = match &declaration.default {
+                    None => None,
+                    Some(_) if input.build_args.is_given(&name) => None,
+                    Some(word) => match word.expand(&self.global) {
+                        Ok(expanded) => Some(expanded.value),
+                        Err(error) => {
+                            self.findings.push(Finding::error(error.to_string(), error.span));
+                            continue;
+                        }
+                    },
+                };
+                self.global.declare(&name, default, &input.build_args);
+            }
+        }
+    }
+
+    /// Lowers a stage, unless that was done.
+    fn make(&mut self, index: usize) -> Result<Rc<StageState>, Reported> {
+        if let Some(done) = self.done.get(&index) {
+            return done.clone().ok_or(Reported);
+        }
+        if self.visiting.contains(&index) {
+            let stage = &self.input.dockerfile.stages[index];
+            let name = stage.name().map_or_else(|| index.to_string(), str::to_owned);
+            self.findings.push(
+                Finding::error(
+                    format!("stage `{name}` needs itself: circular dependency"),
+                    stage.from.base.span,
+                )
+                .label("this stage"),
+            );
+            return Err(Reported);
+        }
+        self.visiting.push(index);
+        let result = stage::lower_stage(self, index).map(Rc::new);
+        self.visiting.pop();
+        self.done.insert(index, result.as_ref().ok().cloned());
+        result
+    }
+
+    /// The stages below this one that it needs and that are not lowered yet, in order of the file.
+    fn needed(&self, index: usize) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut open = vec![index];
+        while let Some(at) = open.pop() {
+            let Some(stage) = self.input.dockerfile.stages.get(at) else {
+                continue;
+            };
+            if self.done.contains_key(&at) || !needed.insert(at) {
+                continue;
+            }
+            // `FROM 0` is an image.
+            let base = Some(stage.base()).filter(|base| !base.text.bytes().all(|byte| byte.is_ascii_digit()));
+            for word in base.into_iter().chain(stage.sources().map(|(_, word)| word)) {
+                let Ok(name) = word.expand(&self.global).map(|expanded| expanded.value) else {
+                    continue;
+                };
+                if !self.input.named.contains_key(&context_key(&name)) {
+                    open.extend(self.index.stage_by_ref(&name, Some(at)));
+                }
+            }
+        }
+        needed.remove(&index);
+        needed
+    }
+
+    fn stage_of_context(&mut self, name: &str) -> Option<usize> {
+        self.index.stage_by_ref(name, None)
+    }
+}
+
+impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
+    fn input(&self) -> &LowerInput<'_> {
+        self.input
+    }
+
+    fn global(&self) -> &GlobalScope {
+        &self.global
+    }
+
+    fn report(&mut self, finding: Finding) {
+        if !finding.is_consequence {
+            self.findings.push(finding);
+        }
+    }
+
+    fn begins(&mut self, index: usize, beginning: Beginning) {
+        self.beginnings.insert(index, beginning);
+    }
+
+    fn add(&mut self, mut step: Step, inputs: &[VertexId]) -> VertexId {
+        // Titles name steps in earlier builds too, so they must be unique.
+        let seen = self.titles.entry(step.title.clone()).or_insert(0);
+        *seen += 1;
+        if *seen > 1 {
+            step.title = format!("{} ({seen})", step.title);
+        }
+        self.graph.add((self.wrap)(step), inputs)
+    }
+
+    fn index(&self) -> &StageIndex<'_> {
+        &self.index
+    }
+
+    fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding> {
+        self.carried += entries;
+        if self.carried <= MAX_CARRIED {
+            return Ok(());
+        }
+        let message = "the stages and steps of this file inherit too much from each other";
+        Err(Finding::error(message, span).help(format!(
+            "all together may inherit {MAX_CARRIED} variables, labels and steps"
+        )))
+    }
+
+    fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported> {
+        if let Some(done) = self.done.get(&index) {
+            return done.clone().ok_or(Reported);
+        }
+        // What it needs comes first, in order of the file: a chain of thousands of stages does not go deep.
+        if self.visiting.is_empty() {
+            for needed in self.needed(index) {
+                // Whoever needs it meets the error.
+                let _ = self.make(needed);
+            }
+        }
+        self.make(index)
+    }
+
+    fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding> {
+        let unmade = |_: Reported| Finding::consequence(name, span);
+        if let Some(source) = self.input.named.get(&context_key(name)).cloned() {
+            return match source {
+                NamedSource::Directory(context) => Ok(From::Context(context)),
+                NamedSource::Other(NamedContext::Stage(target)) => {
+                    let index = self.stage_of_context(&target).ok_or_else(|| {
+                        Finding::error(
+                            format!("the named context `{name}` is stage `{target}`, which is not there"),
+                            span,
+                        )
+                    })?;
+                    Ok(From::Vertex(self.stage(index).map_err(unmade)?.vertex))
+                }
+                NamedSource::Other(other) => {
+                    let image = self
+                        .input
+                        .images
+                        .named(name, &other, platform)
+                        .map_err(|failure| stage::unresolved(&failure, span))?;
+                    Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
+                }
+            };
+        }
+        if let Some(index) = self.index.stage_by_ref(name, Some(current)) {
+            return Ok(From::Vertex(self.stage(index).map_err(unmade)?.vertex));
+        }
+        let stages = &self.input.dockerfile.stages;
+        if stages[current].name() == Some(name.to_ascii_lowercase().as_str()) || name == current.to_string() {
+            return Err(Finding::error(
+                format!("stage `{name}` cannot take files from itself: circular dependency"),
+                span,
+            )
+            .label("this is the stage's own name"));
+        }
+        if let Some(later) = self.index.stage_by_ref(name, None) {
+            return Err(Finding::error(format!("stage `{name}` is not made yet"), span)
+                .label("only stages above can be used")
+                .secondary(stages[later].from.base.span, "the stage begins here")
+                .help("move that stage above this one"));
+        }
+        if name.is_empty() {
+            return Err(Finding::error("`from` is empty after expansion", span));
+        }
+        if name == "scratch" {
+            return Err(Finding::error("`scratch` has no files to take", span));
+        }
+        if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Finding::error(
+                format!("there is no stage number {name} above this one"),
+                span,
+            ));
+        }
+        let image = self.input.images.image(name, platform).map_err(|failure| {
+            let finding = stage::unresolved(&failure, span);
+            let near = stages[..current].iter().filter_map(|stage| stage.name());
+            match dockerfile_parser::suggest::nearest(name, near) {
+                Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
+                None => finding,
+            }
+        })?;
+        Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
+    }
+}
+
+/// Expands a word of FROM, `--from` or `from=` with global ARGs.
+pub(crate) fn expand_global(stages: &dyn Stages, word: &Word) -> Result<String, Finding> {
+    word.expand(stages.global())
+        .map(|expanded| expanded.value)
+        .map_err(|error| Finding::error(error.to_string(), error.span))
+}

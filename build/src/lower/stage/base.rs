@@ -1,0 +1,316 @@
+//! What a stage begins with: an image, another stage, a named context, nothing. And the files of images and contexts
+//! that a stage takes from.
+
+use super::{StageState, display_stage, title, total};
+use crate::context::BuildContext;
+use crate::error::Failure;
+use crate::lower::finding::Finding;
+use crate::lower::history::HistoryItem;
+use crate::lower::scope::StageScope;
+use crate::lower::{NamedSource, Reported, Stages, expand_global};
+use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec};
+use crate::request::{NamedContext, context_key};
+use crate::sources::BaseImage;
+use dockerfile_parser::lint::Rule;
+use dockerfile_parser::{Platform, Span, Stage, Word, parse_onbuild_trigger};
+use rbuild_oci::ImageConfig;
+use rbuild_solver::VertexId;
+use std::sync::Arc;
+
+/// `PATH` where the base image sets none (FEATURES 1.5).
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Those that images are made for; others are not refused.
+const KNOWN_ARCHITECTURES: [&str; 11] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips64", "mips64le", "ppc64le", "riscv64", "s390x", "wasm",
+];
+
+/// The state at the FROM line.
+pub(super) fn base(
+    stages: &mut dyn Stages,
+    stage: &Stage,
+    index: usize,
+    stage_name: &str,
+) -> Result<StageState, Finding> {
+    let word = &stage.from.base;
+    let platform = match &stage.from.platform {
+        None => stages.input().platform.clone(),
+        Some(platform) => {
+            let text = expand_global(stages, platform)?;
+            Platform::parse(&text, &stages.input().platform)
+                .map_err(|error| Finding::error(error.to_string(), platform.span))?
+        }
+    };
+    let name = expand_global(stages, word)?;
+    if name.is_empty() {
+        return Err(Finding::error(
+            format!("the base `{}` is empty after expansion", word.text),
+            word.span,
+        )
+        .help("give the ARG a default, or set it with --build-arg"));
+    }
+    let named = stages.input().named.get(&context_key(&name)).cloned();
+    let step = |spec, on_build: &[String]| Step {
+        title: {
+            // A trigger that is wrong is reported when it is lowered.
+            let triggers: Vec<_> = on_build
+                .iter()
+                .filter_map(|text| parse_onbuild_trigger(text).ok())
+                .collect();
+            title(
+                stage_name,
+                1,
+                total(triggers.iter().chain(&stage.instructions)),
+                &format!("FROM {name}"),
+            )
+        },
+        stage: display_stage(stage_name, index),
+        line: stage.line.start_line,
+        span: word.span,
+        no_cache: false,
+        spec,
+    };
+    let scratch = match &named {
+        None => name == "scratch",
+        Some(NamedSource::Other(NamedContext::Image(reference))) => reference == "scratch",
+        Some(_) => false,
+    };
+    if scratch {
+        let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch), &[]), &[]);
+        return Ok(fresh(stages, vertex, platform, &name));
+    }
+    if let Some(named) = named {
+        return from_named(stages, named, &name, word, platform, step);
+    }
+    if let Some(earlier) = stages.index().stage_by_ref(&name, Some(index))
+        && !name.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return from_stage(stages, earlier, word);
+    }
+    let image = stages
+        .input()
+        .images
+        .image(&name, &platform)
+        .map_err(|failure| no_image(stages, &failure, &name, index, word.span))?;
+    warn_of_platform(stages, &image, &platform, &name, word.span);
+    Ok(from_image(stages, image, platform, &name, step))
+}
+
+/// A named context in the place of a base.
+fn from_named(
+    stages: &mut dyn Stages,
+    named: NamedSource,
+    name: &str,
+    word: &Word,
+    platform: Platform,
+    step: impl Fn(StepSpec, &[String]) -> Step,
+) -> Result<StageState, Finding> {
+    match named {
+        NamedSource::Directory(context) => {
+            let vertex = context_files(stages, context, "/", word.span);
+            let mut state = fresh(stages, vertex, platform, name);
+            state.history.push(HistoryItem {
+                created_by: format!("FROM {name}"),
+                layer: Some(vertex),
+            });
+            Ok(state)
+        }
+        NamedSource::Other(NamedContext::Stage(target)) => {
+            let index = stages.index().stage_by_ref(&target, None).ok_or_else(|| {
+                Finding::error(
+                    format!("named context `{name}`: there is no stage `{target}`"),
+                    word.span,
+                )
+            })?;
+            from_stage(stages, index, word)
+        }
+        NamedSource::Other(other) => {
+            let image = stages
+                .input()
+                .images
+                .named(name, &other, &platform)
+                .map_err(|failure| unresolved(&failure, word.span))?;
+            warn_of_platform(stages, &image, &platform, name, word.span);
+            Ok(from_image(stages, image, platform, name, step))
+        }
+    }
+}
+
+/// There is no image of that name: perhaps a stage is meant, which begins later, or is called nearly so.
+fn no_image(stages: &dyn Stages, failure: &Failure, name: &str, index: usize, span: Span) -> Finding {
+    let finding = unresolved(failure, span);
+    let all = &stages.input().dockerfile.stages;
+    let mut later = all[index..].iter();
+    if let Some(later) = later.find(|later| later.name() == Some(name.to_ascii_lowercase().as_str())) {
+        let named = later.from.name.as_ref();
+        let place = named.map_or(later.from.base.span, |name| name.span);
+        return finding.secondary(
+            place,
+            match later.index == index {
+                true => "the stage itself has this name",
+                false => "a stage of this name begins later: it cannot be used above",
+            },
+        );
+    }
+    match dockerfile_parser::suggest::nearest(name, all[..index].iter().filter_map(Stage::name)) {
+        Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
+        None => finding,
+    }
+}
+
+/// A base for another platform is used as it is, and told.
+fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platform, name: &str, span: Span) {
+    if !image.matches(platform) {
+        let message = format!("`{name}` is for {}, not for {platform}", image.platform());
+        let finding = Finding::warning(message, span).label("used as it is");
+        let known = KNOWN_ARCHITECTURES.iter().copied();
+        let finding = match known.clone().any(|known| known == platform.architecture) {
+            true => finding,
+            false => finding.suggest(&platform.architecture, known),
+        };
+        stages.report(finding.rule(Rule::InvalidBaseImagePlatform));
+    }
+}
+
+fn from_stage(stages: &mut dyn Stages, index: usize, word: &Word) -> Result<StageState, Finding> {
+    let parent = stages
+        .stage(index)
+        .map_err(|Reported| Finding::consequence(&word.text, word.span))?;
+    stages.carry(parent.size(), word.span)?;
+    let mut state = (*parent).clone();
+    state.cmd_set_here = false;
+    Ok(state)
+}
+
+fn from_image(
+    stages: &mut dyn Stages,
+    image: Arc<BaseImage>,
+    platform: Platform,
+    name: &str,
+    step: impl Fn(StepSpec, &[String]) -> Step,
+) -> StageState {
+    let config = image.config().clone();
+    let vertex = stages.add(
+        step(
+            StepSpec::Source(SourceSpec::Image(Arc::clone(&image))),
+            &config.config.on_build,
+        ),
+        &[],
+    );
+    StageState {
+        base: Some(image),
+        ..state(stages, vertex, config, platform, name)
+    }
+}
+
+/// A stage without a base image.
+fn fresh(stages: &dyn Stages, vertex: VertexId, platform: Platform, name: &str) -> StageState {
+    let config = ImageConfig {
+        os: platform.os.clone(),
+        architecture: platform.architecture.clone(),
+        variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
+        ..ImageConfig::default()
+    };
+    state(stages, vertex, config, platform, name)
+}
+
+fn state(
+    stages: &dyn Stages,
+    vertex: VertexId,
+    mut config: ImageConfig,
+    platform: Platform,
+    name: &str,
+) -> StageState {
+    if !config
+        .config
+        .env
+        .iter()
+        .any(|variable| variable.starts_with("PATH="))
+    {
+        config.config.env.push(format!("PATH={DEFAULT_PATH}"));
+    }
+    let scope = StageScope::new(&config.config.env, &stages.input().build_args);
+    StageState {
+        config,
+        scope,
+        vertex,
+        history: Vec::new(),
+        platform,
+        base_name: name.to_owned(),
+        base: None,
+        cmd_set_here: false,
+    }
+}
+
+/// A vertex for an image that is copied or mounted from.
+pub(in crate::lower) fn image_vertex(
+    stages: &mut dyn Stages,
+    image: Arc<BaseImage>,
+    name: &str,
+    span: Span,
+) -> VertexId {
+    let step = Step {
+        title: format!("[internal] image {name}"),
+        stage: String::new(),
+        line: 0,
+        span,
+        no_cache: false,
+        spec: StepSpec::Source(SourceSpec::Image(image)),
+    };
+    stages.add(step, &[])
+}
+
+/// The files of a context below `source` as a snapshot, at the same paths: for mounts and bases.
+pub(in crate::lower) fn context_files(
+    stages: &mut dyn Stages,
+    context: Arc<BuildContext>,
+    source: &str,
+    span: Span,
+) -> VertexId {
+    let internal = |title: String, spec| Step {
+        title,
+        stage: String::new(),
+        line: 0,
+        span,
+        no_cache: false,
+        spec,
+    };
+    let scratch = stages.add(
+        internal(
+            "[internal] nothing".to_owned(),
+            StepSpec::Source(SourceSpec::Scratch),
+        ),
+        &[],
+    );
+    let default_mtime = stages.input().default_mtime;
+    let spec = CopySpec {
+        keyword: "--mount",
+        sources: vec![CopySource::Context {
+            context,
+            pattern: source.to_owned(),
+            literal: true,
+        }],
+        dest: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        link: false,
+        parents: true,
+        excludes: Vec::new(),
+        unpack: false,
+        unpack_remote: false,
+        default_mtime,
+    };
+    stages.add(
+        internal(format!("[internal] context {source}"), StepSpec::Copy(spec)),
+        &[scratch],
+    )
+}
+
+/// A base image that cannot be had, at the word that names it.
+pub(in crate::lower) fn unresolved(failure: &Failure, span: Span) -> Finding {
+    let mut finding = Finding::error(failure.one_line(), span);
+    if let Some(hint) = failure.first_hint() {
+        finding = finding.help(hint);
+    }
+    finding
+}

@@ -1,0 +1,210 @@
+//! How a step fails, as data; the program finds the words for the user.
+
+use crate::error::{Failure, remedy};
+use rbuild_sandbox::{ExitStatus, SpawnError};
+use std::path::PathBuf;
+
+/// A word of a COPY or ADD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyPart {
+    /// A source, by its place.
+    Source(usize),
+    /// The destination.
+    Dest,
+    /// `--chown`.
+    Owner,
+}
+
+/// A failed vertex.
+#[derive(Debug, thiserror::Error)]
+pub enum OpError {
+    /// A source without wildcards is not there.
+    #[error("`{path}` is not there{}", hidden_by.as_ref().map_or(String::new(), |(pattern, file)| format!(": `{pattern}` in {file} hides it")))]
+    MissingSource {
+        /// Which source of the instruction.
+        source_at: usize,
+        /// Cleaned path.
+        path: String,
+        /// A name beside it that looks like it.
+        near: Option<String>,
+        /// The pattern that hides it, and the ignore file.
+        hidden_by: Option<(String, String)>,
+    },
+    /// A source is a symbolic link to something that is not there, seen from the root of the source.
+    #[error("`{path}` is a link to `{target}`, which is not there")]
+    DanglingLink {
+        /// Which source of the instruction.
+        source_at: usize,
+        /// Cleaned path.
+        path: String,
+        /// The link's text.
+        target: String,
+    },
+    /// A directory is to be written where something else is.
+    #[error("cannot copy to non-directory: `{path}`")]
+    NotADirectory {
+        /// Path in the image.
+        path: String,
+    },
+    /// Several sources, and the destination is no directory.
+    #[error("with more than one source the destination must be a directory: `{dest}` is none")]
+    ManySources {
+        /// Path in the image.
+        dest: String,
+    },
+    /// A file is to be written where a directory is.
+    #[error("cannot replace directory `{path}` with a file")]
+    ReplacesDirectory {
+        /// Path in the image.
+        path: String,
+    },
+    /// A wildcard pattern is malformed.
+    #[error("`{pattern}` is not a valid pattern: {why}")]
+    Pattern {
+        /// As written.
+        pattern: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A wildcard matches nothing, and the file makes an error of that.
+    #[error("no file matches `{0}`")]
+    Unmatched(String),
+    /// `--chown` or USER names nobody.
+    #[error("{0}")]
+    Owner(String),
+    /// The command ended badly.
+    #[error("{}", exit_text(*status))]
+    CommandFailed {
+        /// How it ended.
+        status: ExitStatus,
+        /// Its last lines, oldest first.
+        tail: Vec<String>,
+        /// Where all of its output is.
+        log: Option<PathBuf>,
+    },
+    /// The program is not there or cannot be executed.
+    #[error("{message}")]
+    Program {
+        /// What is wrong, in words.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+        /// 126 or 127.
+        code: u8,
+    },
+    /// The sandbox could not be made.
+    #[error(transparent)]
+    Sandbox(#[from] SpawnError),
+    /// A secret that a step requires was not given, or cannot be read.
+    #[error("secret `{id}`: {why}")]
+    Secret {
+        /// Which.
+        id: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A device of the host is not what its spec says.
+    #[error("{0}")]
+    Device(String),
+    /// The source of a mount is not there.
+    #[error("the source `{path}` of the mount on `{target}` is not there")]
+    MissingMountSource {
+        /// Path in the source.
+        path: String,
+        /// Where it was to be mounted.
+        target: String,
+    },
+    /// A tree could not be read.
+    #[error(transparent)]
+    Tree(#[from] rbuild_store::tree::TreeError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] rbuild_store::StoreError),
+    /// A snapshot could not be made or read.
+    #[error(transparent)]
+    Snapshot(#[from] rbuild_store::snapshot::SnapshotError),
+    /// An archive could not be unpacked.
+    #[error(transparent)]
+    Layer(#[from] rbuild_store::layer::LayerError),
+    /// A file could not be reached.
+    #[error(transparent)]
+    Access(#[from] beneath::Error),
+    /// A system call outside of any root failed.
+    #[error("{attempt}: {source}")]
+    Io {
+        /// What was attempted.
+        attempt: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Already worded.
+    #[error("{0}")]
+    Failure(Failure),
+    /// Stopped by the user or because another step failed.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl OpError {
+    /// A malformed pattern.
+    pub fn pattern(pattern: &str, why: &dyn std::fmt::Display) -> Self {
+        OpError::Pattern {
+            pattern: pattern.to_owned(),
+            why: why.to_string(),
+        }
+    }
+
+    /// The part of the COPY or ADD that is at fault, where one is.
+    #[must_use]
+    pub fn guilty_part(&self) -> Option<CopyPart> {
+        match self {
+            OpError::MissingSource { source_at, .. } | OpError::DanglingLink { source_at, .. } => {
+                Some(CopyPart::Source(*source_at))
+            }
+            OpError::ManySources { .. } => Some(CopyPart::Dest),
+            OpError::Owner(_) => Some(CopyPart::Owner),
+            _ => None,
+        }
+    }
+
+    /// What the user can do about a full disk or a damaged store.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            OpError::Tree(error) => remedy(error),
+            OpError::Store(error) => remedy(error),
+            OpError::Snapshot(error) => remedy(error),
+            OpError::Layer(error) => remedy(error),
+            OpError::Access(error) => remedy(error),
+            OpError::Io { source, .. } => remedy(source),
+            OpError::CommandFailed { tail, .. }
+                if tail.iter().any(|line| line.contains("No space left on device")) =>
+            {
+                remedy(&std::io::Error::from(std::io::ErrorKind::StorageFull))
+            }
+            _ => None,
+        }
+    }
+
+    /// A failed system call.
+    pub fn io(attempt: impl Into<String>, source: std::io::Error) -> Self {
+        OpError::Io {
+            attempt: attempt.into(),
+            source,
+        }
+    }
+}
+
+/// "exit code: 2" or "killed by SIGKILL".
+#[must_use]
+pub fn exit_text(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("the command failed with exit code {code}"),
+        ExitStatus::Signal(signal) => {
+            format!(
+                "the command was killed by SIG{}",
+                crate::lower::signal::name(signal)
+            )
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Users and groups of an image: `--chown` and USER against its `/etc/passwd` and `/etc/group`.
+
+use crate::ops::OpError;
+use rbuild_sandbox::{MAX_DATABASE_SIZE, User, resolve_user};
+use rbuild_store::tree::{LastLink, NodeKind, Tree, TreeError};
+use std::io::Read;
+
+/// USER, or `rbuild run -u`, in an image.
+///
+/// # Errors
+/// The name is not listed, the number is no id, or a database is no regular file of a sane size.
+pub fn user(tree: &dyn Tree, spec: &str) -> Result<User, OpError> {
+    let (passwd, group) = (database(tree, "etc/passwd")?, database(tree, "etc/group")?);
+    resolve_user(spec, &passwd, &group).map_err(|error| OpError::Owner(error.to_string()))
+}
+
+/// `--chown=user[:group]`: as USER, but a number alone is the group too (FEATURES 1.6).
+///
+/// # Errors
+/// As [`user`].
+pub fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), OpError> {
+    if let Some((uid, gid)) = numeric(spec) {
+        return Ok((uid, gid));
+    }
+    let user = user(tree, spec).map_err(|error| OpError::Owner(format!("--chown={spec}: {error}")))?;
+    if spec.parse::<u32>().is_ok() {
+        return Ok((user.uid, user.uid));
+    }
+    Ok((user.uid, user.gid))
+}
+
+/// `1000`, `1000:1000`, `root`: needs no database. That root is 0 is true in every image, also in one that lists nobody.
+#[must_use]
+pub fn numeric(spec: &str) -> Option<(u32, u32)> {
+    let id = |text: &str| -> Option<u32> {
+        if text == "root" {
+            return Some(0);
+        }
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // The largest id means "unchanged" to the kernel.
+        plain
+            .then(|| text.parse::<u32>().ok().filter(|id| *id < u32::MAX))
+            .flatten()
+    };
+    match spec.split_once(':') {
+        None => id(spec).map(|uid| (uid, uid)),
+        Some((user, group)) => Some((id(user)?, id(group)?)),
+    }
+}
+
+/// A file of the image that the host reads: small and regular, or empty when it is not there (CVE-2024-9676).
+fn database(tree: &dyn Tree, path: &str) -> Result<Vec<u8>, OpError> {
+    let refuse = |why: &str| OpError::Owner(format!("the image's /{path} {why}"));
+    let resolved = match tree.resolve(path.as_bytes(), LastLink::Follow) {
+        Ok(resolved) => resolved,
+        Err(TreeError::NotADirectory(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(node) = resolved.node else {
+        return Ok(Vec::new());
+    };
+    let NodeKind::File { size, .. } = node.kind else {
+        return Err(refuse("is not a regular file"));
+    };
+    if size > MAX_DATABASE_SIZE {
+        return Err(refuse("is too large"));
+    }
+    let mut bytes = Vec::new();
+    tree.open(&node.path)?
+        .take(MAX_DATABASE_SIZE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| OpError::io(format!("reading the image's /{path}"), error))?;
+    if bytes.len() > MAX_DATABASE_SIZE as usize {
+        return Err(refuse("is too large"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_need_no_database() {
+        assert_eq!(numeric("55"), Some((55, 55)));
+        assert_eq!(numeric("1:2"), Some((1, 2)));
+        assert_eq!((numeric("root"), numeric("root:5")), (Some((0, 0)), Some((0, 5))));
+        for other in ["a", "1:a", "", ":1", "1:", "4294967295", "4294967296", "+1"] {
+            assert_eq!(numeric(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! [`Request`]: everything that shapes a build, as data.
+
+mod edits;
+mod entitlements;
+mod named_context;
+mod no_cache;
+mod output;
+mod pull_policy;
+mod secret;
+mod source;
+mod squash;
+mod ssh;
+
+pub use edits::Edits;
+pub use entitlements::Entitlements;
+pub use named_context::{NamedContext, context_key};
+pub use no_cache::NoCache;
+pub use output::{Destination, ImageForm, LayerCompression, Output};
+pub use pull_policy::PullPolicy;
+pub use secret::SecretSource;
+pub use source::{ContextSource, DockerfileSource};
+pub use squash::Squash;
+pub use ssh::SshSource;
+
+use crate::ops::spec::ExecNetwork;
+use crate::pull::RegistrySettings;
+use dockerfile_parser::Platform;
+use rbuild_registry::Reference;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Everything that shapes a build.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Directory of the store.
+    pub store_root: PathBuf,
+    /// The context.
+    pub context: ContextSource,
+    /// The Dockerfile.
+    pub dockerfile: DockerfileSource,
+    /// The ignore file of the context, where it is not the one that belongs to the Dockerfile.
+    pub ignore_file: Option<PathBuf>,
+    /// Names of the result, normalised.
+    pub tags: Vec<Reference>,
+    /// Build arguments, those that steer the build (`SOURCE_DATE_EPOCH`, `BUILDKIT_…`) and proxies included.
+    pub build_args: BTreeMap<String, String>,
+    /// Name or index of the stage to build; the last one when `None`.
+    pub target: Option<String>,
+    /// This machine.
+    pub build_platform: Platform,
+    /// What is built for.
+    pub platform: Platform,
+    /// Where results go; never empty.
+    pub outputs: Vec<Output>,
+    /// Which steps run anyway.
+    pub no_cache: NoCache,
+    /// When to ask registries.
+    pub pull: PullPolicy,
+    /// Named contexts, by their [`context_key`].
+    pub build_contexts: BTreeMap<String, NamedContext>,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Agents for `RUN --mount=type=ssh` by id.
+    pub ssh: BTreeMap<String, SshSource>,
+    /// What changes in the image besides what the Dockerfile says.
+    pub edits: Edits,
+    /// Network of steps.
+    pub network: ExecNetwork,
+    /// Another frontend than the built-in one is an error.
+    pub strict_syntax: bool,
+    /// What steps may ask for beyond the sandbox.
+    pub entitlements: Entitlements,
+    /// Directories with specs of devices; the usual ones when empty.
+    pub cdi_spec_dirs: Vec<PathBuf>,
+    /// Lines for /etc/hosts: name and address.
+    pub add_hosts: Vec<(String, String)>,
+    /// Steps at once.
+    pub jobs: NonZeroUsize,
+    /// `no-new-privileges`.
+    pub no_new_privs: bool,
+    /// Size of /dev/shm in bytes.
+    pub shm_size: Option<u64>,
+    /// Which layers become one.
+    pub squash: Squash,
+    /// Docker's media types instead of OCI's.
+    pub docker_format: bool,
+    /// Build arguments are kept out of what others read.
+    pub redact_args: bool,
+    /// `SOURCE_DATE_EPOCH` in seconds since 1970.
+    pub epoch: Option<i64>,
+    /// How registries are spoken to.
+    pub registry: RegistrySettings,
+}
+
+/// This machine, in OCI's words.
+#[must_use]
+pub fn build_platform() -> Platform {
+    Platform::new("linux", std::env::consts::ARCH, "")
+}

@@ -1,0 +1,110 @@
+//! [`Offline`]: base images for what is said about a Dockerfile without building it.
+
+use super::known::Known;
+use super::{BaseImage, Origin, find_stored};
+use crate::error::{Failure, Kind};
+use crate::lower::ResolveImage;
+use crate::request::NamedContext;
+use dockerfile_parser::Platform;
+use rbuild_oci::ImageConfig;
+use rbuild_registry::Reference;
+use rbuild_store::Store;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Base images from the store; unknown ones in place of all others.
+pub struct Offline<'a> {
+    store: Option<&'a Store>,
+    /// What was found, or is unknown so far. Each is looked for once.
+    images: Known,
+    /// Those that are unknown, in the order in which they were wanted.
+    unknown: RefCell<Vec<(String, Reference, Platform)>>,
+}
+
+impl<'a> Offline<'a> {
+    /// The images of `store`; none without one.
+    #[must_use]
+    pub fn new(store: Option<&'a Store>) -> Self {
+        Self {
+            store,
+            images: Known::default(),
+            unknown: RefCell::default(),
+        }
+    }
+
+    /// The images that were wanted and of which nothing is known, in the order in which they were wanted.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<Reference> {
+        let unknown = self.unknown.borrow();
+        unknown
+            .iter()
+            .map(|(_, reference, _)| reference.clone())
+            .collect()
+    }
+
+    /// Asks for each image that nothing is known of; from then on those that were had are known. The failures.
+    pub fn ask(
+        &self,
+        ask: impl Fn(&Reference, &Platform) -> Result<BaseImage, Failure>,
+    ) -> Vec<(Reference, Failure)> {
+        let mut failures = Vec::new();
+        for (name, reference, platform) in self.unknown.take() {
+            match ask(&reference, &platform) {
+                Ok(image) => self.images.insert(name, &platform, image),
+                Err(failure) => failures.push((reference, failure)),
+            }
+        }
+        failures
+    }
+
+    fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+        let stored = match self.store {
+            Some(store) => find_stored(store, name)?,
+            None => None,
+        };
+        if let Some(record) = stored {
+            let config = record.parse_config().map_err(Failure::from_host)?;
+            let origin = Origin::Stored(Box::new(record));
+            return Ok(Arc::new(BaseImage::new(name.to_owned(), origin, config)));
+        }
+        let reference = Reference::parse(name).map_err(|error| {
+            Failure::new(
+                Kind::Dockerfile,
+                format!("`{name}` is no image reference: {error}"),
+            )
+        })?;
+        let wanted = (name.to_owned(), reference, platform.clone());
+        self.unknown.borrow_mut().push(wanted);
+        Ok(unknown(name, platform))
+    }
+}
+
+/// An image of which nothing is known but its name and what it should be for.
+fn unknown(name: &str, platform: &Platform) -> Arc<BaseImage> {
+    let config = ImageConfig {
+        os: platform.os.clone(),
+        architecture: platform.architecture.clone(),
+        variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
+        ..ImageConfig::default()
+    };
+    Arc::new(BaseImage::new(name.to_owned(), Origin::Unknown, config))
+}
+
+impl ResolveImage for Offline<'_> {
+    fn image(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+        let find = || self.find(name, platform);
+        self.images.get_or_find(name, platform, find)
+    }
+
+    fn named(
+        &self,
+        name: &str,
+        source: &NamedContext,
+        platform: &Platform,
+    ) -> Result<Arc<BaseImage>, Failure> {
+        match source {
+            NamedContext::Image(reference) => self.image(reference, platform),
+            _ => Ok(unknown(name, platform)),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! [`Resolver`]: from a name to a [`BaseImage`]: the store first, then the registry, as `--pull` says.
+
+use super::known::Known;
+use super::{BaseImage, Origin};
+use crate::error::{Failure, Kind};
+use crate::lower::ResolveImage;
+use crate::pull::Puller;
+use crate::request::NamedContext;
+use crate::request::PullPolicy;
+use dockerfile_parser::Platform;
+use rbuild_oci::{Digest, ImageConfig};
+use rbuild_registry::Reference;
+use rbuild_store::Store;
+use rbuild_store::image::{self, ImageRecord, source};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Finds base images for one build; asks for each name once.
+pub struct Resolver<'a> {
+    store: &'a Store,
+    puller: &'a Puller,
+    policy: PullPolicy,
+    known: Known,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver over a store and, through `puller`, registries.
+    #[must_use]
+    pub fn new(store: &'a Store, puller: &'a Puller, policy: PullPolicy) -> Self {
+        Self {
+            store,
+            puller,
+            policy,
+            known: Known::default(),
+        }
+    }
+
+    /// The image in the store that a name or id means.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn stored(&self, name: &str) -> Result<Option<ImageRecord>, Failure> {
+        find_stored(self.store, name)
+    }
+
+    fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+        let stored = self
+            .stored(name)?
+            .map(|record| from_record(name, record))
+            .transpose()?;
+        // Under a digest there is never anything newer.
+        let pinned = Reference::parse(name).is_ok_and(|reference| reference.digest().is_some());
+        if (self.policy != PullPolicy::Always || pinned)
+            && let Some(image) = &stored
+            && (image.matches(platform) || self.policy == PullPolicy::Never)
+        {
+            return Ok(Arc::clone(image));
+        }
+        let reference = Reference::parse(name).map_err(|error| {
+            Failure::new(
+                Kind::Dockerfile,
+                format!("`{name}` is no image reference: {error}"),
+            )
+        })?;
+        if self.policy == PullPolicy::Never {
+            return Err(Failure::host(format!(
+                "`{name}` is not in the store, and --pull=never forbids fetching it"
+            ))
+            .hint("`rbuild pull` or `rbuild load` brings an image into the store"));
+        }
+        match (self.puller.resolve(&reference, platform), stored) {
+            (Ok(image), _) => self.known_already(name, &reference, image),
+            // An image of another platform that no registry knows is better than none; the lowering warns.
+            (Err(_), Some(image))
+                if self.policy == PullPolicy::Missing && !was_pulled(self.store, &reference)? =>
+            {
+                Ok(image)
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
+
+    /// An image of the store with all its blobs: one that lacks some is brought in again.
+    fn complete(&self, id: &rbuild_oci::Digest) -> Result<Option<ImageRecord>, Failure> {
+        let Some(record) = self.store.images().get(id).map_err(Failure::from_host)? else {
+            return Ok(None);
+        };
+        for blob in record.blobs() {
+            let size = self
+                .store
+                .blobs()
+                .size(&blob.digest)
+                .map_err(Failure::from_host)?;
+            if size != Some(blob.size) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(record))
+    }
+
+    /// What the registry has now may be what the store has already, under this name or another.
+    fn known_already(
+        &self,
+        name: &str,
+        reference: &Reference,
+        image: BaseImage,
+    ) -> Result<Arc<BaseImage>, Failure> {
+        let Origin::Registry { resolved, config, .. } = &image.origin else {
+            return Ok(Arc::new(image));
+        };
+        let id = Digest::of(config);
+        let Some(record) = self.complete(&id)? else {
+            return Ok(Arc::new(image));
+        };
+        name_pulled(self.store, reference, resolved.top_digest(), &record)?;
+        from_record(name, record)
+    }
+
+    fn layout(
+        &self,
+        name: &str,
+        path: &Path,
+        tag: Option<&str>,
+        digest: Option<&str>,
+        platform: &Platform,
+    ) -> Result<BaseImage, Failure> {
+        let at = |error: image::ImageError| {
+            Failure::from_error(Kind::Host, &error)
+                .context(format!("named context `{name}` (`{}`)", path.display()))
+        };
+        let source = source::open(self.store, path).map_err(at)?;
+        let machine = store_platform(platform);
+        let entry = source::choose(source.as_ref(), digest.or(tag), &machine).map_err(at)?;
+        let image = source.image(entry).map_err(at)?;
+        let config = image.parse_config().map_err(at)?;
+        let id = Digest::of(&image.config);
+        if let Some(record) = self.complete(&id)? {
+            return Ok(BaseImage::new(
+                name.to_owned(),
+                Origin::Stored(Box::new(record)),
+                config,
+            ));
+        }
+        let origin = Origin::Layout {
+            path: path.to_owned(),
+            entry,
+            id: id.to_string(),
+        };
+        Ok(BaseImage::new(name.to_owned(), origin, config))
+    }
+}
+
+impl ResolveImage for Resolver<'_> {
+    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+        let find = || self.find(reference, platform);
+        self.known.get_or_find(reference, platform, find)
+    }
+
+    fn named(
+        &self,
+        name: &str,
+        source: &NamedContext,
+        platform: &Platform,
+    ) -> Result<Arc<BaseImage>, Failure> {
+        match source {
+            NamedContext::Image(reference) => self.image(reference, platform),
+            NamedContext::OciLayout { path, tag, digest } => self
+                .layout(name, path, tag.as_deref(), digest.as_deref(), platform)
+                .map(Arc::new),
+            NamedContext::Directory(_) | NamedContext::Stage(_) | NamedContext::Remote(_) => Err(
+                Failure::host(format!("internal error: named context `{name}` is no image")),
+            ),
+        }
+    }
+}
+
+/// The image in the store that a name, an id or the beginning of one means.
+///
+/// # Errors
+/// The store cannot be read, or the beginning of an id fits several.
+pub fn find_stored(store: &Store, name: &str) -> Result<Option<ImageRecord>, Failure> {
+    let images = store.images();
+    if let Ok(reference) = Reference::parse(name) {
+        if let Some(id) = images
+            .resolve_tag(&stored_name(&reference))
+            .map_err(Failure::from_host)?
+            && let Some(record) = images.get(&id).map_err(Failure::from_host)?
+        {
+            return Ok(Some(record));
+        }
+        // A pin means the same content whatever it is called.
+        if let Some(digest) = reference
+            .digest()
+            .and_then(|digest| digest.to_string().parse().ok())
+        {
+            return images.by_manifest(&digest).map_err(Failure::from_host);
+        }
+    }
+    match images.lookup(name) {
+        Ok(record) => Ok(Some(record)),
+        Err(rbuild_store::StoreError::NoSuchImage(_)) => Ok(None),
+        Err(error) => Err(Failure::from_host(error)),
+    }
+}
+
+/// The name under which the store keeps an image. A pin is the whole meaning of a name, whatever tag stands beside it.
+#[must_use]
+pub fn stored_name(reference: &Reference) -> String {
+    match reference.digest() {
+        Some(digest) => format!("{}@{digest}", reference.name()),
+        None => reference.to_string(),
+    }
+}
+
+/// Gives an image that came from a registry its name there, and the one with the `digest` that the registry answered
+/// with, so that a pinned FROM finds it.
+///
+/// Of a name that stands for several platforms the image for this machine keeps it: what `rbuild run NAME` starts must
+/// not depend on the order in which the stages of a build were fetched.
+///
+/// # Errors
+/// The store cannot be written.
+pub fn name_pulled(
+    store: &Store,
+    reference: &Reference,
+    digest: &rbuild_registry::Digest,
+    record: &ImageRecord,
+) -> Result<(), Failure> {
+    let images = store.images();
+    let native = |record: &ImageRecord| {
+        ImageConfig::parse(record.config.as_bytes())
+            .is_ok_and(|config| config.architecture == crate::request::build_platform().architecture)
+    };
+    for name in [
+        stored_name(reference),
+        stored_name(&reference.with_digest(digest.clone())),
+    ] {
+        let before = images.resolve_tag(&name).map_err(Failure::from_host)?;
+        let before = before
+            .map(|id| images.get(&id))
+            .transpose()
+            .map_err(Failure::from_host)?
+            .flatten();
+        if native(record) || !before.is_some_and(|before| native(&before)) {
+            images.tag(&name, &record.id).map_err(Failure::from_host)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a registry has answered for this name before: then the image has a name with a digest in that repository.
+fn was_pulled(store: &Store, reference: &Reference) -> Result<bool, Failure> {
+    let pinned = format!("{}@", reference.name());
+    Ok(store
+        .images()
+        .tags()
+        .map_err(Failure::from_host)?
+        .iter()
+        .any(|tag| tag.name.starts_with(&pinned)))
+}
+
+fn from_record(name: &str, record: ImageRecord) -> Result<Arc<BaseImage>, Failure> {
+    let config = ImageConfig::parse(record.config.as_bytes()).map_err(Failure::from_host)?;
+    Ok(Arc::new(BaseImage::new(
+        name.to_owned(),
+        Origin::Stored(Box::new(record)),
+        config,
+    )))
+}
+
+/// The store's form of a platform.
+#[must_use]
+pub fn store_platform(platform: &Platform) -> rbuild_oci::Platform {
+    let variant = Some(platform.variant.as_str()).filter(|variant| !variant.is_empty());
+    rbuild_oci::Platform::new(&platform.os, &platform.architecture, variant)
+}
