@@ -14,6 +14,7 @@
 mod blob;
 mod idmap;
 mod init;
+mod landlock;
 mod lookup;
 mod overlay;
 pub mod probe;

@@ -238,6 +238,36 @@ pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<(), Errno>
     Ok(())
 }
 
+/// The version of the kernel's Landlock.
+pub(crate) fn landlock_version() -> Result<u32, Errno> {
+    const VERSION: libc::c_long = 1;
+    let nothing = std::ptr::null::<c_void>();
+    // SAFETY: with this flag the kernel takes a null pointer and the size 0, and stores nothing.
+    let version = check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0, VERSION) })?;
+    Ok(version as u32)
+}
+
+/// Puts this thread and its future children into a Landlock domain that handles no file and no port, and has `scopes`
+/// (`LANDLOCK_SCOPE_*`).
+pub(crate) fn landlock_restrict(scopes: u64) -> Result<(), Errno> {
+    // `struct landlock_ruleset_attr`: what is handled of files, of the network, and the scopes.
+    let attr = [0u64, 0, scopes];
+    // SAFETY: `attr` is live, has the three fields of the struct and the size passed; the kernel only reads it.
+    let ruleset = check(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            attr.as_ptr(),
+            size_of_val(&attr),
+            0,
+        )
+    })?;
+    // SAFETY: the kernel has made a new descriptor that nobody else owns.
+    let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset as i32) };
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) })?;
+    Ok(())
+}
+
 /// Switches a network interface on (`netdevice(7)`); `socket` is any socket of the network namespace.
 pub(crate) fn interface_up(socket: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
     // SAFETY: `ifreq` is plain old data, for which all zeros is valid.

@@ -165,6 +165,31 @@ fn filters_that_forbid_what_steps_can_do_without() {
         "{report}"
     );
     Host::new(deny(38, "clone3,pidfd_open")).works();
+    // No Landlock, as before Linux 5.13; the first kernel with scopes is 6.12.
+    let host = Host::new(deny(38, "landlock_create_ruleset"));
+    host.works();
+    let (_, report, _) = host.doctor();
+    let checks = report["checks"].as_array().unwrap();
+    let scope = checks
+        .iter()
+        .find(|check| check["name"] == "abstract sockets")
+        .unwrap();
+    assert_eq!(
+        (&scope["ok"], &scope["required"]),
+        (&false.into(), &false.into()),
+        "{report}"
+    );
+}
+
+/// An answer that no step is prepared for: `doctor` starts one, so it says so too.
+#[test]
+fn a_filter_that_stops_a_step_is_told_by_doctor() {
+    if !only_as_root("tiers::a_filter_that_stops_a_step_is_told_by_doctor") {
+        return;
+    }
+    for call in ["sethostname", "keyctl", "landlock_restrict_self", "pivot_root"] {
+        Host::new(deny(13, call)).refuses("C", "a step", "");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use crate::landlock;
 use crate::seccomp::{self, Filter};
 use crate::spec::{MountKind, Network, Resource, SandboxSpec};
 use crate::step::{SpawnError, Step};
@@ -36,6 +37,7 @@ type InitStep = fn(&mut Init) -> Outcome;
 /// - masks of `/proc` and `/sys` are made before any mount that the user asked for (CVE-2025-52565);
 /// - the working directory is entered after `Pivot` (CVE-2024-21626);
 /// - the mounts of a step that may mount are locked when all of them stand, and while `/proc` is its own;
+/// - Landlock comes while the process has the capability that it needs without `no_new_privs`, as the filter does;
 /// - the filter is installed while the process may still do so without `no_new_privs`, and every call after it is
 ///   one that the filter allows.
 const STEPS: &[InitStep] = &[
@@ -59,6 +61,7 @@ const STEPS: &[InitStep] = &[
     program::working_directory,
     program::find,
     locked::locked,
+    abstract_sockets,
     umask,
     identity::bounding_set,
     identity::no_new_privileges,
@@ -77,6 +80,8 @@ pub(crate) struct Host {
     sys_mounts: Vec<std::path::PathBuf>,
     /// The system call filter, compiled.
     filter: Option<Filter>,
+    /// Whether commands can be closed off from the host's abstract sockets.
+    scopes: bool,
 }
 
 impl Host {
@@ -90,6 +95,7 @@ impl Host {
             tty_group: dev::is_mapped(&gids, dev::TTY_GROUP),
             sys_mounts: sysfs::mounts_beneath_sys(&mounts),
             filter: seccomp::filter(),
+            scopes: landlock::has_scopes(),
         }
     }
 }
@@ -247,6 +253,14 @@ fn loopback(init: &mut Init) -> Outcome {
     let socket =
         socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).map_err(fail)?;
     sys::interface_up(socket.as_fd(), c"lo").map_err(fail)
+}
+
+/// A network of its own has no sockets but its own.
+fn abstract_sockets(init: &mut Init) -> Outcome {
+    if init.spec.network == Network::None || !init.host.scopes {
+        return Ok(());
+    }
+    landlock::leave_abstract_sockets().map_err(|errno| SpawnError::new(Step::AbstractSockets, errno))
 }
 
 fn umask(init: &mut Init) -> Outcome {

@@ -16,6 +16,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Check, check, trial};
 use crate::idmap::IdMapping;
+use crate::landlock;
 use crate::overlay::Layers;
 use crate::step::SpawnError;
 use crate::sys::{self, Cloned};
@@ -219,7 +220,27 @@ fn mounts(place: Option<&Path>) -> Vec<Check> {
             (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
         }),
     ));
+    // Last: it does not end.
+    checks.push(check("abstract sockets", false, abstract_sockets()));
     checks
+}
+
+/// Sockets without a file, of the network that steps share with the host.
+fn abstract_sockets() -> Result<String, (String, Option<String>)> {
+    let fix = || {
+        Some(
+            "Linux 6.12 with Landlock; until then `--network none` for steps that are not trusted".to_owned(),
+        )
+    };
+    if !landlock::has_scopes() {
+        return Err((
+            "those of the host can be reached by steps on its network".to_owned(),
+            fix(),
+        ));
+    }
+    landlock::leave_abstract_sockets()
+        .map(|()| "those of the host are out of reach of steps".to_owned())
+        .map_err(|errno| (std::io::Error::from(errno).to_string(), fix()))
 }
 
 fn try_fs(kind: &str) -> Result<String, Errno> {

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+mod abstract_sockets;
 mod escape;
 
 fn main() {
@@ -17,6 +18,15 @@ fn main() {
     match (arguments.next(), arguments.next()) {
         (Some(what), Some(bound)) if what == "escape" => {
             println!("{}", json!(escape::attempts(bound.to_str().expect("text"))));
+        }
+        (Some(what), Some(name)) if what == "connect" => {
+            println!(
+                "{}",
+                json!(abstract_sockets::connect(name.to_str().expect("text")))
+            );
+        }
+        (Some(what), Some(name)) if what == "serve" => {
+            println!("{}", json!(abstract_sockets::serve(name.to_str().expect("text"))));
         }
         _ => println!("{}", report()),
     }

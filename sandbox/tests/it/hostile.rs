@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use rbuild_sandbox::{Capability, Mount, MountFlags, MountKind, Root};
+use rbuild_sandbox::{Capability, Mount, MountFlags, MountKind, Network, Root};
 use rustix::io::Errno;
 
 use crate::mounts::bind;
@@ -356,5 +356,56 @@ fn mounts_of_a_step_that_may_mount_are_locked() {
             Errno::NOSPC.raw_os_error()
         );
         canary.check();
+    }
+}
+
+/// CVE-2020-15257: a daemon of the host that listens on an abstract socket. A step on the host's network cannot reach
+/// it, and uses sockets of its own as ever.
+#[test]
+fn abstract_sockets_of_the_host_are_out_of_reach() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+
+    let report = rbuild_sandbox::probe::probe(None);
+    let scope = report
+        .checks
+        .iter()
+        .find(|check| check.name == "abstract sockets")
+        .unwrap();
+    if !scope.ok {
+        eprintln!("skipped: this kernel has no Landlock scopes");
+        return;
+    }
+    let name = format!("rbuild-test-{}", std::process::id());
+    let address = |name: &str| SocketAddr::from_abstract_name(name).unwrap();
+    let _stream = UnixListener::bind_addr(&address(&name)).unwrap();
+    let datagrams = UnixDatagram::bind_addr(&address(&format!("{name}-datagram"))).unwrap();
+    datagrams.set_nonblocking(true).unwrap();
+    UnixStream::connect_addr(&address(&name)).expect("the host itself can");
+    for who in everybody() {
+        let place = Place::new(who);
+        for (network, seccomp, uid, errno) in [
+            (Network::Host, true, 0, Errno::PERM),
+            (Network::Host, true, 1000, Errno::PERM),
+            (Network::Host, false, 0, Errno::PERM),
+            (Network::None, true, 0, Errno::CONNREFUSED),
+        ] {
+            let answer = |words: &[&str]| -> [i32; 2] {
+                let mut spec = place.spec(words);
+                spec.network = network;
+                spec.seccomp = seccomp;
+                (spec.user.uid, spec.user.gid) = (uid, uid);
+                serde_json::from_str(&place.run(&spec).succeeded().stdout).expect("an answer")
+            };
+            let refused = [errno.raw_os_error(); 2];
+            assert_eq!(
+                answer(&["inside", "connect", &name]),
+                refused,
+                "{who:?} {network:?}"
+            );
+            let own = format!("{name}-own");
+            assert_eq!(answer(&["inside", "serve", &own]), [0, 0], "{who:?} {network:?}");
+        }
+        assert!(datagrams.recv(&mut [0; 8]).is_err(), "a datagram has arrived");
     }
 }
