@@ -222,7 +222,13 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             started,
         },
     );
-    let late = engine.checks.warnings(&parsed);
+    let mut late = engine.checks.warnings(&parsed);
+    // What the text alone showed was said before the first step.
+    late.retain(|one| {
+        !found
+            .iter()
+            .any(|other| other.span == one.span && other.code() == one.code())
+    });
     if !late.is_empty() {
         printer.message(crate::call::draw_warnings(&file, &late, &look).trim_end());
         found.extend(late);

@@ -4,7 +4,6 @@ use super::finish::Build;
 use crate::error::{Failure, Kind};
 use crate::report::{self, Ended};
 use crate::ui::ProgressMode;
-use dockerfile_parser::lint::Rule;
 use rbuild_build::ops::spec::{CopySource, StepSpec};
 use rbuild_build::ops::{CopyPart, OpError, word_of};
 use rbuild_sandbox::ExitStatus;
@@ -152,16 +151,12 @@ impl Verdict {
                     .collect(),
                 ..step(shown())
             },
-            OpError::ManySources { dest } => Self {
-                help: vec![format!("`{dest}/` makes one")],
-                ..step(shown())
-            },
-            OpError::Unmatched(_) => {
-                let rule = Rule::WildcardMatchedNothing;
+            OpError::Check(check) => {
+                let rule = check.rule;
                 let why = format!("the file makes an error of {} ({})", rule.name(), rule.url());
                 Self {
                     kind: Kind::Dockerfile,
-                    help: vec![why],
+                    help: check.help.iter().cloned().chain([why]).collect(),
                     ..step(shown())
                 }
             }

@@ -60,7 +60,7 @@ impl StageLowering<'_, '_> {
         let spec = CopySpec {
             keyword: "COPY",
             sources,
-            dest: self.destination(&copy.dest, copy.sources.len(), copy.link, &mut texts)?,
+            dest: self.destination(&copy.dest, &mut texts)?,
             chown: self.chown(copy.chown.as_ref(), copy.link)?,
             chmod: self.chmod(copy.chmod.as_ref())?,
             link: copy.link,
@@ -137,7 +137,7 @@ impl StageLowering<'_, '_> {
         let spec = CopySpec {
             keyword: "ADD",
             sources,
-            dest: self.destination(&add.dest, add.sources.len(), add.link, &mut texts)?,
+            dest: self.destination(&add.dest, &mut texts)?,
             chown: self.chown(add.chown.as_ref(), add.link)?,
             chmod: self.chmod(add.chmod.as_ref())?,
             link: add.link,
@@ -240,30 +240,14 @@ impl StageLowering<'_, '_> {
         Ok(".".to_owned())
     }
 
-    fn destination(
-        &self,
-        dest: &Word,
-        sources: usize,
-        link: bool,
-        texts: &mut Vec<String>,
-    ) -> Result<String, Finding> {
+    fn destination(&self, dest: &Word, texts: &mut Vec<String>) -> Result<String, Finding> {
         let mut text = self.expand(dest)?;
         if text.is_empty() {
             // As BuildKit has it: into the WORKDIR.
             text.push_str("./");
         }
         texts.push(text.clone());
-        let joined = path::join_destination(&self.cwd(), &text);
-        // What is there is seen when the step runs; `--link` never looks.
-        if link && sources > 1 && !joined.ends_with('/') {
-            return Err(Finding::error(
-                "with more than one source the destination must be a directory",
-                dest.span,
-            )
-            .label("no `/` at the end")
-            .help(format!("write `{text}/`")));
-        }
-        Ok(joined)
+        Ok(path::join_destination(&self.cwd(), &text))
     }
 
     fn chown(&self, word: Option<&Word>, link: bool) -> Result<Option<String>, Finding> {

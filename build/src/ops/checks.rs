@@ -1,4 +1,4 @@
-//! What only a build can check, because it has the files: wildcards that match nothing.
+//! What only a build can check, because it has the files: wildcards that match nothing, files that share a name.
 
 use super::spec::Step;
 use super::{CopyPart, OpError, copy};
@@ -12,8 +12,21 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub struct StepChecks {
     policy: Policy,
-    /// Patterns by instruction and source. A key may be asked for twice, so the same may be found twice.
-    unmatched: Mutex<BTreeMap<(Span, usize), String>>,
+    /// By instruction and word. A key may be asked for twice, so the same may be found twice.
+    found: Mutex<BTreeMap<(Span, CopyPart), StepCheck>>,
+}
+
+/// One finding of a step.
+#[derive(Debug, Clone)]
+pub struct StepCheck {
+    /// The check.
+    pub rule: Rule,
+    /// The word that it is about.
+    pub part: CopyPart,
+    /// One line.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
 }
 
 impl StepChecks {
@@ -22,22 +35,34 @@ impl StepChecks {
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,
-            unmatched: Mutex::default(),
+            found: Mutex::default(),
         }
     }
 
-    /// Notes the wildcards of a copy that match nothing.
+    /// Notes what is wrong with what a copy takes.
     ///
     /// # Errors
-    /// There is one, and the file makes that an error.
+    /// Something is, and the file makes that an error.
     pub(super) fn copied(&self, step: &Step, sources: &copy::Sources) -> Result<(), OpError> {
-        for (source, pattern) in sources.unmatched() {
-            match self.policy.severity(Rule::WildcardMatchedNothing, step.span) {
+        let unmatched = sources.unmatched().map(|(source, pattern)| StepCheck {
+            rule: Rule::WildcardMatchedNothing,
+            part: CopyPart::Source(source),
+            message: format!("no file matches `{pattern}`"),
+            help: None,
+        });
+        let shared = sources.shared_name().map(|dest| StepCheck {
+            rule: Rule::SeveralSourcesOneName,
+            part: CopyPart::Dest,
+            message: format!("several files are copied to the one name `{dest}`, so only the last stays"),
+            help: Some(format!("for a directory add a `/`: `{dest}/`")),
+        });
+        for check in unmatched.chain(shared) {
+            match self.policy.severity(check.rule, step.span) {
                 None => {}
-                Some(Severity::Error) => return Err(OpError::Unmatched(pattern.to_owned())),
+                Some(Severity::Error) => return Err(OpError::Check(Box::new(check))),
                 Some(Severity::Warning) => {
-                    let mut unmatched = self.unmatched.lock().unwrap_or_else(PoisonError::into_inner);
-                    unmatched.insert((step.span, source), pattern.to_owned());
+                    let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.insert((step.span, check.part), check);
                 }
             }
         }
@@ -47,12 +72,16 @@ impl StepChecks {
     /// A warning for each finding, at its word in the Dockerfile; that of a trigger is at the FROM it came with.
     #[must_use]
     pub fn warnings(&self, dockerfile: &Dockerfile) -> Vec<Diagnostic> {
-        let unmatched = self.unmatched.lock().unwrap_or_else(PoisonError::into_inner);
-        let warning = |((span, source), pattern): (&(Span, usize), &String)| {
-            let place = word_of(dockerfile, *span, CopyPart::Source(*source)).unwrap_or(*span);
-            Rule::WildcardMatchedNothing.warning(place, format!("no file matches `{pattern}`"))
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let warning = |((span, part), check): (&(Span, CopyPart), &StepCheck)| {
+            let place = word_of(dockerfile, *span, *part).unwrap_or(*span);
+            let warning = check.rule.warning(place, check.message.clone());
+            match &check.help {
+                Some(help) => warning.with_help(help.clone()),
+                None => warning,
+            }
         };
-        unmatched.iter().map(warning).collect()
+        found.iter().map(warning).collect()
     }
 }
 

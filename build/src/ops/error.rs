@@ -1,11 +1,12 @@
 //! How a step fails, as data; the program finds the words for the user.
 
+use super::checks::StepCheck;
 use crate::error::{Failure, remedy};
 use rbuild_sandbox::{ExitStatus, SpawnError};
 use std::path::PathBuf;
 
 /// A word of a COPY or ADD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CopyPart {
     /// A source, by its place.
     Source(usize),
@@ -46,12 +47,6 @@ pub enum OpError {
         /// Path in the image.
         path: String,
     },
-    /// Several sources, and the destination is no directory.
-    #[error("with more than one source the destination must be a directory: `{dest}` is none")]
-    ManySources {
-        /// Path in the image.
-        dest: String,
-    },
     /// A file is to be written where a directory is.
     #[error("cannot replace directory `{path}` with a file")]
     ReplacesDirectory {
@@ -66,9 +61,9 @@ pub enum OpError {
         /// What is wrong.
         why: String,
     },
-    /// A wildcard matches nothing, and the file makes an error of that.
-    #[error("no file matches `{0}`")]
-    Unmatched(String),
+    /// A check of what is copied found something, and the file makes an error of that.
+    #[error("{}", .0.message)]
+    Check(Box<StepCheck>),
     /// `--chown` or USER names nobody.
     #[error("{0}")]
     Owner(String),
@@ -161,7 +156,7 @@ impl OpError {
             OpError::MissingSource { source_at, .. } | OpError::DanglingLink { source_at, .. } => {
                 Some(CopyPart::Source(*source_at))
             }
-            OpError::ManySources { .. } => Some(CopyPart::Dest),
+            OpError::Check(check) => Some(check.part),
             OpError::Owner(_) => Some(CopyPart::Owner),
             _ => None,
         }

@@ -25,7 +25,7 @@ pub mod spec;
 mod ssh_agent;
 mod workdir;
 
-pub use checks::{StepChecks, word_of};
+pub use checks::{StepCheck, StepChecks, word_of};
 pub use error::{CopyPart, OpError, exit_text};
 pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;

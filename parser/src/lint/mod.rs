@@ -88,6 +88,7 @@ rules! {
     reserved_stage_name ReservedStageName,
     secret_in_layer SecretInLayer,
     secrets_used_in_arg_or_env SecretsUsedInArgOrEnv,
+    several_sources_one_name SeveralSourcesOneName,
     stage_name_casing StageNameCasing,
     undefined_arg_in_from UndefinedArgInFrom,
     undefined_var UndefinedVar,

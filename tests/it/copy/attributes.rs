@@ -249,7 +249,7 @@ COPY --chmod=600 l /links
     let tree = env.image([""; 0], &context).tree();
     for (path, mode) in [
         ("octal", 0o604),
-        ("all", 0o755),
+        ("all", 0o7777),
         ("all/x", 0o7777),
         ("all/y", 0o7777),
         ("var", 0o750),
@@ -258,7 +258,7 @@ COPY --chmod=600 l /links
         ("symbolic/y", 0o755),
         ("symbolic/y/z", 0o644),
         ("changed", 0o660),
-        ("links", 0o755),
+        ("links", 0o600),
         ("links/f", 0o600),
     ] {
         assert_eq!(format!("{:o}", tree[path].mode), format!("{mode:o}"), "{path}");

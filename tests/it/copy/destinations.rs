@@ -105,12 +105,15 @@ fn a_file_and_a_directory_in_each_others_place() {
             "cannot copy to non-directory",
         ),
         ("FROM scratch\nCOPY g /t\nCOPY e /t\n", "cannot replace directory"),
-        ("FROM scratch\nCOPY f d /dest\n", "must be a directory"),
+        ("FROM scratch\nCOPY f d /dest\n", "cannot copy to non-directory"),
         (
-            "FROM scratch\nCOPY f /dest\nCOPY f e/d /dest\n",
-            "must be a directory",
+            "FROM scratch\nCOPY f [de] /dest\n",
+            "cannot copy to non-directory",
         ),
-        ("FROM scratch\nCOPY --link f e/d /dest\n", "must be a directory"),
+        (
+            "FROM scratch\nCOPY f /f\nCOPY --parents e/d /f\n",
+            "cannot copy to non-directory",
+        ),
         ("FROM scratch\nCOPY missing /\n", "missing"),
         ("FROM scratch\nCOPY f d/f/y /t/\n", "d/f/y"),
         ("FROM scratch\nCOPY [a-] /t/\n", "[a-]"),
@@ -149,6 +152,96 @@ fn several_sources_into_a_directory_that_is_there() {
     ] {
         assert_eq!(tree[path].text(), text, "{path}");
     }
+}
+
+#[test]
+fn several_files_to_one_name_are_told() {
+    let env = TestEnv::new();
+    // As if each source were copied by an instruction of its own.
+    let dockerfile = r"FROM scratch AS made
+COPY d /real
+FROM made
+COPY *.txt /w/pattern
+COPY a.txt f /w/paths
+COPY --link a.txt f /w/linked
+ADD f a.txt /w/added
+COPY <<one <<two /w/inline
+1
+one
+2
+two
+COPY nothing* f /w/alone
+COPY d f /w/directory
+COPY a.txt f /real
+COPY a.txt f /w/slash/
+";
+    let files = [("a.txt", "A"), ("b.txt", "B"), ("f", "F"), ("d/x", "X")];
+    let context = env.context_of(dockerfile, &files);
+    // Also when all is cached.
+    for _ in 0..2 {
+        let (image, words) = env.image_and_words([""; 0], &context);
+        let tree = image.tree();
+        for (path, text) in [
+            ("w/pattern", "B"),
+            ("w/paths", "F"),
+            ("w/linked", "F"),
+            ("w/added", "A"),
+            ("w/inline", "2\n"),
+            ("w/alone", "F"),
+            ("w/directory/x", "X"),
+            ("w/directory/f", "F"),
+            ("real/a.txt", "A"),
+            ("w/slash/f", "F"),
+        ] {
+            assert_eq!(tree[path].text(), text, "{path}");
+        }
+        for said in ["pattern", "paths", "linked", "added", "inline"] {
+            let words = words.err();
+            assert!(
+                words.contains(&format!("copied to the one name `/w/{said}`")),
+                "{words}"
+            );
+            assert!(words.contains(&format!("add a `/`: `/w/{said}/`")), "{words}");
+        }
+        for quiet in ["alone", "directory", "slash"] {
+            let told = format!("name `/w/{quiet}");
+            assert!(!words.err().contains(&told), "{words}");
+        }
+    }
+    env.refused("# check=error=true\nFROM scratch\nCOPY a.txt f /name\n", &files)
+        .exits(1)
+        .says("Dockerfile:3:14")
+        .says("add a `/`: `/name/`");
+}
+
+#[test]
+fn a_key_tells_which_of_several_files_is_the_last() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch\nCOPY */* /name\n";
+    let last = |files: &[(&str, &str)]| env.image_of(dockerfile, files).tree()["name"].text();
+    assert_eq!(last(&[("x/2", "two"), ("y/1", "one")]), "one");
+    assert_eq!(last(&[("x/1", "one"), ("y/2", "two")]), "two");
+}
+
+#[test]
+fn a_mode_is_for_the_directory_that_is_made_for_one() {
+    let env = TestEnv::new();
+    let dockerfile = r"FROM scratch
+COPY --chmod=700 d /above/new
+COPY --chmod=711 d /above/new
+COPY --chmod=600 f /parent/f
+COPY --chmod=u=rwX,go= d /symbolic
+COPY --chmod=710 --parents d/./x /kept
+";
+    let tree = env.image_of(dockerfile, &[("d/x", "X"), ("f", "F")]).tree();
+    let modes = |paths: &[&str]| paths.iter().map(|path| tree[*path].mode).collect::<Vec<_>>();
+    assert_eq!(
+        modes(&["above", "above/new", "above/new/x"]),
+        [0o755, 0o700, 0o711]
+    );
+    assert_eq!(modes(&["parent", "parent/f"]), [0o755, 0o600]);
+    assert_eq!(modes(&["symbolic", "symbolic/x"]), [0o700, 0o600]);
+    assert_eq!(modes(&["kept", "kept/x"]), [0o710, 0o710]);
 }
 
 #[test]

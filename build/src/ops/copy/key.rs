@@ -7,9 +7,10 @@ use crate::ops::{OpError, StepOutput};
 use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
 use rbuild_store::manifest::{join, parent};
 use rbuild_store::tree::{Node, NodeKind};
+use std::collections::HashSet;
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
 
 /// The field for what is below.
 const BASE: &str = "base";
@@ -55,7 +56,7 @@ pub(in crate::ops) fn preimage(
                 let selected = sources.selected.iter().filter(|selected| selected.source == at);
                 preimage
                     .text("source", pattern)
-                    .tree("files", fingerprints(selected, with_owner))
+                    .tree("files", fingerprints(selected, &spec.dest, with_owner))
             }
         };
     }
@@ -77,10 +78,11 @@ pub(in crate::ops) fn part(spec: &CopySpec, whole: &Preimage) -> Option<Preimage
 /// What of a source counts: what was selected, and the names under which it arrives.
 pub(super) fn fingerprints<'s>(
     selected: impl Iterator<Item = &'s Selected> + Clone,
+    dest: &str,
     with_owner: bool,
 ) -> Fingerprints {
     let mut files = Vec::new();
-    let places = are_places_seen(selected.clone());
+    let places = are_places_seen(selected.clone(), dest);
     for one in selected {
         let top = match one.kept_path.as_slice() {
             [] if places => &one.path,
@@ -101,13 +103,19 @@ pub(super) fn fingerprints<'s>(
 }
 
 /// Whether the result shows where the selected things stood: what is in a directory lands beside what others are called,
-/// and of two with one name the later one stays, in the order of their paths.
-fn are_places_seen<'s>(mut selected: impl Iterator<Item = &'s Selected> + Clone) -> bool {
-    let Some(first) = selected.clone().next() else {
+/// and of those with one name, their own or that of the destination, the last one stays, in the order of their paths.
+fn are_places_seen<'s>(mut selected: impl Iterator<Item = &'s Selected> + Clone, dest: &str) -> bool {
+    let all = selected.clone();
+    let Some(first) = selected.next() else {
         return false;
     };
-    let has_directory = selected.clone().any(|one| one.node.is_dir());
-    has_directory && selected.any(|one| parent(&one.path) != parent(&first.path))
+    selected.any(|one| parent(&one.path) != parent(&first.path))
+        && (!dest.ends_with('/') || all.clone().any(|one| one.node.is_dir()) || have_shared_name(all))
+}
+
+fn have_shared_name<'s>(selected: impl Iterator<Item = &'s Selected>) -> bool {
+    let mut names = HashSet::new();
+    selected.map(Selected::name).any(|name| !names.insert(name))
 }
 
 /// The kinds that can be told in a fingerprint, in the words of `rbuild why`. Names and texts are in it as the bytes

@@ -1,8 +1,12 @@
 //! `COPY` and `ADD`: select, plan, write (ARCHITECTURE, "COPY without a mount").
 
+mod archive;
 mod key;
+mod names;
+mod place;
 mod plan;
 mod select;
+mod shared;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -15,17 +19,13 @@ pub(super) use sources::Sources;
 use super::spec::{CopySource, CopySpec, Step};
 use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
+use archive::Hashing;
 use plan::{Planned, Planner, What};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::Read;
-use std::sync::Arc;
-
-use rbuild_store::hash::FileHash;
-use rbuild_store::layer::{FileSource, LayerError, Limits};
+use rbuild_store::layer::{FileSource, Limits};
 use rbuild_store::manifest::Metadata;
 use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
 use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
+use std::sync::Arc;
 
 /// The layer of an earlier result, on top of what is below now.
 pub(super) fn transplant(
@@ -51,52 +51,13 @@ pub(super) fn run(
     engine: &Engine,
 ) -> Result<StepOutput, OpError> {
     let parent = inputs.first().and_then(StepOutput::snapshot);
-    let dest = match parent {
-        Some(parent) if !spec.link => parent.tree()?,
-        _ => TreeView::default(),
-    };
+    let dest = below(spec, inputs)?;
     let chown = spec
         .chown
         .as_deref()
         .map(|chown| owner::chown(&dest, chown))
         .transpose()?;
-    let mut planner = Planner::new(
-        &dest,
-        chown,
-        spec.chmod.as_ref().map(|chmod| &chmod.rules),
-        spec.default_mtime,
-    );
-    let only_directory = spec.sources.len() > 1 && !spec.dest.ends_with('/');
-    if only_directory && !planner.destination(&spec.dest)?.1 {
-        return Err(OpError::ManySources {
-            dest: spec.dest.clone(),
-        });
-    }
-    let inline = spec
-        .sources
-        .iter()
-        .filter(|source| matches!(source, CopySource::Inline { .. }))
-        .count();
-    let many = sources.selected.len() + inline > 1;
-    let mut archives = Vec::new();
-    for (at, source) in spec.sources.iter().enumerate() {
-        if let CopySource::Inline { name, .. } = source {
-            planner.inline(at, name, &spec.dest, many)?;
-        }
-        for selected in sources.selected.iter().filter(|selected| selected.source == at) {
-            let unpack = if matches!(source, CopySource::Snapshot { .. }) {
-                spec.unpack_remote
-            } else {
-                spec.unpack
-            };
-            if unpack && is_archive(sources.trees[at].as_deref(), &selected.node)? {
-                archives.push((at, &selected.node));
-            } else {
-                planner.place(selected, &spec.dest, many)?;
-            }
-        }
-    }
-    let archive_dest = planner.destination(&spec.dest)?.0;
+    let plan = plan(spec, sources, &dest, chown)?;
     let mut layer = if spec.link {
         engine.snapshots.begin_independent_layer(parent)?
     } else {
@@ -112,30 +73,97 @@ pub(super) fn run(
     }
     let (uid, gid) = chown.unwrap_or((0, 0));
     layer.implicit_dirs(Metadata::new(0o755, uid, gid).with_mtime(spec.default_mtime, 0));
-    // In the order of the sources: what comes later replaces what came before, whether a file or out of an archive.
-    let mut planned = planner.finish().into_iter();
+    write(&mut layer, plan, spec, sources)?;
+    let committed = layer.commit(&engine.commit_options()).map_err(given)?;
+    Ok(StepOutput::committed(committed))
+}
+
+/// The tree that is copied into, as far as the step may look at it.
+fn below(spec: &CopySpec, inputs: &[StepOutput]) -> Result<TreeView, OpError> {
+    match inputs.first().and_then(StepOutput::snapshot) {
+        Some(parent) if !spec.link => Ok(parent.tree()?),
+        _ => Ok(TreeView::default()),
+    }
+}
+
+/// What is written, in two parts.
+struct Plan<'s> {
+    entries: Vec<Planned>,
+    archives: Vec<Unpacked<'s>>,
+}
+
+/// An archive, and the directory that it is unpacked in.
+struct Unpacked<'s> {
+    source: usize,
+    node: &'s Node,
+    dest: Vec<u8>,
+}
+
+/// Each source in turn, as if it were alone in an instruction of its own.
+fn plan<'s>(
+    spec: &CopySpec,
+    sources: &'s Sources,
+    dest: &TreeView,
+    chown: Option<(u32, u32)>,
+) -> Result<Plan<'s>, OpError> {
+    let chmod = spec.chmod.as_ref().map(|chmod| &chmod.rules);
+    let mut planner = Planner::new(dest, chown, chmod, spec.default_mtime);
+    let mut archives = Vec::new();
+    for (source, what) in spec.sources.iter().enumerate() {
+        if let CopySource::Inline { name, .. } = what {
+            planner.inline(source, name, &spec.dest)?;
+            continue;
+        }
+        if spec.parents {
+            planner.kept_below(source, &spec.dest)?;
+        }
+        for selected in sources.of(source) {
+            if sources.is_unpacked(spec, selected)? {
+                let node = &selected.node;
+                let dest = planner.unpacked(source, &spec.dest)?;
+                archives.push(Unpacked { source, node, dest });
+            } else {
+                planner.place(selected, &spec.dest)?;
+            }
+        }
+    }
+    Ok(Plan {
+        entries: planner.finish(),
+        archives,
+    })
+}
+
+/// In the order of the sources: what comes later replaces what came before, whether a file or out of an archive.
+fn write(
+    layer: &mut LayerBuilder<'_>,
+    plan: Plan<'_>,
+    spec: &CopySpec,
+    sources: &Sources,
+) -> Result<(), OpError> {
+    let mut planned = plan.entries.into_iter();
     let mut later = Vec::new();
-    for (at, node) in archives {
+    for Unpacked { source, node, dest } in plan.archives {
         for entry in planned.by_ref().chain(std::mem::take(&mut later)) {
-            if entry.source < at {
-                add(&mut layer, entry, spec, &sources.trees)?;
+            if entry.source < source {
+                add(layer, entry, spec, &sources.trees)?;
             } else {
                 later.push(entry);
             }
         }
-        let Some(tree) = &sources.trees[at] else { continue };
+        let Some(tree) = &sources.trees[source] else {
+            continue;
+        };
         let name = String::from_utf8_lossy(&node.path).into_owned();
         let mut archive = Hashing::new(tree.open(&node.path)?);
         layer
-            .archive(&mut archive, &name, &archive_dest, Limits::default())
+            .archive(&mut archive, &name, &dest, Limits::default())
             .map_err(given)?;
         archive.check(node)?;
     }
     for entry in planned.chain(later) {
-        add(&mut layer, entry, spec, &sources.trees)?;
+        add(layer, entry, spec, &sources.trees)?;
     }
-    let committed = layer.commit(&engine.commit_options()).map_err(given)?;
-    Ok(StepOutput::committed(committed))
+    Ok(())
 }
 
 /// A fault in the sources or the archives is the user's to mend: no failure of the store.
@@ -143,49 +171,6 @@ fn given(error: SnapshotError) -> OpError {
     match error {
         SnapshotError::Layer(layer) if layer.is_input() => OpError::Layer(layer),
         other => other.into(),
-    }
-}
-
-/// An archive that is unpacked, and hashed on the way: what was unpacked must be what the key was made from.
-struct Hashing {
-    file: File,
-    hasher: Sha256,
-}
-
-impl Hashing {
-    fn new(file: File) -> Self {
-        Self {
-            file,
-            hasher: Sha256::new(),
-        }
-    }
-
-    /// Reads what is left after the archive's end, and compares.
-    fn check(mut self, node: &Node) -> Result<(), OpError> {
-        std::io::copy(&mut self, &mut std::io::sink()).map_err(|error| {
-            OpError::io(
-                format!("reading `{}`", String::from_utf8_lossy(&node.path)),
-                error,
-            )
-        })?;
-        let hash = FileHash::from_bytes(self.hasher.finalize().into());
-        match &node.kind {
-            NodeKind::File {
-                hash: Some(keyed), ..
-            } if *keyed != hash => Err(LayerError::Changed {
-                path: node.path.clone(),
-            }
-            .into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
     }
 }
 
@@ -228,34 +213,4 @@ fn add(
         },
     }
     Ok(())
-}
-
-/// Whether a file is an archive by what it holds, not by what it is called.
-fn is_archive(tree: Option<&dyn Tree>, node: &Node) -> Result<bool, OpError> {
-    let (Some(tree), NodeKind::File { .. }) = (tree, &node.kind) else {
-        return Ok(false);
-    };
-    let mut file = tree.open(&node.path)?;
-    let mut head = Vec::new();
-    file.by_ref().take(1024).read_to_end(&mut head).map_err(|error| {
-        OpError::io(
-            format!("reading `{}`", String::from_utf8_lossy(&node.path)),
-            error,
-        )
-    })?;
-    if rbuild_store::layer::is_tar(&head) {
-        return Ok(true);
-    }
-    // A compressed file is an archive only if a tar is inside.
-    let again = tree.open(&node.path)?;
-    let Ok((compression, mut inside)) =
-        rbuild_store::layer::decompress(again, &String::from_utf8_lossy(&node.path))
-    else {
-        return Ok(false);
-    };
-    if compression == rbuild_store::layer::Compression::None {
-        return Ok(false);
-    }
-    let mut head = Vec::new();
-    Ok(inside.by_ref().take(1024).read_to_end(&mut head).is_ok() && rbuild_store::layer::is_tar(&head))
 }

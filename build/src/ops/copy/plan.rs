@@ -1,13 +1,12 @@
-//! Where a `COPY` puts things: selected nodes against the destination tree, to the entries of the new layer.
+//! What a `COPY` makes: placed nodes to the entries of the new layer.
 //!
 //! Pure: reads trees, writes nothing.
 
-use super::select::Selected;
 use crate::ops::OpError;
 use dockerfile_parser::chmod::Chmod;
 use rbuild_store::hash::FileHash;
-use rbuild_store::manifest::{Metadata, ancestors, join, path_cmp};
-use rbuild_store::tree::{LastLink, Node, NodeKind, Resolved, Tree};
+use rbuild_store::manifest::{Metadata, ancestors, path_cmp};
+use rbuild_store::tree::{Node, NodeKind, Tree};
 use std::collections::HashMap;
 
 /// One entry of the layer to be.
@@ -53,6 +52,9 @@ pub(super) enum What {
     Special(NodeKind),
 }
 
+/// Mode of a directory that is made because it is missing.
+const NEW_DIR: u16 = 0o755;
+
 /// One name of an inode: where it is put, and what it is called in the source.
 struct Name {
     path: Vec<u8>,
@@ -61,13 +63,13 @@ struct Name {
 
 /// The rules of one instruction.
 pub(super) struct Planner<'a> {
-    dest: &'a dyn Tree,
+    pub(super) dest: &'a dyn Tree,
     owner: Option<(u32, u32)>,
     chmod: Option<&'a Chmod>,
-    default_mtime: i64,
+    pub(super) default_mtime: i64,
     /// The source that is being placed.
-    source: usize,
-    planned: HashMap<Vec<u8>, Planned>,
+    pub(super) source: usize,
+    pub(super) planned: HashMap<Vec<u8>, Planned>,
     /// Names of each source inode, for hard links: source, layer and first name to planned paths.
     inodes: HashMap<(usize, usize, Vec<u8>), Vec<Name>>,
 }
@@ -91,118 +93,36 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Where `dest` leads, links followed inside the root, and whether a directory is there or asked for.
-    ///
-    /// # Errors
-    /// The path runs through something that is no directory.
-    pub(super) fn destination(&self, dest: &str) -> Result<(Vec<u8>, bool), OpError> {
-        let wants_dir = dest.ends_with('/');
-        let path = dest.trim_matches('/').as_bytes();
-        let Resolved { path, node } = self.dest.resolve(path, LastLink::Follow)?;
-        let is_dir = match self.planned.get(&path).map(|planned| planned.what == What::Dir) {
-            Some(is_dir) => Some(is_dir),
-            None => node.map(|node| node.is_dir()),
+    /// The directory that stands for a directory of the source: when it is made, `--chmod` is for it too.
+    pub(super) fn ensure_top(&mut self, path: &[u8]) -> Result<(), OpError> {
+        let mode = match self.chmod {
+            Some(chmod) => chmod_mode(chmod, NEW_DIR, true),
+            None => NEW_DIR,
         };
-        match is_dir {
-            Some(false) if wants_dir => Err(OpError::NotADirectory { path: shown(&path) }),
-            Some(is_dir) => Ok((path, is_dir)),
-            None => Ok((path, wants_dir)),
-        }
-    }
-
-    /// Plans one selected thing. `many`: the destination must be a directory.
-    ///
-    /// # Errors
-    /// A file and a directory are in each other's place.
-    pub(super) fn place(&mut self, selected: &Selected, dest: &str, many: bool) -> Result<(), OpError> {
-        self.source = selected.source;
-        let (base, is_dir) = self.destination(dest)?;
-        let wants_dir = dest.ends_with('/') || many;
-        if !selected.kept_path.is_empty() || !selected.kept.is_empty() {
-            return self.place_kept(selected, &base);
-        }
-        if selected.node.is_dir() {
-            return self.directory(selected, &base);
-        }
-        let path = if is_dir || wants_dir {
-            self.ensure_dir(&base)?;
-            join(&base, selected.name())
-        } else {
-            base
-        };
-        self.node(selected.source, &selected.node, path)
-    }
-
-    /// `--parents`: the kept directories come along.
-    fn place_kept(&mut self, selected: &Selected, base: &[u8]) -> Result<(), OpError> {
-        self.ensure_dir(base)?;
-        for (path, node) in &selected.kept {
-            self.node(selected.source, node, join(base, path))?;
-        }
-        let path = join(base, &selected.kept_path);
-        self.node(selected.source, &selected.node, path.clone())?;
-        if selected.node.is_dir() {
-            self.directory(selected, &path)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The contents of a directory. The directory itself is the destination: as it is, or made as a missing one is; of
-    /// the source's it has nothing.
-    fn directory(&mut self, selected: &Selected, path: &[u8]) -> Result<(), OpError> {
-        self.ensure_dir(path)?;
-        let top = selected.node.path.len() + usize::from(!selected.node.path.is_empty());
-        for node in &selected.below {
-            let target = join(path, &node.path[top..]);
-            self.node(selected.source, node, target)?;
-        }
-        Ok(())
-    }
-
-    /// A file made of a heredoc.
-    ///
-    /// # Errors
-    /// As [`Planner::place`].
-    pub(super) fn inline(
-        &mut self,
-        source: usize,
-        name: &str,
-        dest: &str,
-        many: bool,
-    ) -> Result<(), OpError> {
-        self.source = source;
-        let (base, is_dir) = self.destination(dest)?;
-        let path = if is_dir || many || dest.ends_with('/') {
-            self.ensure_dir(&base)?;
-            join(&base, name.as_bytes())
-        } else {
-            base
-        };
-        let mut meta = Metadata::new(0o644, 0, 0);
-        meta.mtime.secs = self.default_mtime;
-        self.put(path, What::Inline { source }, meta)
+        self.ensure(path, mode)
     }
 
     /// A directory that must exist: what is there stays as it is, what is missing is made 0755.
-    ///
-    /// # Errors
-    /// Something else is there.
     pub(super) fn ensure_dir(&mut self, path: &[u8]) -> Result<(), OpError> {
-        if path.is_empty()
-            || self
-                .planned
-                .get(path)
-                .is_some_and(|planned| planned.what == What::Dir)
-        {
+        self.ensure(path, NEW_DIR)
+    }
+
+    fn ensure(&mut self, path: &[u8], new_mode: u16) -> Result<(), OpError> {
+        if path.is_empty() {
             return Ok(());
+        }
+        if let Some(planned) = self.planned.get(path) {
+            return match planned.what {
+                What::Dir => Ok(()),
+                _ => Err(OpError::NotADirectory { path: shown(path) }),
+            };
         }
         let meta = match self.existing(path)? {
             Some((true, meta)) => meta,
             Some((false, _)) => return Err(OpError::NotADirectory { path: shown(path) }),
             None => {
                 let (uid, gid) = self.owner.unwrap_or((0, 0));
-                let mut meta = Metadata::new(0o755, uid, gid);
+                let mut meta = Metadata::new(new_mode, uid, gid);
                 meta.mtime.secs = self.default_mtime;
                 meta
             }
@@ -228,7 +148,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn node(&mut self, source: usize, node: &Node, path: Vec<u8>) -> Result<(), OpError> {
+    pub(super) fn node(&mut self, source: usize, node: &Node, path: Vec<u8>) -> Result<(), OpError> {
         let what = match &node.kind {
             NodeKind::Dir => What::Dir,
             NodeKind::File {
@@ -259,7 +179,7 @@ impl<'a> Planner<'a> {
         self.put(path, what, node.meta.clone())
     }
 
-    fn put(&mut self, path: Vec<u8>, what: What, mut meta: Metadata) -> Result<(), OpError> {
+    pub(super) fn put(&mut self, path: Vec<u8>, what: What, mut meta: Metadata) -> Result<(), OpError> {
         if path.is_empty() {
             return if what == What::Dir {
                 Ok(())
@@ -279,8 +199,7 @@ impl<'a> Planner<'a> {
         if let Some(chmod) = self.chmod
             && !matches!(what, What::Special(NodeKind::Symlink(_)))
         {
-            meta.mode =
-                u16::try_from(chmod.apply(u32::from(meta.mode), what == What::Dir)).unwrap_or(meta.mode);
+            meta.mode = chmod_mode(chmod, meta.mode, what == What::Dir);
         }
         self.planned.insert(
             path.clone(),
@@ -294,7 +213,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn is_dir(&self, path: &[u8]) -> Result<Option<bool>, OpError> {
+    pub(super) fn is_dir(&self, path: &[u8]) -> Result<Option<bool>, OpError> {
         if path.is_empty() {
             return Ok(Some(true));
         }
@@ -337,6 +256,10 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn shown(path: &[u8]) -> String {
+fn chmod_mode(chmod: &Chmod, mode: u16, is_dir: bool) -> u16 {
+    u16::try_from(chmod.apply(u32::from(mode), is_dir)).unwrap_or(mode)
+}
+
+pub(super) fn shown(path: &[u8]) -> String {
     format!("/{}", String::from_utf8_lossy(path))
 }

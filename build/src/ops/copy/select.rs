@@ -1,7 +1,7 @@
 //! What a `COPY` takes: patterns against a source tree (FEATURES 1.6). The destination plays no part here.
 
+use super::names::Named;
 use crate::ops::OpError;
-use dockerfile_parser::glob::{self, Component};
 use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_store::manifest::{file_name, join};
 use rbuild_store::tree::{LastLink, Node, NodeKind, Resolved, Tree, Walk};
@@ -14,7 +14,7 @@ pub(super) struct Selected {
     pub source: usize,
     /// Path by which it was named, even where that is a link.
     pub path: Vec<u8>,
-    /// What is there, links followed.
+    /// What is there, links followed; with `--parents` a link itself.
     pub node: Node,
     /// For a directory: all below it, parents first; paths are those of the source tree.
     pub below: Vec<Node>,
@@ -33,15 +33,6 @@ impl Selected {
 
 /// With `--parents`: the directories that are kept, and the kept path of the thing itself.
 type Kept = (Vec<(Vec<u8>, Node)>, Vec<u8>);
-
-/// What a pattern names, before it is looked at.
-struct Named {
-    paths: Vec<Vec<u8>>,
-    /// With `--parents`: how many components are dropped.
-    pivot: usize,
-    /// Whether there are wildcards in it.
-    is_pattern: bool,
-}
 
 /// Whether a pattern of COPY or ADD names anything in a tree.
 ///
@@ -96,106 +87,14 @@ impl Selection<'_> {
         Ok(selected)
     }
 
-    /// The paths that the pattern names, sorted. One without wildcards names itself.
-    fn named(&self) -> Result<Named, OpError> {
-        let (pivot, pattern) = self.pivot();
-        let components = if self.literal {
-            literal_components(&pattern)
-        } else {
-            glob::components(&pattern, self.parents)
-                .map_err(|error| OpError::pattern(self.pattern, &error))?
-        };
-        let is_pattern = components
-            .iter()
-            .any(|component| !matches!(component, Component::Literal(_)));
-        let mut paths = Vec::new();
-        if is_pattern {
-            self.expand(b"", &components, &mut paths)?;
-            paths.sort_by(|one, other| rbuild_store::manifest::path_cmp(one, other));
-            paths.dedup();
-        } else {
-            let names: Vec<&str> = components
-                .iter()
-                .filter_map(|component| match component {
-                    Component::Literal(name) => Some(name.as_str()),
-                    _ => None,
-                })
-                .collect();
-            paths.push(names.join("/").into_bytes());
-        }
-        Ok(Named {
-            paths,
-            pivot,
-            is_pattern,
-        })
-    }
-
-    /// With `--parents`, `/./` in the pattern says where the kept path begins: how many components are dropped.
-    fn pivot(&self) -> (usize, String) {
-        if !self.parents {
-            return (0, self.pattern.to_owned());
-        }
-        match self.pattern.split_once("/./") {
-            Some((before, after)) => {
-                let dropped = before
-                    .split('/')
-                    .filter(|part| !part.is_empty() && *part != ".")
-                    .count();
-                (dropped, format!("{before}/{after}"))
-            }
-            None => (0, self.pattern.to_owned()),
-        }
-    }
-
-    fn expand(&self, dir: &[u8], components: &[Component], found: &mut Vec<Vec<u8>>) -> Result<(), OpError> {
-        let Some((first, rest)) = components.split_first() else {
-            found.push(dir.to_vec());
-            return Ok(());
-        };
-        match first {
-            Component::AnyDepth => {
-                self.expand(dir, rest, found)?;
-                for node in self.tree.list(dir)? {
-                    if node.is_dir() {
-                        self.expand(&node.path, components, found)?;
-                    } else if rest.is_empty() {
-                        found.push(node.path);
-                    }
-                }
-            }
-            Component::Literal(name) => {
-                let Resolved { node, path } =
-                    self.tree.resolve(&join(dir, name.as_bytes()), LastLink::Keep)?;
-                if node.is_some() {
-                    self.descend(&path, rest, found)?;
-                }
-            }
-            Component::Pattern(pattern) => {
-                for node in self.tree.list(dir)? {
-                    if pattern.matches(file_name(&node.path)) {
-                        self.descend(&node.path, rest, found)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes on below a name that matched; the last one may be anything, others must lead to a directory.
-    fn descend(&self, path: &[u8], rest: &[Component], found: &mut Vec<Vec<u8>>) -> Result<(), OpError> {
-        if rest.is_empty() {
-            found.push(path.to_vec());
-            return Ok(());
-        }
-        let resolved = self.tree.resolve(path, LastLink::Follow)?;
-        if resolved.node.is_some_and(|node| node.is_dir()) {
-            self.expand(&resolved.path, rest, found)?;
-        }
-        Ok(())
-    }
-
     fn take(&self, path: &[u8], pivot: usize, is_pattern: bool) -> Result<Option<Selected>, OpError> {
-        let Resolved { node, .. } = self.tree.resolve(path, LastLink::Follow)?;
+        // `--parents` copies a part of the tree as it is, so a link stays one.
+        let last = if self.parents {
+            LastLink::Keep
+        } else {
+            LastLink::Follow
+        };
+        let Resolved { node, .. } = self.tree.resolve(path, last)?;
         let Some(node) = node else {
             // A dangling link that a pattern hit is nothing to copy.
             return if is_pattern {
@@ -265,7 +164,7 @@ impl Selection<'_> {
         Ok((kept, short))
     }
 
-    fn missing(&self, path: &[u8]) -> OpError {
+    pub(super) fn missing(&self, path: &[u8]) -> OpError {
         if let Ok(Some(Node {
             kind: NodeKind::Symlink(target),
             ..
@@ -359,19 +258,4 @@ fn restore_parents(tree: &dyn Tree, top: &[u8], below: &mut Vec<Node>) -> Result
     }
     below.sort_by(|one, other| rbuild_store::manifest::path_cmp(&one.path, &other.path));
     Ok(())
-}
-
-/// A path in which nothing is a wildcard.
-fn literal_components(path: &str) -> Vec<Component> {
-    let mut components = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                components.pop();
-            }
-            part => components.push(Component::Literal(part.to_owned())),
-        }
-    }
-    components
 }

@@ -1,6 +1,8 @@
 //! [`Sources`]: what the sources of one instruction name, in the context and in what other steps made.
 
+use super::archive::is_archive;
 use super::select::{Selected, Selection};
+use super::shared::shared_name;
 use crate::context::BuildContext;
 use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
@@ -15,6 +17,8 @@ pub(in crate::ops) struct Sources {
     pub(super) selected: Vec<Selected>,
     /// Wildcards that named nothing: which source, and the pattern.
     unmatched: Vec<(usize, String)>,
+    /// The destination, where several files take it as their name.
+    shared_name: Option<String>,
 }
 
 impl Sources {
@@ -23,6 +27,30 @@ impl Sources {
         self.unmatched
             .iter()
             .map(|(source, pattern)| (*source, pattern.as_str()))
+    }
+
+    /// The destination, where several files take it as their name, so that only the last of them is there.
+    pub(in crate::ops) fn shared_name(&self) -> Option<&str> {
+        self.shared_name.as_deref()
+    }
+
+    /// What a source named.
+    pub(super) fn of(&self, source: usize) -> impl Iterator<Item = &Selected> {
+        self.selected
+            .iter()
+            .filter(move |selected| selected.source == source)
+    }
+
+    /// Whether it is an archive that is unpacked.
+    pub(super) fn is_unpacked(&self, spec: &CopySpec, selected: &Selected) -> Result<bool, OpError> {
+        let wanted = match spec.sources[selected.source] {
+            CopySource::Snapshot { .. } => spec.unpack_remote,
+            _ => spec.unpack,
+        };
+        match &self.trees[selected.source] {
+            Some(tree) if wanted => is_archive(tree.as_ref(), &selected.node),
+            _ => Ok(false),
+        }
     }
 }
 
@@ -89,11 +117,14 @@ pub(super) fn select_all(
         all.append(&mut selected);
         trees.push(Some(tree));
     }
-    Ok(Some(Sources {
+    let mut sources = Sources {
         trees,
         selected: all,
         unmatched,
-    }))
+        shared_name: None,
+    };
+    sources.shared_name = shared_name(spec, inputs, &sources)?;
+    Ok(Some(sources))
 }
 
 fn hash_nodes(context: &BuildContext, selected: &mut Selected, cheap: bool) -> Result<bool, OpError> {

@@ -118,7 +118,7 @@ fn plan(
 ) -> Result<Vec<Planned>, OpError> {
     let mut planner = Planner::new(dest, owner, None, 7);
     for one in selected {
-        planner.place(one, to, selected.len() > 1)?;
+        planner.place(one, to)?;
     }
     Ok(planner.finish())
 }
@@ -204,7 +204,10 @@ fn a_key_has_the_bytes_of_a_text_in_no_encoding() {
 
 #[test]
 fn a_key_tells_what_lies_in_two_places_where_the_result_does() {
-    let key = |tree: &Memory, pattern| fingerprints(select(tree, pattern, false, &[]).unwrap().iter(), false);
+    let key_to = |tree: &Memory, pattern, to| {
+        fingerprints(select(tree, pattern, false, &[]).unwrap().iter(), to, false)
+    };
+    let key = |tree: &Memory, pattern| key_to(tree, pattern, "/t/");
     // A file called `x` lands at `x`, what is in a directory called `x` beside it: the one does not stand for the other.
     let file_too = Memory::default().file("a/x").file("b/x/f");
     let directory_alone = Memory::default().file("b/x/f");

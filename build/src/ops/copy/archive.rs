@@ -1,0 +1,82 @@
+//! Archives of ADD: telling them, and reading one that must be what the key was made from.
+
+use crate::ops::OpError;
+use rbuild_store::hash::FileHash;
+use rbuild_store::layer::LayerError;
+use rbuild_store::tree::{Node, NodeKind, Tree};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::Read;
+
+/// An archive that is unpacked, and hashed on the way: what was unpacked must be what the key was made from.
+pub(super) struct Hashing {
+    file: File,
+    hasher: Sha256,
+}
+
+impl Hashing {
+    pub(super) fn new(file: File) -> Self {
+        Self {
+            file,
+            hasher: Sha256::new(),
+        }
+    }
+
+    /// Reads what is left after the archive's end, and compares.
+    pub(super) fn check(mut self, node: &Node) -> Result<(), OpError> {
+        std::io::copy(&mut self, &mut std::io::sink()).map_err(|error| {
+            OpError::io(
+                format!("reading `{}`", String::from_utf8_lossy(&node.path)),
+                error,
+            )
+        })?;
+        let hash = FileHash::from_bytes(self.hasher.finalize().into());
+        match &node.kind {
+            NodeKind::File {
+                hash: Some(keyed), ..
+            } if *keyed != hash => Err(LayerError::Changed {
+                path: node.path.clone(),
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Whether a file is an archive by what it holds, not by what it is called.
+pub(super) fn is_archive(tree: &dyn Tree, node: &Node) -> Result<bool, OpError> {
+    let NodeKind::File { .. } = &node.kind else {
+        return Ok(false);
+    };
+    let mut file = tree.open(&node.path)?;
+    let mut head = Vec::new();
+    file.by_ref().take(1024).read_to_end(&mut head).map_err(|error| {
+        OpError::io(
+            format!("reading `{}`", String::from_utf8_lossy(&node.path)),
+            error,
+        )
+    })?;
+    if rbuild_store::layer::is_tar(&head) {
+        return Ok(true);
+    }
+    // A compressed file is an archive only if a tar is inside.
+    let again = tree.open(&node.path)?;
+    let Ok((compression, mut inside)) =
+        rbuild_store::layer::decompress(again, &String::from_utf8_lossy(&node.path))
+    else {
+        return Ok(false);
+    };
+    if compression == rbuild_store::layer::Compression::None {
+        return Ok(false);
+    }
+    let mut head = Vec::new();
+    Ok(inside.by_ref().take(1024).read_to_end(&mut head).is_ok() && rbuild_store::layer::is_tar(&head))
+}
