@@ -42,7 +42,7 @@ pub fn watch(stop: impl Fn() + Send + 'static) -> Result<(), Failure> {
                 REQUESTED.store(signal as i32, Ordering::Relaxed);
                 stop();
                 // After that: what fails now fails because it was stopped.
-                rbuild_store::stop();
+                rbuild_layer::stop();
             }
         })
         .map_err(|error| Failure::host(format!("starting a thread: {error}")))?;

@@ -3,9 +3,9 @@
 use crate::engine::Engine;
 use crate::ops::OpError;
 use dockerfile_parser::mount::Sharing;
+use rbuild_layer::tree::{LastLink, NodeKind, Tree, TreeView};
 use rbuild_solver::CancelToken;
 use rbuild_store::cache_mount::{self as store, CacheMount, CacheMountClaim, CacheMountName};
-use rbuild_store::tree::{LastLink, NodeKind, Tree, TreeView};
 use rustix::io::Errno;
 use std::io;
 use std::path::Path;
@@ -69,7 +69,7 @@ fn fill(root: &beneath::Root, tree: &TreeView, source: &str) -> Result<(), OpErr
     let mut nodes = Vec::new();
     tree.walk(&top.path, &mut |node| {
         nodes.push(node);
-        Ok(rbuild_store::tree::Walk::Into)
+        Ok(rbuild_layer::tree::Walk::Into)
     })?;
     let skip = if top.path.is_empty() {
         0

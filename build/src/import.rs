@@ -1,11 +1,11 @@
 //! Images into the store: layers unpacked to one snapshot, and the record that names them.
 
 use crate::error::{Failure, Kind};
+use rbuild_layer::Limits;
 use rbuild_oci::Descriptor;
 use rbuild_store::Store;
 use rbuild_store::image::source::{self, ImageSource};
 use rbuild_store::image::{ImageError, ImageLayer, ImageRecord, LayerSource};
-use rbuild_store::layer::Limits;
 use rbuild_store::snapshot::{Check, ImportLayer, ImportOptions, SnapshotStore};
 
 /// Unpacks the layers, whose blobs are in the store, and records the image. Must run inside the user namespace, with

@@ -10,13 +10,13 @@ use rbuild_build::engine::Engine;
 use rbuild_build::export;
 use rbuild_build::pull::Progress;
 use rbuild_build::request::{Destination, ImageForm, Output};
+use rbuild_layer::tree::TreeView;
 use rbuild_registry::Reference;
 use rbuild_solver::{Event, EventKind};
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::image::export::{ExportOptions, Prepared};
 use rbuild_store::snapshot::Snapshot;
-use rbuild_store::tree::TreeView;
 use std::io::Write;
 use std::time::Instant;
 

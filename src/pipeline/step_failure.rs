@@ -6,9 +6,9 @@ use crate::report::{self, Ended};
 use crate::ui::ProgressMode;
 use rbuild_build::ops::spec::{CopySource, StepSpec};
 use rbuild_build::ops::{CopyPart, OpError, word_of};
+use rbuild_layer::LayerError;
 use rbuild_sandbox::ExitStatus;
 use rbuild_solver::{Cause, VertexId};
-use rbuild_store::layer::LayerError;
 use std::path::Path;
 
 impl Build<'_> {

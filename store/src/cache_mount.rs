@@ -6,9 +6,8 @@
 //! Not here: mounting, and what `mode`, `uid`, `gid` and `from` ask for: the caller does that to a new copy before
 //! anybody else can see it, and says with [`CacheMountName::variant`] that it is another one.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use rbuild_oci::Digest;
 use rustix::fs::{CWD, RenameFlags};

@@ -12,10 +12,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rbuild_layer::SnapshotId;
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
 use crate::error::{IoContext, StoreError};
-use crate::hash::SnapshotId;
 use crate::records::Key;
 use crate::store::{Store, make_dirs};
 use crate::tmp::still_there;

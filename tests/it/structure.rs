@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::base::checkout;
 
-const CRATES: [&str; 8] = [
-    "beneath", "build", "oci", "parser", "solver", "store", "sandbox", "registry",
+const CRATES: [&str; 9] = [
+    "beneath", "build", "layer", "oci", "parser", "solver", "store", "sandbox", "registry",
 ];
 
 /// The packages of the workspace by folder.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("beneath", "beneath"),
+    ("layer", "rbuild-layer"),
     ("oci", "rbuild-oci"),
     ("build", "rbuild-build"),
     ("parser", "dockerfile-parser"),
@@ -27,11 +28,12 @@ const PACKAGES: [(&str, &str); 8] = [
 fn crates_know_only_what_the_architecture_allows() {
     for (folder, _) in PACKAGES {
         let allowed: &[&str] = match folder {
-            "store" => &["beneath", "rbuild-oci"],
-            "sandbox" => &["beneath"],
+            "layer" => &["beneath", "rbuild-oci"],
+            "store" => &["beneath", "rbuild-layer", "rbuild-oci"],
             "build" => &[
                 "beneath",
                 "dockerfile-parser",
+                "rbuild-layer",
                 "rbuild-oci",
                 "rbuild-registry",
                 "rbuild-sandbox",

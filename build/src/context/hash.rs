@@ -3,11 +3,10 @@
 use super::{BuildContext, file_stat, lock};
 use beneath::fstat;
 use rayon::prelude::*;
-use rbuild_store::hash::FileHash;
-use rbuild_store::layer::image_xattrs;
-use rbuild_store::manifest::Xattrs;
+use rbuild_layer::listing::Xattrs;
+use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
+use rbuild_layer::{FileHash, image_xattrs};
 use rbuild_store::memo::{FileStat, file_system_now};
-use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 
@@ -87,7 +86,7 @@ impl BuildContext {
         let mut buffer = vec![0; 64 * 1024];
         let mut size = 0;
         loop {
-            if rbuild_store::is_stopped() {
+            if rbuild_layer::is_stopped() {
                 return Err(at(std::io::ErrorKind::Interrupted.into()));
             }
             let read = match file.read(&mut buffer) {

@@ -11,11 +11,11 @@ mod unpack;
 
 use beneath::{Dir, Kind, LastLink, Root, Stat};
 use dockerfile_parser::ignore::IgnoreFile;
+use rbuild_layer::FileHash;
+use rbuild_layer::listing::{Metadata, Timestamp, join};
+use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
 use rbuild_store::Store;
-use rbuild_store::hash::FileHash;
-use rbuild_store::manifest::{Metadata, Timestamp, join};
 use rbuild_store::memo::{FileStat, Memo};
-use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;

@@ -53,7 +53,7 @@ fn repository(address: &GitAddress, access: &Access<'_>) -> Result<Fetched, Fail
     };
     let checkout = super::BuildContext::open(&path, None).map_err(|error| at(&error))?;
     let resolved =
-        rbuild_store::tree::Tree::resolve(&checkout, subdir.as_bytes(), rbuild_store::tree::LastLink::Follow)
+        rbuild_layer::tree::Tree::resolve(&checkout, subdir.as_bytes(), rbuild_layer::tree::LastLink::Follow)
             .map_err(|error| at(&error))?;
     if resolved.node.is_none_or(|node| !node.is_dir()) {
         return Err(at(&"it is not there"));

@@ -52,8 +52,8 @@ pub(super) fn from_file(mut spool: File, name: &str) -> Result<Fetched, Failure>
         return Err(Failure::usage(format!("the context from {name} is empty")));
     }
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
-    let is_archive = rbuild_store::layer::is_tar(&head)
-        || rbuild_store::layer::Compression::of(&head) != rbuild_store::layer::Compression::None;
+    let is_archive = rbuild_layer::is_tar(&head)
+        || rbuild_layer::Compression::of(&head) != rbuild_layer::Compression::None;
     if !is_archive {
         let mut text = Vec::new();
         spool.read_to_end(&mut text).map_err(at)?;

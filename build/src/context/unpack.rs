@@ -2,7 +2,7 @@
 
 use crate::ops::OpError;
 use beneath::{Dir, Kind, Root};
-use rbuild_store::layer::{TarKind, TarReader, decompress};
+use rbuild_layer::{TarKind, TarReader, decompress};
 use std::io::{Read, Write};
 use std::path::Path;
 

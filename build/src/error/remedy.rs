@@ -1,11 +1,11 @@
 //! What the user can do about a full disk and a damaged store, whatever met it.
 
+use rbuild_layer::LayerError;
+use rbuild_layer::listing::ManifestError;
+use rbuild_layer::tree::TreeError;
 use rbuild_store::StoreError;
 use rbuild_store::image::ImageError;
-use rbuild_store::layer::LayerError;
-use rbuild_store::manifest::ManifestError;
 use rbuild_store::snapshot::SnapshotError;
-use rbuild_store::tree::TreeError;
 use std::error::Error;
 use std::io;
 

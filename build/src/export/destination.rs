@@ -73,7 +73,7 @@ pub(super) struct Interruptible<W>(pub(super) W);
 impl<W: Write> Write for Interruptible<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Not of the kind `Interrupted`, which writers take as a reason to try again.
-        if rbuild_store::is_stopped() {
+        if rbuild_layer::is_stopped() {
             return Err(io::Error::other("interrupted"));
         }
         self.0.write(bytes)

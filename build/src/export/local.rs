@@ -3,8 +3,8 @@
 use super::destination::write_to;
 use crate::error::{Failure, Kind};
 use crate::request::Destination;
-use rbuild_store::manifest::path_cmp;
-use rbuild_store::tree::{Node, NodeKind, Tree, TreeView, Walk};
+use rbuild_layer::listing::path_cmp;
+use rbuild_layer::tree::{Node, NodeKind, Tree, TreeView, Walk};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<Str
     let mut links = HashMap::new();
     let nodes = nodes(tree, epoch)?;
     for node in &nodes {
-        if rbuild_store::is_stopped() {
+        if rbuild_layer::is_stopped() {
             return Err(Failure::new(Kind::Interrupted, "interrupted"));
         }
         write_node(&root, tree, node, &mut links, &mut left_out).map_err(|error| {
@@ -120,7 +120,7 @@ fn write_node(
 /// The destination cannot be written or the tree cannot be read.
 pub fn tar(tree: &TreeView, dest: &Destination, epoch: Option<i64>) -> Result<(), Failure> {
     write_to(dest, |name, out| {
-        rbuild_store::layer::pack_tree(tree, epoch, out)
+        rbuild_layer::pack_tree(tree, epoch, out)
             .map(|_| ())
             .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
     })

@@ -111,7 +111,7 @@ pub enum OpError {
     },
     /// A tree could not be read.
     #[error(transparent)]
-    Tree(#[from] rbuild_store::tree::TreeError),
+    Tree(#[from] rbuild_layer::tree::TreeError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] rbuild_store::StoreError),
@@ -120,7 +120,7 @@ pub enum OpError {
     Snapshot(#[from] rbuild_store::snapshot::SnapshotError),
     /// An archive could not be unpacked.
     #[error(transparent)]
-    Layer(#[from] rbuild_store::layer::LayerError),
+    Layer(#[from] rbuild_layer::LayerError),
     /// A file could not be reached.
     #[error(transparent)]
     Access(#[from] beneath::Error),

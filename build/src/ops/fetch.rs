@@ -6,11 +6,11 @@ use crate::engine::Engine;
 use crate::error::{Failure, Kind};
 use crate::remote::address::file_name;
 use crate::remote::{GitAddress, HttpAddress, git, http};
+use rbuild_layer::FileSource;
+use rbuild_layer::listing::Metadata;
+use rbuild_layer::tree::{LastLink, Node, NodeKind, Tree, Walk};
 use rbuild_oci::Digest;
 use rbuild_solver::{Preimage, RunContext};
-use rbuild_store::layer::FileSource;
-use rbuild_store::manifest::Metadata;
-use rbuild_store::tree::{LastLink, Node, NodeKind, Tree, Walk};
 use std::sync::Arc;
 
 /// Raised when the result of the same fields changes.

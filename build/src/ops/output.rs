@@ -1,6 +1,6 @@
 //! [`StepOutput`]: what a vertex made.
 
-use rbuild_store::hash::ContentId;
+use rbuild_layer::ContentId;
 use rbuild_store::lock::Lease;
 use rbuild_store::snapshot::{Committed, Snapshot};
 use std::sync::Arc;

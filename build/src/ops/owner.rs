@@ -1,8 +1,8 @@
 //! Users and groups of an image: `--chown` and USER against its `/etc/passwd` and `/etc/group`.
 
 use crate::ops::OpError;
+use rbuild_layer::tree::{LastLink, NodeKind, Tree, TreeError};
 use rbuild_sandbox::{MAX_DATABASE_SIZE, User, resolve_user};
-use rbuild_store::tree::{LastLink, NodeKind, Tree, TreeError};
 use std::io::Read;
 
 /// USER, or `rbuild run -u`, in an image.

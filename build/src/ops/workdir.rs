@@ -3,10 +3,10 @@
 use super::spec::WorkdirSpec;
 use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
+use rbuild_layer::listing::Metadata;
+use rbuild_layer::tree::{LastLink, Tree};
 use rbuild_solver::Preimage;
-use rbuild_store::manifest::Metadata;
 use rbuild_store::snapshot::Snapshot;
-use rbuild_store::tree::{LastLink, Tree};
 
 /// Raised when the result of the same fields changes.
 const REVISION: u32 = 2;

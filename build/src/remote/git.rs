@@ -7,7 +7,7 @@ use super::access::GitAccess;
 use super::address::{GitAddress, authority, is_commit};
 use crate::error::Failure;
 use beneath::Root;
-use rbuild_store::manifest::join;
+use rbuild_layer::listing::join;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use rbuild_layer::SnapshotId;
 use rbuild_oci::Digest;
 
 use crate::error::StoreError;
 use crate::gc::mark::Graph;
-use crate::hash::SnapshotId;
 use crate::image::export::parse_index;
 use crate::lock::{Lock, Mode};
 use crate::records::TreeRef;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rbuild_layer::SnapshotId;
 use rbuild_oci::{DiffId, Digest};
 
 use crate::error::StoreError;
-use crate::hash::SnapshotId;
 use crate::image::{ImageRecord, LayerSource};
 use crate::records::{FieldValue, Key};
 use crate::store::{Store, list_dir, read_if_there};

@@ -5,13 +5,13 @@ mod beside;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use rbuild_layer::SnapshotId;
 use rbuild_oci::{DiffId, Digest};
 
 use crate::error::StoreError;
 use crate::gc::mark::{Graph, RecordNode, changed, image_blobs, made_layers, modified, size};
 use crate::gc::usage::measure;
 use crate::gc::{Kind, PruneOptions, Pruned, Removed};
-use crate::hash::SnapshotId;
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
 use crate::lock::{Lock, Mode};

@@ -3,16 +3,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rbuild_layer::listing::Metadata;
+use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::media_type::OCI_LAYER_GZIP;
 use rbuild_oci::{Descriptor, DiffId, Digest, ImageConfig, RootFs};
 
 use super::*;
 use crate::blob::Expect;
 use crate::cache_mount::{CacheMountClaim, CacheMountName, Sharing};
-use crate::hash::{ContentId, SnapshotId};
 use crate::image::{ImageLayer, ImageRecord, LayerSource};
 use crate::lock::Lease;
-use crate::manifest::Metadata;
 use crate::memo::file_system_now;
 use crate::records::{Field, FieldValue, Key, Output, Preimage, RECORD_VERSION, Record, Tree, TreeEntry};
 use crate::snapshot::{Check, CommitOptions, HashTar, SnapshotStore};

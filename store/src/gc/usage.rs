@@ -5,13 +5,13 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use rbuild_layer::SnapshotId;
 use rbuild_oci::Digest;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
 use crate::error::StoreError;
 use crate::gc::mark::{Graph, image_blobs, size};
 use crate::gc::{Kind, Usage};
-use crate::hash::SnapshotId;
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
 use crate::lock::Lock;

@@ -1,9 +1,9 @@
 //! [`ImageRecord`]: what the store knows about an image. Its name is the digest of its config.
 
+use rbuild_layer::SnapshotId;
 use rbuild_oci::{Annotations, Descriptor, DiffId, Digest, DocumentError, ImageConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::hash::SnapshotId;
 use crate::image::ImageError;
 
 /// Version of the image record format.

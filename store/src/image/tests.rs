@@ -1,8 +1,8 @@
+use rbuild_layer::SnapshotId;
 use rbuild_oci::{Descriptor, DiffId, ImageConfig, RootFs, media_type};
 
 use super::*;
 use crate::filesystem::Need;
-use crate::hash::SnapshotId;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();

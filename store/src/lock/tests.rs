@@ -1,10 +1,10 @@
 use super::*;
-use crate::hash::ContentId;
 use crate::records::{Output, Preimage, RECORD_VERSION, Record};
 use crate::testing::{await_ready, command, role, say_ready, store};
 use std::fs::read_to_string;
 use std::process::Child;
 
+use rbuild_layer::ContentId;
 use rbuild_oci::Digest;
 
 fn key(number: u8) -> Key {

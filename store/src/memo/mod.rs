@@ -11,12 +11,12 @@
 
 use std::path::{Path, PathBuf};
 
+use rbuild_layer::listing::path_cmp;
 use rbuild_oci::Digest;
 use rustix::fs::Timespec;
 use rustix::time::ClockId;
 
 use crate::error::StoreError;
-use crate::manifest::path_cmp;
 use crate::store::{Store, open_if_there, remove_if_there, stamp_used};
 
 /// How much older than its hashing a file must be to be remembered, in nanoseconds. Two seconds is the coarsest

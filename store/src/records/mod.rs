@@ -11,11 +11,11 @@ mod preimage;
 
 use std::path::PathBuf;
 
+use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::hash::{ContentId, SnapshotId};
 use crate::store::{Store, list_dir, open_if_there, remove_if_there, stamp_used};
 
 pub use key::Key;

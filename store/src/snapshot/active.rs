@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use beneath::{Errno, Kind, Root, Timestamp};
+use rbuild_layer::diff;
+use rbuild_layer::inode::Creator;
+use rbuild_layer::listing::{Manifest, ancestors, parent};
+use rbuild_layer::stage::{Finished, fill};
+use rbuild_layer::tree::{Tree, TreeView, default_root};
 
 use super::seal::{CommitOptions, Committed, Nest};
 use super::{Snapshot, SnapshotError, SnapshotStore, StubKind};
-use crate::layer::diff;
-use crate::layer::inode::Creator;
-use crate::layer::stage::{Finished, fill};
-use crate::manifest::{Manifest, ancestors, parent};
-use crate::tree::{Tree, TreeView, default_root};
 
 /// A snapshot being written. Dropping it without [`ActiveSnapshot::commit`] removes it.
 #[derive(Debug)]

@@ -4,16 +4,15 @@ use std::io::Read;
 use std::sync::Arc;
 
 use beneath::Root;
+use rbuild_layer::fill::Content;
+use rbuild_layer::listing::{Entry, EntryKind, Metadata};
+use rbuild_layer::stage::Stage;
+use rbuild_layer::tree::{Node, TreeError, TreeLayer, TreeView};
+use rbuild_layer::unpack::{self, Meaning};
+use rbuild_layer::{FileHash, FileSource, Limits, decompress};
 
 use super::seal::{CommitOptions, Committed, Nest};
 use super::{Snapshot, SnapshotError, SnapshotStore};
-use crate::hash::FileHash;
-use crate::layer::fill::Content;
-use crate::layer::stage::{Stage, StagedKind};
-use crate::layer::unpack::{self, Meaning};
-use crate::layer::{FileSource, Limits, decompress};
-use crate::manifest::{Entry, EntryKind, Metadata};
-use crate::tree::{Node, TreeError, TreeLayer, TreeView};
 
 /// A layer being put together. Dropping it without [`LayerBuilder::commit`] removes it.
 ///
@@ -169,17 +168,17 @@ impl LayerBuilder<'_> {
 
     /// Adds a named pipe.
     pub fn fifo(&mut self, path: &[u8], meta: Metadata) -> Result<(), SnapshotError> {
-        Ok(self.stage.node_at(path, StagedKind::Fifo, meta)?)
+        Ok(self.stage.fifo(path, meta)?)
     }
 
     /// Adds a character device. Where it may not be made it is in the manifest, and so in the image, only.
     pub fn char_device(&mut self, path: &[u8], rdev: u64, meta: Metadata) -> Result<(), SnapshotError> {
-        Ok(self.stage.node_at(path, StagedKind::CharDevice(rdev), meta)?)
+        Ok(self.stage.char_device(path, rdev, meta)?)
     }
 
     /// Adds a block device; as [`LayerBuilder::char_device`].
     pub fn block_device(&mut self, path: &[u8], rdev: u64, meta: Metadata) -> Result<(), SnapshotError> {
-        Ok(self.stage.node_at(path, StagedKind::BlockDevice(rdev), meta)?)
+        Ok(self.stage.block_device(path, rdev, meta)?)
     }
 
     /// Takes a path away, with all below it.

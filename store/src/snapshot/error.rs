@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rbuild_layer::listing::ManifestError;
+use rbuild_layer::tree::TreeError;
+use rbuild_layer::{LayerError, SnapshotId};
+
 use crate::error::StoreError;
-use crate::hash::SnapshotId;
-use crate::layer::LayerError;
-use crate::manifest::ManifestError;
-use crate::tree::TreeError;
 
 /// A snapshot could not be made, found or verified.
 #[derive(Debug, thiserror::Error)]

@@ -3,15 +3,14 @@
 use std::io::Read;
 
 use beneath::Root;
+use rbuild_layer::stage::{Stage, Tar};
+use rbuild_layer::unpack::{self, Meaning};
+use rbuild_layer::{ContentId, LayerError, Limits, SnapshotId, decompress};
 use rbuild_oci::{ChainId, DiffId};
 use sha2::{Digest as _, Sha256};
 
 use super::seal::{CommitOptions, Committed, HashTar, Identity, Nest};
 use super::{Check, Snapshot, SnapshotError, SnapshotStore};
-use crate::hash::{ContentId, SnapshotId};
-use crate::layer::stage::{Stage, Tar};
-use crate::layer::unpack::{self, Meaning};
-use crate::layer::{LayerError, Limits, decompress};
 
 /// One layer to import.
 pub struct ImportLayer<'r> {
@@ -68,7 +67,6 @@ impl SnapshotStore {
         let nest = Nest::new(self)?;
         let mut stage = Stage::new(Root::open(nest.fs())?, None);
         for layer in layers {
-            stage.round += 1;
             let (_, input) = decompress(layer.reader, &layer.name)?;
             let actual = unpack::apply(&mut stage, input, &layer.name, Meaning::Layer, options.limits)?;
             if actual != layer.diff_id {

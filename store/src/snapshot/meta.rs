@@ -3,12 +3,11 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use rbuild_layer::{ContentId, PackedLayer, SnapshotId};
 use rbuild_oci::DiffId;
 use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
-use crate::hash::{ContentId, SnapshotId};
-use crate::layer::PackedLayer;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -21,14 +21,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rbuild_layer::listing::ManifestFile;
+use rbuild_layer::tree::{TreeLayer, TreeView};
+use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
 
-use crate::hash::{ContentId, SnapshotId};
-use crate::manifest::ManifestFile;
 use crate::remove::remove_tree;
 use crate::store::{Store, list_dir};
 use crate::tmp::TmpDir;
-use crate::tree::{TreeLayer, TreeView};
 use meta::Meta;
 
 pub(crate) use packed::packed_snapshot;
@@ -119,7 +119,7 @@ impl Snapshot {
     }
 
     /// Its own layer's manifest, as a whole.
-    pub fn manifest(&self) -> Result<crate::manifest::Manifest, SnapshotError> {
+    pub fn manifest(&self) -> Result<rbuild_layer::listing::Manifest, SnapshotError> {
         Ok(ManifestFile::open(self.0.dir.join(MANIFEST))?.load()?)
     }
 

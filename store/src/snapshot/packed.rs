@@ -4,10 +4,10 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use rbuild_layer::listing::Entry;
+use rbuild_layer::{PackedLayer, SnapshotId};
+
 use super::{Snapshot, SnapshotError, SnapshotStore};
-use crate::hash::SnapshotId;
-use crate::layer::{self, PackedLayer};
-use crate::manifest::Entry;
 use crate::store::list_dir;
 
 impl SnapshotStore {
@@ -44,7 +44,7 @@ impl SnapshotStore {
         let packed = if manifest.entries().iter().any(Entry::is_opaque) {
             self.pack_squashed(snapshot, 1, epoch, std::io::sink())?
         } else {
-            layer::diff_id(&manifest, snapshot.layer()?.root()?, epoch)?
+            rbuild_layer::diff_id(&manifest, snapshot.layer()?.root()?, epoch)?
         };
         self.remember_packed(snapshot.id(), epoch, &packed)?;
         Ok(packed)
@@ -76,7 +76,7 @@ impl SnapshotStore {
         out: impl Write,
     ) -> Result<PackedLayer, SnapshotError> {
         let kept = snapshot.chain().count().saturating_sub(depth);
-        Ok(layer::pack_squashed(&snapshot.tree()?, kept, epoch, out)?)
+        Ok(rbuild_layer::pack_squashed(&snapshot.tree()?, kept, epoch, out)?)
     }
 
     fn squashed_path(&self, id: &SnapshotId, depth: usize, epoch: Option<i64>) -> PathBuf {
@@ -99,7 +99,12 @@ impl SnapshotStore {
         if manifest.entries().iter().any(Entry::is_opaque) {
             return self.pack_squashed(snapshot, 1, epoch, out);
         }
-        Ok(layer::pack(&manifest, snapshot.layer()?.root()?, epoch, out)?)
+        Ok(rbuild_layer::pack(
+            &manifest,
+            snapshot.layer()?.root()?,
+            epoch,
+            out,
+        )?)
     }
 
     pub(super) fn remember_packed(

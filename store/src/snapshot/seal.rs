@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rbuild_layer::stage::{Finished, Tar};
+use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
 
 use super::meta::{Meta, PackedAtCommit, VERSION};
 use super::{FS, MANIFEST, META, Snapshot, SnapshotError, SnapshotStore};
-use crate::hash::{ContentId, SnapshotId};
-use crate::layer::stage::{Finished, Tar};
 use crate::lock::Lease;
 use crate::remove::remove_tree;
 use crate::tmp::TmpDir;

@@ -8,12 +8,12 @@ use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use beneath::Root;
+use rbuild_layer::FileHash;
+use rbuild_layer::listing::ancestors;
 use rbuild_oci::hash::sha256;
 
 use super::seal::make_dir;
 use super::{SnapshotError, SnapshotStore};
-use crate::hash::FileHash;
-use crate::manifest::ancestors;
 use crate::tmp::still_there;
 
 /// What kind of empty mount point is wanted.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use rbuild_layer::FileSource;
+use rbuild_layer::listing::EntryKind;
+use rbuild_layer::tree::{Tree, TreeView};
+
 use super::seal::{CommitOptions, Committed, HashTar};
 use super::{Snapshot, SnapshotError, SnapshotStore};
-use crate::layer::FileSource;
-use crate::manifest::EntryKind;
-use crate::tree::{Tree, TreeView};
 
 impl SnapshotStore {
     /// Puts the layer of `scion` on top of `parent`: its files are linked, and what its tar comes to is known. The

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use rbuild_layer::listing::EntryKind;
+
 use super::{Check, Snapshot, SnapshotError, SnapshotStore};
 use crate::image::{ImageLayer, ImageRecord, LayerSource};
-use crate::manifest::EntryKind;
 
 /// Sizes of one snapshot's own layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,14 +6,12 @@
 use std::collections::HashSet;
 
 use beneath::{Errno, Kind, Stat};
+use rbuild_layer::fill::{Content, FileJob, fill_and_hash};
+use rbuild_layer::inode::Creator;
+use rbuild_layer::listing::{Entry, EntryKind, Manifest, file_name, join, parent};
+use rbuild_layer::{FileHash, LayerError};
 
 use super::{META, Snapshot, SnapshotError, SnapshotStore};
-use crate::hash::FileHash;
-use crate::layer::LayerError;
-use crate::layer::fill::{Content, FileJob, Fill};
-use crate::layer::flow;
-use crate::layer::inode::Creator;
-use crate::manifest::{Entry, EntryKind, Manifest, file_name, join, parent};
 
 impl SnapshotStore {
     /// Verifies a snapshot and all below it that have not been since the last boot, and notes that. A damaged one is
@@ -156,12 +154,7 @@ impl Snapshot {
                 expected.push(hash);
             }
         }
-        let work = Fill {
-            root: self.layer()?.root()?,
-            jobs: &jobs,
-            creator: Creator::current(),
-        };
-        let hashes = match flow::run(&work, jobs.len(), None) {
+        let hashes = match fill_and_hash(self.layer()?.root()?, Creator::current(), &jobs) {
             Err(LayerError::Changed { path }) => return Err(self.damaged(&path, "is too short")),
             other => other?,
         };

@@ -1,9 +1,8 @@
 //! Archives of ADD: telling them, and reading one that must be what the key was made from.
 
 use crate::ops::OpError;
-use rbuild_store::hash::FileHash;
-use rbuild_store::layer::LayerError;
-use rbuild_store::tree::{Node, NodeKind, Tree};
+use rbuild_layer::tree::{Node, NodeKind, Tree};
+use rbuild_layer::{FileHash, LayerError};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -64,19 +63,18 @@ pub(super) fn is_archive(tree: &dyn Tree, node: &Node) -> Result<bool, OpError> 
             error,
         )
     })?;
-    if rbuild_store::layer::is_tar(&head) {
+    if rbuild_layer::is_tar(&head) {
         return Ok(true);
     }
     // A compressed file is an archive only if a tar is inside.
     let again = tree.open(&node.path)?;
-    let Ok((compression, mut inside)) =
-        rbuild_store::layer::decompress(again, &String::from_utf8_lossy(&node.path))
+    let Ok((compression, mut inside)) = rbuild_layer::decompress(again, &String::from_utf8_lossy(&node.path))
     else {
         return Ok(false);
     };
-    if compression == rbuild_store::layer::Compression::None {
+    if compression == rbuild_layer::Compression::None {
         return Ok(false);
     }
     let mut head = Vec::new();
-    Ok(inside.by_ref().take(1024).read_to_end(&mut head).is_ok() && rbuild_store::layer::is_tar(&head))
+    Ok(inside.by_ref().take(1024).read_to_end(&mut head).is_ok() && rbuild_layer::is_tar(&head))
 }

@@ -4,9 +4,9 @@ use super::select::Selected;
 use super::sources::{Sources, select_all};
 use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
+use rbuild_layer::listing::{join, parent};
+use rbuild_layer::tree::{Node, NodeKind};
 use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
-use rbuild_store::manifest::{join, parent};
-use rbuild_store::tree::{Node, NodeKind};
 use std::collections::HashSet;
 
 /// Raised when the result of the same fields changes.

@@ -21,10 +21,10 @@ use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
 use archive::Hashing;
 use plan::{Planned, Planner, What};
-use rbuild_store::layer::{FileSource, Limits};
-use rbuild_store::manifest::Metadata;
+use rbuild_layer::listing::Metadata;
+use rbuild_layer::tree::{Node, NodeKind, Tree, TreeView};
+use rbuild_layer::{FileSource, Limits};
 use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
-use rbuild_store::tree::{Node, NodeKind, Tree, TreeView};
 use std::sync::Arc;
 
 /// The layer of an earlier result, on top of what is below now.

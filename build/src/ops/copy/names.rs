@@ -3,8 +3,8 @@
 use super::select::Selection;
 use crate::ops::OpError;
 use dockerfile_parser::glob::{self, Component};
-use rbuild_store::manifest::{file_name, is_below, join, path_cmp};
-use rbuild_store::tree::{LastLink, Resolved, TreeError};
+use rbuild_layer::listing::{file_name, is_below, join, path_cmp};
+use rbuild_layer::tree::{LastLink, Resolved, TreeError};
 use std::collections::HashSet;
 
 /// What a pattern names, before it is looked at.
@@ -94,7 +94,7 @@ impl Selection<'_> {
                         continue;
                     }
                     let below = self.tree.list(&dir)?;
-                    let dirs = below.into_iter().filter(rbuild_store::tree::Node::is_dir);
+                    let dirs = below.into_iter().filter(rbuild_layer::tree::Node::is_dir);
                     open.extend(dirs.map(|node| (node.path, components)));
                     open.push((dir, rest));
                 }

@@ -3,8 +3,8 @@
 use super::plan::{Planner, What, shown};
 use super::select::Selected;
 use crate::ops::OpError;
-use rbuild_store::manifest::{Metadata, join};
-use rbuild_store::tree::{LastLink, Resolved};
+use rbuild_layer::listing::{Metadata, join};
+use rbuild_layer::tree::{LastLink, Resolved};
 
 impl Planner<'_> {
     /// Where `dest` leads, links followed inside the root, and whether a directory is there or asked for.

@@ -4,9 +4,9 @@
 
 use crate::ops::OpError;
 use dockerfile_parser::chmod::Chmod;
-use rbuild_store::hash::FileHash;
-use rbuild_store::manifest::{Metadata, ancestors, path_cmp};
-use rbuild_store::tree::{Node, NodeKind, Tree};
+use rbuild_layer::FileHash;
+use rbuild_layer::listing::{Metadata, ancestors, path_cmp};
+use rbuild_layer::tree::{Node, NodeKind, Tree};
 use std::collections::HashMap;
 
 /// One entry of the layer to be.

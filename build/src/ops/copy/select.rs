@@ -3,8 +3,8 @@
 use super::names::Named;
 use crate::ops::OpError;
 use dockerfile_parser::ignore::IgnoreFile;
-use rbuild_store::manifest::{file_name, join};
-use rbuild_store::tree::{LastLink, Node, NodeKind, Resolved, Tree, Walk};
+use rbuild_layer::listing::{file_name, join};
+use rbuild_layer::tree::{LastLink, Node, NodeKind, Resolved, Tree, Walk};
 use std::collections::HashMap;
 
 /// One thing that a pattern named.
@@ -176,7 +176,7 @@ impl Selection<'_> {
                 target: String::from_utf8_lossy(&target).into_owned(),
             };
         }
-        let parent = rbuild_store::manifest::parent(path).unwrap_or_default();
+        let parent = rbuild_layer::listing::parent(path).unwrap_or_default();
         let siblings: Vec<String> = self
             .tree
             .list(parent)
@@ -225,7 +225,7 @@ fn name_inodes(selected: &mut [Selected]) {
         if let Some(elected) = first.get_mut(&inode(path, layer, first_name))
             && elected
                 .as_deref()
-                .is_none_or(|elected| rbuild_store::manifest::path_cmp(path, elected).is_lt())
+                .is_none_or(|elected| rbuild_layer::listing::path_cmp(path, elected).is_lt())
         {
             *elected = Some(path.to_vec());
         }
@@ -244,18 +244,18 @@ fn restore_parents(tree: &dyn Tree, top: &[u8], below: &mut Vec<Node>) -> Result
         let present: std::collections::HashSet<&[u8]> =
             below.iter().map(|node| node.path.as_slice()).collect();
         for node in below.iter() {
-            let mut at = rbuild_store::manifest::parent(&node.path);
+            let mut at = rbuild_layer::listing::parent(&node.path);
             while let Some(dir) = at {
                 if dir == top || dir.is_empty() || present.contains(dir) || !missing.insert(dir.to_vec()) {
                     break;
                 }
-                at = rbuild_store::manifest::parent(dir);
+                at = rbuild_layer::listing::parent(dir);
             }
         }
     }
     for path in missing {
         below.extend(tree.lookup(&path)?);
     }
-    below.sort_by(|one, other| rbuild_store::manifest::path_cmp(&one.path, &other.path));
+    below.sort_by(|one, other| rbuild_layer::listing::path_cmp(&one.path, &other.path));
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::select::Selected;
 use super::sources::Sources;
 use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
-use rbuild_store::tree::{LastLink, Tree, TreeError};
+use rbuild_layer::tree::{LastLink, Tree, TreeError};
 
 /// The destination, where it is the name of more than one file. Trees are looked at only where that may be.
 pub(super) fn shared_name(

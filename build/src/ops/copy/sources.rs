@@ -7,7 +7,7 @@ use crate::context::BuildContext;
 use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
 use dockerfile_parser::{IgnoreFile, glob};
-use rbuild_store::tree::{Tree, TreeView};
+use rbuild_layer::tree::{Tree, TreeView};
 use std::sync::Arc;
 
 /// What the sources of an instruction named, file hashes included. What the key was made from is what is copied:

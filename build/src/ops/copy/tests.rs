@@ -6,8 +6,8 @@ use super::select::{Selected, Selection};
 use crate::ops::OpError;
 use dockerfile_parser::IgnoreFile;
 use proptest::prelude::*;
-use rbuild_store::manifest::{Metadata, ancestors, join, path_cmp};
-use rbuild_store::tree::{Node, NodeKind, Tree, TreeError};
+use rbuild_layer::listing::{Metadata, ancestors, join, path_cmp};
+use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
@@ -83,7 +83,7 @@ impl Tree for Memory {
     }
 
     fn list(&self, dir: &[u8]) -> Result<Vec<Node>, TreeError> {
-        let above = |path: &[u8]| rbuild_store::manifest::parent(path).unwrap_or_default().to_vec();
+        let above = |path: &[u8]| rbuild_layer::listing::parent(path).unwrap_or_default().to_vec();
         Ok(self
             .0
             .values()
@@ -402,7 +402,7 @@ proptest! {
         for one in select(&source, &pattern, false, &[exclude, back]).unwrap() {
             let have: BTreeSet<&[u8]> = one.below.iter().map(|node| node.path.as_slice()).collect();
             for node in &one.below {
-                let above = rbuild_store::manifest::parent(&node.path).unwrap_or_default();
+                let above = rbuild_layer::listing::parent(&node.path).unwrap_or_default();
                 prop_assert!(above == one.node.path.as_slice() || have.contains(above), "{node:?}");
             }
         }

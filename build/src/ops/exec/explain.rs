@@ -3,8 +3,8 @@
 use crate::error::{Failure, Kind};
 use crate::ops::OpError;
 use crate::ops::spec::{ExecMount, ExecSpec};
+use rbuild_layer::tree::{LastLink, Tree, TreeView};
 use rbuild_sandbox::{SpawnError, Step};
-use rbuild_store::tree::{LastLink, Tree, TreeView};
 use rustix::io::Errno;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;

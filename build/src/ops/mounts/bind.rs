@@ -3,10 +3,10 @@
 use super::{Targets, host_form};
 use crate::engine::Engine;
 use crate::ops::{OpError, StepOutput, copy};
+use rbuild_layer::listing::{EntryKind, ancestors};
+use rbuild_layer::tree::{LastLink, NodeKind, Resolved, Tree, TreeView, Walk};
 use rbuild_sandbox::{Mount, MountFlags, MountKind};
 use rbuild_solver::Tree as Fingerprints;
-use rbuild_store::manifest::{EntryKind, ancestors};
-use rbuild_store::tree::{LastLink, NodeKind, Resolved, Tree, TreeView, Walk};
 use std::any::Any;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -121,7 +121,7 @@ pub(super) fn bind(
 fn directories(tree: &TreeView, path: &[u8]) -> Result<Vec<PathBuf>, OpError> {
     let mut found = Vec::new();
     'layers: for layer in tree.layers() {
-        let entry = |at: &[u8]| layer.entry(at).map_err(rbuild_store::tree::TreeError::from);
+        let entry = |at: &[u8]| layer.entry(at).map_err(rbuild_layer::tree::TreeError::from);
         let mut last = false;
         for at in ancestors(path) {
             match entry(at)?.map(|entry| entry.kind.clone()) {

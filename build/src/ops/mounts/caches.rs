@@ -5,9 +5,9 @@ use crate::engine::Engine;
 use crate::ops::spec::{ExecMount, ExecSpec};
 use crate::ops::{OpError, StepOutput};
 use dockerfile_parser::mount::Sharing;
+use rbuild_layer::FileHash;
 use rbuild_solver::{Preimage, RunContext, Stream};
 use rbuild_store::cache_mount::{CacheMount, CacheMountName};
-use rbuild_store::hash::FileHash;
 use std::collections::BTreeMap;
 
 /// Mode of a cache that asks for none.

@@ -1,9 +1,9 @@
 //! Where mounts go, and the stubs that they stand on.
 
 use crate::ops::OpError;
-use rbuild_store::manifest::{EntryKind, ancestors, is_below};
+use rbuild_layer::listing::{EntryKind, ancestors, is_below};
+use rbuild_layer::tree::{LastLink, Resolved, Tree, TreeView};
 use rbuild_store::snapshot::{ActiveSnapshot, SnapshotStore, StubKind};
-use rbuild_store::tree::{LastLink, Resolved, Tree, TreeView};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -97,7 +97,7 @@ impl<'a> Targets<'a> {
     fn is_hidden(&self, path: &[u8]) -> Result<bool, OpError> {
         for layer in self.tree.layers() {
             for at in ancestors(path).chain(std::iter::once(path)) {
-                let entry = layer.entry(at).map_err(rbuild_store::tree::TreeError::from)?;
+                let entry = layer.entry(at).map_err(rbuild_layer::tree::TreeError::from)?;
                 if entry.is_some_and(|entry| entry.kind != (EntryKind::Dir { opaque: false })) {
                     return Ok(true);
                 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rbuild_layer::{GzipWriter, decompress};
 use rbuild_oci::{DiffId, Digest};
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +11,6 @@ use crate::blob::{Blob, Expect};
 use crate::error::StoreError;
 use crate::image::ImageError;
 use crate::image::export::{Compression, TarProgram};
-use crate::layer::{GzipWriter, decompress};
 use crate::store::{Store, read_if_there};
 
 /// The blob of a layer in the given compression. If there is none yet `write` makes the tar, which must have

@@ -113,7 +113,7 @@ impl Default for ExportOptions {
     fn default() -> Self {
         ExportOptions {
             compression: Compression::Gzip {
-                level: crate::layer::DEFAULT_LEVEL,
+                level: rbuild_layer::DEFAULT_LEVEL,
             },
             force: false,
             media_types: MediaTypes::Oci,

@@ -9,11 +9,11 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
+use rbuild_layer::{Compression, decompress};
 use tar::EntryType;
 
 use crate::error::StoreError;
 use crate::image::ImageError;
-use crate::layer::{Compression, decompress};
 
 /// More entries than any honest image archive has.
 const MAX_ENTRIES: usize = 100_000;

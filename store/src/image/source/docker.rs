@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use rbuild_layer::Compression;
 use rbuild_oci::{
     CONFIG_LIMIT, Digest, DocumentError, ImageConfig, LayerCompression, MANIFEST_LIMIT, MediaTypes, json,
 };
@@ -15,7 +16,6 @@ use crate::blob::expect_digest;
 use crate::image::ImageError;
 use crate::image::source::container::Container;
 use crate::image::source::{ImageSource, SourceEntry, SourceImage, SourceLayer};
-use crate::layer::Compression;
 
 /// An element of `manifest.json`.
 #[derive(Deserialize)]

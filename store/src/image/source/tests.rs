@@ -147,7 +147,7 @@ fn check_loaded(bench: &Bench, source: &dyn ImageSource) {
         let bytes = bench.store.blobs().read(&descriptor.digest, 1000).unwrap();
         assert!(rbuild_oci::media_type::layer_compression(&descriptor.media_type).is_some());
         let mut plain = Vec::new();
-        let (_, mut reader) = crate::layer::decompress(&bytes[..], "x").unwrap();
+        let (_, mut reader) = rbuild_layer::decompress(&bytes[..], "x").unwrap();
         reader.read_to_end(&mut plain).unwrap();
         assert_eq!(plain, expected);
         assert_eq!(layer.diff_id.as_bytes(), Digest::of(expected).as_bytes());

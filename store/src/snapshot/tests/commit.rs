@@ -64,7 +64,7 @@ fn files_on_disk_have_the_metadata_of_the_manifest() {
     snapshot.verify().unwrap();
 }
 
-use crate::manifest::EntryKind;
+use rbuild_layer::listing::EntryKind;
 
 #[test]
 fn equal_content_is_adopted_whatever_its_times() {
@@ -258,7 +258,7 @@ fn the_same_tar_alone_and_on_all_cores() {
         at_commit.diff_id,
         DiffId::from_bytes(rbuild_oci::hash::sha256(&bytes))
     );
-    let later = crate::layer::diff_id(
+    let later = rbuild_layer::diff_id(
         &snapshot.manifest().unwrap(),
         snapshot.layer().unwrap().root().unwrap(),
         None,

@@ -268,7 +268,7 @@ fn device_nodes_are_recorded_and_never_whiteouts() {
     let kind = imported.manifest().unwrap().get(b"null").unwrap().kind.clone();
     assert_eq!(
         kind,
-        crate::manifest::EntryKind::CharDevice {
+        rbuild_layer::listing::EntryKind::CharDevice {
             rdev: rustix::fs::makedev(1, 3)
         }
     );
@@ -329,7 +329,7 @@ fn bombs_stop_at_the_limits() {
     canary.refused(&tar.end(), "than allowed");
     // 64 MiB of zeros in 64 KiB.
     let zeros = vec![0u8; 1 << 26];
-    let mut gzip = crate::layer::GzipWriter::new(Vec::new(), 9).unwrap();
+    let mut gzip = rbuild_layer::GzipWriter::new(Vec::new(), 9).unwrap();
     gzip.write_all(&Tar::default().raw(b"zeros", b'0', b"", &zeros).end())
         .unwrap();
     let bomb = gzip.finish().unwrap();

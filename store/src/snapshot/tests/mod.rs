@@ -25,11 +25,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
+use rbuild_layer::listing::{Metadata, Timestamp};
+use rbuild_layer::tree::{Node, NodeKind, Tree, Walk};
+use rbuild_layer::{FileSource, LayerError, Limits, PackedLayer};
+
 use super::*;
-use crate::layer::{FileSource, LayerError, Limits, PackedLayer};
-use crate::manifest::{Metadata, Timestamp};
 use crate::store::Store;
-use crate::tree::{Node, NodeKind, Tree, Walk};
 use crate::{Need, StoreError};
 
 pub(super) struct Fixture {
@@ -173,9 +174,8 @@ pub(super) fn shown(snapshot: &Snapshot) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+use rbuild_layer::FileHash;
 use rbuild_oci::DiffId;
-
-use crate::hash::FileHash;
 
 /// The uncompressed tar of a snapshot's layer.
 pub(super) fn packed(fixture: &Fixture, snapshot: &Snapshot) -> Vec<u8> {
@@ -231,7 +231,7 @@ impl Tar {
     pub(super) fn pax(self, records: &[(&str, &[u8])]) -> Self {
         let mut block = Vec::new();
         for (key, value) in records {
-            crate::layer::pax_record(key.as_bytes(), value, &mut block);
+            rbuild_layer::pax::put_record(key.as_bytes(), value, &mut block);
         }
         self.raw(b"PaxHeaders/x", b'x', b"", &block)
     }

@@ -5,8 +5,9 @@
 
 use std::process::Command;
 
+use rbuild_layer::{TarKind, TarReader};
+
 use super::*;
-use crate::layer::{TarKind, TarReader};
 
 /// True when a user namespace can mount an overlay here.
 fn overlay_works(dir: &std::path::Path) -> bool {

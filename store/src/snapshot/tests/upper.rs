@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use beneath::{Kind, Root};
+use rbuild_layer::listing::{Entry, EntryKind, Manifest};
 
 use super::*;
-use crate::manifest::{Entry, EntryKind, Manifest};
 
 /// Commits an upper directory that `write` filled.
 fn run(fixture: &Fixture, parent: &Snapshot, write: impl FnOnce(&Root, &Path)) -> Snapshot {
@@ -21,7 +21,7 @@ fn run(fixture: &Fixture, parent: &Snapshot, write: impl FnOnce(&Root, &Path)) -
 fn copy_up(upper: &Root, parent: &Snapshot, path: &str) {
     let tree = parent.tree().unwrap();
     let node = tree.lookup(path.as_bytes()).unwrap().unwrap();
-    for above in crate::manifest::ancestors(path.as_bytes()) {
+    for above in rbuild_layer::listing::ancestors(path.as_bytes()) {
         if upper.lstat(above).is_err() {
             copy_up(upper, parent, std::str::from_utf8(above).unwrap());
         }
@@ -50,7 +50,7 @@ fn copy_up(upper: &Root, parent: &Snapshot, path: &str) {
 /// Overlay keeps the time of a directory into which something is copied up.
 fn set_back(upper: &Root, parent: &Snapshot, path: &str) {
     let tree = parent.tree().unwrap();
-    for path in crate::manifest::ancestors(path.as_bytes()).chain([path.as_bytes()]) {
+    for path in rbuild_layer::listing::ancestors(path.as_bytes()).chain([path.as_bytes()]) {
         let meta = tree.lookup(path).unwrap().unwrap().meta;
         upper.set_mtime(path, meta.mtime).unwrap();
     }

@@ -1,0 +1,41 @@
+//! Layers of an image: what changed, as a listing, a directory or a tar, and trees of stacked ones.
+//!
+//! A [listing](listing::Manifest) is the truth about a layer: one sorted entry per changed path. [`diff`] makes it of
+//! what a command left in an overlay's upper directory, [`unpack`] of an archive, [`stage`] of single files; [`pack`]
+//! writes the layer's tar from it. A [tree](tree::TreeView) is what a container sees of stacked layers. Where layers
+//! are kept and what they are called is not known here.
+
+mod archive;
+mod caps;
+mod compression;
+pub mod diff;
+mod error;
+pub mod fill;
+mod flow;
+mod gzip;
+mod hash;
+mod header;
+pub mod inode;
+pub mod listing;
+mod magic;
+mod pack;
+mod pack_tree;
+pub mod pax;
+pub mod stage;
+mod stop;
+pub mod tree;
+pub mod unpack;
+mod xattr;
+
+pub use archive::{TarEntry, TarKind, TarReader};
+pub use compression::{Compression, decompress, sniff_archive};
+pub use error::LayerError;
+pub use fill::FileSource;
+pub use gzip::{DEFAULT_LEVEL, GzipWriter};
+pub use hash::{ContentId, FileHash, SnapshotId};
+pub use magic::is_tar;
+pub use pack::{PackedLayer, diff_id, pack};
+pub use pack_tree::{pack_squashed, pack_tree};
+pub use stop::{is_stopped, stop};
+pub use unpack::Limits;
+pub use xattr::image_xattrs;

@@ -1,0 +1,385 @@
+//! A manifest on disk.
+//!
+//! ```text
+//! header    16 bytes "rbuild manifest\n", format u32, 4 bytes 0
+//! blocks    each up to 64 entries, one after the other
+//! index     per block: offset u64, length u32, entries u32, SHA-256 of the block, length u32 and bytes of its first path
+//! trailer   offset u64 and length u64 of the index, blocks u64, entries u64, file length u64, SHA-256 of index and
+//!           these five numbers
+//! ```
+//! All numbers are little endian. Opening reads trailer and index; looking up a path reads one block. Every block is
+//! checked against the index, the index against the trailer: what is damaged is found before it is believed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rbuild_oci::hash::sha256;
+use sha2::{Digest as _, Sha256};
+
+use super::codec::{self, Times};
+use super::cursor::EntryRef;
+use super::{Entry, Manifest, ManifestError, path_cmp};
+
+/// The number of the format that this program reads and writes.
+pub(crate) const FORMAT: u32 = 1;
+
+const MAGIC: &[u8; 16] = b"rbuild manifest\n";
+const HEADER: usize = 24;
+const TRAILER: usize = 5 * 8 + 32;
+const BLOCK_ENTRIES: usize = 64;
+const CACHED_BLOCKS: usize = 32;
+
+impl Manifest {
+    /// Writes the file form.
+    pub fn write_to(&self, mut out: impl Write) -> io::Result<()> {
+        let mut header = MAGIC.to_vec();
+        header.extend_from_slice(&FORMAT.to_le_bytes());
+        header.extend_from_slice(&[0; 4]);
+        out.write_all(&header)?;
+        let mut offset = header.len() as u64;
+        let mut index = Vec::new();
+        let mut blocks = 0u64;
+        let mut block = Vec::new();
+        for entries in self.entries().chunks(BLOCK_ENTRIES) {
+            block.clear();
+            for entry in entries {
+                codec::encode(entry, Times::Included, &mut block);
+            }
+            index.extend_from_slice(&offset.to_le_bytes());
+            index.extend_from_slice(&(block.len() as u32).to_le_bytes());
+            index.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+            index.extend_from_slice(&sha256(&block));
+            let first = entries.first().map_or(&[][..], |entry| &entry.path);
+            index.extend_from_slice(&(first.len() as u32).to_le_bytes());
+            index.extend_from_slice(first);
+            out.write_all(&block)?;
+            offset += block.len() as u64;
+            blocks += 1;
+        }
+        let mut tail = index;
+        let index_len = tail.len() as u64;
+        let total = offset + index_len + TRAILER as u64;
+        for number in [offset, index_len, blocks, self.len() as u64, total] {
+            tail.extend_from_slice(&number.to_le_bytes());
+        }
+        let hash = sha256(&tail);
+        tail.extend_from_slice(&hash);
+        out.write_all(&tail)
+    }
+}
+
+/// A manifest file, open for questions. Shared between threads.
+#[derive(Debug)]
+pub struct ManifestFile {
+    file: File,
+    path: PathBuf,
+    blocks: Vec<Block>,
+    len: u64,
+    cache: Mutex<Vec<(usize, Arc<Vec<Entry>>)>>,
+}
+
+#[derive(Debug)]
+struct Block {
+    offset: u64,
+    len: usize,
+    entries: usize,
+    hash: [u8; 32],
+    first: Vec<u8>,
+}
+
+impl ManifestFile {
+    /// Opens a manifest file; reads its index and nothing else.
+    pub fn open(path: impl Into<PathBuf>) -> Result<ManifestFile, ManifestError> {
+        let path = path.into();
+        let io = |source| ManifestError::Io {
+            operation: "open",
+            path: path.clone(),
+            source,
+        };
+        let file = File::open(&path).map_err(io)?;
+        let file_len = file.metadata().map_err(io)?.len();
+        let damaged = |what| ManifestError::Damaged {
+            path: path.clone(),
+            what,
+        };
+        if file_len < (HEADER + TRAILER) as u64 {
+            return Err(damaged("it is too short"));
+        }
+        let mut header = [0; HEADER];
+        file.read_exact_at(&mut header, 0).map_err(io)?;
+        if &header[..16] != MAGIC {
+            return Err(damaged("it does not begin as a manifest"));
+        }
+        let format = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
+        if format != FORMAT {
+            return Err(ManifestError::Format { path, found: format });
+        }
+        let mut trailer = [0; TRAILER];
+        file.read_exact_at(&mut trailer, file_len - TRAILER as u64)
+            .map_err(io)?;
+        let mut numbers = &trailer[..40];
+        let mut number = || take_u64(&mut numbers).unwrap_or(0);
+        let (index_offset, index_len, blocks, entries, total) =
+            (number(), number(), number(), number(), number());
+        if total != file_len || index_offset.checked_add(index_len) != Some(file_len - TRAILER as u64) {
+            return Err(damaged("its length is wrong"));
+        }
+        let mut index = vec![0; index_len as usize];
+        file.read_exact_at(&mut index, index_offset).map_err(io)?;
+        let mut hasher = Sha256::new();
+        hasher.update(&index);
+        hasher.update(&trailer[..40]);
+        if hasher.finalize().as_slice() != &trailer[40..] {
+            return Err(damaged("its index does not match its checksum"));
+        }
+        let blocks =
+            read_index(&index, blocks, index_offset).ok_or_else(|| damaged("its index is malformed"))?;
+        Ok(ManifestFile {
+            file,
+            path,
+            blocks,
+            len: entries,
+            cache: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True when it has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The entry at a path.
+    pub fn get(&self, path: &[u8]) -> Result<Option<EntryRef>, ManifestError> {
+        let Some(at) = self.block_for(path) else {
+            return Ok(None);
+        };
+        let block = self.block(at)?;
+        let found = block.binary_search_by(|entry| path_cmp(&entry.path, path));
+        Ok(found.ok().map(|index| EntryRef { block, index }))
+    }
+
+    /// Reads it whole, checking every block.
+    pub fn load(&self) -> Result<Manifest, ManifestError> {
+        let mut entries = Vec::with_capacity(self.len as usize);
+        for at in 0..self.blocks.len() {
+            entries.extend(self.read_block(at)?);
+        }
+        if entries.len() as u64 != self.len {
+            return Err(self.damaged("the number of entries is wrong"));
+        }
+        Manifest::new(entries)
+    }
+
+    fn damaged(&self, what: &'static str) -> ManifestError {
+        ManifestError::Damaged {
+            path: self.path.clone(),
+            what,
+        }
+    }
+
+    pub(super) fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The only block that can hold `path`.
+    pub(super) fn block_for(&self, path: &[u8]) -> Option<usize> {
+        self.blocks
+            .partition_point(|block| path_cmp(&block.first, path).is_le())
+            .checked_sub(1)
+    }
+
+    /// A block, from memory if it was asked for lately.
+    pub(super) fn block(&self, at: usize) -> Result<Arc<Vec<Entry>>, ManifestError> {
+        let cached = |cache: &mut Vec<(usize, Arc<Vec<Entry>>)>| {
+            let found = cache.iter().position(|(have, _)| *have == at)?;
+            cache[..=found].rotate_right(1);
+            Some(Arc::clone(&cache[0].1))
+        };
+        if let Ok(mut cache) = self.cache.lock()
+            && let Some(block) = cached(&mut cache)
+        {
+            return Ok(block);
+        }
+        let block = Arc::new(self.read_block(at)?);
+        if let Ok(mut cache) = self.cache.lock() {
+            cache.truncate(CACHED_BLOCKS - 1);
+            cache.insert(0, (at, Arc::clone(&block)));
+        }
+        Ok(block)
+    }
+
+    fn read_block(&self, at: usize) -> Result<Vec<Entry>, ManifestError> {
+        let Some(block) = self.blocks.get(at) else {
+            return Err(self.damaged("a block is missing"));
+        };
+        let mut bytes = vec![0; block.len];
+        self.file
+            .read_exact_at(&mut bytes, block.offset)
+            .map_err(|source| ManifestError::Io {
+                operation: "read",
+                path: self.path.clone(),
+                source,
+            })?;
+        if sha256(&bytes) != block.hash {
+            return Err(self.damaged("a block does not match its checksum"));
+        }
+        let mut input = bytes.as_slice();
+        let mut entries = Vec::with_capacity(block.entries.min(BLOCK_ENTRIES));
+        while !input.is_empty() {
+            entries.push(codec::decode(&mut input).ok_or_else(|| self.damaged("an entry is malformed"))?);
+        }
+        if entries.len() != block.entries {
+            return Err(self.damaged("a block has another number of entries"));
+        }
+        Ok(entries)
+    }
+}
+
+fn read_index(mut index: &[u8], blocks: u64, end: u64) -> Option<Vec<Block>> {
+    let mut list = Vec::new();
+    while !index.is_empty() {
+        let offset = take_u64(&mut index)?;
+        let len = take_u32(&mut index)? as usize;
+        let entries = take_u32(&mut index)? as usize;
+        let hash = codec::take(&mut index, 32)?.try_into().ok()?;
+        let first_len = take_u32(&mut index)? as usize;
+        let first = codec::take(&mut index, first_len)?.to_vec();
+        if offset < HEADER as u64 || offset.checked_add(len as u64)? > end {
+            return None;
+        }
+        list.push(Block {
+            offset,
+            len,
+            entries,
+            hash,
+            first,
+        });
+    }
+    (list.len() as u64 == blocks).then_some(list)
+}
+
+fn take_u64(input: &mut &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(codec::take(input, 8)?.try_into().ok()?))
+}
+
+fn take_u32(input: &mut &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(codec::take(input, 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::FileHash;
+    use crate::listing::{Metadata, Source};
+
+    fn sample(dirs: usize, files: usize) -> Manifest {
+        let mut entries = Vec::new();
+        for dir in 0..dirs {
+            entries.push(Entry::dir(
+                format!("d{dir}"),
+                Metadata::new(0o755, 0, 0).with_mtime(-5, 7),
+            ));
+            for file in 0..files {
+                let mut meta = Metadata::new(0o644, 1, 2);
+                meta.xattrs.set(b"user.x", b"a\nb\0");
+                entries.push(Entry::file(
+                    format!("d{dir}/f{file}"),
+                    file as u64,
+                    FileHash::of(b"x"),
+                    meta,
+                ));
+            }
+        }
+        Manifest::new(entries).unwrap()
+    }
+
+    fn written(manifest: &Manifest) -> (tempfile::NamedTempFile, ManifestFile) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        manifest.write_to(&mut file).unwrap();
+        let open = ManifestFile::open(file.path()).unwrap();
+        (file, open)
+    }
+
+    #[test]
+    fn file_answers_as_memory_does() {
+        for (dirs, files) in [(0, 0), (1, 0), (1, 62), (1, 63), (1, 64), (7, 100)] {
+            let manifest = sample(dirs, files);
+            let (_file, open) = written(&manifest);
+            assert_eq!(open.load().unwrap(), manifest);
+            for path in [
+                "", "d", "d0", "d0/f1", "d3/f99", "d3/f99/x", "d6/f99", "zzz", "d9",
+            ] {
+                let found = open.get(path.as_bytes()).unwrap();
+                assert_eq!(found.as_deref(), manifest.get(path.as_bytes()), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn cursor_seeks_forwards_and_backwards() {
+        let manifest = sample(5, 100);
+        let (_file, open) = written(&manifest);
+        for source in [Source::Memory(manifest.clone()), Source::File(Arc::new(open))] {
+            let mut cursor = source.seek(b"").unwrap();
+            let mut seen = Vec::new();
+            while let Some(entry) = cursor.peek() {
+                seen.push(entry.clone());
+                cursor.advance().unwrap();
+            }
+            assert_eq!(seen, manifest.entries());
+            for path in ["d3/f5", "d1", "d1/f99", "d1/f990", "d0", "zz", "d4/f7"] {
+                cursor.seek(path.as_bytes()).unwrap();
+                let expected = manifest
+                    .entries()
+                    .iter()
+                    .find(|entry| path_cmp(&entry.path, path.as_bytes()).is_ge());
+                assert_eq!(cursor.peek(), expected, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_damaged_byte_is_noticed() {
+        let manifest = sample(2, 70);
+        let mut bytes = Vec::new();
+        manifest.write_to(&mut bytes).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("manifest");
+        let reads = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            ManifestFile::open(&path).and_then(|file| file.load())
+        };
+        assert!(reads(&bytes).is_ok());
+        for at in (0..bytes.len())
+            .step_by(13)
+            .chain(0..20)
+            .filter(|at| !(20..24).contains(at))
+        {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x40;
+            assert!(reads(&damaged).is_err(), "byte {at}");
+        }
+        for len in (0..bytes.len()).step_by(97) {
+            assert!(reads(&bytes[..len]).is_err(), "cut to {len}");
+        }
+        let mut other = bytes.clone();
+        other[16] = 9;
+        assert!(matches!(
+            reads(&other),
+            Err(ManifestError::Format { found: 9, .. })
+        ));
+    }
+}

@@ -1,0 +1,33 @@
+//! Several layers as one tar: what they come to, without what hides in them.
+
+use std::io::Write;
+
+use crate::LayerError;
+use crate::listing::Manifest;
+use crate::pack::{PackedLayer, write_tar};
+use crate::tree::{Tree, TreeView};
+
+/// Writes everything in a tree as a tar, as a layer on nothing would be, the root directory left out. With `epoch`,
+/// later times become it.
+///
+/// # Errors
+/// The tree cannot be read, or a file is not as long as its manifest says.
+pub fn pack_tree(tree: &TreeView, epoch: Option<i64>, out: impl Write) -> Result<PackedLayer, LayerError> {
+    let mut entries = tree.squash(0)?.entries().to_vec();
+    entries.retain(|entry| !entry.path.is_empty());
+    let manifest = Manifest::new(entries).map_err(crate::tree::TreeError::from)?;
+    write_tar(&manifest, epoch, out, |path| Ok(tree.open(path)?))
+}
+
+/// Writes all but the lowest `kept` layers of a tree as the tar of one layer on top of those.
+///
+/// # Errors
+/// As [`pack_tree`].
+pub fn pack_squashed(
+    tree: &TreeView,
+    kept: usize,
+    epoch: Option<i64>,
+    out: impl Write,
+) -> Result<PackedLayer, LayerError> {
+    write_tar(&tree.squash(kept)?, epoch, out, |path| Ok(tree.open(path)?))
+}

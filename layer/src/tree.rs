@@ -1,0 +1,213 @@
+//! A tree of files as a container sees it, without a mount.
+//!
+//! [`Tree`] is what a source or destination of `COPY` looks like; the build context offers the same shape elsewhere.
+//! [`TreeView`] is the one over stacked layers: it answers from their manifests and touches the files only to open one.
+//! Nothing is written here.
+
+mod merge;
+mod squash;
+#[cfg(test)]
+mod stacks;
+mod view;
+
+use std::fs::File;
+
+use crate::hash::FileHash;
+use crate::listing::{ManifestError, Metadata, join, parent};
+
+pub use beneath::LastLink;
+pub use view::default_root;
+pub use view::{TreeLayer, TreeView};
+
+/// What is at a path of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Relative to the root, no link in any but the last name; empty for the root itself.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Owner, mode, time, extended attributes.
+    pub meta: Metadata,
+}
+
+/// The kinds of nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A regular file.
+    File {
+        /// Length in bytes.
+        size: u64,
+        /// Hash of the content, where it is known without reading the file.
+        hash: Option<FileHash>,
+        /// For a further name of a hard-linked file: its first name. Two files are one inode if they are in one layer
+        /// and their first names (the own path counts for the first itself) are equal.
+        first_name: Option<Vec<u8>>,
+        /// Which layer of the tree it is in: a first name that was replaced in an upper layer is another file.
+        layer: usize,
+    },
+    /// A directory.
+    Dir,
+    /// A symbolic link with this text.
+    Symlink(Vec<u8>),
+    /// A named pipe.
+    Fifo,
+    /// A character device with its number.
+    CharDevice(u64),
+    /// A block device with its number.
+    BlockDevice(u64),
+}
+
+impl Node {
+    /// True for a directory.
+    pub fn is_dir(&self) -> bool {
+        self.kind == NodeKind::Dir
+    }
+}
+
+/// What can go wrong when a tree is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// A manifest could not be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A file could not be opened.
+    #[error(transparent)]
+    Access(#[from] beneath::Error),
+    /// A path goes on below something that is no directory.
+    #[error("`{}` is not a directory", String::from_utf8_lossy(.0))]
+    NotADirectory(Vec<u8>),
+    /// A file was asked for, and something else is there, or nothing.
+    #[error("`{}` is not a regular file", String::from_utf8_lossy(.0))]
+    NotAFile(Vec<u8>),
+    /// Symbolic links lead in a circle.
+    #[error("too many levels of symbolic links in `{}`", String::from_utf8_lossy(.0))]
+    TooManyLinks(Vec<u8>),
+}
+
+/// Where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The path without links: what exists of it is real directories; the rest is as it was written.
+    pub path: Vec<u8>,
+    /// What is there.
+    pub node: Option<Node>,
+}
+
+/// What to do below a directory that was visited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// Go into it.
+    Into,
+    /// Leave out all below it. The same as `Into` for what is no directory.
+    Over,
+    /// End the walk.
+    Stop,
+}
+
+/// A tree of files, read-only. Paths are raw bytes, relative to its root.
+pub trait Tree: Send + Sync {
+    /// What is at `path`; no link is followed, neither on the way (then the answer is `None`) nor at the end.
+    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, TreeError>;
+
+    /// What is directly in `dir`, sorted by name. Empty when `dir` is no directory.
+    fn list(&self, dir: &[u8]) -> Result<Vec<Node>, TreeError>;
+
+    /// Opens the file at `path`, which holds no links.
+    fn open(&self, path: &[u8]) -> Result<File, TreeError>;
+
+    /// Visits all below `dir`, parents first, siblings sorted by name.
+    fn walk(
+        &self,
+        dir: &[u8],
+        visit: &mut dyn FnMut(Node) -> Result<Walk, TreeError>,
+    ) -> Result<(), TreeError> {
+        walk_by_list(self, dir, visit).map(|_| ())
+    }
+
+    /// Follows a path as a process in the tree would: links, `.` and `..` stay inside the root. Names that do not
+    /// exist (yet) are kept.
+    fn resolve(&self, path: &[u8], last: LastLink) -> Result<Resolved, TreeError> {
+        resolve_by(&mut |path| self.lookup(path), path, last)
+    }
+}
+
+/// Answers what is at a path.
+type Lookup<'a> = dyn FnMut(&[u8]) -> Result<Option<Node>, TreeError> + 'a;
+
+/// [`Tree::resolve`] for whatever can look up a path.
+pub(crate) fn resolve_by(
+    lookup: &mut Lookup<'_>,
+    path: &[u8],
+    last: LastLink,
+) -> Result<Resolved, TreeError> {
+    const MAX_LINKS: usize = 40;
+    let mut links = 0;
+    let mut at: Vec<u8> = Vec::new();
+    // False as soon as a name does not exist: then there is nothing more to follow.
+    let mut node = lookup(b"")?;
+    let mut rest: Vec<Vec<u8>> = beneath::components(path).rev().map(<[u8]>::to_vec).collect();
+    let mut wants_dir = path.ends_with(b"/") || path.ends_with(b"/.");
+    while let Some(name) = rest.pop() {
+        if name == b".." {
+            at = parent(&at).unwrap_or_default().to_vec();
+            node = lookup(&at)?;
+            continue;
+        }
+        match &node {
+            Some(node) if !node.is_dir() => return Err(TreeError::NotADirectory(node.path.clone())),
+            None => {
+                at = join(&at, &name);
+                continue;
+            }
+            Some(_) => {}
+        }
+        let here = join(&at, &name);
+        let found = lookup(&here)?;
+        if let Some(Node {
+            kind: NodeKind::Symlink(target),
+            ..
+        }) = &found
+            && (!rest.is_empty() || last == LastLink::Follow || wants_dir)
+        {
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(TreeError::TooManyLinks(path.to_vec()));
+            }
+            if target.first() == Some(&b'/') {
+                at.clear();
+                node = lookup(b"")?;
+            }
+            wants_dir |= rest.is_empty() && (target.ends_with(b"/") || target.ends_with(b"/."));
+            rest.extend(beneath::components(target).rev().map(<[u8]>::to_vec));
+            continue;
+        }
+        at = here;
+        node = found;
+    }
+    if let Some(node) = &node
+        && wants_dir
+        && !node.is_dir()
+    {
+        return Err(TreeError::NotADirectory(node.path.clone()));
+    }
+    Ok(Resolved { path: at, node })
+}
+
+/// The plain way to walk: list, visit, go deeper. `false` when a visitor ended it.
+fn walk_by_list(
+    tree: &(impl Tree + ?Sized),
+    dir: &[u8],
+    visit: &mut dyn FnMut(Node) -> Result<Walk, TreeError>,
+) -> Result<bool, TreeError> {
+    let mut pending: Vec<Node> = tree.list(dir)?;
+    pending.reverse();
+    while let Some(node) = pending.pop() {
+        let (path, is_dir) = (node.path.clone(), node.is_dir());
+        match visit(node)? {
+            Walk::Stop => return Ok(false),
+            Walk::Into if is_dir => pending.extend(tree.list(&path)?.into_iter().rev()),
+            _ => {}
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,424 @@
+//! Applying archives: the layers of an image onto each other, or an archive that is added to a layer.
+//!
+//! Names in an archive are hostile until proven otherwise. Each is cleaned, its directory part is followed through
+//! links as they are staged (never on disk), and the result is written by descriptors that follow no link at all.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use beneath::LastLink;
+use rbuild_oci::DiffId;
+use sha2::{Digest as _, Sha256};
+
+use crate::archive::{TarEntry, TarKind, TarReader};
+use crate::fill::{Content, FileSource};
+use crate::flow::PIECE;
+use crate::hash::FileHash;
+use crate::listing::{Metadata, Xattrs, file_name, join, parent};
+use crate::stage::{Stage, StagedKind};
+use crate::tree::{Node, NodeKind, TreeError, resolve_by};
+use crate::{LayerError, xattr};
+
+/// How much of an archive is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries, of all archives together.
+    pub entries: usize,
+    /// Uncompressed bytes of one archive.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    /// Two million entries, 1 TiB.
+    fn default() -> Self {
+        Limits {
+            entries: 2_000_000,
+            bytes: 1 << 40,
+        }
+    }
+}
+
+/// What the names in an archive mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning<'a> {
+    /// A layer of an image: `.wh.` names are whiteouts, `./` is the root directory.
+    Layer,
+    /// Any archive, unpacked in this directory: `.wh.` names are refused, `./` is left out.
+    Archive {
+        /// The directory.
+        dest: &'a [u8],
+        /// Replaces the owners in the archive.
+        owner: Option<(u32, u32)>,
+    },
+}
+
+/// Pieces under way between the thread that decompresses and the one that writes.
+const PIECES: usize = 8;
+const PATH_MAX: usize = 4096;
+
+/// Applies one archive on top of what is staged, and gives the digest of all its uncompressed bytes.
+///
+/// `input` is uncompressed on a thread of its own, where it is hashed too.
+pub fn apply(
+    stage: &mut Stage,
+    input: impl Read + Send,
+    name: &str,
+    meaning: Meaning<'_>,
+    limits: Limits,
+) -> Result<DiffId, LayerError> {
+    stage.round += 1;
+    let (sender, receiver) = sync_channel::<io::Result<Vec<u8>>>(PIECES);
+    std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new()
+            .spawn_scoped(scope, move || {
+                let mut input = input.take(limits.bytes.saturating_add(1));
+                let mut hasher = Sha256::new();
+                loop {
+                    let mut piece = vec![0; PIECE];
+                    let read = read_full(&mut input, &mut piece);
+                    let last = match read {
+                        Ok(len) => {
+                            piece.truncate(len);
+                            hasher.update(&piece);
+                            let last = len < PIECE;
+                            if !piece.is_empty() && sender.send(Ok(piece)).is_err() {
+                                return None;
+                            }
+                            last
+                        }
+                        Err(error) => {
+                            let _ = sender.send(Err(error));
+                            return None;
+                        }
+                    };
+                    if last {
+                        let too_long = input.limit() == 0;
+                        return Some((DiffId::from_bytes(hasher.finalize().into()), too_long));
+                    }
+                }
+            })
+            .map_err(LayerError::Thread)?;
+        let pieces = Pieces {
+            receiver: Some(receiver),
+            piece: Vec::new(),
+            at: 0,
+        };
+        let mut archive = TarReader::new(pieces, name);
+        let mut unpacker = Unpacker {
+            stage,
+            meaning,
+            limits,
+            buffer: Vec::new(),
+            last_dir: None,
+        };
+        let mut applied = unpacker.all(&mut archive);
+        if applied.is_ok() {
+            applied = archive.drain();
+        }
+        // Lets the other thread end: its next send fails.
+        drop(archive);
+        let read = reading
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if matches!(read, Some((_, true))) {
+            return Err(LayerError::Limit {
+                layer: name.to_owned(),
+                what: "is larger than allowed",
+            });
+        }
+        applied?;
+        match read {
+            Some((diff_id, _)) => Ok(diff_id),
+            None => Err(LayerError::Input {
+                layer: name.to_owned(),
+                source: io::ErrorKind::UnexpectedEof.into(),
+            }),
+        }
+    })
+}
+
+fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    crate::stop::check()?;
+    let mut len = 0;
+    while len < buffer.len() {
+        match input.read(&mut buffer[len..]) {
+            Ok(0) => break,
+            Ok(more) => len += more,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(len)
+}
+
+/// Reads what the other thread sends.
+struct Pieces {
+    receiver: Option<Receiver<io::Result<Vec<u8>>>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.piece.len() {
+            let Some(receiver) = &self.receiver else {
+                return Ok(0);
+            };
+            match receiver.recv() {
+                Ok(piece) => {
+                    self.piece = piece?;
+                    self.at = 0;
+                }
+                Err(_) => {
+                    self.receiver = None;
+                    return Ok(0);
+                }
+            }
+        }
+        let len = buffer.len().min(self.piece.len() - self.at);
+        buffer[..len].copy_from_slice(&self.piece[self.at..self.at + len]);
+        self.at += len;
+        Ok(len)
+    }
+}
+
+struct Unpacker<'a> {
+    stage: &'a mut Stage,
+    meaning: Meaning<'a>,
+    limits: Limits,
+    buffer: Vec<u8>,
+    /// The directory part of the last name as it was written, and where it led.
+    last_dir: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Unpacker<'_> {
+    fn all<R: Read>(&mut self, archive: &mut TarReader<R>) -> Result<(), LayerError> {
+        while let Some(entry) = archive.next_entry()? {
+            if self.stage.len() >= self.limits.entries {
+                let layer = archive.name().to_owned();
+                return Err(LayerError::Limit {
+                    layer,
+                    what: "has more entries than allowed",
+                });
+            }
+            self.entry(archive, entry)?;
+        }
+        Ok(())
+    }
+
+    fn entry<R: Read>(&mut self, archive: &mut TarReader<R>, entry: TarEntry) -> Result<(), LayerError> {
+        let refuse = |what| LayerError::Entry {
+            layer: archive.name().to_owned(),
+            path: entry.path.clone(),
+            what,
+        };
+        let name = clean(&entry.path).map_err(refuse)?;
+        let (base, is_layer, owner) = match self.meaning {
+            Meaning::Layer => (&b""[..], true, None),
+            Meaning::Archive { dest, owner } => (dest, false, owner),
+        };
+        let (uid, gid) = owner.unwrap_or((entry.uid, entry.gid));
+        let mut meta = Metadata {
+            mode: entry.mode,
+            uid,
+            gid,
+            mtime: entry.mtime,
+            xattrs: Xattrs::new(),
+        };
+        for (name, value) in &entry.xattrs {
+            xattr::keep(&mut meta.xattrs, name, value);
+        }
+        if name.is_empty() {
+            return match entry.kind {
+                TarKind::Dir if is_layer => self.stage.dir(b"", meta),
+                TarKind::Dir => Ok(()),
+                _ => Err(refuse("is the root, which must be a directory")),
+            };
+        }
+        let dir = self
+            .follow(&join(base, parent(&name).unwrap_or_default()))
+            .map_err(|e| match e {
+                TreeError::NotADirectory(_) => refuse("goes through something that is no directory"),
+                TreeError::TooManyLinks(_) => refuse("goes through too many symbolic links"),
+                other => other.into(),
+            })?;
+        let last = file_name(&name);
+        if let Some(hidden) = last.strip_prefix(b".wh.") {
+            if !is_layer {
+                return Err(refuse("has a name that is reserved for whiteouts"));
+            }
+            return if self.whiteout(&dir, hidden)? {
+                Ok(())
+            } else {
+                Err(refuse("is no whiteout"))
+            };
+        }
+        let path = join(&dir, last);
+        if path.len() >= PATH_MAX {
+            return Err(refuse("has too long a path"));
+        }
+        match entry.kind {
+            TarKind::Dir => {
+                // What is a link to a directory, below or in an earlier layer, becomes a directory: the layer says so.
+                self.replace_dir(&path, meta)
+            }
+            TarKind::File(size) => self.file(archive, &path, size, meta),
+            TarKind::Symlink(ref target) => {
+                if target.is_empty() || target.len() >= PATH_MAX {
+                    return Err(refuse("is a symbolic link without, or with too long, a target"));
+                }
+                self.last_dir = None;
+                self.stage.symlink(&path, target, meta)
+            }
+            TarKind::Hardlink(ref target) => {
+                let target = clean(target).map_err(|_| refuse("is a hard link to a place outside"))?;
+                let target = self.target(&join(base, &target))?;
+                self.hardlink(&path, &target)?.then_some(()).ok_or_else(|| {
+                    refuse("is a hard link to something that is not there or cannot be linked")
+                })
+            }
+            TarKind::Fifo => self.special(&path, StagedKind::Fifo, meta),
+            // A device 0:0 would be a whiteout on disk.
+            TarKind::CharDevice(0) if is_layer => Err(refuse("is a character device 0:0")),
+            TarKind::CharDevice(rdev) => self.special(&path, StagedKind::CharDevice(rdev), meta),
+            TarKind::BlockDevice(rdev) => self.special(&path, StagedKind::BlockDevice(rdev), meta),
+        }
+    }
+
+    /// Follows a directory part. Names that are missing are kept: those directories get made.
+    fn follow(&mut self, dir: &[u8]) -> Result<Vec<u8>, TreeError> {
+        if let Some((written, led)) = &self.last_dir
+            && written == dir
+        {
+            return Ok(led.clone());
+        }
+        let resolved = resolve_by(&mut |path| self.stage.lookup(path), dir, LastLink::Follow)?;
+        if resolved.node.is_some_and(|node| !node.is_dir()) {
+            return Err(TreeError::NotADirectory(resolved.path));
+        }
+        self.last_dir = Some((dir.to_vec(), resolved.path.clone()));
+        Ok(resolved.path)
+    }
+
+    /// Where a hard link's target is; a link in its last place is not followed.
+    fn target(&mut self, target: &[u8]) -> Result<Vec<u8>, LayerError> {
+        let resolved = resolve_by(&mut |path| self.stage.lookup(path), target, LastLink::Keep)?;
+        Ok(resolved.path)
+    }
+
+    /// A whiteout; `false` when the name hides nothing that can be.
+    fn whiteout(&mut self, dir: &[u8], hidden: &[u8]) -> Result<bool, LayerError> {
+        self.last_dir = None;
+        match hidden {
+            b".wh..opq" => self.stage.hide_earlier_below(dir)?,
+            // Bookkeeping of AUFS: `.wh..wh.aufs`, `.wh..wh.plnk`, `.wh..wh.orph`.
+            _ if hidden.starts_with(b".wh.") => {}
+            b"" | b"." | b".." => return Ok(false),
+            _ => self.stage.hide_earlier(&join(dir, hidden))?,
+        }
+        Ok(true)
+    }
+
+    fn replace_dir(&mut self, path: &[u8], meta: Metadata) -> Result<(), LayerError> {
+        self.last_dir = None;
+        self.stage.dir(path, meta)
+    }
+
+    fn special(&mut self, path: &[u8], kind: StagedKind, meta: Metadata) -> Result<(), LayerError> {
+        self.stage.node_at(
+            path,
+            kind,
+            Metadata {
+                xattrs: Xattrs::new(),
+                ..meta
+            },
+        )
+    }
+
+    fn file<R: Read>(
+        &mut self,
+        archive: &mut TarReader<R>,
+        path: &[u8],
+        size: u64,
+        meta: Metadata,
+    ) -> Result<(), LayerError> {
+        if self
+            .stage
+            .get(path)
+            .is_some_and(|staged| matches!(staged.kind, StagedKind::Dir { .. }))
+        {
+            self.last_dir = None;
+        }
+        let mut file = self.stage.create_file(path)?;
+        let hash = copy_content(archive, &mut file, &mut self.buffer, path)?;
+        self.stage.written_file(path, &file, size, hash, meta)
+    }
+
+    /// `false` when the target is nothing that can have a further name.
+    fn hardlink(&mut self, path: &[u8], target: &[u8]) -> Result<bool, LayerError> {
+        if self.stage.hardlink(path, target)? {
+            return Ok(true);
+        }
+        // A link to what is not a staged file: a symbolic link or node has no content to share, so another one is the
+        // same; a file of the tree below is copied, as an overlay would.
+        let Some(Node { kind, meta, .. }) = self.stage.lookup(target)? else {
+            return Ok(false);
+        };
+        match kind {
+            NodeKind::Symlink(text) => {
+                self.last_dir = None;
+                self.stage.symlink(path, &text, meta)?;
+            }
+            NodeKind::Fifo => self.stage.node_at(path, StagedKind::Fifo, meta)?,
+            NodeKind::CharDevice(rdev) => self.stage.node_at(path, StagedKind::CharDevice(rdev), meta)?,
+            NodeKind::BlockDevice(rdev) => self.stage.node_at(path, StagedKind::BlockDevice(rdev), meta)?,
+            NodeKind::File { size, hash, .. } => {
+                let Some(tree) = self.stage.below() else {
+                    return Ok(false);
+                };
+                let source = FileSource::Tree {
+                    tree,
+                    path: target.to_vec(),
+                };
+                self.stage
+                    .planned_file(path, size, hash, Content::Copied(source), meta)?;
+            }
+            NodeKind::Dir => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn copy_content<R: Read>(
+    archive: &mut TarReader<R>,
+    file: &mut File,
+    buffer: &mut Vec<u8>,
+    path: &[u8],
+) -> Result<FileHash, LayerError> {
+    let mut hasher = Sha256::new();
+    while archive.piece(buffer, PIECE)? {
+        hasher.update(&*buffer);
+        file.write_all(buffer)
+            .map_err(|e| LayerError::content("write", path, e))?;
+    }
+    Ok(FileHash::from_bytes(hasher.finalize().into()))
+}
+
+/// A name from an archive as a path: relative, without empty and `.` names. One that climbs is refused.
+fn clean(name: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let mut path = Vec::with_capacity(name.len());
+    for part in beneath::components(name) {
+        if part == b".." {
+            return Err("climbs out with `..`");
+        }
+        if part.len() > 255 {
+            return Err("has too long a name");
+        }
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(part);
+    }
+    Ok(path)
+}
