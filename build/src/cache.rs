@@ -229,7 +229,7 @@ impl RecordIndex {
                         .iter()
                         .map(|(path, fingerprint)| TreeEntry {
                             path: path.to_vec(),
-                            fingerprint: String::from_utf8_lossy(fingerprint).into_owned(),
+                            fingerprint: fingerprint.to_vec(),
                         })
                         .collect();
                     let tree = self.store.records().put_tree(&StoredTree::new(entries))?;

@@ -196,6 +196,7 @@ impl<O: Op> Graph<O> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::KeyHasher;
     use crate::op::{Effort, RunContext};
     use crate::preimage::Preimage;
 
@@ -210,7 +211,7 @@ mod tests {
         }
 
         fn definition(&self) -> Option<DefinitionDigest> {
-            self.1.then(|| Preimage::new(self.0, 1).definition())
+            self.1.then(|| KeyHasher::new(self.0, 1).finish_definition())
         }
 
         fn preimage(&self, _: &[()], _: Effort) -> Result<Option<Preimage>, Self::Error> {

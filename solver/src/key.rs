@@ -124,6 +124,49 @@ impl KeyHasher {
         self.field(b'f', name, digest)
     }
 
+    /// A value that may be missing: nothing is not the same as empty.
+    pub fn optional(&mut self, name: &str, value: Option<impl AsRef<[u8]>>) -> &mut Self {
+        match value {
+            Some(value) => self.text(name, value.as_ref()),
+            None => self,
+        }
+    }
+
+    /// Yes or no.
+    pub fn flag(&mut self, name: &str, value: bool) -> &mut Self {
+        self.text(name, if value { b"true" } else { b"false" })
+    }
+
+    /// A number.
+    pub fn number(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
+        self.text(name, value.to_string().as_bytes())
+    }
+
+    /// A number that may be missing.
+    pub fn optional_number(&mut self, name: &str, value: Option<impl fmt::Display>) -> &mut Self {
+        self.optional(name, value.map(|number| number.to_string()))
+    }
+
+    /// Values in order.
+    pub fn list(&mut self, name: &str, values: impl IntoIterator<Item = impl AsRef<[u8]>>) -> &mut Self {
+        for value in values {
+            self.text(name, value.as_ref());
+        }
+        self
+    }
+
+    /// Names and their values in order.
+    pub fn pairs<'p>(
+        &mut self,
+        name: &str,
+        pairs: impl IntoIterator<Item = &'p (String, String)>,
+    ) -> &mut Self {
+        for (left, right) in pairs {
+            self.text(name, left.as_bytes()).text("value", right.as_bytes());
+        }
+        self
+    }
+
     /// The key.
     pub fn finish(self) -> CacheKey {
         CacheKey(self.0.finalize().into())

@@ -37,5 +37,5 @@ pub use key::{CacheKey, DefinitionDigest, KeyHasher};
 pub use miss::{FileChange, MissReason, compare};
 pub use op::{Effort, Op, RunContext};
 pub use outcome::{Cause, Failure, Outcome, Solution, SolveError};
-pub use preimage::{Preimage, PreimageError, Tree, Value};
+pub use preimage::{Preimage, Tree, Value};
 pub use solve::{SolveOptions, solve};

@@ -162,9 +162,18 @@ fn show(value: &Value) -> String {
     }
 }
 
+/// Bytes as they are shown: those that are no text as `\xe9`, so that two that differ look different.
+fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    text
+}
+
 /// One walk over both sorted lists.
 fn files(field: String, old: &Tree, new: &Tree) -> MissReason {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (mut added, mut removed, mut modified, mut total) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let (mut before, mut now) = (old.iter().peekable(), new.iter().peekable());
     loop {

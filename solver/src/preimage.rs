@@ -1,12 +1,11 @@
 //! [`Preimage`]: the named fields that a [`CacheKey`] is made from, kept beside the record so that a later miss can
-//! be explained. Here are the fields, their key and their bytes on disk; comparing two of them is in [`crate::miss`].
+//! be explained. Here are the fields and their key; comparing two of them is in [`crate::miss`], storing them is for who
+//! has a disk.
 //!
 //! A pre-image is stored in the clear: no secret may ever be put into one.
 
-use crate::key::{CacheKey, DefinitionDigest, KeyHasher};
+use crate::key::{CacheKey, KeyHasher};
 use sha2::{Digest as _, Sha256};
-
-const MAGIC: &[u8; 8] = b"rbpre\0\0\x01";
 
 /// What shaped a key: work of a `kind`, and its fields in the order in which they were added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +32,6 @@ pub struct Tree {
     bytes: Vec<u8>,
     /// Where each path and each fingerprint ends in `bytes`.
     ends: Vec<(u32, u32)>,
-}
-
-/// Bytes that are not a stored pre-image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PreimageError {
-    /// It does not start as one, or was written by another version.
-    #[error("not a key pre-image of this version")]
-    Magic,
-    /// It ends too early, or a length in it points behind its end.
-    #[error("key pre-image is damaged at byte {0}")]
-    Damaged(usize),
 }
 
 impl Preimage {
@@ -98,15 +86,6 @@ impl Preimage {
 
     /// The key of this work.
     pub fn key(&self) -> CacheKey {
-        self.hash().finish()
-    }
-
-    /// The same fields as the definition of a vertex, for merging.
-    pub fn definition(&self) -> DefinitionDigest {
-        self.hash().finish_definition()
-    }
-
-    fn hash(&self) -> KeyHasher {
         let mut hasher = KeyHasher::new(&self.kind, self.revision);
         for (name, value) in &self.fields {
             match value {
@@ -115,75 +94,7 @@ impl Preimage {
                 Value::Tree(tree) => hasher.tree(name, &tree.digest()),
             };
         }
-        hasher
-    }
-
-    /// The bytes to store. Equal pre-images give equal bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        put(&mut out, self.kind.as_bytes());
-        out.extend(self.revision.to_le_bytes());
-        out.extend((self.fields.len() as u32).to_le_bytes());
-        for (name, value) in &self.fields {
-            put(&mut out, name.as_bytes());
-            match value {
-                Value::Text(text) => {
-                    out.push(b't');
-                    put(&mut out, text.as_bytes());
-                }
-                Value::Input(identity) => {
-                    out.push(b'i');
-                    put(&mut out, identity.as_bytes());
-                }
-                Value::Tree(tree) => {
-                    out.push(b'f');
-                    out.extend((tree.len() as u32).to_le_bytes());
-                    for (path, fingerprint) in tree.iter() {
-                        put(&mut out, path);
-                        put(&mut out, fingerprint);
-                    }
-                }
-            }
-        }
-        out
-    }
-
-    /// Reads what [`encode`](Self::encode) wrote.
-    ///
-    /// # Errors
-    /// [`PreimageError`] when the bytes are anything else. Lengths are checked before memory is taken.
-    pub fn decode(bytes: &[u8]) -> Result<Self, PreimageError> {
-        let mut reader = Reader { bytes, at: 0 };
-        if reader.take(MAGIC.len()).ok() != Some(MAGIC) {
-            return Err(PreimageError::Magic);
-        }
-        let kind = reader.string()?;
-        let revision = reader.number()?;
-        let count = reader.number()?;
-        let mut fields = Vec::new();
-        for _ in 0..count {
-            let name = reader.string()?;
-            let at = reader.at;
-            let value = match reader.take(1)? {
-                b"t" => Value::Text(reader.string()?),
-                b"i" => Value::Input(reader.string()?),
-                b"f" => {
-                    let count = reader.number()?;
-                    let file = |_| Ok((reader.part()?, reader.part()?));
-                    Value::Tree((0..count).map(file).collect::<Result<_, PreimageError>>()?)
-                }
-                _ => return Err(PreimageError::Damaged(at)),
-            };
-            fields.push((name, value));
-        }
-        if reader.at != bytes.len() {
-            return Err(PreimageError::Damaged(reader.at));
-        }
-        Ok(Self {
-            kind,
-            revision,
-            fields,
-        })
+        hasher.finish()
     }
 }
 
@@ -250,41 +161,6 @@ impl<P: AsRef<[u8]>, F: AsRef<[u8]>> FromIterator<(P, F)> for Tree {
     }
 }
 
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend((bytes.len() as u32).to_le_bytes());
-    out.extend_from_slice(bytes);
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], PreimageError> {
-        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..length));
-        let taken = taken.ok_or(PreimageError::Damaged(self.at))?;
-        self.at += length;
-        Ok(taken)
-    }
-
-    fn number(&mut self) -> Result<u32, PreimageError> {
-        let at = self.at;
-        let bytes = self.take(4)?.try_into().map_err(|_| PreimageError::Damaged(at))?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn part(&mut self) -> Result<&'a [u8], PreimageError> {
-        let length = self.number()?;
-        self.take(length as usize)
-    }
-
-    fn string(&mut self) -> Result<String, PreimageError> {
-        let at = self.at;
-        String::from_utf8(self.part()?.to_vec()).map_err(|_| PreimageError::Damaged(at))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,35 +190,6 @@ mod tests {
                 .to_string(),
             "56bde97336246602fa234f300b2b996976e9640b013e46965b29061ddffd7955"
         );
-    }
-
-    #[test]
-    fn stored_bytes_give_the_same_key_back() {
-        let read = Preimage::decode(&sample().encode()).unwrap();
-        assert_eq!(read, sample());
-        assert_eq!(read.key(), sample().key());
-        assert_eq!(
-            (read.kind(), read.revision(), read.fields().count()),
-            ("copy", 3, 3)
-        );
-    }
-
-    #[test]
-    fn damaged_bytes_are_refused_and_take_no_memory() {
-        let bytes = sample().encode();
-        for cut in 0..bytes.len() {
-            assert!(Preimage::decode(&bytes[..cut]).is_err(), "cut at {cut}");
-        }
-        let mut longer = bytes.clone();
-        longer.push(0);
-        assert_eq!(
-            Preimage::decode(&longer),
-            Err(PreimageError::Damaged(bytes.len()))
-        );
-        let mut huge = MAGIC.to_vec();
-        huge.extend(u32::MAX.to_le_bytes());
-        assert_eq!(Preimage::decode(&huge), Err(PreimageError::Damaged(12)));
-        assert_eq!(Preimage::decode(b"rbpre\0\0\x02rest"), Err(PreimageError::Magic));
     }
 
     #[test]

@@ -116,6 +116,32 @@ fn which_ignore_file_counts() {
 }
 
 #[test]
+fn one_directory_under_two_ignore_files_is_two_contexts() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch AS one\nCOPY . /\nFROM scratch AS two\nCOPY --from=x . /\n\
+                      FROM scratch\nCOPY --from=one / /one\nCOPY --from=two / /two\n";
+    let context = env.context_of(
+        dockerfile,
+        &[
+            ("a", ""),
+            ("b", ""),
+            (".dockerignore", "a\n.*\n*ocker*\nignores\n"),
+        ],
+    );
+    // Its name is that of the other one.
+    std::fs::create_dir(context.join("ignores")).unwrap();
+    std::fs::write(context.join("ignores/.dockerignore"), "b\n.*\n*ocker*\nignores\n").unwrap();
+    let flags = [
+        format!("--ignorefile={}", context.join("ignores/.dockerignore").display()),
+        format!("--build-context=x={}", context.display()),
+    ];
+    assert_eq!(
+        paths(&env.image(flags, &context)),
+        ["one", "one/a", "two", "two/b"]
+    );
+}
+
+#[test]
 fn a_flag_names_the_ignore_file() {
     let env = TestEnv::new();
     let context = env.context_of(COPY_ALL, &[("a", ""), ("b", ""), (".dockerignore", "a\n")]);

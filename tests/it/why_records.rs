@@ -399,3 +399,33 @@ fn no_record_holds_a_secret() {
         );
     }
 }
+
+#[test]
+fn a_link_whose_target_is_no_text_is_named_only_when_it_changed() {
+    use std::ffi::OsStr;
+    use std::os::unix::{ffi::OsStrExt, fs::symlink};
+    let env = TestEnv::new();
+    let context = env.context(
+        "context",
+        &[("Dockerfile", "FROM scratch\nCOPY d /\n"), ("d/a", "1")],
+    );
+    let link = context.join("d/l");
+    symlink(OsStr::from_bytes(b"caf\xe9 x"), &link).unwrap();
+    build(&env, &context, &[]);
+    write(&context, "d/a", "2");
+    build(&env, &context, &[]);
+    let (_, miss) = step(&env, "COPY d /");
+    assert!(
+        miss.starts_with("`d/a` changed: ") && miss.lines().count() == 1,
+        "{miss}"
+    );
+    fs::remove_file(&link).unwrap();
+    symlink(OsStr::from_bytes(b"caf\xe8 x"), &link).unwrap();
+    build(&env, &context, &[]);
+    assert_step(
+        &env,
+        "COPY d /",
+        "ran",
+        r"`d/l` changed: caf\xe9\x20x -> caf\xe8\x20x",
+    );
+}

@@ -14,6 +14,7 @@ use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_layer::FileHash;
 use rbuild_layer::listing::{Metadata, Timestamp, join};
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
+use rbuild_solver::KeyHasher;
 use rbuild_store::Store;
 use rbuild_store::memo::{FileStat, Memo};
 use std::collections::HashMap;
@@ -44,7 +45,6 @@ pub struct Ignore {
 }
 
 impl fmt::Debug for BuildContext {
-    // Two contexts of the same directory and ignore file are the same context: vertices are merged by this text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ignore = self.ignore.as_ref().map(|ignore| &ignore.name);
         write!(f, "BuildContext({:?}, {ignore:?})", self.path)
@@ -93,6 +93,27 @@ impl BuildContext {
             Some(memo) => memo.save(store).map(|_| ()),
             None => Ok(()),
         }
+    }
+
+    /// What it is: two of the same directory and ignore file are the same context.
+    pub fn identify(&self, fields: &mut KeyHasher) {
+        let Self {
+            path,
+            root: _,
+            ignore,
+            // What a build knows of the directory, and learns.
+            store: _,
+            memo: _,
+            inodes: _,
+        } = self;
+        fields.text("context", path.as_os_str().as_bytes());
+        let Some(Ignore { patterns, name }) = ignore else {
+            return;
+        };
+        // The name is said in messages.
+        fields
+            .text("ignore file", name.as_bytes())
+            .list("ignore", patterns.patterns().iter().map(|pattern| &pattern.text));
     }
 
     /// Where it is.

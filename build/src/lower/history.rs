@@ -17,8 +17,31 @@ pub struct HistoryItem {
 /// `["a" "b"]`, as CMD and ENTRYPOINT write lists in history.
 #[must_use]
 pub(super) fn list(args: &[String]) -> String {
-    let quoted: Vec<String> = args.iter().map(|arg| format!("{arg:?}")).collect();
+    let quoted: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
     format!("[{}]", quoted.join(" "))
+}
+
+/// A word as Go quotes it. It is part of the image, so it must not be what some version of a library makes of it.
+fn quoted(word: &str) -> String {
+    let mut text = String::from("\"");
+    for ch in word.chars() {
+        match ch {
+            '"' | '\\' => text.extend(['\\', ch]),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            '\x07' => text.push_str("\\a"),
+            '\x08' => text.push_str("\\b"),
+            '\x0b' => text.push_str("\\v"),
+            '\x0c' => text.push_str("\\f"),
+            '\0'..='\x1f' | '\x7f' => text.push_str(&format!("\\x{:02x}", u32::from(ch))),
+            _ if ch.is_control() || (ch.is_whitespace() && ch != ' ') => {
+                text.push_str(&format!("\\u{:04x}", u32::from(ch)));
+            }
+            _ => text.push(ch),
+        }
+    }
+    text + "\""
 }
 
 /// `[a b]`, as SHELL, EXPOSE and VOLUME write lists in history.
@@ -64,6 +87,10 @@ mod tests {
             "RUN |2 A=<redacted> B=<redacted> /bin/sh -c make all # buildkit"
         );
         assert_eq!(list(&["a b".into(), "c".into()]), "[\"a b\" \"c\"]");
+        assert_eq!(
+            list(&["\"\\\n\u{1b}\u{7f}\u{85}\u{a0}e\u{301}".into()]),
+            concat!(r#"["\"\\\n\x1b\x7f\u0085\u00a0e"#, "\u{301}\"]")
+        );
         assert_eq!(plain_list(&["80/tcp".into(), "81/udp".into()]), "[80/tcp 81/udp]");
     }
 }

@@ -19,10 +19,12 @@ pub(super) fn identify(devices: &ExecDevices, mut preimage: Preimage) -> Preimag
         preimage = preimage.text(&format!("device env {name}"), value);
     }
     for DeviceNode { path, host_path, .. } in &edits.nodes {
-        preimage = preimage.text("device node", format!("{path} of {}", host_path.display()));
+        preimage = preimage
+            .text("device node", path)
+            .text("device node of", host_path.display().to_string());
     }
     for mount in &edits.mounts {
-        preimage = preimage.text("device mount", described(mount));
+        preimage = mounted(mount, preimage);
     }
     for group in &edits.groups {
         preimage = preimage.text("device group", group.to_string());
@@ -30,7 +32,7 @@ pub(super) fn identify(devices: &ExecDevices, mut preimage: Preimage) -> Preimag
     preimage
 }
 
-fn described(mount: &HostMount) -> String {
+fn mounted(mount: &HostMount, preimage: Preimage) -> Preimage {
     let HostMount {
         source,
         target,
@@ -38,14 +40,18 @@ fn described(mount: &HostMount) -> String {
         flags,
     } = mount;
     let options = [
-        (flags.read_only, " ro"),
-        (flags.nosuid, " nosuid"),
-        (flags.nodev, " nodev"),
-        (flags.noexec, " noexec"),
-        (*recursive, " recursive"),
+        (flags.read_only, "ro"),
+        (flags.nosuid, "nosuid"),
+        (flags.nodev, "nodev"),
+        (flags.noexec, "noexec"),
+        (*recursive, "recursive"),
     ];
     let options = options.iter().filter(|(set, _)| *set).map(|(_, option)| *option);
-    format!("{target} of {}{}", source.display(), options.collect::<String>())
+    // Specs are text, so their paths are.
+    preimage
+        .text("device mount", target)
+        .text("device mount of", source.display().to_string())
+        .text("device mount options", options.collect::<Vec<_>>().join(" "))
 }
 
 /// The mounts that bring device files, files and directories of the host.

@@ -2,102 +2,28 @@
 
 mod command;
 mod explain;
+mod key;
 mod output;
 
+pub(super) use key::preimage;
+
 use super::mounts::{self, Prepared};
-use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};
-use super::{OpError, StepOutput, devices, owner};
+use super::spec::{ExecNetwork, ExecSpec, Step};
+use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
 use command::Command;
 use rbuild_layer::tree::TreeView;
-use rbuild_oci::Digest;
 use rbuild_sandbox::{Capability, ExitStatus, Network, Root, SandboxSpec, Stdio};
-use rbuild_solver::{Preimage, RunContext};
+use rbuild_solver::RunContext;
 use rbuild_store::snapshot::Snapshot;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
 use std::sync::Arc;
 
-/// Raised when the result of the same fields changes.
-const REVISION: u32 = 2;
-
 /// Host name of a build step; fixed, unless the build gives one, so that results do not depend on the machine.
 pub(super) fn hostname(spec: &ExecSpec) -> &str {
     spec.hostname.as_deref().unwrap_or("rbuild")
-}
-
-pub(super) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<Preimage>, OpError> {
-    let mut preimage = Preimage::new("exec", REVISION);
-    if let Some(base) = inputs.first() {
-        preimage = preimage.input("base", base.content().to_hex());
-    }
-    for arg in &spec.argv {
-        preimage = preimage.text("command", arg);
-    }
-    for (name, value) in &spec.env {
-        preimage = if spec.redacted.contains(name) {
-            // The hash tells a change from none, and no more.
-            preimage.text(&format!("env {name}"), Digest::of(value.as_bytes()).to_string())
-        } else {
-            preimage.text(&format!("env {name}"), value)
-        };
-    }
-    preimage = preimage
-        .text("directory", &spec.cwd)
-        .text("user", &spec.user)
-        .text("network", spec.network.as_str())
-        .text("platform", spec.platform.to_string());
-    if spec.no_new_privs {
-        preimage = preimage.text("no-new-privileges", "true");
-    }
-    if spec.insecure {
-        preimage = preimage.text("security", "insecure");
-    }
-    if let Some(hostname) = &spec.hostname {
-        preimage = preimage.text("own host name", hostname);
-    }
-    for (name, _) in &spec.add_hosts {
-        preimage = preimage.text("host name", name);
-    }
-    if let Some((name, content)) = &spec.script {
-        preimage = preimage.text(&format!("script {name}"), content);
-    }
-    for mount in &spec.mounts {
-        preimage = match mount {
-            ExecMount::Bind {
-                target,
-                input,
-                source,
-                writable,
-            } => {
-                let how = if *writable { "rw" } else { "ro" };
-                let preimage = preimage.text("mount bind", format!("{target} {how} {source}"));
-                let tree = mounts::bind_fingerprints(inputs, *input, source)?;
-                preimage.tree(&format!("files at {target}"), tree)
-            }
-            ExecMount::Cache { .. } => mounts::cache_identity(mount, inputs, preimage)?,
-            ExecMount::Tmpfs { target, .. } => preimage.text("mount tmpfs", target),
-            ExecMount::Secret {
-                id,
-                target,
-                env,
-                mode,
-                uid,
-                gid,
-                ..
-            } => preimage.text(
-                "mount secret",
-                format!(
-                    "{id} {} {} {mode:o} {uid}:{gid}",
-                    target.as_deref().unwrap_or("-"),
-                    env.as_deref().unwrap_or("-")
-                ),
-            ),
-            ExecMount::Ssh { id, target, .. } => preimage.text("mount ssh", format!("{id} {target}")),
-        };
-    }
-    Ok(Some(devices::identify(&spec.devices, preimage)))
 }
 
 pub(super) fn run(

@@ -12,6 +12,7 @@
 
 mod checks;
 pub mod copy;
+mod definition;
 mod devices;
 mod error;
 mod exec;
@@ -81,9 +82,7 @@ impl Op for BuildOp {
     }
 
     fn definition(&self) -> Option<DefinitionDigest> {
-        // The Debug form of a spec is all of it. A step whose cache is not wanted stays by itself.
-        let spec = format!("{:?} {}", self.step.spec, self.step.no_cache);
-        Some(Preimage::new("definition", 1).text("spec", spec).definition())
+        Some(definition::definition(&self.step))
     }
 
     fn quick(&self, _inputs: &[StepOutput]) -> Result<Option<StepOutput>, OpError> {

@@ -1,5 +1,6 @@
 //! [`Planned`]: a step of a build that is only described.
 
+use super::definition::definition;
 use super::spec::Step;
 use rbuild_solver::{DefinitionDigest, Effort, Op, Preimage, RunContext};
 use std::convert::Infallible;
@@ -17,8 +18,7 @@ impl Op for Planned {
     }
 
     fn definition(&self) -> Option<DefinitionDigest> {
-        let spec = format!("{:?} {}", self.0.spec, self.0.no_cache);
-        Some(Preimage::new("definition", 1).text("spec", spec).definition())
+        Some(definition(&self.0))
     }
 
     fn preimage(&self, _inputs: &[()], _effort: Effort) -> Result<Option<Preimage>, Infallible> {

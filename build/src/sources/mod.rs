@@ -9,10 +9,12 @@ pub use resolver::{Resolver, find_stored, name_pulled, store_platform, stored_na
 
 use dockerfile_parser::Platform;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rbuild_oci::ImageConfig;
 use rbuild_registry::{Reference, ResolvedManifest};
+use rbuild_solver::KeyHasher;
 use rbuild_store::image::ImageRecord;
 
 /// An image whose config is known and whose files may still be elsewhere.
@@ -63,6 +65,29 @@ impl BaseImage {
         &self.config
     }
 
+    /// What it is: the same image is the same, whatever it is called and wherever it comes from.
+    pub fn identify(&self, fields: &mut KeyHasher) {
+        let Self {
+            name,
+            origin,
+            // The digests name it.
+            config: _,
+        } = self;
+        match origin {
+            Origin::Stored(record) => fields.text("stored", record.id.to_hex().as_bytes()),
+            Origin::Registry {
+                reference: _,
+                resolved,
+                config: _,
+            } => fields.text("manifest", resolved.descriptor.digest.to_string().as_bytes()),
+            Origin::Layout { path, entry, id } => fields
+                .text("layout", path.as_os_str().as_bytes())
+                .number("entry", entry)
+                .text("id", id.as_bytes()),
+            Origin::Unknown => fields.text("unknown", name.as_bytes()),
+        };
+    }
+
     /// Whether nothing is known of it but its name.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
@@ -91,13 +116,7 @@ impl BaseImage {
 }
 
 impl fmt::Debug for BaseImage {
-    // The same image is the same vertex, whatever it is called: vertices are merged by this text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Origin::Stored(record) => write!(f, "Stored({})", record.id),
-            Origin::Registry { resolved, .. } => write!(f, "Registry({})", resolved.descriptor.digest),
-            Origin::Layout { path, entry, id } => write!(f, "Layout({path:?}, {entry}, {id})"),
-            Origin::Unknown => write!(f, "Unknown({})", self.name),
-        }
+        write!(f, "BaseImage({})", self.name)
     }
 }

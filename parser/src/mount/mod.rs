@@ -156,13 +156,18 @@ pub enum Sharing {
 impl Sharing {
     /// The way of that name, in any case.
     fn from_name(name: &str) -> Option<Sharing> {
-        let ways = [
-            ("shared", Sharing::Shared),
-            ("private", Sharing::Private),
-            ("locked", Sharing::Locked),
-        ];
-        ways.into_iter()
-            .find_map(|(known, way)| known.eq_ignore_ascii_case(name).then_some(way))
+        [Sharing::Shared, Sharing::Private, Sharing::Locked]
+            .into_iter()
+            .find(|way| way.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Sharing::Shared => "shared",
+            Sharing::Private => "private",
+            Sharing::Locked => "locked",
+        }
     }
 }
 

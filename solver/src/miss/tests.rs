@@ -156,6 +156,18 @@ fn another_revision_is_not_blamed_on_the_user() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_told_apart() {
+    let of = |target: &[u8]| {
+        let fingerprint = [b"symlink ", target, b" 0777"].concat();
+        Preimage::new("copy", 1).tree("files", [(b"l\xff", fingerprint)].into_iter().collect())
+    };
+    assert_eq!(
+        compare(&of(b"caf\xe9"), &of(b"caf\xe8")).to_string(),
+        r"`l\xff` changed: caf\xe9 -> caf\xe8"
+    );
+}
+
+#[test]
 fn a_file_name_cannot_write_on_the_terminal() {
     let old = Preimage::new("copy", 1).tree("source", Tree::default());
     let new = Preimage::new("copy", 1).tree("source", tree(&[("evil\x1b[2J\nname", "x")]));

@@ -1,8 +1,8 @@
 //! Vertices that add integers and count their own calls, and a cache in memory.
 
 use rbuild_solver::{
-    CacheIndex, CacheKey, CancelToken, Claim, DefinitionDigest, Effort, Event, EventKind, Graph, MissReason,
-    Op, Preimage, RunContext, Solution, SolveError, SolveOptions, VertexId, compare, solve,
+    CacheIndex, CacheKey, CancelToken, Claim, DefinitionDigest, Effort, Event, EventKind, Graph, KeyHasher,
+    MissReason, Op, Preimage, RunContext, Solution, SolveError, SolveOptions, VertexId, compare, solve,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -97,8 +97,9 @@ impl Op for Add {
     }
 
     fn definition(&self) -> Option<DefinitionDigest> {
-        self.merge
-            .then(|| Preimage::new("add", 1).text("name", &self.name).definition())
+        let mut fields = KeyHasher::new("add", 1);
+        fields.text("name", self.name.as_bytes());
+        self.merge.then(|| fields.finish_definition())
     }
 
     fn quick(&self, inputs: &[i64]) -> Result<Option<i64>, Broken> {

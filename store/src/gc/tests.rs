@@ -82,7 +82,7 @@ fn record(store: &Store, name: &str, tree: Option<&str>) {
     let fields = tree.map(|path| {
         let entry = TreeEntry {
             path: path.as_bytes().to_vec(),
-            fingerprint: "x".into(),
+            fingerprint: b"x".to_vec(),
         };
         let value = FieldValue::Tree(store.records().put_tree(&Tree::new(vec![entry])).unwrap());
         Field {

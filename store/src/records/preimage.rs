@@ -50,8 +50,9 @@ pub struct Tree {
 pub struct TreeEntry {
     /// Raw bytes, relative.
     pub path: Vec<u8>,
-    /// What was hashed for it, in a form that can be shown, for example `file 0644 0:0 sha256:…`. Without NUL.
-    pub fingerprint: String,
+    /// What was hashed for it, in a form that can be shown, for example `file 0644 0:0 sha256:…`. Bytes, because the
+    /// target of a link is; without NUL.
+    pub fingerprint: Vec<u8>,
 }
 
 impl Tree {
@@ -76,7 +77,7 @@ impl Tree {
         self.entries.is_empty()
     }
 
-    /// Path, NUL, fingerprint, NUL, for each entry: no path can hold a NUL.
+    /// Path, NUL, fingerprint, NUL, for each entry: neither a path nor the target of a link can hold a NUL.
     pub(super) fn encode(&self) -> Vec<u8> {
         let size = self
             .entries
@@ -87,7 +88,7 @@ impl Tree {
         for entry in &self.entries {
             bytes.extend_from_slice(&entry.path);
             bytes.push(0);
-            bytes.extend(entry.fingerprint.bytes().filter(|&byte| byte != 0));
+            bytes.extend_from_slice(&entry.fingerprint);
             bytes.push(0);
         }
         bytes
@@ -100,10 +101,9 @@ impl Tree {
         };
         let mut parts = body.split(|&byte| byte == 0);
         while let Some(path) = parts.next() {
-            let fingerprint = String::from_utf8(parts.next()?.to_vec()).ok()?;
             entries.push(TreeEntry {
                 path: path.to_vec(),
-                fingerprint,
+                fingerprint: parts.next()?.to_vec(),
             });
         }
         Some(Tree { entries })

@@ -91,12 +91,12 @@ fn a_record_under_another_key_is_a_miss() {
 #[test]
 fn a_tree_is_stored_once() {
     let (_dir, store) = store();
-    let entry = |path: &[u8], fingerprint: &str| TreeEntry {
+    let entry = |path: &[u8], fingerprint: &[u8]| TreeEntry {
         path: path.to_vec(),
-        fingerprint: fingerprint.to_owned(),
+        fingerprint: fingerprint.to_vec(),
     };
-    let forward = Tree::new(vec![entry(b"a\xff\n", "1"), entry(b"b", "2")]);
-    let backward = Tree::new(vec![entry(b"b", "2"), entry(b"a\xff\n", "1")]);
+    let forward = Tree::new(vec![entry(b"a\xff\n", b"symlink caf\xe9"), entry(b"b", b"2")]);
+    let backward = Tree::new(vec![entry(b"b", b"2"), entry(b"a\xff\n", b"symlink caf\xe9")]);
     let reference = store.records().put_tree(&forward).unwrap();
     assert_eq!(store.records().put_tree(&backward).unwrap(), reference);
     assert_eq!(list_dir(&store.path("records/trees")).unwrap().len(), 1);

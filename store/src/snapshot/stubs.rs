@@ -25,6 +25,16 @@ pub enum StubKind {
     File,
 }
 
+impl StubKind {
+    /// What it is called in the name of a layer.
+    fn name(self) -> &'static str {
+        match self {
+            StubKind::Dir => "dir",
+            StubKind::File => "file",
+        }
+    }
+}
+
 impl SnapshotStore {
     /// A directory that holds these mount points and nothing else, made once for every set, and not collected while this process
     /// lives. Paths are relative and hold no links.
@@ -32,9 +42,9 @@ impl SnapshotStore {
         let mut stubs = stubs.to_vec();
         stubs.sort();
         stubs.dedup();
-        let mut text = String::from("rbuild stubs 1\n");
+        let mut text = String::from("rbuild stubs 2\n");
         for (path, kind) in &stubs {
-            let _ = writeln!(text, "{kind:?} {}", FileHash::of(path));
+            let _ = writeln!(text, "{} {}", kind.name(), FileHash::of(path));
         }
         let name = FileHash::from_bytes(sha256(text.as_bytes())).to_hex();
         let home = self.store.stubs_dir().join(name);

@@ -118,8 +118,8 @@ fn have_shared_name<'s>(selected: impl Iterator<Item = &'s Selected>) -> bool {
     selected.map(Selected::name).any(|name| !names.insert(name))
 }
 
-/// The kinds that can be told in a fingerprint, in the words of `rbuild why`. Names and texts are in it as the bytes
-/// that they are: another one in another encoding is another.
+/// The kinds that can be told in a fingerprint, in the words of `rbuild why`. Names and targets are in it as the bytes
+/// that they are, another one in another encoding is another; but each is one word.
 #[must_use]
 pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> Vec<u8> {
     let mut words: Vec<u8> = match &node.kind {
@@ -128,12 +128,12 @@ pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> Vec<u8> {
             first_name,
             ..
         } => match first_name {
-            Some(first) => [format!("file {} link:", hash.to_hex()).as_bytes(), first].concat(),
+            Some(first) => [format!("file {} link:", hash.to_hex()).as_bytes(), &word(first)].concat(),
             None => format!("file {}", hash.to_hex()).into(),
         },
         NodeKind::File { size, .. } => format!("file unread size:{size}").into(),
         NodeKind::Dir => b"dir".to_vec(),
-        NodeKind::Symlink(target) => [b"symlink ", target.as_slice()].concat(),
+        NodeKind::Symlink(target) => [b"symlink ".as_slice(), &word(target)].concat(),
         NodeKind::Fifo => b"fifo".to_vec(),
         NodeKind::CharDevice(rdev) => format!("char {rdev}").into(),
         NodeKind::BlockDevice(rdev) => format!("block {rdev}").into(),
@@ -144,10 +144,22 @@ pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> Vec<u8> {
     }
     for (name, value) in node.meta.xattrs.iter() {
         words.push(b' ');
-        words.extend_from_slice(name);
+        words.extend(word(name));
         words.extend(format!("={}", hex(value)).bytes());
     }
     words
+}
+
+/// A name as one word without `=`.
+fn word(name: &[u8]) -> Vec<u8> {
+    let mut word = Vec::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b' ' | b'=' | b'\\' => word.extend(format!("\\x{byte:02x}").bytes()),
+            _ => word.push(*byte),
+        }
+    }
+    word
 }
 
 fn hex(bytes: &[u8]) -> String {

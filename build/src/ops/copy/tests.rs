@@ -200,6 +200,11 @@ fn a_key_has_the_bytes_of_a_text_in_no_encoding() {
         fingerprint(&link(b"caf\xe9"), false),
         fingerprint(&link(b"caf\xe8"), false)
     );
+    // A target is one word, whatever it says.
+    assert_eq!(
+        fingerprint(&link(b"a b=\\"), false),
+        br"symlink a\x20b\x3d\x5c 0777"
+    );
 }
 
 #[test]

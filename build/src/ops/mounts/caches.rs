@@ -28,9 +28,12 @@ pub(in crate::ops) fn cache_identity(
     else {
         return Ok(preimage);
     };
-    let read_only = if *read_only { " ro" } else { "" };
-    let owner = owner(mount).map_or_else(String::new, |owner| format!(" {owner}"));
-    let preimage = preimage.text("mount cache", format!("{target}{read_only}{owner}"));
+    let mut preimage = preimage
+        .text("cache mount", target)
+        .text("cache read-only", read_only.to_string());
+    if let Some(owner) = owner(mount) {
+        preimage = preimage.text("cache owner", owner);
+    }
     Ok(match seed {
         Some((input, source)) => preimage.tree(
             &format!("files at {target}"),
