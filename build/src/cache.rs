@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rbuild_store::lock::{self, Lease};
 use rbuild_store::records::{
     Field, FieldValue, Key, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
     TreeEntry,
 };
 use rbuild_store::snapshot::{Check, SnapshotStore};
-use rbuild_store::{Store, StoreError, lock};
+use rbuild_store::{Store, StoreError};
 
 /// Results of steps in the store.
 pub struct RecordIndex {
@@ -81,7 +82,7 @@ impl RecordIndex {
         Some(Unfinished {
             key: key.to_string(),
             // A list of files that cannot be stored (a full disk) costs an explanation only.
-            preimage: self.stored(&missed.preimage).ok()?,
+            preimage: self.stored(&missed.preimage).ok()?.0,
             reason: missed.reason.clone(),
         })
     }
@@ -131,14 +132,11 @@ impl RecordIndex {
         let Some(snapshot) = self.snapshots.get(id, Check::Skip)? else {
             return Ok(None);
         };
-        if snapshot
-            .chain()
-            .any(|below| below.needs_check(self.store.boot_id()))
+        // A miss in the warm phase is asked for again in the cold one.
+        if snapshot.needs_check()
+            && (!self.entered.load(Ordering::Acquire) || self.snapshots.get(id, Check::Now)?.is_none())
         {
-            // A miss in the warm phase is asked for again in the cold one.
-            if !self.entered.load(Ordering::Acquire) || self.snapshots.get(id, Check::Now)?.is_none() {
-                return Ok(None);
-            }
+            return Ok(None);
         }
         Ok(Some(StepOutput::new(snapshot, Some(lease))))
     }
@@ -172,6 +170,7 @@ impl CacheIndex<StepOutput> for RecordIndex {
         output: StepOutput,
         cost: Duration,
     ) -> Result<StepOutput, OpError> {
+        let (stored, leases) = self.stored(preimage)?;
         let record = Record {
             version: RECORD_VERSION,
             key: key(wanted)?,
@@ -183,9 +182,10 @@ impl CacheIndex<StepOutput> for RecordIndex {
             },
             created: self.now,
             cost: u64::try_from(cost.as_millis()).unwrap_or(u64::MAX),
-            preimage: self.stored(preimage)?,
+            preimage: stored,
         };
         self.store.records().put(&record)?;
+        drop(leases);
         lock(&self.missed).remove(wanted);
         Ok(output)
     }
@@ -211,7 +211,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 const KIND: &str = "kind";
 
 impl RecordIndex {
-    fn stored(&self, preimage: &Preimage) -> Result<StoredPreimage, StoreError> {
+    /// The form that is kept, and what keeps its lists of files until it is.
+    fn stored(&self, preimage: &Preimage) -> Result<(StoredPreimage, Vec<Lease>), StoreError> {
+        let mut leases = Vec::new();
         let text = |name: String, value: String| Field {
             name,
             value: FieldValue::Text(value),
@@ -232,7 +234,8 @@ impl RecordIndex {
                             fingerprint: fingerprint.to_vec(),
                         })
                         .collect();
-                    let tree = self.store.records().put_tree(&StoredTree::new(entries))?;
+                    let (tree, lease) = self.store.records().put_tree(&StoredTree::new(entries))?;
+                    leases.push(lease);
                     Field {
                         name: format!("tree:{name}"),
                         value: FieldValue::Tree(tree),
@@ -240,7 +243,7 @@ impl RecordIndex {
                 }
             });
         }
-        Ok(StoredPreimage { fields })
+        Ok((StoredPreimage { fields }, leases))
     }
 
     fn loaded(&self, stored: &StoredPreimage) -> Option<Preimage> {

@@ -179,6 +179,11 @@ impl StoreError {
         matches!(self, StoreError::NoSpace { .. })
     }
 
+    /// Whether something is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether a digest, size or format check failed, as opposed to the kernel refusing something.
     pub fn is_corruption(&self) -> bool {
         matches!(

@@ -1,10 +1,14 @@
-//! Locks that processes share: one per cache key, leases on snapshots, cache mounts, and the pins that keep the
-//! garbage collector away. All are kernel locks (flock(2)) on files under `locks/`, so they die with their holder.
+//! Locks that processes share: one per cache key, the lists of what is leased, cache mounts, and the pins that keep
+//! the garbage collector away. All are kernel locks (flock(2)) on files under `locks/`, so they die with their holder.
 //!
 //! A lock file may be removed by its holder. Therefore whoever got a lock looks whether the path still names the
 //! file that it locked, and starts again if not.
 //!
 //! Not here: what is done under a lock.
+
+mod collection;
+mod gate;
+mod lease;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -12,13 +16,16 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rbuild_layer::SnapshotId;
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
 use crate::error::{IoContext, StoreError};
 use crate::records::Key;
 use crate::store::{Store, make_dirs};
 use crate::tmp::still_there;
+
+pub(crate) use collection::{Collection, used};
+pub use lease::Lease;
+pub(crate) use lease::List;
 
 /// Exclusive, or shared with other shared holders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +117,21 @@ impl Lock {
                 });
             }
         }
+    }
+
+    /// As [`try_take`](Self::try_take) with [`Mode::Exclusive`], of a file that is there.
+    pub(crate) fn try_take_existing(path: &Path) -> Result<Option<Lock>, StoreError> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other.at("open", path)?,
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(StoreError::from_io("lock", path, error)),
+        }
+        let path = path.to_owned();
+        Ok(still_there(&file, &path)?.then_some(Lock { file, path }))
     }
 
     /// When it was last stamped, in nanoseconds since 1970.
@@ -220,30 +242,6 @@ pub enum Claim {
     },
 }
 
-/// While it lives the garbage collector leaves the snapshot and its parents alone.
-///
-/// A step holds leases on its inputs until it holds one on its result.
-#[derive(Debug)]
-pub struct Lease {
-    lock: Lock,
-    snapshot: SnapshotId,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // A collector that listed the snapshots before our result was there must still see that its parent was
-        // in use until now.
-        let _ = self.lock.stamp();
-    }
-}
-
-impl Lease {
-    /// Which snapshot is held.
-    pub fn snapshot(&self) -> &SnapshotId {
-        &self.snapshot
-    }
-}
-
 /// While it lives no blob and no image record is removed: held from the first blob that arrives to the image
 /// record that refers to it, and while blobs are read for an export.
 #[derive(Debug)]
@@ -262,10 +260,6 @@ impl<'a> Locks<'a> {
 
     fn key_path(&self, key: &Key) -> PathBuf {
         self.store.path("locks/keys").join(key.as_str())
-    }
-
-    pub(crate) fn lease_path(&self, snapshot: &SnapshotId) -> PathBuf {
-        self.store.path("locks/snapshots").join(snapshot.to_string())
     }
 
     pub(crate) fn blob_pin_path(&self) -> PathBuf {
@@ -301,33 +295,6 @@ impl<'a> Locks<'a> {
             lock.write_holder();
             KeyLock(lock)
         }))
-    }
-
-    /// Keeps a committed snapshot from the garbage collector and notes that it was used now. `None` when there is
-    /// no such snapshot (any more): then it is a cache miss.
-    pub fn lease(&self, snapshot: &SnapshotId) -> Result<Option<Lease>, StoreError> {
-        // The directory is looked for before as well as after, so that asking for nonsense leaves no lock file.
-        let directory = self.store.snapshots_dir().join(snapshot.to_string());
-        if !exists(&directory)? {
-            return Ok(None);
-        }
-        let lease = self.lease_new(snapshot)?;
-        if !exists(&directory)? {
-            return Ok(None);
-        }
-        Ok(Some(lease))
-    }
-
-    /// Leases a snapshot that is about to be committed: taken before its directory is renamed into place there is
-    /// no moment in which it stands unprotected.
-    pub fn lease_new(&self, snapshot: &SnapshotId) -> Result<Lease, StoreError> {
-        // Waits at most as long as the collector needs to rename one directory away.
-        let lock = Lock::wait(&self.lease_path(snapshot), Mode::Shared)?;
-        lock.stamp()?;
-        Ok(Lease {
-            lock,
-            snapshot: *snapshot,
-        })
     }
 
     /// Keeps all blobs and image records. Waits while a collector is removing some.

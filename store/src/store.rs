@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
@@ -17,7 +17,7 @@ use crate::buildlog::Builds;
 use crate::error::{IoContext, StoreError};
 use crate::filesystem::{self, Need};
 use crate::image::Images;
-use crate::lock::Locks;
+use crate::lock::{List, Locks};
 use crate::records::Records;
 use crate::tmp::TmpDir;
 
@@ -38,7 +38,7 @@ const LAYOUT: &[&str] = &[
     "locks",
     "locks/cache-mounts",
     "locks/keys",
-    "locks/snapshots",
+    "locks/leases",
     "logs",
     "memo",
     "records",
@@ -60,6 +60,8 @@ struct Inner {
     /// Where small metadata files are born; made when the first one is written.
     nursery: Mutex<Option<Arc<TmpDir>>>,
     serial: AtomicU64,
+    /// What this process uses, while it uses anything.
+    leases: Mutex<Weak<List>>,
 }
 
 impl Store {
@@ -84,6 +86,7 @@ impl Store {
             boot_id: boot_id.trim().to_owned(),
             nursery: Mutex::new(None),
             serial: AtomicU64::new(0),
+            leases: Mutex::default(),
         })))
     }
 
@@ -155,6 +158,10 @@ impl Store {
     /// Locks shared with other processes.
     pub fn locks(&self) -> Locks<'_> {
         Locks::new(self)
+    }
+
+    pub(crate) fn leases(&self) -> &Mutex<Weak<List>> {
+        &self.0.leases
     }
 
     /// A new directory under `tmp/` that belongs to this process until it is dropped, or until the process dies:

@@ -3,14 +3,13 @@
 use rbuild_layer::ContentId;
 use rbuild_store::lock::Lease;
 use rbuild_store::snapshot::{Committed, Snapshot};
-use std::sync::Arc;
 
 /// A snapshot, or nothing (`FROM scratch`). Cheap to clone; keeps the snapshot from the garbage collector.
 #[derive(Clone)]
 pub struct StepOutput {
     snapshot: Option<Snapshot>,
     content: ContentId,
-    _lease: Option<Arc<Lease>>,
+    _lease: Option<Lease>,
 }
 
 impl StepOutput {
@@ -20,7 +19,7 @@ impl StepOutput {
         Self {
             content: *snapshot.content_id(),
             snapshot: Some(snapshot),
-            _lease: lease.map(Arc::new),
+            _lease: lease,
         }
     }
 

@@ -31,14 +31,7 @@ fn stored(record: &ImageRecord, engine: &Engine) -> Result<Option<StepOutput>, O
     let Some(snapshot) = engine.snapshots.get(id, Check::Skip)? else {
         return Ok(None);
     };
-    if snapshot
-        .chain()
-        .any(|below| below.needs_check(engine.store.boot_id()))
-        && !engine.is_entered()
-    {
-        return Ok(None);
-    }
-    if engine.is_entered() && engine.snapshots.get(id, Check::Now)?.is_none() {
+    if snapshot.needs_check() && (!engine.is_entered() || engine.snapshots.get(id, Check::Now)?.is_none()) {
         return Ok(None);
     }
     Ok(Some(StepOutput::new(snapshot, Some(lease))))

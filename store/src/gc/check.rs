@@ -8,7 +8,7 @@ use rbuild_oci::Digest;
 use crate::error::StoreError;
 use crate::gc::mark::Graph;
 use crate::image::export::parse_index;
-use crate::lock::{Lock, Mode};
+use crate::lock::{Collection, Lock, Mode};
 use crate::records::TreeRef;
 use crate::snapshot::{self, SnapshotStore};
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
@@ -27,6 +27,8 @@ pub struct Problem {
 struct Check<'a> {
     store: &'a Store,
     repair: bool,
+    /// For removing snapshots.
+    leases: Option<Collection>,
     problems: Vec<Problem>,
 }
 
@@ -39,6 +41,7 @@ pub(super) fn check(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreEr
     let mut check = Check {
         store,
         repair,
+        leases: repair.then(|| Collection::begin(store)).transpose()?,
         problems: Vec::new(),
     };
     check.snapshots()?;
@@ -109,11 +112,10 @@ impl Check<'_> {
         what: String,
     ) -> Result<(), StoreError> {
         let mut repaired = false;
-        if self.repair
-            && let Some(lease) = Lock::try_take(&self.store.locks().lease_path(id), Mode::Exclusive)?
-        {
-            repaired = snapshots.remove(id).is_ok();
-            lease.remove_file();
+        if let Some(leases) = &mut self.leases {
+            // What is used is left; so is what cannot be removed.
+            let removed = leases.unless_used(id.as_bytes(), || Ok(snapshots.remove(id).is_ok()))?;
+            repaired = removed == Some(true);
         }
         self.report(path, what, repaired);
         Ok(())

@@ -97,16 +97,18 @@ impl Graph {
 
     /// Adds a snapshot and its parents to `into`; returns the bytes of those that were not in it.
     pub(super) fn follow(&self, from: SnapshotId, into: &mut BTreeSet<SnapshotId>) -> u64 {
-        let (new, bytes) = self.beyond(from, into);
+        let (new, bytes) = self.beyond(from, into, u64::MAX);
         into.extend(new);
         bytes
     }
 
-    /// A snapshot and its parents up to the first that is known, and their bytes.
+    /// A snapshot and its parents up to the first that is known, and their bytes; no further than it takes to be more
+    /// than `enough`.
     pub(super) fn beyond(
         &self,
         from: SnapshotId,
         known: &BTreeSet<SnapshotId>,
+        enough: u64,
     ) -> (BTreeSet<SnapshotId>, u64) {
         let (mut new, mut bytes) = (BTreeSet::new(), 0);
         let mut at = Some(from);
@@ -119,9 +121,30 @@ impl Graph {
                 break;
             }
             bytes += node.bytes;
-            at = node.parent;
+            at = node.parent.filter(|_| bytes <= enough);
         }
         (new, bytes)
+    }
+
+    /// All snapshots, each before its parent.
+    pub(super) fn children_first(&self) -> Vec<SnapshotId> {
+        let mut order = Vec::with_capacity(self.snapshots.len());
+        let mut done = BTreeSet::new();
+        for id in self.snapshots.keys() {
+            // From the lowest that is not in the order yet up to this one.
+            let mut chain = Vec::new();
+            let mut at = Some(*id);
+            while let Some(id) = at
+                && let Some(node) = self.snapshots.get(&id)
+                && done.insert(id)
+            {
+                chain.push(id);
+                at = node.parent;
+            }
+            order.extend(chain.into_iter().rev());
+        }
+        order.reverse();
+        order
     }
 
     /// The snapshots that these images need.
@@ -174,17 +197,6 @@ pub(super) fn modified(path: &Path) -> Option<i64> {
             .mtime()
             .saturating_mul(1_000_000_000)
             .saturating_add(metadata.mtime_nsec()),
-    )
-}
-
-/// When a file or its name last changed in any way, in nanoseconds since 1970.
-pub(super) fn changed(path: &Path) -> Option<i64> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    Some(
-        metadata
-            .ctime()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(metadata.ctime_nsec()),
     )
 }
 

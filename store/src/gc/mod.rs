@@ -9,9 +9,9 @@
 //! There is no global lock. Removing is safe because of three rules, which builds keep without knowing of a
 //! collector:
 //!
-//! 1. A snapshot is only used under a lease. Taking one fails when the snapshot is gone; taking and ending one stamps
-//!    its lock file. The collector removes a snapshot only under its exclusive lock, only if the stamp is older than
-//!    its own start, and children before parents: what it cannot remove keeps its parents.
+//! 1. A snapshot is only used under a lease, and taking one fails when the snapshot is gone. The collector removes a
+//!    snapshot only if no lease of a process that was at work since it began names it, and children before parents: what
+//!    it cannot remove keeps its parents.
 //! 2. Image records are written, and blobs brought in, under a [`BlobPin`](crate::lock::BlobPin). The collector
 //!    removes either only while it holds that lock alone, and leaves them when somebody pins.
 //! 3. Everything else (cache records, pre-image trees, memos) may vanish at any time: that is a miss.

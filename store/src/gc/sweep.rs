@@ -3,31 +3,30 @@
 mod beside;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rbuild_layer::SnapshotId;
 use rbuild_oci::{DiffId, Digest};
 
 use crate::error::StoreError;
-use crate::gc::mark::{Graph, RecordNode, changed, image_blobs, made_layers, modified, size};
+use crate::gc::mark::{Graph, RecordNode, image_blobs, made_layers, modified, size};
 use crate::gc::usage::measure;
 use crate::gc::{Kind, PruneOptions, Pruned, Removed};
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
-use crate::lock::{Lock, Mode};
+use crate::lock::{Collection, Lock, Mode};
 use crate::remove::remove_tree;
 use crate::snapshot::packed_snapshot;
 use crate::store::{Store, list_dir, read_if_there, remove_if_there};
 use crate::tmp::TmpDir;
-
-/// A snapshot that was never leased may just have been committed by somebody about to lease it, in nanoseconds.
-const GRACE: i64 = 60_000_000_000;
 
 pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<Pruned, StoreError> {
     let mut sweep = Sweep {
         store,
         options,
         now,
+        leases: Collection::begin(store)?,
         trash: None,
         serial: 0,
         pruned: Pruned::default(),
@@ -79,6 +78,7 @@ struct Sweep<'a> {
     store: &'a Store,
     options: &'a PruneOptions,
     now: i64,
+    leases: Collection,
     trash: Option<TmpDir>,
     serial: u64,
     pruned: Pruned,
@@ -101,15 +101,14 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Moves a directory out of sight; it is emptied at the end.
-    fn discard(&mut self, path: &Path) -> Result<(), StoreError> {
+    /// A place for something that is moved out of sight; it is emptied at the end.
+    fn trash(&mut self) -> Result<PathBuf, StoreError> {
         let trash = match &self.trash {
             Some(trash) => trash,
             None => self.trash.insert(self.store.tmp_dir()?),
         };
         self.serial += 1;
-        let to = trash.path().join(self.serial.to_string());
-        std::fs::rename(path, &to).map_err(|error| StoreError::from_io("move away", path, error))
+        Ok(trash.path().join(self.serial.to_string()))
     }
 
     fn empty_trash(&mut self) {
@@ -162,8 +161,8 @@ impl<'a> Sweep<'a> {
         let mut newest_first: Vec<&RecordNode> = graph.records.iter().collect();
         newest_first.sort_by_key(|record| std::cmp::Reverse(record.used));
         let mut budget = match self.options.keep_bytes {
-            None => u64::MAX,
-            Some(keep) => keep.saturating_sub(self.fixed_bytes(graph, images)?),
+            None => None,
+            Some(keep) => Some(keep.saturating_sub(self.fixed_bytes(graph, images)?)),
         };
         let mut counted = graph.image_snapshots(images.iter().copied());
         let mut kept = Vec::new();
@@ -171,16 +170,19 @@ impl<'a> Sweep<'a> {
             let dangling = record
                 .snapshot
                 .is_some_and(|id| !graph.snapshots.contains_key(&id));
-            let (new, bytes) = record
-                .snapshot
-                .map(|id| graph.beyond(id, &counted))
-                .unwrap_or_default();
-            let cost = record.bytes + bytes;
-            let evict = (self.options.all || dangling) && self.is_old(record.used);
-            let over = cost > budget && self.is_old(record.used);
+            let is_old = self.is_old(record.used);
+            let evict = (self.options.all || dangling) && is_old;
+            let room = budget.map(|budget| budget.saturating_sub(record.bytes));
+            let (new, bytes) = match (record.snapshot, room) {
+                (Some(id), Some(room)) if !evict => {
+                    graph.beyond(id, &counted, if is_old { room } else { u64::MAX })
+                }
+                _ => Default::default(),
+            };
+            let over = room.is_some_and(|room| bytes > room) && is_old;
             if !evict && !over {
                 counted.extend(new);
-                budget = budget.saturating_sub(cost);
+                budget = room.map(|room| room.saturating_sub(bytes));
                 kept.push(record);
                 continue;
             }
@@ -215,71 +217,56 @@ impl<'a> Sweep<'a> {
     /// Removes snapshots that are not needed, children before parents.
     fn snapshots(&mut self, graph: &Graph, mut needed: BTreeSet<SnapshotId>) -> Result<(), StoreError> {
         let mut index = None;
-        for id in children_first(graph) {
+        for id in graph.children_first() {
             if needed.contains(&id) {
                 continue;
             }
             let path = self.store.snapshots_dir().join(id.to_string());
-            let lease_path = self.store.locks().lease_path(&id);
-            let Some((lease, never_leased)) = Lock::try_take_noting(&lease_path)? else {
-                self.pruned.in_use.push(format!("snapshot {id}"));
-                graph.follow(id, &mut needed);
-                continue;
-            };
-            let recent = if never_leased {
-                changed(&path).is_some_and(|changed| changed >= self.now.saturating_sub(GRACE))
+            let removed = if self.options.dry_run {
+                self.leases.unless_used(id.as_bytes(), || Ok(true))
             } else {
-                lease.stamped()? >= self.now
+                let trash = self.trash()?;
+                let index = match &index {
+                    Some(index) => index,
+                    None => index.insert(index_entries(self.store)?),
+                };
+                self.leases
+                    .unless_used(id.as_bytes(), || move_away(&path, &trash, index.get(&id)))
             };
-            if recent {
-                if never_leased {
-                    lease.remove_file();
+            match removed {
+                Ok(Some(true)) => {
+                    let bytes = graph.snapshots.get(&id).map_or(0, |node| node.bytes);
+                    self.note(Kind::BuildCache, format!("snapshot {id}"), bytes);
+                    continue;
                 }
-                graph.follow(id, &mut needed);
-                continue;
+                // Another collector was faster.
+                Ok(Some(false)) => continue,
+                Ok(None) => self.pruned.in_use.push(format!("snapshot {id}")),
+                Err(error) => self.pruned.failed.push((path, error.to_string())),
             }
-            let bytes = graph.snapshots.get(&id).map_or(0, |node| node.bytes);
-            self.note(Kind::BuildCache, format!("snapshot {id}"), bytes);
-            if self.options.dry_run {
-                if never_leased {
-                    lease.remove_file();
-                }
-                continue;
-            }
-            if let Err(error) = self.discard(&path) {
-                self.pruned.removed.pop();
-                self.pruned.failed.push((path, error.to_string()));
-                graph.follow(id, &mut needed);
-                continue;
-            }
-            // Still under the lock, so nobody commits the same snapshot meanwhile.
-            let index = match &index {
-                Some(index) => index,
-                None => index.insert(index_entries(self.store)?),
-            };
-            for path in index.get(&id).into_iter().flatten() {
-                remove_if_there(path)?;
-            }
-            lease.remove_file();
+            graph.follow(id, &mut needed);
         }
         self.indexes()
     }
 
-    /// Entries of `content/` and `diffids/` whose snapshot is gone, except new ones: somebody may be about to commit
-    /// that snapshot again.
+    /// Entries of `content/` and `diffids/` whose snapshot is gone, unless somebody is about to commit it again.
     fn indexes(&mut self) -> Result<(), StoreError> {
         if self.options.dry_run {
             return Ok(());
         }
         for (id, paths) in index_entries(self.store)? {
-            if self.store.snapshots_dir().join(id.to_hex()).exists() {
+            let home = self.store.snapshots_dir().join(id.to_hex());
+            if home.exists() {
                 continue;
             }
-            for path in paths {
-                if changed(&path).is_some_and(|changed| changed < self.now.saturating_sub(GRACE)) {
-                    remove_if_there(&path)?;
+            self.leases.unless_used(id.as_bytes(), || {
+                if !home.exists() {
+                    for path in paths {
+                        remove_if_there(&path)?;
+                    }
                 }
-            }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -294,12 +281,18 @@ impl<'a> Sweep<'a> {
             let Ok(digest) = Digest::from_hex(&name) else {
                 continue;
             };
+            if needed.contains(&digest) {
+                continue;
+            }
             let path = self.store.records().tree_path(&digest);
-            // The tree is written before its record.
-            let recent = modified(&path).is_none_or(|at| at >= self.now.saturating_sub(GRACE));
-            if !needed.contains(&digest) && !recent {
-                let bytes = size(&path);
-                self.remove_file(&path)?;
+            let bytes = size(&path);
+            let dry_run = self.options.dry_run;
+            // The list is written, under a lease, before its record.
+            let removed = self.leases.unless_used(digest.as_bytes(), || match dry_run {
+                true => Ok(true),
+                false => remove_if_there(&path),
+            })?;
+            if removed == Some(true) {
                 self.note(Kind::BuildCache, format!("file list {digest}"), bytes);
             }
         }
@@ -367,14 +360,14 @@ fn index_entries(store: &Store) -> Result<BTreeMap<SnapshotId, Vec<PathBuf>>, St
     Ok(entries)
 }
 
-/// All snapshots, each before its parent.
-fn children_first(graph: &Graph) -> Vec<SnapshotId> {
-    let depth = |id: &SnapshotId| {
-        let mut seen = BTreeSet::new();
-        graph.follow(*id, &mut seen);
-        seen.len()
-    };
-    let mut all: Vec<(usize, SnapshotId)> = graph.snapshots.keys().map(|id| (depth(id), *id)).collect();
-    all.sort_by(|one, other| other.cmp(one));
-    all.into_iter().map(|(_, id)| id).collect()
+/// Moves a directory away, and what is about it out of the indexes; false: it is not there.
+fn move_away(path: &Path, to: &Path, about: Option<&Vec<PathBuf>>) -> Result<bool, StoreError> {
+    match std::fs::rename(path, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(|error| StoreError::from_io("move away", path, error))?,
+    }
+    for path in about.into_iter().flatten() {
+        remove_if_there(path)?;
+    }
+    Ok(true)
 }

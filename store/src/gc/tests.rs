@@ -84,7 +84,7 @@ fn record(store: &Store, name: &str, tree: Option<&str>) {
             path: path.as_bytes().to_vec(),
             fingerprint: b"x".to_vec(),
         };
-        let value = FieldValue::Tree(store.records().put_tree(&Tree::new(vec![entry])).unwrap());
+        let value = FieldValue::Tree(store.records().put_tree(&Tree::new(vec![entry])).unwrap().0);
         Field {
             name: "files".into(),
             value,
@@ -239,12 +239,41 @@ fn a_lease_keeps_a_snapshot_and_its_parents() {
     assert_eq!(pruned.in_use, [format!("snapshot {}", id_of(&store, "c"))]);
     assert!(["a", "b", "c"].iter().all(|name| there(&store, name)) && !there(&store, "d"));
     drop(lease);
-    // Used until after the collector's start: still kept.
-    store.prune(&all(), file_system_now() - 1_000_000_000).unwrap();
-    assert!(there(&store, "c"));
     store.prune(&all(), later()).unwrap();
     assert!(list_dir(&store.snapshots_dir()).unwrap().is_empty());
-    assert!(list_dir(&store.path("locks/snapshots")).unwrap().is_empty());
+    assert!(list_dir(&store.path("locks/leases")).unwrap().is_empty());
+}
+
+/// A clock that was set back an hour, and one that was set forward: nothing that is used or new goes.
+#[test]
+fn what_is_used_or_new_stays_whatever_the_clock_says() {
+    let (_dir, store) = store();
+    for now in [file_system_now() - 3_600_000_000_000, later()] {
+        let builder = Store::open(store.root(), "boot", crate::Need::Overlay).unwrap();
+        let lease = snapshot(&builder, "new", None);
+        let tree = Tree::new(vec![TreeEntry {
+            path: b"file".to_vec(),
+            fingerprint: b"file".to_vec(),
+        }]);
+        let (reference, _tree_lease) = builder.records().put_tree(&tree).unwrap();
+        store.prune(&all(), now).unwrap();
+        assert!(there(&store, "new"));
+        assert!(store.records().tree(&reference).unwrap().is_some());
+        assert_eq!(
+            list_dir(&store.content_dir()).unwrap().len(),
+            1,
+            "the index knows it"
+        );
+        drop(lease);
+    }
+    store
+        .prune(&all(), file_system_now() - 3_600_000_000_000)
+        .unwrap();
+    assert!(
+        !there(&store, "new"),
+        "what nobody uses goes whatever the clock says"
+    );
+    assert!(list_dir(&store.path("records/trees")).unwrap().is_empty());
 }
 
 #[test]
@@ -262,20 +291,6 @@ fn a_collection_begins_after_all_that_was_used_before() {
         assert!(before < beginning, "{before} {beginning}");
         assert!(beginning <= after, "{beginning} {after}");
     }
-}
-
-#[test]
-fn what_was_committed_just_now_is_left_to_be_leased() {
-    let (_dir, store) = store();
-    drop(snapshot(&store, "new", None));
-    let lease_file = store.locks().lease_path(&id_of(&store, "new"));
-    // As if nobody had ever leased it.
-    std::fs::remove_file(&lease_file).unwrap();
-    store.prune(&all(), file_system_now()).unwrap();
-    assert!(there(&store, "new"));
-    assert!(!lease_file.exists(), "asking left no lock file");
-    store.prune(&all(), later()).unwrap();
-    assert!(!there(&store, "new"));
 }
 
 #[test]
@@ -444,7 +459,8 @@ fn a_collector_beside_builders() {
         });
         let builders: Vec<_> = (0..3)
             .map(|builder| {
-                let store = store.clone();
+                // As another process has it.
+                let store = Store::open(store.root(), "boot", crate::Need::Overlay).unwrap();
                 scope.spawn(move || {
                     for round in 0..25 {
                         let parent = format!("parent {builder} {round}");

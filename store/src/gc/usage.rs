@@ -14,7 +14,7 @@ use crate::gc::mark::{Graph, image_blobs, size};
 use crate::gc::{Kind, Usage};
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
-use crate::lock::Lock;
+use crate::lock;
 use crate::store::{Store, list_dir, read_if_there};
 
 /// Directories inside directories that are counted.
@@ -68,14 +68,13 @@ pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
     let memos = flat_bytes(&store.memo_dir())?;
     let records: u64 = graph.records.iter().map(|record| record.bytes).sum();
     let cache_bytes = records + trees.1 + memos.1 + bytes_of(&only_cached);
+    let leased = lock::used(store)?;
     let held = |ids: &BTreeSet<SnapshotId>| -> u64 {
-        let leased = ids
-            .iter()
-            .filter(|id| is_leased(store, id))
-            .copied()
-            .collect::<Vec<_>>();
         let mut kept = BTreeSet::new();
-        leased.into_iter().map(|id| graph.follow(id, &mut kept)).sum()
+        ids.iter()
+            .filter(|id| leased.contains(id.as_bytes()))
+            .map(|id| graph.follow(*id, &mut kept))
+            .sum()
     };
     let cache = Usage {
         kind: Kind::BuildCache,
@@ -159,10 +158,6 @@ pub(super) fn measure(store: &Store, graph: &mut Graph) {
             node.bytes = bytes;
         }
     }
-}
-
-fn is_leased(store: &Store, id: &SnapshotId) -> bool {
-    !Lock::is_free(&store.locks().lease_path(id))
 }
 
 fn compressed_blobs(store: &Store) -> Result<BTreeSet<Digest>, StoreError> {

@@ -1,10 +1,11 @@
 use super::*;
 use crate::records::{Output, Preimage, RECORD_VERSION, Record};
 use crate::testing::{await_ready, command, role, say_ready, store};
+
 use std::fs::read_to_string;
 use std::process::Child;
 
-use rbuild_layer::ContentId;
+use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::Digest;
 
 fn key(number: u8) -> Key {
@@ -160,38 +161,130 @@ fn waiting_can_be_given_up() {
     assert!(store.locks().wait_key_or(&key(1), &|| true).unwrap().is_some());
 }
 
+fn make_snapshot(store: &Store, number: u8) {
+    std::fs::create_dir(store.snapshots_dir().join(snapshot(number).to_string())).unwrap();
+}
+
+/// Whether a collection that begins now finds the snapshot in use.
+fn is_used(store: &Store, number: u8) -> bool {
+    let mut collection = Collection::begin(store).unwrap();
+    let unused = collection.unless_used(snapshot(number).as_bytes(), || Ok(()));
+    unused.unwrap().is_none()
+}
+
+fn lists(store: &Store) -> usize {
+    crate::store::list_dir(&store.path("locks/leases")).unwrap().len()
+}
+
+/// The same store as another process has it.
+fn other(store: &Store) -> Store {
+    Store::open(store.root(), "boot", crate::Need::Overlay).unwrap()
+}
+
 #[test]
 fn a_lease_is_of_a_snapshot_that_is_there() {
     let (_dir, store) = store();
     assert!(store.locks().lease(&snapshot(1)).unwrap().is_none());
-    assert!(
-        crate::store::list_dir(&store.path("locks/snapshots"))
-            .unwrap()
-            .is_empty()
-    );
-    std::fs::create_dir(store.snapshots_dir().join(snapshot(1).to_string())).unwrap();
+    assert_eq!(lists(&store), 0, "who holds nothing has no list");
+    make_snapshot(&store, 1);
     let one = store.locks().lease(&snapshot(1)).unwrap().unwrap();
     let two = store.locks().lease(&snapshot(1)).unwrap().unwrap();
-    assert_eq!(one.snapshot(), two.snapshot());
-    let path = store.locks().lease_path(&snapshot(1));
-    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_none());
+    assert!(is_used(&store, 1) && !is_used(&store, 2));
     drop(one);
-    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_none());
+    assert!(is_used(&store, 1));
     drop(two);
-    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_some());
+    assert!(!is_used(&store, 1));
+    assert_eq!(lists(&store), 0);
 }
 
 #[test]
-fn the_lease_of_another_process_counts() {
+fn the_lease_of_another_process_counts_until_it_is_killed() {
     let (_dir, store) = store();
-    std::fs::create_dir(store.snapshots_dir().join(snapshot(1).to_string())).unwrap();
+    make_snapshot(&store, 1);
     let mut child = spawn("lease", &store);
     await_ready(&mut child);
-    let path = store.locks().lease_path(&snapshot(1));
-    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_none());
+    assert!(is_used(&store, 1));
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_some());
+    assert_eq!(lists(&store), 1, "it had no time to remove it");
+    assert!(!is_used(&store, 1));
+    assert_eq!(lists(&store), 0);
+}
+
+#[test]
+fn a_lease_that_ends_while_something_is_collected_counts_for_that_collection() {
+    let (_dir, store) = store();
+    let (builder, later) = (other(&store), other(&store));
+    for number in 1..=3 {
+        make_snapshot(&store, number);
+    }
+    let before = builder.locks().lease(&snapshot(1)).unwrap().unwrap();
+    let mut first = Collection::begin(&store).unwrap();
+    let unused = |collection: &mut Collection, number| {
+        collection
+            .unless_used(snapshot(number).as_bytes(), || Ok(()))
+            .unwrap()
+            .is_some()
+    };
+    assert!(!unused(&mut first, 1) && unused(&mut first, 2));
+    drop(before);
+    drop(later.locks().lease(&snapshot(2)).unwrap().unwrap());
+    assert!(!unused(&mut first, 1) && !unused(&mut first, 2) && unused(&mut first, 3));
+    // A second one that begins now has seen what they did, but must leave their lists to the first.
+    let mut second = Collection::begin(&store).unwrap();
+    assert!(unused(&mut second, 1) && unused(&mut second, 2));
+    drop(second);
+    assert!(!unused(&mut first, 1) && !unused(&mut first, 2));
+    assert_eq!(lists(&store), 2);
+    drop(first);
+    drop(Collection::begin(&store).unwrap());
+    assert_eq!(lists(&store), 0);
+}
+
+#[test]
+fn nobody_begins_to_use_what_is_being_removed() {
+    let (_dir, store) = store();
+    make_snapshot(&store, 1);
+    let path = store.snapshots_dir().join(snapshot(1).to_string());
+    let mut collection = Collection::begin(&store).unwrap();
+    std::thread::scope(|scope| {
+        let asking = collection
+            .unless_used(snapshot(1).as_bytes(), || {
+                let store = other(&store);
+                let asking = scope.spawn(move || store.locks().lease(&snapshot(1)).unwrap().is_some());
+                std::thread::sleep(Duration::from_millis(50));
+                assert!(!asking.is_finished(), "it waits");
+                std::fs::remove_dir(&path).unwrap();
+                Ok(asking)
+            })
+            .unwrap()
+            .unwrap();
+        assert!(!asking.join().unwrap(), "and finds nothing");
+    });
+}
+
+#[test]
+fn many_leases_need_no_descriptors() {
+    let (_dir, store) = store();
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let first = store.locks().lease_new(&snapshot(0)).unwrap();
+    let before = open();
+    let more: Vec<Lease> = (1..=255)
+        .map(|number| store.locks().lease_new(&snapshot(number)).unwrap())
+        .collect();
+    assert!(open() < before + 100, "other tests may open some");
+    assert!((0..=255).all(|number| is_used(&store, number)));
+    drop((first, more));
+}
+
+#[test]
+fn a_torn_line_hides_no_other() {
+    let (_dir, store) = store();
+    let list = store.path("locks/leases/1-0");
+    let torn = format!("{}\n{}\n", &snapshot(1).to_hex()[..20], snapshot(2).to_hex());
+    std::fs::write(&list, torn).unwrap();
+    let _lock = Lock::try_take_existing(&list).unwrap().unwrap();
+    assert!(is_used(&store, 2) && !is_used(&store, 1));
 }
 
 #[test]

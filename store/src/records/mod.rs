@@ -16,6 +16,7 @@ use rbuild_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::lock::Lease;
 use crate::store::{Store, list_dir, open_if_there, remove_if_there, stamp_used};
 
 pub use key::Key;
@@ -148,20 +149,22 @@ impl<'a> Records<'a> {
             }))
     }
 
-    /// Stores a list of (path, fingerprint) once and gives the reference to put into a pre-image.
-    pub fn put_tree(&self, tree: &Tree) -> Result<TreeRef, StoreError> {
+    /// Stores a list of (path, fingerprint) once and gives the reference to put into a pre-image; and the lease that
+    /// keeps it until something that refers to it is stored.
+    pub fn put_tree(&self, tree: &Tree) -> Result<(TreeRef, Lease), StoreError> {
         let bytes = tree.encode();
         let reference = TreeRef {
             digest: Digest::of(&bytes),
             entries: tree.len() as u64,
         };
+        let lease = self.store.locks().lease_tree(&reference.digest)?;
         let path = self.tree_path(&reference.digest);
         // The size is enough to tell a whole file from one that a power loss emptied.
         if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64) {
-            return Ok(reference);
+            return Ok((reference, lease));
         }
         self.store.write_file(&path, &bytes)?;
-        Ok(reference)
+        Ok((reference, lease))
     }
 
     /// Reads a stored list; `None` when it is gone or damaged (then a miss cannot be explained in detail).

@@ -97,12 +97,12 @@ fn a_tree_is_stored_once() {
     };
     let forward = Tree::new(vec![entry(b"a\xff\n", b"symlink caf\xe9"), entry(b"b", b"2")]);
     let backward = Tree::new(vec![entry(b"b", b"2"), entry(b"a\xff\n", b"symlink caf\xe9")]);
-    let reference = store.records().put_tree(&forward).unwrap();
-    assert_eq!(store.records().put_tree(&backward).unwrap(), reference);
+    let (reference, _lease) = store.records().put_tree(&forward).unwrap();
+    assert_eq!(store.records().put_tree(&backward).unwrap().0, reference);
     assert_eq!(list_dir(&store.path("records/trees")).unwrap().len(), 1);
     assert_eq!(store.records().tree(&reference).unwrap(), Some(forward));
 
-    let empty = store.records().put_tree(&Tree::default()).unwrap();
+    let (empty, _lease) = store.records().put_tree(&Tree::default()).unwrap();
     assert_eq!(store.records().tree(&empty).unwrap(), Some(Tree::default()));
 
     let path = store.records().tree_path(&reference.digest);

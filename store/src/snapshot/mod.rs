@@ -18,7 +18,7 @@ mod verify;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rbuild_layer::listing::ManifestFile;
@@ -51,8 +51,20 @@ struct Inner {
     meta: Meta,
     dir: PathBuf,
     parent: Option<Snapshot>,
+    /// No power loss can have hurt this or anything below it: made in this boot, or verified in it or a later one.
+    sound: AtomicBool,
     /// Opened when it is first asked: a build in which everything is cached needs no manifest.
     layer: OnceLock<TreeLayer>,
+}
+
+impl Drop for Inner {
+    /// One after the other: a chain of many thousands would end the stack.
+    fn drop(&mut self) {
+        let mut next = self.parent.take();
+        while let Some(Snapshot(inner)) = next {
+            next = Arc::into_inner(inner).and_then(|mut inner| inner.parent.take());
+        }
+    }
 }
 
 impl Snapshot {
@@ -225,11 +237,14 @@ impl SnapshotStore {
         let mut snapshot = parent;
         for (id, meta) in metas.into_iter().rev() {
             let parent = snapshot.take();
+            let unhurt = meta.confirmed || meta.boot_id == self.store.boot_id();
+            let sound = unhurt && !parent.as_ref().is_some_and(Snapshot::needs_check);
             let inner = Inner {
                 id,
                 meta,
                 dir: self.dir(&id),
                 parent,
+                sound: AtomicBool::new(sound),
                 layer: OnceLock::new(),
             };
             let made = Snapshot(Arc::new(inner));

@@ -4,6 +4,7 @@
 //! here: once per snapshot, in the first boot after the one it was committed in.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use beneath::{Errno, Kind, Stat};
 use rbuild_layer::fill::{Content, FileJob, fill_and_hash};
@@ -17,10 +18,12 @@ impl SnapshotStore {
     /// Verifies a snapshot and all below it that have not been since the last boot, and notes that. A damaged one is
     /// removed, and the answer is `false`.
     pub(super) fn confirm(&self, snapshot: &Snapshot) -> Result<bool, SnapshotError> {
-        let chain: Vec<&Snapshot> = snapshot.chain().collect();
+        // What stands on something sound was looked at only together with it.
+        let chain: Vec<&Snapshot> = snapshot.chain().take_while(|below| below.needs_check()).collect();
         for snapshot in chain.into_iter().rev() {
             let meta = &snapshot.0.meta;
             if meta.confirmed || meta.boot_id == self.store.boot_id() || self.was_confirmed(snapshot)? {
+                snapshot.0.sound.store(true, Ordering::Release);
                 continue;
             }
             match snapshot.verify() {
@@ -31,6 +34,7 @@ impl SnapshotStore {
                         ..meta.clone()
                     };
                     self.store.write_file(&path, &meta.to_bytes(&path)?)?;
+                    snapshot.0.sound.store(true, Ordering::Release);
                 }
                 Err(SnapshotError::Damaged { .. } | SnapshotError::Manifest(_)) => {
                     self.remove(snapshot.id())?;
@@ -51,12 +55,9 @@ impl SnapshotStore {
 }
 
 impl Snapshot {
-    /// True when a power loss since its commit may have hurt it and nobody has looked yet.
-    pub fn needs_check(&self, boot_id: &str) -> bool {
-        self.chain().any(|snapshot| {
-            let meta = &snapshot.0.meta;
-            !meta.confirmed && meta.boot_id != boot_id
-        })
+    /// True when a power loss since its commit may have hurt it, or one below it, and nobody has looked yet.
+    pub fn needs_check(&self) -> bool {
+        !self.0.sound.load(Ordering::Acquire)
     }
 
     /// Compares the files of its own layer with its manifest: nothing missing, nothing besides, types, sizes, hashes.

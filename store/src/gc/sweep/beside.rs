@@ -1,11 +1,11 @@
 //! What stands beside snapshots and leads nowhere: caches of steps, memos, mount points, lock files.
 
-use super::{GRACE, Sweep};
+use super::{Sweep, move_away};
 use crate::error::StoreError;
 use crate::gc::Kind;
 use crate::gc::mark::{modified, size};
 use crate::gc::usage::disk_usage;
-use crate::lock::{Lock, Mode};
+use crate::lock::Lock;
 use crate::store::{list_dir, remove_if_there};
 use crate::tmp::take_unused;
 
@@ -29,7 +29,8 @@ impl Sweep<'_> {
                 let path = self.store.cache_mount_dir(&mount.hash, copy);
                 let bytes = disk_usage(&path);
                 if !self.options.dry_run {
-                    if let Err(error) = self.discard(&path) {
+                    let trash = self.trash()?;
+                    if let Err(error) = move_away(&path, &trash, None) {
                         self.pruned.failed.push((path, error.to_string()));
                         continue;
                     }
@@ -77,7 +78,8 @@ impl Sweep<'_> {
             let forgotten = used < self.now.saturating_sub(MEMO_AGE);
             if forgotten || (self.options.all && self.is_old(used)) {
                 if !self.options.dry_run {
-                    self.discard(&path)?;
+                    let trash = self.trash()?;
+                    move_away(&path, &trash, None)?;
                 }
                 self.note(Kind::BuildCache, "mount points".to_owned(), 0);
             }
@@ -85,25 +87,14 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Key locks of killed holders, and leases of snapshots that are gone.
+    /// Key locks of killed holders.
     pub(super) fn lock_files(&mut self) -> Result<(), StoreError> {
         if self.options.dry_run {
             return Ok(());
         }
         let keys = self.store.path("locks/keys");
         for name in list_dir(&keys)? {
-            if let Some(lock) = Lock::try_take(&keys.join(name), Mode::Exclusive)? {
-                lock.remove_file();
-            }
-        }
-        let leases = self.store.path("locks/snapshots");
-        for name in list_dir(&leases)? {
-            if self.store.snapshots_dir().join(&name).exists() {
-                continue;
-            }
-            if let Some(lock) = Lock::try_take(&leases.join(name), Mode::Exclusive)?
-                && lock.stamped()? < self.now.saturating_sub(GRACE)
-            {
+            if let Some(lock) = Lock::try_take_existing(&keys.join(name))? {
                 lock.remove_file();
             }
         }

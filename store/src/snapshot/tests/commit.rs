@@ -354,7 +354,7 @@ fn after_a_reboot_damage_is_found_once() {
     assert!(same_boot.get(top.id(), Check::Now).unwrap().is_some());
     let rebooted = fixture.rebooted();
     let looked = rebooted.get(top.id(), Check::Skip).unwrap().unwrap();
-    assert!(looked.needs_check("boot-2"));
+    assert!(looked.needs_check());
     assert!(matches!(looked.verify(), Err(SnapshotError::Damaged { path, .. }) if path == b"f"));
     assert!(rebooted.get(top.id(), Check::Now).unwrap().is_none());
     assert!(rebooted.get(unhurt.id(), Check::Now).unwrap().is_some());
@@ -563,4 +563,38 @@ fn stubs_are_made_once_per_set() {
     assert!(first.is_dir(), "used just now");
     store.prune(&all, i64::MAX).unwrap();
     assert!(!first.exists());
+}
+
+#[test]
+fn a_chain_of_100_000_is_asked_and_dropped_one_after_the_other() {
+    let meta = Meta {
+        version: meta::VERSION,
+        parent: None,
+        content_id: ContentId::from_bytes([0; 32]),
+        imported: None,
+        bytes: 0,
+        entries: 0,
+        created: 0,
+        boot_id: String::new(),
+        packed: None,
+        confirmed: true,
+    };
+    let mut chain: Vec<Snapshot> = Vec::new();
+    for _ in 0..100_000 {
+        chain.push(Snapshot(Arc::new(Inner {
+            id: SnapshotId::from_bytes([0; 32]),
+            meta: meta.clone(),
+            dir: PathBuf::new(),
+            parent: chain.last().cloned(),
+            sound: AtomicBool::new(true),
+            layer: OnceLock::new(),
+        })));
+    }
+    // Each for itself: asked with all below it this would not end.
+    assert!(!chain.iter().any(Snapshot::needs_check));
+    let top = chain.pop().unwrap();
+    drop(chain);
+    assert_eq!(top.chain().count(), 100_000);
+    // One in the other this would end the stack.
+    drop(top);
 }

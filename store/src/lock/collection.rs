@@ -1,0 +1,136 @@
+//! [`Collection`]: the collector's side of leases. What it means to be in use is told in [`lease`](super::lease).
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+
+use rbuild_oci::Digest;
+
+use super::gate::Gate;
+use super::lease::{ALL, COLLECTING, LISTS, Name};
+use super::{Lock, Mode};
+use crate::error::{IoContext, StoreError};
+use crate::store::{Store, list_dir};
+
+/// What is in use while something is collected: what any list says that was not over when the collection began.
+///
+/// To be begun before anything is looked at that leads to snapshots: what a process does whose list is over by then is
+/// seen.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    gate: Gate,
+    lists: Lists,
+    /// Keeps lists that end from now on.
+    _collecting: Lock,
+}
+
+impl Collection {
+    /// Begins one; removes what dead processes left if no other collection needs it.
+    pub(crate) fn begin(store: &Store) -> Result<Collection, StoreError> {
+        let path = store.path(COLLECTING);
+        let alone = Lock::try_take(&path, Mode::Exclusive)?;
+        let mut over = BTreeSet::new();
+        for name in Lists::new(store, BTreeSet::new()).all()? {
+            let Some(list) = Lock::try_take_existing(&store.path(LISTS).join(&name))? else {
+                continue;
+            };
+            if alone.is_some() {
+                list.remove_file();
+            }
+            over.insert(name);
+        }
+        // A list that ends between the two is removed by its process: nothing was looked at yet.
+        drop(alone);
+        let collecting = Lock::wait(&path, Mode::Shared)?;
+        Ok(Collection {
+            gate: Gate::open(store)?,
+            lists: Lists::new(store, over),
+            _collecting: collecting,
+        })
+    }
+
+    /// Does `work` if nobody uses what has this name; `None`: somebody does. Nobody begins to use anything before the
+    /// work is done, so it should not take long.
+    pub(crate) fn unless_used<T>(
+        &mut self,
+        name: &Name,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let Collection { gate, lists, .. } = self;
+        gate.alone(|| match lists.hold(name)? {
+            true => Ok(None),
+            false => work().map(Some),
+        })
+    }
+}
+
+/// The names of what is used. True only for the moment; for display, so it takes no lock.
+pub(crate) fn used(store: &Store) -> Result<HashSet<Name>, StoreError> {
+    let mut lists = Lists::new(store, BTreeSet::new());
+    for name in lists.all()? {
+        if !Lock::is_free(&store.path(LISTS).join(&name)) {
+            lists.read(name)?;
+        }
+    }
+    Ok(lists.names)
+}
+
+/// What the lists say.
+#[derive(Debug)]
+struct Lists {
+    store: Store,
+    /// Those that were over at the beginning.
+    over: BTreeSet<String>,
+    /// How much of each other one was read.
+    read: BTreeMap<String, u64>,
+    names: HashSet<Name>,
+}
+
+impl Lists {
+    fn new(store: &Store, over: BTreeSet<String>) -> Lists {
+        Lists {
+            store: store.clone(),
+            over,
+            read: BTreeMap::new(),
+            names: HashSet::new(),
+        }
+    }
+
+    /// What they are called. There are none before the first lease.
+    fn all(&self) -> Result<Vec<String>, StoreError> {
+        match list_dir(&self.store.path(LISTS)) {
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    fn hold(&mut self, name: &Name) -> Result<bool, StoreError> {
+        for list in self.all()? {
+            if !self.over.contains(&list) {
+                self.read(list)?;
+            }
+        }
+        Ok(self.names.contains(name) || !Lock::is_free(&self.store.path(ALL)))
+    }
+
+    /// Reads what was added to a list.
+    fn read(&mut self, list: String) -> Result<(), StoreError> {
+        let path = self.store.path(LISTS).join(&list);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            other => other.at("open", &path)?,
+        };
+        let from = self.read.entry(list).or_default();
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(*from)).at("read", &path)?;
+        file.read_to_string(&mut text).at("read", &path)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        *from += whole as u64;
+        // A line that is none is the beginning of one that found no room.
+        let names = text[..whole]
+            .lines()
+            .filter_map(|line| Digest::from_hex(line).ok());
+        self.names.extend(names.map(|name| *name.as_bytes()));
+        Ok(())
+    }
+}
