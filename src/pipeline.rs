@@ -28,7 +28,7 @@ use rbuild_build::clock;
 use rbuild_build::context::BuildContext;
 use rbuild_build::context::stdin::Fetched;
 use rbuild_build::engine::Engine;
-use rbuild_build::lower::{BuildArgs, LowerInput, Lowered, NamedSource, ResolveImage, lower};
+use rbuild_build::lower::{BuildArgs, Given, LowerInput, Lowered, NamedSource, ResolveImage, lower};
 use rbuild_build::ops::spec::StepSpec;
 use rbuild_build::ops::{BuildOp, OpError};
 use rbuild_build::pull::Puller;
@@ -282,6 +282,10 @@ pub fn lower_input<'a>(
         images,
         network: options.request.network,
         entitlements: &options.request.entitlements,
+        given: Some(Given {
+            secrets: &options.request.secrets,
+            ssh: &options.request.ssh,
+        }),
         devices,
         add_hosts: options.request.add_hosts.clone(),
         no_new_privs: options.request.no_new_privs,

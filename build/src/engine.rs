@@ -4,7 +4,7 @@ use crate::error::{Failure, Kind};
 use crate::ops::{OpError, StepChecks};
 use crate::pull::Puller;
 use crate::remote::Access;
-use crate::request::SecretSource;
+use crate::request::Secret;
 use crate::request::SshSource;
 use dockerfile_parser::lint::Policy;
 use rbuild_sandbox::probe::{self, Tier};
@@ -28,7 +28,7 @@ pub struct Engine {
     /// Fetches images.
     pub puller: Puller,
     /// `--secret`.
-    pub secrets: BTreeMap<String, SecretSource>,
+    pub secrets: BTreeMap<String, Secret>,
     /// `--ssh`.
     pub ssh: BTreeMap<String, SshSource>,
     /// `SOURCE_DATE_EPOCH`.
@@ -58,7 +58,7 @@ impl Engine {
     pub fn new(
         snapshots: Arc<SnapshotStore>,
         puller: Puller,
-        secrets: BTreeMap<String, SecretSource>,
+        secrets: BTreeMap<String, Secret>,
         epoch: Option<i64>,
         now: u64,
         previous: PreviousOutput,
@@ -134,11 +134,11 @@ impl Engine {
     ///
     /// # Errors
     /// It cannot be read or is too large.
-    pub fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, OpError> {
-        let Some(source) = self.secrets.get(id) else {
+    pub fn secret(&self, id: &str) -> Result<Option<&[u8]>, OpError> {
+        let Some(secret) = self.secrets.get(id) else {
             return Ok(None);
         };
-        source.read().map(Some).map_err(|why| OpError::Secret {
+        secret.bytes().map(Some).map_err(|why| OpError::Secret {
             id: id.to_owned(),
             why,
         })

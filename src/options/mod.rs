@@ -109,7 +109,7 @@ impl BuildOptions {
             secrets: args
                 .secrets
                 .iter()
-                .map(|text| secret::parse(text, |name| std::env::var_os(name).is_some()))
+                .map(|text| secret::parse(text))
                 .collect::<Result<_, _>>()?,
             ssh: args
                 .ssh

@@ -2,18 +2,26 @@
 
 use super::spec;
 use crate::error::Failure;
-use rbuild_build::request::SecretSource;
+use rbuild_build::request::{Secret, SecretSource};
 
 const KEYS: &[&str] = &["id", "type", "src", "source", "env"];
 
-/// Reads one `--secret` value. Without `src` or `env` the id names an environment variable if there is one, else a file.
+/// Reads one `--secret` value. A file must be there, whether a step needs it or not.
 ///
 /// # Errors
 /// What is wrong, with a suggestion.
-pub(super) fn parse(
-    text: &str,
-    env_is_set: impl Fn(&str) -> bool,
-) -> Result<(String, SecretSource), Failure> {
+pub(super) fn parse(text: &str) -> Result<(String, Secret), Failure> {
+    let (id, source) = source(text, |name| std::env::var_os(name).is_some())?;
+    let is_file = matches!(source, SecretSource::File(_));
+    let secret = Secret::new(source);
+    match secret.missing() {
+        Some(why) if is_file => Err(Failure::usage(format!("--secret id={id}: {why}"))),
+        _ => Ok((id, secret)),
+    }
+}
+
+/// Without `src` or `env` the id names an environment variable if there is one, else a file.
+fn source(text: &str, env_is_set: impl Fn(&str) -> bool) -> Result<(String, SecretSource), Failure> {
     let (mut id, mut kind, mut src, mut env) = (None, None, None, None);
     for (key, value) in spec::fields("--secret", text)? {
         let value =
@@ -58,31 +66,39 @@ mod tests {
 
     #[test]
     fn default_source_is_env_then_file() {
-        assert_eq!(parse("id=A", |_| true).unwrap().1, SecretSource::Env("A".into()));
+        assert_eq!(source("id=A", |_| true).unwrap().1, SecretSource::Env("A".into()));
         assert_eq!(
-            parse("id=A", |_| false).unwrap().1,
+            source("id=A", |_| false).unwrap().1,
             SecretSource::File("A".into())
         );
         assert_eq!(
-            parse("id=A,src=f", |_| true).unwrap().1,
+            source("id=A,src=f", |_| true).unwrap().1,
             SecretSource::File("f".into())
         );
         assert_eq!(
-            parse("id=A,type=env", |_| false).unwrap().1,
+            source("id=A,type=env", |_| false).unwrap().1,
             SecretSource::Env("A".into())
         );
     }
 
     #[test]
+    fn a_file_that_is_not_there_is_refused_at_once() {
+        for (path, why) in [("/nowhere/at/all", "No such file"), ("/", "is a directory")] {
+            let failure = parse(&format!("id=a,src={path}")).unwrap_err();
+            assert!(failure.text().contains(why), "{}", failure.text());
+        }
+    }
+
+    #[test]
     fn missing_id_and_unknown_key() {
         assert!(
-            parse("src=f", |_| true)
+            source("src=f", |_| true)
                 .unwrap_err()
                 .text()
                 .contains("`id=` is missing")
         );
         assert!(
-            parse("id=a,srd=f", |_| true)
+            source("id=a,srd=f", |_| true)
                 .unwrap_err()
                 .text()
                 .contains("did you mean `src`?")

@@ -165,11 +165,13 @@ fn busybox_language() {
         .exits(1);
 
     // The counter lives in the cache mount, from build to build.
-    build()
-        .arg("--no-cache")
-        .run()
-        .success()
-        .says("this step has run 2 time(s)");
+    for (flag, runs) in [("--build-arg=VERSION=2", 2), ("--no-cache", 1)] {
+        build()
+            .arg(flag)
+            .run()
+            .success()
+            .says(&format!("this step has run {runs} time(s)"));
+    }
 }
 
 #[test]

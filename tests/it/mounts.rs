@@ -567,7 +567,7 @@ fn secrets_that_cannot_be_had() {
     refuse("id=x", &["--secret", "src=/etc/passwd"], &["--secret"]);
     let large = env.write("large", vec![b'x'; 500 * 1024 + 1]);
     let give = format!("id=x,src={}", large.display());
-    refuse("id=x", &["--secret", &give], &["512001 bytes"]);
+    refuse("id=x", &["--secret", &give], &["512000 bytes"]);
     let zero = env.write("zero", b"a\0b");
     let give = format!("id=x,src={}", zero.display());
     refuse("id=x,env=X", &["--secret", &give], &["NUL"]);
@@ -580,6 +580,77 @@ fn secrets_that_cannot_be_had() {
     );
     let image = env.image(["--secret", &give], &context);
     assert_eq!(image.tree()["size"].text(), "512000\n");
+}
+
+/// What a step demands is no part of its key, and yet it does not hit without.
+#[test]
+fn what_is_required_is_required_of_a_hit() {
+    let env = TestEnv::new();
+    let key = env.path("key");
+    let made = env
+        .tool("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .run();
+    made.success();
+    let agent = format!("default={}", key.display());
+    for (mount, flags, words) in [
+        (
+            "type=secret,id=x,required=true",
+            ["--secret", "id=x,env=X"],
+            "--secret id=x",
+        ),
+        (
+            "type=secret,id=x,required,env=X",
+            ["--secret", "id=x,env=X"],
+            "--secret id=x",
+        ),
+        ("type=ssh,required=true", ["--ssh", &agent], "--ssh default"),
+    ] {
+        let dockerfile = format!("FROM busybox:local\nRUN touch /first\nRUN --mount={mount} true\n");
+        let context = env.context_of(&dockerfile, &[]);
+        let build = |flags: &[&str]| env.building(flags).arg(&context).env("X", "x");
+        build(&flags).run().success();
+        build(&flags).run().success().says("2/2 steps cached");
+        let refused = build(&[]).run().exits(1).says("Dockerfile:3").says(words);
+        // It is known before the first step.
+        refused.never_says("CACHED");
+        // Nobody asks where nothing is built.
+        env.rbuild(["debug", "dag"]).arg(&context).run().success();
+        env.rbuild(["--check"]).arg(&context).run().success();
+    }
+    // A variable that is not set is no secret.
+    let context = env.context_of("FROM busybox:local\nRUN --mount=type=secret,id=x true\n", &[]);
+    env.building([] as [&str; 0]).arg(&context).run().success();
+    let build = || env.building(["--secret", "id=x,env=X"]).arg(&context);
+    build().env("X", "x").run().success();
+    build().run().exits(1).says("no variable X");
+}
+
+/// A pipe gives its bytes once: all steps get them.
+#[test]
+fn a_secret_out_of_a_pipe() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\n\
+        RUN --mount=type=secret,id=x,required cat /run/secrets/x > /one\n\
+        RUN --mount=type=secret,id=x,required,env=X printf %s \"$X\" > /two\n";
+    let context = env.context_of(dockerfile, &[]);
+    let archive = env.path("out.tar");
+    let build = env
+        .building([
+            "-o",
+            &format!("type=oci,dest={}", archive.display()),
+            "--secret",
+            "id=x,src=/dev/stdin",
+        ])
+        .arg(&context)
+        .stdin("once");
+    build.run().success();
+    let tree = OciImage::from_archive(&archive).tree();
+    assert_eq!(
+        (tree["one"].text(), tree["two"].text()),
+        ("once".into(), "once".into())
+    );
 }
 
 #[test]

@@ -26,8 +26,7 @@ use crate::cdi::Registry;
 use crate::context::BuildContext;
 use crate::error::Failure;
 use crate::ops::spec::{ExecNetwork, Step};
-use crate::request::Entitlements;
-use crate::request::{NamedContext, context_key};
+use crate::request::{Entitlements, NamedContext, Secret, SshSource, context_key};
 use crate::sources::BaseImage;
 use dockerfile_parser::stage::StageIndex;
 use dockerfile_parser::{Dockerfile, Platform, Span, Word};
@@ -83,6 +82,8 @@ pub struct LowerInput<'a> {
     pub network: ExecNetwork,
     /// `--allow`.
     pub entitlements: &'a Entitlements,
+    /// What steps may demand; `None` where nothing is built, so that nobody asks.
+    pub given: Option<Given<'a>>,
     /// The devices of the host.
     pub devices: &'a Registry,
     /// `--add-host`.
@@ -95,6 +96,15 @@ pub struct LowerInput<'a> {
     pub no_cache: &'a dyn Fn(Option<&str>, usize) -> bool,
     /// `SOURCE_DATE_EPOCH`, else 0.
     pub default_mtime: i64,
+}
+
+/// What the command line gives to steps that demand it.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// `--secret`.
+    pub secrets: &'a BTreeMap<String, Secret>,
+    /// `--ssh`.
+    pub ssh: &'a BTreeMap<String, SshSource>,
 }
 
 /// A named context.

@@ -7,11 +7,12 @@ use super::path;
 use super::stage::{self, StageLowering};
 use crate::ops::spec::ExecMount;
 use dockerfile_parser::Span;
-use dockerfile_parser::mount::{Mount, ResolvedMountKind};
+use dockerfile_parser::mount::{Mount, ResolvedMountKind, SecretMount, SshMount};
 use rbuild_solver::VertexId;
 
 /// Where the values of a mount stand; those that are not given, where the mount does.
 struct Places {
+    mount: Span,
     target: Span,
     from: Span,
     source: Span,
@@ -27,6 +28,7 @@ impl Places {
                 .map_or(mount.span, |value| value.span)
         };
         Self {
+            mount: mount.span,
             target: place(&["target", "dst", "destination"]),
             from: place(&["from"]),
             source: place(&["source", "src"]),
@@ -128,16 +130,20 @@ impl StageLowering<'_, '_> {
                 size: tmpfs.size,
                 read_only: tmpfs.read_only,
             },
-            ResolvedMountKind::Secret(secret) => ExecMount::Secret {
-                target: secret.target.as_deref().map(target).transpose()?,
-                id: secret.id,
-                env: secret.env,
-                required: secret.required,
-                mode: secret.mode,
-                uid: secret.uid,
-                gid: secret.gid,
-            },
+            ResolvedMountKind::Secret(secret) => {
+                self.demand_secret(&secret, places.mount)?;
+                ExecMount::Secret {
+                    target: secret.target.as_deref().map(target).transpose()?,
+                    id: secret.id,
+                    env: secret.env,
+                    required: secret.required,
+                    mode: secret.mode,
+                    uid: secret.uid,
+                    gid: secret.gid,
+                }
+            }
             ResolvedMountKind::Ssh(ssh) => {
+                self.demand_agent(&ssh, places.mount)?;
                 let default = format!("/run/buildkit/ssh_agent.{agents}");
                 *agents += 1;
                 ExecMount::Ssh {
@@ -150,6 +156,37 @@ impl StageLowering<'_, '_> {
                 }
             }
         })
+    }
+
+    /// What a step demands is asked for before its key is: it must not hit without.
+    fn demand_secret(&self, mount: &SecretMount, at: Span) -> Result<(), Finding> {
+        let Some(given) = self.stages.input().given else {
+            return Ok(());
+        };
+        let id = &mount.id;
+        let why = match given.secrets.get(id) {
+            None if !mount.required => return Ok(()),
+            None => "the step requires it".to_owned(),
+            Some(secret) => match secret.missing() {
+                None => return Ok(()),
+                Some(why) => why,
+            },
+        };
+        Err(Finding::error(format!("secret `{id}`: {why}"), at)
+            .help(format!("give it with `--secret id={id},src=FILE` or `env=VAR`"))
+            .of_host())
+    }
+
+    fn demand_agent(&self, mount: &SshMount, at: Span) -> Result<(), Finding> {
+        let id = &mount.id;
+        let given = self.stages.input().given;
+        if !mount.required || given.is_none_or(|given| given.ssh.contains_key(id)) {
+            return Ok(());
+        }
+        let message = format!("the step requires the ssh agent `{id}`, which was not given");
+        Err(Finding::error(message, at)
+            .help(format!("give it with `--ssh {id}`, or `--ssh {id}=SOCKET|KEY`"))
+            .of_host())
     }
 
     /// The snapshot in which the source of a mount is found.

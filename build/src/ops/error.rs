@@ -90,7 +90,7 @@ pub enum OpError {
     /// The sandbox could not be made.
     #[error(transparent)]
     Sandbox(#[from] SpawnError),
-    /// A secret that a step requires was not given, or cannot be read.
+    /// A secret cannot be read.
     #[error("secret `{id}`: {why}")]
     Secret {
         /// Which.

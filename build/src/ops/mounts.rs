@@ -40,13 +40,6 @@ pub(crate) struct Prepared {
     pub lower: Option<PathBuf>,
 }
 
-pub(crate) fn missing_secret(id: &str) -> OpError {
-    OpError::Secret {
-        id: id.to_owned(),
-        why: format!("the step requires it; give it with `--secret id={id},src=FILE` or `env=VAR`"),
-    }
-}
-
 /// Turns the mounts of a spec, and a script's name and content, into the sandbox's.
 pub(super) fn prepare(
     (spec, no_cache): (&ExecSpec, bool),
@@ -202,22 +195,18 @@ fn one(
         ExecMount::Secret {
             id,
             target,
-            required,
             mode,
             uid,
             gid,
             ..
         } => {
-            let bytes = match engine.secret(id)? {
-                Some(bytes) => bytes,
-                None if *required => return Err(missing_secret(id)),
-                None => return Ok(None),
+            let (Some(bytes), Some(target)) = (engine.secret(id)?, target) else {
+                return Ok(None);
             };
-            let Some(target) = target else { return Ok(None) };
             Mount {
                 target: targets.place(target, false)?,
                 kind: MountKind::SecretFile {
-                    bytes: bytes.into(),
+                    bytes: bytes.to_vec().into(),
                     mode: *mode,
                     uid: *uid,
                     gid: *gid,
@@ -261,21 +250,12 @@ fn one(
         ExecMount::Ssh {
             id,
             target,
-            required,
             mode,
             uid,
             gid,
+            ..
         } => {
             let Some(source) = engine.ssh.get(id) else {
-                if *required {
-                    return Err(OpError::Failure(
-                        crate::error::Failure::new(
-                            crate::error::Kind::Step,
-                            format!("the step requires the ssh agent `{id}`, which was not given"),
-                        )
-                        .hint(format!("give it with `--ssh {id}`, or `--ssh {id}=SOCKET|KEY`")),
-                    ));
-                }
                 return Ok(None);
             };
             let agent = ForwardedAgent::start(source, engine.store.tmp_dir()?, (*mode, *uid, *gid))?;

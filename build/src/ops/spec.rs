@@ -214,7 +214,7 @@ pub enum ExecMount {
         target: Option<String>,
         /// Environment variable.
         env: Option<String>,
-        /// Without it the step fails.
+        /// The build is refused without it.
         required: bool,
         /// Of the file.
         mode: u32,
@@ -229,7 +229,7 @@ pub enum ExecMount {
         id: String,
         /// Socket path.
         target: String,
-        /// Without it the step fails.
+        /// The build is refused without it.
         required: bool,
         /// Of the socket.
         mode: u32,

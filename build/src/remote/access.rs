@@ -10,7 +10,7 @@
 
 use super::address::{GitAddress, HttpAddress, authority};
 use crate::error::Failure;
-use crate::request::SecretSource;
+use crate::request::Secret;
 use crate::request::SshSource;
 use rbuild_registry::Authorization;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// What is known of the caller's credentials.
 #[derive(Clone, Copy)]
 pub struct Access<'a> {
-    secrets: &'a BTreeMap<String, SecretSource>,
+    secrets: &'a BTreeMap<String, Secret>,
     ssh: &'a BTreeMap<String, SshSource>,
     /// Where the caller's ssh files are, when ssh would take this process for somebody else.
     ssh_home: Option<&'a Path>,
@@ -39,7 +39,7 @@ pub struct GitAccess {
 impl<'a> Access<'a> {
     /// With the values of `--secret` and `--ssh`.
     #[must_use]
-    pub fn new(secrets: &'a BTreeMap<String, SecretSource>, ssh: &'a BTreeMap<String, SshSource>) -> Self {
+    pub fn new(secrets: &'a BTreeMap<String, Secret>, ssh: &'a BTreeMap<String, SshSource>) -> Self {
         Self {
             secrets,
             ssh,
@@ -117,12 +117,12 @@ impl<'a> Access<'a> {
     }
 
     fn secret(&self, name: String) -> Result<Option<(String, String)>, Failure> {
-        let Some(source) = self.secrets.get(&name) else {
+        let Some(secret) = self.secrets.get(&name) else {
             return Ok(None);
         };
         let wrong = |why: String| Failure::host(format!("secret `{name}`: {why}"));
-        let bytes = source.read().map_err(wrong)?;
-        let value = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
+        let bytes = secret.bytes().map_err(wrong)?;
+        let value = String::from_utf8(bytes.to_vec()).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
         Ok(Some((name, value)))
     }
 
@@ -191,15 +191,16 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::remote::Remote;
+    use crate::request::SecretSource;
 
     /// Secrets in files, each worth its name and `-value`.
-    fn secrets(names: &[&str], dir: &Path) -> BTreeMap<String, SecretSource> {
+    fn secrets(names: &[&str], dir: &Path) -> BTreeMap<String, Secret> {
         names
             .iter()
             .map(|name| {
                 let path = dir.join(name);
                 std::fs::write(&path, format!("{name}-value\n")).unwrap();
-                ((*name).to_owned(), SecretSource::File(path))
+                ((*name).to_owned(), Secret::new(SecretSource::File(path)))
             })
             .collect()
     }
@@ -266,7 +267,7 @@ mod tests {
         assert_eq!(sent(&secrets), "Bearer GIT_AUTH_TOKEN-value");
         secrets.insert(
             "GIT_AUTH_HEADER".into(),
-            SecretSource::Env("no such variable".into()),
+            Secret::new(SecretSource::Env("no such variable".into())),
         );
         let access = Access::new(&secrets, &ssh);
         let failure = access.to_repository(&repository).unwrap_err();

@@ -17,7 +17,7 @@ pub use named_context::{NamedContext, context_key};
 pub use no_cache::NoCache;
 pub use output::{Destination, ImageForm, LayerCompression, Output};
 pub use pull_policy::PullPolicy;
-pub use secret::SecretSource;
+pub use secret::{Secret, SecretSource};
 pub use source::{ContextSource, DockerfileSource};
 pub use squash::Squash;
 pub use ssh::SshSource;
@@ -60,7 +60,7 @@ pub struct Request {
     /// Named contexts, by their [`context_key`].
     pub build_contexts: BTreeMap<String, NamedContext>,
     /// Secrets by id.
-    pub secrets: BTreeMap<String, SecretSource>,
+    pub secrets: BTreeMap<String, Secret>,
     /// Agents for `RUN --mount=type=ssh` by id.
     pub ssh: BTreeMap<String, SshSource>,
     /// What changes in the image besides what the Dockerfile says.

@@ -1,8 +1,12 @@
-//! Where the secrets of a build come from.
+//! The secrets of a build: where they come from, and reading them.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-/// Where a secret's bytes come from; they are read when a step needs them and never stored.
+/// Where a secret's bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// A file.
@@ -11,29 +15,101 @@ pub enum SecretSource {
     Env(String),
 }
 
-/// Largest secret, as BuildKit's: 500 KiB.
-const MAX_BYTES: usize = 500 * 1024;
+/// A secret. Its bytes are read when a step needs them, once, since a pipe gives them once; they are never stored.
+#[derive(Clone)]
+pub struct Secret {
+    source: SecretSource,
+    read: Arc<OnceLock<Result<Vec<u8>, String>>>,
+}
 
-impl SecretSource {
+/// Largest secret, as BuildKit's: 500 KiB.
+const MAX_BYTES: u64 = 500 * 1024;
+
+impl Secret {
+    /// One that was not read yet.
+    #[must_use]
+    pub fn new(source: SecretSource) -> Self {
+        Self {
+            source,
+            read: Arc::default(),
+        }
+    }
+
     /// The bytes.
     ///
     /// # Errors
     /// They cannot be read, or are too many: in words.
-    pub fn read(&self) -> Result<Vec<u8>, String> {
-        let bytes = match self {
-            SecretSource::Env(name) => std::env::var_os(name)
-                .map(std::ffi::OsString::into_encoded_bytes)
-                .ok_or_else(|| format!("the environment has no variable {name}"))?,
+    pub fn bytes(&self) -> Result<&[u8], String> {
+        let read = self.read.get_or_init(|| match &self.source {
+            SecretSource::Env(name) => match std::env::var_os(name) {
+                Some(value) => Ok(value.into_encoded_bytes()),
+                None => Err(not_set(name)),
+            },
             SecretSource::File(path) => {
-                std::fs::read(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?
+                read(path).map_err(|error| format!("reading `{}`: {error}", path.display()))
             }
-        };
-        if bytes.len() > MAX_BYTES {
-            return Err(format!(
-                "{} bytes are more than the {MAX_BYTES} allowed",
-                bytes.len()
-            ));
+        });
+        match read {
+            Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(too_large()),
+            Ok(bytes) => Ok(bytes),
+            Err(why) => Err(why.clone()),
         }
-        Ok(bytes)
+    }
+
+    /// Why there is nothing to read, in words. Nothing is read.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        match &self.source {
+            SecretSource::Env(name) => std::env::var_os(name).is_none().then(|| not_set(name)),
+            SecretSource::File(path) => match std::fs::metadata(path) {
+                Err(error) => Some(format!("`{}`: {error}", path.display())),
+                Ok(meta) if meta.is_dir() => Some(format!("`{}` is a directory", path.display())),
+                Ok(meta) if meta.len() > MAX_BYTES => Some(too_large()),
+                Ok(_) => None,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+/// At most one byte too many.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn not_set(name: &str) -> String {
+    format!("the environment has no variable {name}")
+}
+
+fn too_large() -> String {
+    format!("it has more than the {MAX_BYTES} bytes allowed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_pipe_is_read_once_and_never_far_beyond_the_limit() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        let secret = Secret::new(SecretSource::File(path));
+        writer.write_all(b"once").unwrap();
+        drop(writer);
+        let same = secret.clone();
+        assert_eq!(secret.bytes().unwrap(), b"once");
+        assert_eq!(same.bytes().unwrap(), b"once");
+        let endless = Secret::new(SecretSource::File("/dev/zero".into()));
+        assert!(endless.bytes().unwrap_err().contains("512000"));
+        assert!(!format!("{secret:?}").contains("once"));
     }
 }

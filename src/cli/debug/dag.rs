@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::options::BuildOptions;
 use crate::pipeline::{Contexts, draw_finding, lower_input, lowering_failure, open_store, parse, read};
 use dockerfile_parser::Dockerfile;
-use rbuild_build::lower::{Lowered, lower};
+use rbuild_build::lower::{LowerInput, Lowered, lower};
 use rbuild_build::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
 use rbuild_build::ops::{FetchSpec, Planned};
 use rbuild_build::sources::Offline;
@@ -118,7 +118,10 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
     let images = Offline::new(store.as_ref());
     let devices = rbuild_build::cdi::Registry::new(&options.request.cdi_spec_dirs);
     let no_cache = |name: Option<&str>, index| options.request.no_cache.covers(name, index);
-    let input = lower_input(options, &parsed, &contexts, &images, &devices, &no_cache);
+    let input = LowerInput {
+        given: None,
+        ..lower_input(options, &parsed, &contexts, &images, &devices, &no_cache)
+    };
     let Lowered {
         graph,
         target,

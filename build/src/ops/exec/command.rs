@@ -2,7 +2,6 @@
 
 use crate::engine::Engine;
 use crate::ops::OpError;
-use crate::ops::mounts;
 use crate::ops::spec::{ExecMount, ExecSpec};
 use std::ffi::OsString;
 use std::path::Path;
@@ -93,10 +92,7 @@ pub(super) fn secret_env(spec: &ExecSpec, engine: &Engine) -> Result<Vec<(String
     let mut variables = Vec::new();
     for mount in &spec.mounts {
         if let ExecMount::Secret {
-            id,
-            env: Some(name),
-            required,
-            ..
+            id, env: Some(name), ..
         } = mount
         {
             match engine.secret(id)? {
@@ -106,8 +102,7 @@ pub(super) fn secret_env(spec: &ExecSpec, engine: &Engine) -> Result<Vec<(String
                         why: "a value with a NUL byte cannot be an environment variable".to_owned(),
                     });
                 }
-                Some(bytes) => variables.push((name.clone(), OsString::from_vec(bytes))),
-                None if *required => return Err(mounts::missing_secret(id)),
+                Some(bytes) => variables.push((name.clone(), OsString::from_vec(bytes.to_vec()))),
                 None => {}
             }
         }
