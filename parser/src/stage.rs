@@ -1,5 +1,9 @@
 //! Which stage a reference means, and whether stages need each other.
 
+mod args;
+
+pub use args::NearestArgs;
+
 use std::collections::HashMap;
 
 use crate::diagnostic::Diagnostic;

@@ -9,7 +9,7 @@ use crate::options::BuildOptions;
 use crate::pipeline::SourceFile;
 use dockerfile_parser::instruction::Arg;
 use dockerfile_parser::mount::{Mount, MountType};
-use dockerfile_parser::stage::StageIndex;
+use dockerfile_parser::stage::{NearestArgs, StageIndex};
 use dockerfile_parser::{Dockerfile, InstructionKind, Line, LineIndex, Span, Word, suggest};
 use rbuild_build::lower::Variables;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn needed_stages(
     dockerfile: &Dockerfile,
     target: usize,
-    name_of: &dyn Fn(&Word) -> String,
+    name_of: &dyn Fn(usize, &Word) -> String,
 ) -> BTreeSet<usize> {
     let index = StageIndex::new(dockerfile);
     let mut needed = BTreeSet::new();
@@ -32,11 +32,11 @@ pub fn needed_stages(
         if !needed.insert(at) {
             continue;
         }
-        open.extend(index.stage_by_ref(&name_of(stage.base()), Some(at)));
+        open.extend(index.stage_by_ref(&name_of(at, stage.base()), Some(at)));
         open.extend(
             stage
                 .sources()
-                .filter_map(|(_, word)| index.stage_for_copy(&name_of(word), at)),
+                .filter_map(|(_, word)| index.stage_for_copy(&name_of(at, word), at)),
         );
     }
     needed
@@ -127,18 +127,30 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
     let mut wanted_globals: Vec<String> = Vec::new();
     let mut stages: BTreeMap<usize, Seen> = BTreeMap::new();
     let name_of = |word: &Word| expanded(word, &globals);
-    for at in needed_stages(parsed, target, &name_of) {
+    let parent_of = |at: usize| index.stage_by_ref(&name_of(parsed.stages.get(at)?.base()), Some(at));
+    let nearest = NearestArgs {
+        dockerfile: parsed,
+        parent: &parent_of,
+        global: &globals.values,
+        given: &|name| options.request.build_args.get(name).cloned(),
+    };
+    let name_in = |at: usize, word: &Word| match parsed.stages.get(at) {
+        Some(stage) if stage.base().span == word.span => name_of(word),
+        _ => nearest.name(at, word).unwrap_or_else(|| word.text.clone()),
+    };
+    for at in needed_stages(parsed, target, &name_in) {
         let Some(stage) = parsed.stages.get(at) else {
             continue;
         };
         let words = stage.from.platform.iter().chain([stage.base()]);
         let sources = stage.sources().map(|(_, word)| word);
         wanted_globals.extend(words.chain(sources).flat_map(|word| used(word, &globals)));
-        let parent = index.stage_by_ref(&name_of(stage.base()), Some(at));
-        let parent = parent.and_then(|parent| stages.get(&parent)).filter(|parent| {
-            inherited += parent.values.len() + parent.env.len();
-            inherited <= MAX_INHERITED
-        });
+        let parent = parent_of(at)
+            .and_then(|parent| stages.get(&parent))
+            .filter(|parent| {
+                inherited += parent.values.len() + parent.env.len();
+                inherited <= MAX_INHERITED
+            });
         let mut seen = parent.cloned().unwrap_or_default();
         for instruction in &stage.instructions {
             match &instruction.kind {

@@ -78,6 +78,64 @@ fn from_lines_see_global_args_only() {
 }
 
 #[test]
+fn what_is_declared_again_keeps_its_value() {
+    let env = TestEnv::new();
+    let dockerfile = "ARG G=global\nFROM scratch AS base\nARG A=one G=own\nARG A G\nLABEL a=$A g=$G\n\
+                      FROM base\nARG A\nLABEL child=$A\n";
+    let context = env.context_of(dockerfile, &[]);
+    assert_eq!(
+        labels(&env.image([""; 0], &context)),
+        json!({ "a": "one", "g": "global", "child": "one" })
+    );
+    assert_eq!(
+        labels(&env.image(["--build-arg", "A=given"], &context)),
+        json!({ "a": "given", "g": "global", "child": "given" })
+    );
+}
+
+#[test]
+fn from_of_a_copy_sees_the_nearest_argument() {
+    let env = TestEnv::new();
+    let stages = "ARG S=one\nFROM scratch AS one\nCOPY 1 /f\nFROM scratch AS two\nCOPY 2 /f\n";
+    let files = [("1", "one"), ("2", "two")];
+    let taken = |steps: &str, args: &[&str]| {
+        let context = env.context_of(&format!("{stages}{steps}"), &files);
+        env.image(args.iter(), &context).tree()["f"].text()
+    };
+    assert_eq!(taken("FROM scratch\nCOPY --from=$S / /\n", &[]), "one");
+    assert_eq!(taken("FROM scratch\nARG S=two\nCOPY --from=$S / /\n", &[]), "two");
+    assert_eq!(taken("FROM scratch\nCOPY --from=$S / /\nARG S=two\n", &[]), "one");
+    assert_eq!(taken("FROM scratch\nARG S\nCOPY --from=$S / /\n", &[]), "one");
+    let inherited = "FROM scratch AS base\nARG S=two\nFROM base\nCOPY --from=${S} / /\n";
+    assert_eq!(taken(inherited, &[]), "two");
+    let given = ["--build-arg", "S=two"];
+    assert_eq!(taken("FROM scratch\nCOPY --from=$S / /\n", &given), "two");
+    assert_eq!(
+        taken("FROM scratch\nARG S=one\nCOPY --from=$S / /\n", &given),
+        "two"
+    );
+    // An ENV is none, which is said.
+    let hidden = format!("{stages}FROM scratch\nENV S=two\nCOPY --from=$S / /\n");
+    let context = env.context_of(&hidden, &files);
+    env.building([""; 0])
+        .arg(&context)
+        .run()
+        .success()
+        .says("`--from` sees the ARG `S`, not the ENV")
+        .says("it is `one`");
+    env.refused(
+        "FROM scratch AS one\nFROM scratch\nENV T=one\nCOPY --from=$T / /\n",
+        &[],
+    )
+    .says("it sees ARGs only, and `T` is an ENV");
+    env.refused(
+        "FROM scratch AS one\nFROM scratch\nARG M\nRUN --mount=from=$M,target=/m true\n",
+        &[],
+    )
+    .says("`from` is empty after expansion");
+}
+
+#[test]
 fn run_sees_declared_args_and_the_image_does_not() {
     let env = TestEnv::new();
     let dockerfile = r#"ARG G=global

@@ -112,14 +112,25 @@ fn files_that_ask_for_too_much() {
     let mut chain = "FROM scratch AS s0\n".to_owned();
     let mut copies = chain.clone();
     let mut growing = chain.clone();
+    let mut triggers = chain.clone();
+    let mut arguments = chain.clone();
     for n in 1..5_000 {
         let below = n - 1;
+        triggers += &format!("FROM scratch AS t{n}\nONBUILD COPY --from=s{below} / /\nFROM t{n} AS s{n}\n");
+        arguments += &format!("FROM scratch AS s{n}\nARG S=s{below}\nCOPY --from=$S / /\n");
         chain += &format!("FROM s{below} AS s{n}\n");
         copies += &format!("FROM scratch AS s{n}\nCOPY --from=s{below} / /\n");
         growing += &format!("FROM s{below} AS s{n}\nENV A{n}=1\n");
     }
     dag(&chain).success();
     dag(&copies).success();
+    dag(&arguments).success();
+    dag(&triggers)
+        .exits(1)
+        .says("stages need each other through too many");
+    dag(&arguments.replace("ARG S=", "ARG S=${NONE}"))
+        .exits(1)
+        .says("stages need each other through too many");
     dag(&growing).exits(1).says("inherit too much from each other");
     let variables: String = (0..10_000).map(|n| format!("ENV A{n}=$A{}\n", n / 2)).collect();
     dag(&format!("FROM scratch\n{variables}RUN x\n")).success();

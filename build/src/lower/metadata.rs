@@ -31,7 +31,7 @@ impl StageLowering<'_, '_> {
                 ));
             }
             texts.push(format!("{key}={value}"));
-            self.state.scope.set_env(&key, &value);
+            self.state.scope.set_own_env(&key, &value);
         }
         Ok(format!("ENV {}", texts.join(" ")))
     }

@@ -28,8 +28,8 @@ use crate::error::Failure;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::request::{Entitlements, NamedContext, Secret, SshSource, context_key};
 use crate::sources::BaseImage;
-use dockerfile_parser::stage::StageIndex;
-use dockerfile_parser::{Dockerfile, Platform, Span, Word};
+use dockerfile_parser::stage::{NearestArgs, StageIndex};
+use dockerfile_parser::{Dockerfile, Platform, Span, Stage, Word};
 use rbuild_solver::{Graph, VertexId};
 use scope::GlobalScope;
 use std::collections::{BTreeMap, BTreeSet};
@@ -240,6 +240,10 @@ pub(crate) struct Lowering<'a, O> {
 /// small file can ask for more than there is memory.
 const MAX_CARRIED: usize = 4_000_000;
 
+/// How many stages may be found one out of the other: each takes its part of the stack. Those that are named by text or
+/// by an ARG before the first FROM are known beforehand.
+const MAX_DEPTH: usize = 100;
+
 /// The part of [`Lowering`] that stages use; hides what the graph's op is.
 pub(crate) trait Stages {
     fn input(&self) -> &LowerInput<'_>;
@@ -334,6 +338,16 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
             );
             return Err(Reported);
         }
+        if self.visiting.len() >= MAX_DEPTH {
+            let finding = Finding::error(
+                "stages need each other through too many variables and triggers",
+                self.input.dockerfile.stages[index].from.base.span,
+            );
+            self.findings.push(finding.label("this stage").help(format!(
+                "at most {MAX_DEPTH} stages may each need the next one by a name that only a build knows"
+            )));
+            return Err(Reported);
+        }
         self.visiting.push(index);
         let result = stage::lower_stage(self, index).map(Rc::new);
         self.visiting.pop();
@@ -343,6 +357,17 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
 
     /// The stages below this one that it needs and that are not lowered yet, in order of the file.
     fn needed(&self, index: usize) -> BTreeSet<usize> {
+        let parent = |at: usize| {
+            let base = word_of_base(self.input.dockerfile.stages.get(at)?)?;
+            self.index
+                .stage_by_ref(&base.expand(&self.global).ok()?.value, Some(at))
+        };
+        let args = NearestArgs {
+            dockerfile: self.input.dockerfile,
+            parent: &parent,
+            global: &self.global,
+            given: &|name| self.input.build_args.value(name).map(str::to_owned),
+        };
         let mut needed = BTreeSet::new();
         let mut open = vec![index];
         while let Some(at) = open.pop() {
@@ -352,12 +377,9 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
             if self.done.contains_key(&at) || !needed.insert(at) {
                 continue;
             }
-            // `FROM 0` is an image.
-            let base = Some(stage.base()).filter(|base| !base.text.bytes().all(|byte| byte.is_ascii_digit()));
-            for word in base.into_iter().chain(stage.sources().map(|(_, word)| word)) {
-                let Ok(name) = word.expand(&self.global).map(|expanded| expanded.value) else {
-                    continue;
-                };
+            let base = word_of_base(stage).and_then(|base| Some(base.expand(&self.global).ok()?.value));
+            let sources = stage.sources().filter_map(|(_, word)| args.name(at, word));
+            for name in base.into_iter().chain(sources) {
                 if !self.input.named.contains_key(&context_key(&name)) {
                     open.extend(self.index.stage_by_ref(&name, Some(at)));
                 }
@@ -495,7 +517,13 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
     }
 }
 
-/// Expands a word of FROM, `--from` or `from=` with global ARGs.
+/// The word of a FROM that may name a stage: `FROM 0` is an image.
+fn word_of_base(stage: &Stage) -> Option<&Word> {
+    let base = stage.base();
+    (!base.text.bytes().all(|byte| byte.is_ascii_digit())).then_some(base)
+}
+
+/// Expands a word of FROM with global ARGs.
 pub(crate) fn expand_global(stages: &dyn Stages, word: &Word) -> Result<String, Finding> {
     word.expand(stages.global())
         .map(|expanded| expanded.value)

@@ -46,16 +46,14 @@ impl StageLowering<'_, '_> {
         let mut agents = 0;
         for mount in mounts {
             let resolved = mount
-                .resolve(&self.state.scope, self.stages.global())
+                .resolve(&self.state.scope, &self.seen_by_from())
                 .map_err(|error| Finding::error(error.to_string(), error.span))?;
             if let Some(from) = mount.from()
                 && from.has_variables()
-                && from
-                    .expand(self.stages.global())
-                    .is_ok_and(|from| from.value.is_empty())
             {
-                return Err(Finding::error("`from` is empty after expansion", from.span)
-                    .help("`from` sees only what `ARG` declares before the first `FROM`"));
+                let expanded = from.expand(&self.seen_by_from());
+                let expanded = expanded.map_err(|error| Finding::error(error.to_string(), error.span))?;
+                self.judge_from("from", from, &expanded)?;
             }
             // Of a mount without variables the parser has told.
             for (span, option) in resolved.ignored.into_iter().filter(|_| mount.has_variables()) {

@@ -61,6 +61,12 @@ impl BuildArgs {
         self.values.contains_key(name)
     }
 
+    /// The value.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
     /// The value, which counts as consumed from now on.
     pub fn take(&self, name: &str) -> Option<&str> {
         let value = self.values.get(name)?;
@@ -171,6 +177,8 @@ pub struct StageScope {
     pub env: Variables<String>,
     /// Declared ARGs in order of declaration, with their values.
     pub args: Variables<Option<String>>,
+    /// Those of `env` that the file sets itself.
+    own_env: BTreeSet<String>,
     /// Predefined arguments that were given.
     predefined: BTreeMap<String, String>,
 }
@@ -198,13 +206,26 @@ impl StageScope {
         self.env.set(name, value.to_owned());
     }
 
-    /// Declares an ARG: the build argument, else the default here, else the global value.
+    /// Sets the variable of an ENV in the file.
+    pub fn set_own_env(&mut self, name: &str, value: &str) {
+        self.set_env(name, value);
+        self.own_env.insert(name.to_owned());
+    }
+
+    /// The variable of an ENV in the file.
+    #[must_use]
+    pub fn own_env(&self, name: &str) -> Option<&str> {
+        self.own_env.get(name).and(self.env.get(name)).map(String::as_str)
+    }
+
+    /// Declares an ARG: the build argument, else the default here, else the global value, else the one that it had.
     pub fn declare(&mut self, name: &str, default: Option<String>, global: &GlobalScope, args: &BuildArgs) {
         let value = args
             .take(name)
             .map(str::to_owned)
             .or(default)
-            .or_else(|| global.value(name).map(str::to_owned));
+            .or_else(|| global.value(name).map(str::to_owned))
+            .or_else(|| self.args.get(name).cloned().flatten());
         self.args.set(name, value);
     }
 
@@ -250,6 +271,22 @@ impl Scope for StageScope {
     }
 }
 
+/// What `--from=` sees: the ARGs of the stage, else those before the first FROM. No ENV: which stages need which must
+/// not depend on what an image sets.
+pub(super) struct FromScope<'a> {
+    /// The stage's.
+    pub stage: &'a StageScope,
+    /// Those before the first FROM.
+    pub global: &'a GlobalScope,
+}
+
+impl Scope for FromScope<'_> {
+    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        let own = self.stage.args.get(name).and_then(Option::as_deref);
+        own.or_else(|| self.global.value(name)).map(Cow::Borrowed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +316,45 @@ mod tests {
         assert_eq!(stage.get("B").as_deref(), Some("here"));
         assert_eq!(stage.get("C").as_deref(), Some("global"));
         assert_eq!(stage.get("D"), None);
+    }
+
+    #[test]
+    fn what_is_declared_again_without_a_value_keeps_its_own() {
+        let none = args(&[]);
+        let mut global = GlobalScope::default();
+        global.declare("G", Some("global".into()), &none);
+        global.declare("G", None, &none);
+        let mut stage = StageScope::default();
+        for name in ["A", "G"] {
+            stage.declare(name, Some("here".into()), &global, &none);
+            stage.declare(name, None, &global, &none);
+        }
+        assert_eq!(stage.get("A").as_deref(), Some("here"));
+        // As for BuildKit: the global value is asked for first.
+        assert_eq!(stage.get("G").as_deref(), Some("global"));
+    }
+
+    #[test]
+    fn from_sees_the_nearest_argument() {
+        let none = args(&[]);
+        let mut global = GlobalScope::default();
+        for name in ["A", "B", "C"] {
+            global.declare(name, Some("global".into()), &none);
+        }
+        let mut stage = StageScope::new(&["B=base".into()], &none);
+        stage.declare("A", Some("here".into()), &global, &none);
+        stage.declare("D", None, &global, &none);
+        stage.set_own_env("C", "env");
+        let from = FromScope {
+            stage: &stage,
+            global: &global,
+        };
+        let values = ["A", "B", "C", "D"].map(|name| from.get(name).map(Cow::into_owned));
+        assert_eq!(
+            values,
+            [Some("here"), Some("global"), Some("global"), None].map(|value| value.map(str::to_owned))
+        );
+        assert_eq!((stage.own_env("B"), stage.own_env("C")), (None, Some("env")));
     }
 
     #[test]

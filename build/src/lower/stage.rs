@@ -9,14 +9,14 @@ use rbuild_oci::ImageConfig;
 
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
-use super::scope::StageScope;
-use super::{Beginning, From, Reported, Stages, expand_global, path};
+use super::scope::{FromScope, StageScope};
+use super::{Beginning, From, Reported, Stages, path};
 use crate::ops::spec::{Step, StepSpec, WorkdirSpec};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
 use dockerfile_parser::{
-    Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
+    Expanded, Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
 };
 use rbuild_solver::VertexId;
 use std::borrow::Cow;
@@ -377,25 +377,46 @@ impl StageLowering<'_, '_> {
             .map_err(|error| Finding::error(error.to_string(), error.span))
     }
 
-    /// What `--from=` names, with global ARGs.
+    /// What `--from=` names.
     pub(super) fn from(&mut self, word: &Word) -> Result<From, Finding> {
-        let name = expand_global(self.stages, word)?;
+        let expanded = word.expand(&self.seen_by_from());
+        let expanded = expanded.map_err(|error| Finding::error(error.to_string(), error.span))?;
+        self.judge_from("--from", word, &expanded)?;
         let platform = self.state.platform.clone();
-        let stage_variable = word.has_variables() && name.is_empty();
         self.stages
-            .from(&name, word.span, self.index, &platform)
-            .map_err(|finding| {
-                if stage_variable
-                    && self
-                        .state
-                        .scope
-                        .get(word.text.trim_matches(['$', '{', '}']))
-                        .is_some()
-                {
-                    finding.help("`--from` sees global ARGs only: move the ARG above the first FROM")
-                } else {
-                    finding
-                }
-            })
+            .from(&expanded.value, word.span, self.index, &platform)
+    }
+
+    /// What `--from=` and the `from=` of mounts see.
+    pub(super) fn seen_by_from(&self) -> FromScope<'_> {
+        FromScope {
+            stage: &self.state.scope,
+            global: self.stages.global(),
+        }
+    }
+
+    /// Says where an ENV is not what is meant, and what is empty.
+    pub(super) fn judge_from(&mut self, what: &str, word: &Word, expanded: &Expanded) -> Result<(), Finding> {
+        let scope = &self.state.scope;
+        let hidden = |name: &&String| {
+            scope
+                .own_env(name)
+                .is_some_and(|env| self.seen_by_from().get(name).is_none_or(|arg| arg != env))
+        };
+        let undefined = expanded.undefined.iter().map(|(name, _)| name);
+        let env = expanded.used.iter().chain(undefined).find(hidden);
+        if word.has_variables() && expanded.value.is_empty() {
+            let empty = Finding::error(format!("`{what}` is empty after expansion"), word.span);
+            return Err(match env {
+                Some(name) => empty.help(format!("it sees ARGs only, and `{name}` is an ENV")),
+                None => empty.help("it sees the ARGs of the stage, and those before the first `FROM`"),
+            });
+        }
+        if let Some(name) = env {
+            let message = format!("`{what}` sees the ARG `{name}`, not the ENV");
+            let value = format!("it is `{}`", expanded.value);
+            self.report(Finding::warning(message, word.span).label(value));
+        }
+        Ok(())
     }
 }

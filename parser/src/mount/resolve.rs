@@ -38,8 +38,7 @@ struct Given<'a, T> {
 }
 
 impl Mount {
-    /// Expands and checks every option. `scope` is for all values; `from_scope` for `from=`, which sees global
-    /// ARGs only, because stages depend on it.
+    /// Expands and checks every option. `scope` is for all values; `from_scope` for `from=`, which sees ARGs only.
     ///
     /// # Errors
     /// The first option that is wrong.

@@ -164,7 +164,7 @@ fn stages(parsed: &Dockerfile, target: Option<&str>, labels: &BTreeSet<&str>) ->
     let needed = needed_stages(
         parsed,
         target.unwrap_or(parsed.stages.len().saturating_sub(1)),
-        &|word| word.text.clone(),
+        &|_, word| word.text.clone(),
     );
     parsed
         .stages
