@@ -4,10 +4,10 @@ use crate::error::{Failure, Kind};
 use crate::import;
 use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
-use rbuild_oci::{Descriptor, Digest, ImageConfig};
+use rbuild_oci::{Descriptor, ImageConfig, Reference};
 use rbuild_registry::{
-    Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, Reference,
-    ResolvedManifest, RetryPolicy,
+    Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, ResolvedManifest,
+    RetryPolicy,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
@@ -93,11 +93,7 @@ impl Puller {
     /// # Errors
     /// The registry's answer, worded, with a hint.
     pub fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<BaseImage, Failure> {
-        let wanted = rbuild_registry::Platform {
-            os: platform.os.clone(),
-            architecture: platform.architecture.clone(),
-            variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
-        };
+        let wanted = sources::oci_platform(platform);
         let client = self.client();
         let resolved = client
             .resolve(reference, &wanted)
@@ -161,7 +157,7 @@ impl Puller {
                 })
                 .collect::<Result<Vec<()>, Failure>>()
         })?;
-        let manifest = store_descriptor(&resolved.descriptor)?;
+        let manifest = resolved.descriptor.clone();
         store
             .blobs()
             .put_bytes(&resolved.bytes)
@@ -172,13 +168,11 @@ impl Puller {
             .layers
             .iter()
             .zip(&parsed.rootfs.diff_ids)
-            .map(|(layer, diff_id)| {
-                Ok(ImageLayer {
-                    diff_id: *diff_id,
-                    source: LayerSource::Blob(Box::new(store_descriptor(layer)?)),
-                })
+            .map(|(layer, diff_id)| ImageLayer {
+                diff_id: *diff_id,
+                source: LayerSource::Blob(Box::new(layer.bare())),
             })
-            .collect::<Result<Vec<_>, Failure>>()?;
+            .collect();
         let record = import::import(store, config, Some(manifest), layers, now)?;
         drop(pin);
         sources::name_pulled(store, reference, resolved.top_digest(), &record)?;
@@ -189,23 +183,18 @@ impl Puller {
         &self,
         store: &Store,
         reference: &Reference,
-        layer: &rbuild_registry::Descriptor,
+        layer: &Descriptor,
         done: &AtomicU64,
         total: u64,
         progress: Progress<'_>,
     ) -> Result<(), Failure> {
-        let descriptor = store_descriptor(layer)?;
-        if store
-            .blobs()
-            .has(&descriptor.digest)
-            .map_err(Failure::from_host)?
-        {
+        if store.blobs().has(&layer.digest).map_err(Failure::from_host)? {
             progress(done.fetch_add(layer.size, Ordering::Relaxed) + layer.size, total);
             return Ok(());
         }
         let writer = store
             .blobs()
-            .writer(Expect::exactly(descriptor.digest, descriptor.size))
+            .writer(Expect::exactly(layer.digest, layer.size))
             .map_err(Failure::from_host)?;
         let mut sink = BlobSink(writer);
         let last = AtomicU64::new(0);
@@ -233,19 +222,6 @@ impl Write for BlobSink<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// The store's form of a descriptor; only sha256 names blobs there.
-///
-/// # Errors
-/// Another digest algorithm.
-pub fn store_descriptor(descriptor: &rbuild_registry::Descriptor) -> Result<Descriptor, Failure> {
-    let digest: Digest = descriptor
-        .digest
-        .to_string()
-        .parse()
-        .map_err(|error| Failure::host(format!("digest `{}`: {error}", descriptor.digest)))?;
-    Ok(Descriptor::new(&descriptor.media_type, digest, descriptor.size))
 }
 
 /// A registry's error with its hint.

@@ -3,8 +3,7 @@
 use crate::error::{Failure, Kind};
 use crate::export::with_export;
 use crate::pull::{Progress, Puller, registry_failure};
-use rbuild_oci::{Descriptor, Digest};
-use rbuild_registry::Reference;
+use rbuild_oci::{Descriptor, Digest, Reference};
 use rbuild_store::Store;
 use rbuild_store::image::export::{ExportOptions, Prepared, prepare};
 use rbuild_store::image::{ImageRecord, LayerSource};
@@ -113,14 +112,6 @@ impl Push<'_> {
     }
 
     fn blob(&self, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Failure> {
-        let digest = blob.digest.to_string();
-        let descriptor = rbuild_registry::Descriptor::new(
-            &*blob.media_type,
-            digest
-                .parse()
-                .map_err(|error| Failure::host(format!("digest `{digest}`: {error}")))?,
-            blob.size,
-        );
         let open = |offset: u64| -> std::io::Result<Box<dyn Read>> {
             let mut file = self
                 .store
@@ -133,7 +124,7 @@ impl Push<'_> {
         let mount_from = self.elsewhere.get(&blob.digest).map(String::as_str);
         self.puller
             .client()
-            .push_blob(self.reference, &descriptor, &open, mount_from, sent)
+            .push_blob(self.reference, blob, &open, mount_from, sent)
             .map(|_| ())
             .map_err(|error| registry_failure(&error))
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::{DiffId, Digest};
 use crate::error::DocumentError;
-use crate::json;
+use crate::json::{self, null_is_default};
 
 /// Most bytes a config may have.
 pub const CONFIG_LIMIT: u64 = 8 << 20;
@@ -231,11 +231,6 @@ impl<'de> Deserialize<'de> for Empty {
         // Only the key says something; some tools write null.
         serde::de::IgnoredAny::deserialize(deserializer).map(|_| Empty {})
     }
-}
-
-/// Go writes an empty list, map or string as `null` in places.
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 impl ImageConfig {

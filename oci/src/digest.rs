@@ -43,7 +43,7 @@ impl ChainId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ParseDigestError;
+    use crate::DigestError;
 
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -73,7 +73,7 @@ mod tests {
         }
         assert!(matches!(
             "sha512:00".parse::<DiffId>(),
-            Err(ParseDigestError::UnsupportedAlgorithm(_))
+            Err(DigestError::Algorithm(_))
         ));
     }
 

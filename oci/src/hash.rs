@@ -7,18 +7,31 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// A text that is no digest of the expected form.
+/// Why a text is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ParseDigestError {
+pub enum DigestError {
     /// There is no `algorithm:` in front.
     #[error("digest `{0}` has no algorithm: expected `sha256:` and 64 hex digits")]
     NoAlgorithm(String),
-    /// The algorithm is not one that this store uses.
+    /// The algorithm is not sha256.
     #[error("digest algorithm `{0}` is not supported, only sha256 is")]
-    UnsupportedAlgorithm(String),
-    /// What follows is not 64 lower-case hex digits.
-    #[error("digest `{0}` is not 64 lower-case hex digits")]
-    NotHex(String),
+    Algorithm(String),
+    /// The wrong number of digits.
+    #[error("digest `{text}` has {actual} hex digits, not 64")]
+    Length {
+        /// The text, shortened.
+        text: String,
+        /// Bytes found where the digits should be.
+        actual: usize,
+    },
+    /// Something that is not `0-9a-f`.
+    #[error("digest `{text}` is not lower-case hex at byte {offset}")]
+    NotHex {
+        /// The text, shortened.
+        text: String,
+        /// Byte offset in the whole text.
+        offset: usize,
+    },
 }
 
 /// Keeps hostile input from flooding a message.
@@ -26,35 +39,36 @@ fn excerpt(text: &str) -> String {
     text.chars().take(100).flat_map(char::escape_default).collect()
 }
 
-/// Reads 64 lower-case hex digits.
-fn parse_hex(text: &str) -> Result<[u8; 32], ParseDigestError> {
-    let fail = || ParseDigestError::NotHex(excerpt(text));
-    let text = text.as_bytes();
-    if text.len() != 64 {
-        return Err(fail());
+/// Reads what [`write`] wrote with the same prefix, `sha256:` or none. For [`hash_type!`](crate::hash_type).
+pub fn parse(prefix: &str, text: &str) -> Result<[u8; 32], DigestError> {
+    let digits = match text.split_once(':') {
+        _ if prefix.is_empty() => text,
+        None => return Err(DigestError::NoAlgorithm(excerpt(text))),
+        Some(("sha256", digits)) => digits,
+        Some((algorithm, _)) => return Err(DigestError::Algorithm(excerpt(algorithm))),
+    };
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    if let Some(at) = digits.bytes().position(|digit| value(digit).is_none()) {
+        return Err(DigestError::NotHex {
+            text: excerpt(text),
+            offset: text.len() - digits.len() + at,
+        });
     }
     let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let digit = |c: u8| match c {
-            b'0'..=b'9' => Ok(c - b'0'),
-            b'a'..=b'f' => Ok(c - b'a' + 10),
-            _ => Err(fail()),
-        };
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    if digits.len() != 2 * bytes.len() {
+        return Err(DigestError::Length {
+            text: excerpt(text),
+            actual: digits.len(),
+        });
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        *byte = value(pair[0]).unwrap_or(0) << 4 | value(pair[1]).unwrap_or(0);
     }
     Ok(bytes)
-}
-
-/// Reads what [`write`] wrote with the same prefix, `sha256:` or none. For [`hash_type!`](crate::hash_type).
-pub fn parse(prefix: &str, text: &str) -> Result<[u8; 32], ParseDigestError> {
-    if prefix.is_empty() {
-        return parse_hex(text);
-    }
-    match text.split_once(':') {
-        None => Err(ParseDigestError::NoAlgorithm(excerpt(text))),
-        Some(("sha256", hex)) => parse_hex(hex),
-        Some((algorithm, _)) => Err(ParseDigestError::UnsupportedAlgorithm(excerpt(algorithm))),
-    }
 }
 
 /// Writes a prefix and 64 lower-case hex digits. For [`hash_type!`](crate::hash_type).
@@ -118,7 +132,7 @@ macro_rules! hash_type {
             }
 
             /// From 64 lower-case hex digits: the file-name form.
-            pub fn from_hex(text: &str) -> Result<Self, $crate::ParseDigestError> {
+            pub fn from_hex(text: &str) -> Result<Self, $crate::DigestError> {
                 $crate::hash::parse("", text).map($name)
             }
 
@@ -141,17 +155,17 @@ macro_rules! hash_type {
         }
 
         impl ::std::str::FromStr for $name {
-            type Err = $crate::ParseDigestError;
+            type Err = $crate::DigestError;
 
-            fn from_str(text: &str) -> Result<Self, $crate::ParseDigestError> {
+            fn from_str(text: &str) -> Result<Self, $crate::DigestError> {
                 $crate::hash::parse($prefix, text).map($name)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = $crate::ParseDigestError;
+            type Error = $crate::DigestError;
 
-            fn try_from(text: String) -> Result<Self, $crate::ParseDigestError> {
+            fn try_from(text: String) -> Result<Self, $crate::DigestError> {
                 text.parse()
             }
         }

@@ -1,7 +1,7 @@
 //! JSON documents of images: a size limit when reading, sorted keys when writing.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::DocumentError;
@@ -28,6 +28,13 @@ pub fn write<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, Doc
             what,
             detail: error.to_string(),
         })
+}
+
+/// For `deserialize_with`: Go writes an empty list, map or string as `null` in places.
+pub fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 fn sorted(value: Value) -> Value {

@@ -21,19 +21,27 @@
 
 mod annotations;
 mod config;
+mod descriptor;
 mod digest;
+mod document;
 mod error;
 pub mod hash;
+mod index;
 pub mod json;
 mod manifest;
 pub mod media_type;
 mod platform;
+mod reference;
 
 pub use annotations::Annotations;
 pub use config::{CONFIG_LIMIT, ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
+pub use descriptor::Descriptor;
 pub use digest::{ChainId, DiffId, Digest};
+pub use document::Document;
 pub use error::DocumentError;
-pub use hash::ParseDigestError;
-pub use manifest::{CONTAINERD_NAME, Descriptor, Document, Index, MANIFEST_LIMIT, Manifest, REF_NAME};
-pub use media_type::{LayerCompression, MediaTypes};
-pub use platform::Platform;
+pub use hash::DigestError;
+pub use index::{CONTAINERD_NAME, Index, REF_NAME};
+pub use manifest::{MANIFEST_LIMIT, Manifest};
+pub use media_type::{DocumentKind, LayerCompression, MediaTypes};
+pub use platform::{Platform, PlatformError};
+pub use reference::{DOCKER_HUB, Reference, ReferenceError, ReferenceErrorKind, is_registry_host};

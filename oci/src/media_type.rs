@@ -76,14 +76,53 @@ impl MediaTypes {
     }
 }
 
+/// What a document of a media type is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// One image.
+    Manifest,
+    /// A list of manifests.
+    Index,
+}
+
+impl DocumentKind {
+    /// The kind that a media type names, which has no parameters ([`essence`]).
+    pub fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            OCI_INDEX | DOCKER_LIST => Some(Self::Index),
+            OCI_MANIFEST | DOCKER_MANIFEST => Some(Self::Manifest),
+            _ => None,
+        }
+    }
+}
+
+/// Whether it is Docker's obsolete manifest version 2 schema 1.
+pub fn is_schema_one(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "application/vnd.docker.distribution.manifest.v1+json"
+            | "application/vnd.docker.distribution.manifest.v1+prettyjws"
+    )
+}
+
+/// A media type without parameters (`; charset=utf-8`), lower case.
+pub fn essence(content_type: &str) -> String {
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase()
+}
+
 /// Whether it is a manifest of one image.
 pub fn is_manifest(media_type: &str) -> bool {
-    matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
+    DocumentKind::of(media_type) == Some(DocumentKind::Manifest)
 }
 
 /// Whether it is a list of manifests.
 pub fn is_index(media_type: &str) -> bool {
-    matches!(media_type, OCI_INDEX | DOCKER_LIST)
+    DocumentKind::of(media_type) == Some(DocumentKind::Index)
 }
 
 /// Whether it is an image config.

@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
+use rbuild_oci::Reference;
+
 use crate::auth::{Auth, Scope, Source};
 use crate::credentials::Credential;
 use crate::error::{Action, Attempt, Error, ErrorKind};
 use crate::event::Event;
 use crate::http::{Answer, Http};
 use crate::options::ClientOptions;
-use crate::reference::Reference;
 use crate::session::{Call, Schemes, Session};
 use crate::slots::{Slot, Slots};
 
@@ -69,7 +70,9 @@ impl Client {
             repository: String::new(),
             object: String::new(),
         };
-        crate::reference::check_host(host).map_err(|_| ErrorKind::Url(crate::url::UrlError).at(&attempt))?;
+        if !rbuild_oci::is_registry_host(host) {
+            return Err(ErrorKind::Url(crate::url::UrlError).at(&attempt));
+        }
         // Remembered tokens must not answer for the credential on trial.
         let auth = Auth::new(Source::Fixed(credential.cloned()));
         let session = Session {

@@ -9,8 +9,9 @@ mod helper;
 use std::io;
 use std::path::PathBuf;
 
+use rbuild_oci::DOCKER_HUB;
+
 use crate::env::Env;
-use crate::reference::DOCKER_HUB;
 use crate::secret::Secret;
 use auth_file::AuthFile;
 

@@ -1,12 +1,11 @@
 //! `Error`: what was attempted, on which registry, and why it failed. Words about what to do are in `hint`.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, io};
 
-use crate::digest::Digest;
-use crate::manifest::ManifestError;
+use rbuild_oci::{Digest, DocumentError};
+
 use crate::url::UrlError;
 
 /// What was being done.
@@ -138,13 +137,7 @@ pub enum ErrorKind {
     },
     /// The manifest is refused.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// The manifest belongs to something else (a chart, a signature).
-    #[error("this is not a container image, its config is `{media_type}`")]
-    NotAnImage {
-        /// Media type of its config.
-        media_type: String,
-    },
+    Document(#[from] DocumentError),
     /// No entry of the index fits.
     #[error("no image for platform {wanted}; there is {}", list_or_none(.available))]
     NoPlatform {

@@ -2,17 +2,15 @@
 
 use std::io::{Read, Write};
 
+use rbuild_oci::{CONFIG_LIMIT, Descriptor, Digest, Reference};
+use sha2::{Digest as _, Sha256};
 use ureq::http::header;
 
 use crate::auth::Scope;
 use crate::client::{Client, attempt};
-use crate::descriptor::Descriptor;
-use crate::digest::Hasher;
 use crate::error::{Action, Attempt, Error, ErrorKind};
 use crate::event::Event;
 use crate::http::Answer;
-use crate::manifest::CONFIG_LIMIT;
-use crate::reference::Reference;
 use crate::session::Call;
 use crate::transport_error;
 
@@ -26,7 +24,7 @@ struct Transfer<'a> {
     attempt: &'a Attempt,
     size: u64,
     done: u64,
-    hasher: Hasher,
+    hasher: Sha256,
     sink: &'a mut dyn Write,
     progress: &'a dyn Fn(u64),
 }
@@ -49,7 +47,7 @@ impl Client {
             attempt: &attempt,
             size: descriptor.size,
             done: 0,
-            hasher: descriptor.digest.algorithm().hasher(),
+            hasher: Sha256::new(),
             sink,
             progress,
         };
@@ -67,9 +65,9 @@ impl Client {
                 });
             }
         }
-        let actual = transfer.hasher.finish();
+        let actual = Digest::from_bytes(transfer.hasher.finalize().into());
         if actual != descriptor.digest {
-            let expected = descriptor.digest.clone();
+            let expected = descriptor.digest;
             return Err(ErrorKind::DigestMismatch { expected, actual }.at(&attempt));
         }
         Ok(())

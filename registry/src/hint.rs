@@ -1,7 +1,8 @@
 //! `Error::hint`: what the user can do about it.
 
+use rbuild_oci::{DOCKER_HUB, DocumentError};
+
 use crate::error::{Action, Error, ErrorKind, TransportKind, is_quota};
-use crate::reference::DOCKER_HUB;
 
 impl Error {
     /// One sentence of advice for the common cases.
@@ -61,7 +62,7 @@ impl Error {
                 Some("install the package ca-certificates, or set SSL_CERT_FILE to a PEM file".to_owned())
             }
             ErrorKind::NoPlatform { .. } => Some("choose one of these with --platform".to_owned()),
-            ErrorKind::Manifest(crate::ManifestError::Schema1) => {
+            ErrorKind::Document(DocumentError::SchemaOne) => {
                 Some("push the image again with a current tool to convert it".to_owned())
             }
             ErrorKind::DigestMismatch { .. } | ErrorKind::SizeMismatch { .. } => {

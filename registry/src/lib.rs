@@ -1,12 +1,13 @@
 //! Pull from and push to OCI registries: the only network of the project.
 //!
-//! A blocking client for the OCI distribution specification and Docker's dialect of it. What lives here:
-//! references, credentials, tokens, manifests as far as an image must be found in them, verified transfers. What
-//! deliberately does not: where bytes are kept, what a layer contains, threads (callers bring their own; one
-//! [`Client`] serves many), and anything that writes to a terminal (see [`Event`]).
+//! A blocking client for the OCI distribution specification and Docker's dialect of it. What lives here: credentials,
+//! tokens, finding an image in its registry, verified transfers. What deliberately does not: where bytes are kept,
+//! what a layer contains, threads (callers bring their own; one [`Client`] serves many), and anything that writes to a
+//! terminal (see [`Event`]).
 //!
 //! ```no_run
-//! use rbuild_registry::{Client, ClientOptions, Platform, Reference};
+//! use rbuild_oci::{Platform, Reference};
+//! use rbuild_registry::{Client, ClientOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::new(ClientOptions::default());
@@ -21,8 +22,6 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `reference` `digest` `platform` `descriptor` `media_type` | names and small types |
-//! | `manifest` | reading manifests, refusing ambiguous ones, choosing a platform |
 //! | `env` `credentials` | finding and keeping credentials |
 //! | `options` `client` | the handle; `resolve` `fetch` `push` `upload` `list` are its verbs |
 //! | `session` | scheme, authorization, redirects; `auth` `challenge` tokens |
@@ -38,8 +37,6 @@ mod challenge;
 mod client;
 mod clock;
 mod credentials;
-mod descriptor;
-mod digest;
 mod download;
 mod env;
 mod error;
@@ -48,13 +45,9 @@ mod fetch;
 mod hint;
 mod http;
 mod list;
-mod manifest;
-pub mod media_type;
 mod options;
-mod platform;
 mod proxy;
 mod push;
-mod reference;
 mod resolve;
 mod retry;
 mod secret;
@@ -70,18 +63,13 @@ pub use cancel::Cancel;
 pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use credentials::{Credential, CredentialError, CredentialWarning, Credentials, Lookup, Patience};
-pub use descriptor::Descriptor;
-pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use download::{Download, Validators};
 pub use env::Env;
 pub use error::{Action, Attempt, Error, ErrorKind, RegistryMessage, TransportKind};
 pub use event::Event;
-pub use manifest::{CONFIG_LIMIT, ImageManifest, Index, MANIFEST_LIMIT, Manifest, ManifestError};
 pub use options::{ClientOptions, HostSet, Timeouts, UploadMode};
-pub use platform::{Platform, PlatformError};
 pub use proxy::ProxySettings;
 pub use push::{BlobSource, Pushed};
-pub use reference::{DOCKER_HUB, Reference, ReferenceError, ReferenceErrorKind};
 pub use resolve::{FetchedManifest, ResolvedManifest};
 pub use retry::RetryPolicy;
 pub use secret::Secret;

@@ -1,9 +1,10 @@
 //! Listing tags.
 
+use rbuild_oci::Reference;
+
 use crate::auth::Scope;
 use crate::client::{Client, attempt};
 use crate::error::{Action, Error, ErrorKind};
-use crate::reference::Reference;
 use crate::session::{Call, Target};
 use crate::url::Url;
 
@@ -12,7 +13,7 @@ const MAX_PAGES: usize = 10_000;
 
 #[derive(serde::Deserialize)]
 struct TagPage {
-    #[serde(default, deserialize_with = "crate::descriptor::null_is_default")]
+    #[serde(default, deserialize_with = "rbuild_oci::json::null_is_default")]
     tags: Vec<String>,
 }
 

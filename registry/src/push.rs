@@ -2,17 +2,14 @@
 
 use std::io::{self, Read};
 
+use rbuild_oci::{Descriptor, Digest, MANIFEST_LIMIT, Reference};
 use ureq::http::{Method, header};
 
 use crate::auth::Scope;
 use crate::client::{Client, attempt};
-use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, Digest};
 use crate::error::{Action, Error, ErrorKind};
 use crate::fetch::blob_path;
 use crate::http::Payload;
-use crate::manifest::MANIFEST_LIMIT;
-use crate::reference::Reference;
 use crate::resolve::{announced_digest, manifest_path};
 use crate::session::{Call, Target};
 
@@ -97,8 +94,7 @@ impl Client {
         bytes: &[u8],
     ) -> Result<Digest, Error> {
         let pinned = reference.digest();
-        let algorithm = pinned.map_or(Algorithm::Sha256, Digest::algorithm);
-        let digest = algorithm.digest(bytes);
+        let digest = Digest::of(bytes);
         let object = reference.tag().map_or_else(|| digest.to_string(), str::to_owned);
         let attempt = attempt(Action::PushManifest, reference, &object);
         if bytes.len() as u64 > MANIFEST_LIMIT {
@@ -108,9 +104,8 @@ impl Client {
             .at(&attempt));
         }
         if let Some(expected) = pinned
-            && *expected != digest
+            && expected != digest
         {
-            let expected = expected.clone();
             return Err(ErrorKind::DigestMismatch {
                 expected,
                 actual: digest,
@@ -127,9 +122,9 @@ impl Client {
             let answer = self.expect(self.session().call(&call)?, &attempt, &[200, 201, 202])?;
             let announced = announced_digest(&answer).map_err(|kind| kind.at(&attempt))?;
             answer.drain();
-            match announced.filter(|d| d.algorithm() == algorithm) {
+            match announced {
                 Some(actual) if actual != digest => Err(ErrorKind::DigestMismatch {
-                    expected: digest.clone(),
+                    expected: digest,
                     actual,
                 }
                 .at(&attempt)),

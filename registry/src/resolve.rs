@@ -1,18 +1,23 @@
 //! From a reference to the manifest of one image.
 
+use rbuild_oci::media_type;
+use rbuild_oci::{
+    Descriptor, Digest, DigestError, Document, DocumentKind, Index, MANIFEST_LIMIT, Manifest, Platform,
+    Reference,
+};
 use ureq::http::header;
 
 use crate::auth::Scope;
 use crate::client::{Client, attempt};
-use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, Digest};
 use crate::error::{Action, Attempt, Error, ErrorKind};
 use crate::http::Answer;
-use crate::manifest::{ImageManifest, Index, MANIFEST_LIMIT, Manifest};
-use crate::media_type::{self, ACCEPT, DocumentKind};
-use crate::platform::Platform;
-use crate::reference::Reference;
 use crate::session::Call;
+
+/// What a manifest request accepts, best first.
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+     application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.docker.distribution.manifest.v2+json";
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 4;
@@ -25,7 +30,7 @@ pub struct FetchedManifest {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// What they mean.
-    pub manifest: Manifest,
+    pub document: Document,
 }
 
 /// The manifest of one image, and how it was found.
@@ -36,17 +41,17 @@ pub struct ResolvedManifest {
     /// Its bytes, to be stored as they are.
     pub bytes: Vec<u8>,
     /// What they mean.
-    pub image: ImageManifest,
+    pub image: Manifest,
     /// The indexes on the way, outermost first; empty when the reference names the image itself.
     pub chain: Vec<FetchedManifest>,
 }
 
 impl ResolvedManifest {
     /// The digest that the reference itself stands for: what to pin. The outermost index's, or the image's.
-    pub fn top_digest(&self) -> &Digest {
+    pub fn top_digest(&self) -> Digest {
         self.chain
             .first()
-            .map_or(&self.descriptor.digest, |index| &index.descriptor.digest)
+            .map_or(self.descriptor.digest, |index| index.descriptor.digest)
     }
 }
 
@@ -88,12 +93,11 @@ impl Client {
         chain: &mut Vec<FetchedManifest>,
         platforms: &mut Vec<Platform>,
     ) -> Result<Option<ResolvedManifest>, Error> {
-        let index: Index = match document.manifest {
-            Manifest::Image(image) => {
-                if !media_type::is_image_config(&image.config.media_type) {
-                    let media_type = image.config.media_type;
-                    return Err(ErrorKind::NotAnImage { media_type }.at(whole));
-                }
+        let index: Index = match document.document {
+            Document::Manifest(image) => {
+                image
+                    .require_image()
+                    .map_err(|error| ErrorKind::from(error).at(whole))?;
                 let (descriptor, bytes) = (document.descriptor, document.bytes);
                 return Ok(Some(ResolvedManifest {
                     descriptor,
@@ -102,7 +106,7 @@ impl Client {
                     chain: chain.clone(),
                 }));
             }
-            Manifest::Index(ref index) => index.clone(),
+            Document::Index(ref index) => index.clone(),
         };
         if chain.len() >= MAX_DEPTH {
             return Err(ErrorKind::TooDeep(MAX_DEPTH).at(whole));
@@ -111,7 +115,7 @@ impl Client {
         chain.push(document);
         for candidate in index.candidates(platform) {
             let child = self.fetch_manifest_by(reference, candidate)?;
-            let nested = matches!(child.manifest, Manifest::Index(_));
+            let nested = matches!(child.document, Document::Index(_));
             let found = self.search(reference, whole, child, platform, chain, platforms)?;
             if found.is_some() || !nested {
                 return Ok(found);
@@ -159,13 +163,7 @@ impl Client {
             let bytes = answer.read_all(MANIFEST_LIMIT).map_err(fail)?;
 
             let wanted = object.parse::<Digest>().ok();
-            let algorithm = wanted
-                .as_ref()
-                .or(announced.as_ref())
-                .map_or(Algorithm::Sha256, Digest::algorithm);
-            let actual = algorithm.digest(&bytes);
-            // A registry may announce with another algorithm than was asked for; then only ours counts.
-            let announced = announced.filter(|d| d.algorithm() == algorithm);
+            let actual = Digest::of(&bytes);
             for expected in [wanted, announced].into_iter().flatten() {
                 if expected != actual {
                     return Err(fail(ErrorKind::DigestMismatch { expected, actual }));
@@ -181,15 +179,15 @@ impl Client {
                 }));
             }
             // What an index says about its entry binds; else what the server says.
-            let manifest = Manifest::parse(&bytes, served.as_deref()).map_err(|e| fail(e.into()))?;
+            let document = Document::parse(&bytes, served.as_deref()).map_err(|e| fail(e.into()))?;
             if let Some(listed) = listed {
-                Manifest::parse(&bytes, Some(&listed.media_type)).map_err(|e| fail(e.into()))?;
+                Document::parse(&bytes, Some(&listed.media_type)).map_err(|e| fail(e.into()))?;
             }
-            let descriptor = Descriptor::new(manifest.media_type(), actual, size);
+            let descriptor = Descriptor::new(document.media_type(served.as_deref()), actual, size);
             Ok(FetchedManifest {
                 descriptor,
                 bytes,
-                manifest,
+                document,
             })
         })
     }
@@ -214,10 +212,8 @@ impl Client {
         match (digest, answer.content_length(), DocumentKind::of(&kind)) {
             (Some(digest), Some(size), Some(_)) => {
                 if let Some(expected) = reference.digest()
-                    && expected.algorithm() == digest.algorithm()
-                    && *expected != digest
+                    && expected != digest
                 {
-                    let expected = expected.clone();
                     return Err(ErrorKind::DigestMismatch {
                         expected,
                         actual: digest,
@@ -236,13 +232,16 @@ pub(crate) fn manifest_path(reference: &Reference, object: &str) -> String {
     format!("/v2/{}/manifests/{object}", reference.repository())
 }
 
-/// `Docker-Content-Digest`, which must be a digest if it is there.
+/// `Docker-Content-Digest`, which must be a digest if it is there; one of another algorithm does not count.
 pub(crate) fn announced_digest(answer: &Answer) -> Result<Option<Digest>, ErrorKind> {
     match answer.header("docker-content-digest").map(str::trim) {
         None | Some("") => Ok(None),
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| ErrorKind::Protocol("the registry announces something that is no digest")),
+        Some(text) => match text.parse() {
+            Ok(digest) => Ok(Some(digest)),
+            Err(DigestError::Algorithm(name)) if name == "sha512" => Ok(None),
+            Err(_) => Err(ErrorKind::Protocol(
+                "the registry announces something that is no digest",
+            )),
+        },
     }
 }

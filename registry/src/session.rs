@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use rbuild_oci::DOCKER_HUB;
 use ureq::http::{HeaderName, HeaderValue, Method, header};
 
 use crate::auth::{Auth, Scope, Subject};
@@ -11,7 +12,6 @@ use crate::error::{Attempt, Error, ErrorKind, TransportKind};
 use crate::event::Event;
 use crate::http::{Answer, Http, Payload, lock};
 use crate::proxy::is_loopback;
-use crate::reference::DOCKER_HUB;
 use crate::url::{Scheme, Url, encode};
 
 const MAX_REDIRECTS: usize = 8;

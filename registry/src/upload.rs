@@ -6,16 +6,15 @@
 use std::cell::Cell;
 use std::io::Read;
 
+use rbuild_oci::{Descriptor, Reference};
 use ureq::http::{Method, header};
 
 use crate::auth::Scope;
 use crate::client::Client;
-use crate::descriptor::Descriptor;
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::http::{Answer, Payload};
 use crate::options::UploadMode;
 use crate::push::{BlobSource, Pushed};
-use crate::reference::Reference;
 use crate::resolve::announced_digest;
 use crate::session::{Call, Target};
 use crate::url::Url;
@@ -138,9 +137,9 @@ impl Upload<'_> {
         let answer = self.client.expect(answer, self.attempt, &[201, 204])?;
         let announced = announced_digest(&answer).map_err(|kind| kind.at(self.attempt))?;
         answer.drain();
-        match announced.filter(|d| d.algorithm() == self.descriptor.digest.algorithm()) {
+        match announced {
             Some(actual) if actual != self.descriptor.digest => {
-                let expected = self.descriptor.digest.clone();
+                let expected = self.descriptor.digest;
                 Err(ErrorKind::DigestMismatch { expected, actual }.at(self.attempt))
             }
             _ => Ok(()),

@@ -55,7 +55,7 @@ impl Url {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         // User info in an address that a server sends could only mislead.
-        if authority.contains('@') || crate::reference::check_host(authority).is_err() {
+        if authority.contains('@') || !rbuild_oci::is_registry_host(authority) {
             return Err(UrlError);
         }
         let (path, query) = path_and_query(rest)?;

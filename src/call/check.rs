@@ -15,7 +15,7 @@ use rbuild_build::ops::copy::names_any;
 use rbuild_build::pull::Puller;
 use rbuild_build::request::PullPolicy;
 use rbuild_build::sources::Offline;
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use rbuild_store::Store;
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use crate::options::choice;
 use crate::ui::amount;
 use clap::Args;
 use rbuild_build::clock;
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use rbuild_store::Store;
 use rbuild_store::snapshot::SnapshotStore;
 use serde_json::json;

@@ -4,7 +4,7 @@ use super::stored::{self, familiar, no_such_image};
 use super::streams::{note, print_json};
 use crate::error::Failure;
 use clap::Args;
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::{ImageRecord, LayerSource};
 use rbuild_store::snapshot::SnapshotStore;

@@ -7,9 +7,9 @@ use crate::options;
 use clap::Args;
 use dockerfile_parser::Platform;
 use rbuild_build::request::build_platform;
-use rbuild_build::sources::store_platform;
+use rbuild_build::sources::oci_platform;
 use rbuild_build::{clock, engine, import};
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::ImageError;
 use rbuild_store::image::source::{self, ImageSource};
@@ -94,7 +94,7 @@ fn choose(
     source: &dyn ImageSource,
     platform: &Platform,
 ) -> Result<BTreeMap<usize, BTreeSet<String>>, ImageError> {
-    let machine = store_platform(platform);
+    let machine = oci_platform(platform);
     let mut chosen: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     let mut nameless = Vec::new();
     for (at, entry) in source.entries().iter().enumerate() {

@@ -6,7 +6,8 @@ use crate::error::{Failure, Kind};
 use crate::options::registry::RegistryArgs;
 use clap::Args;
 use rbuild_build::pull::registry_failure;
-use rbuild_registry::{Credential, Credentials, DOCKER_HUB, Env, Secret};
+use rbuild_oci::DOCKER_HUB;
+use rbuild_registry::{Credential, Credentials, Env, Secret};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,7 @@ use crate::options::choice;
 use clap::Args;
 use rbuild_build::export;
 use rbuild_build::request::{Destination, LayerCompression};
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use std::io::IsTerminal;

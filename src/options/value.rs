@@ -1,7 +1,7 @@
 //! Values that several flags have: names, sizes, pairs, one of a few words.
 
 use crate::error::Failure;
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 
 /// A reference from a flag, normalised.
 ///

@@ -11,7 +11,7 @@ use rbuild_build::export;
 use rbuild_build::pull::Progress;
 use rbuild_build::request::{Destination, ImageForm, Output};
 use rbuild_layer::tree::TreeView;
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use rbuild_solver::{Event, EventKind};
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;

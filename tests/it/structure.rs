@@ -29,6 +29,7 @@ fn crates_know_only_what_the_architecture_allows() {
     for (folder, _) in PACKAGES {
         let allowed: &[&str] = match folder {
             "layer" => &["beneath", "rbuild-oci"],
+            "registry" => &["rbuild-oci"],
             "store" => &["beneath", "rbuild-layer", "rbuild-oci"],
             "build" => &[
                 "beneath",

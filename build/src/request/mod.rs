@@ -25,7 +25,7 @@ pub use ssh::SshSource;
 use crate::ops::spec::ExecNetwork;
 use crate::pull::RegistrySettings;
 use dockerfile_parser::Platform;
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

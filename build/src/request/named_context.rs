@@ -1,7 +1,7 @@
 //! Contexts besides the main one, by name.
 
 use crate::remote::Remote;
-use rbuild_registry::Reference;
+use rbuild_oci::Reference;
 use std::path::PathBuf;
 
 /// What a named context is.

@@ -5,15 +5,15 @@ mod offline;
 mod resolver;
 
 pub use offline::Offline;
-pub use resolver::{Resolver, find_stored, name_pulled, store_platform, stored_name};
+pub use resolver::{Resolver, find_stored, name_pulled, oci_platform, stored_name};
 
 use dockerfile_parser::Platform;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use rbuild_oci::ImageConfig;
-use rbuild_registry::{Reference, ResolvedManifest};
+use rbuild_oci::{ImageConfig, Reference};
+use rbuild_registry::ResolvedManifest;
 use rbuild_solver::KeyHasher;
 use rbuild_store::image::ImageRecord;
 

@@ -5,11 +5,9 @@ use super::{BaseImage, Origin};
 use crate::error::{Failure, Kind};
 use crate::lower::ResolveImage;
 use crate::pull::Puller;
-use crate::request::NamedContext;
-use crate::request::PullPolicy;
+use crate::request::{NamedContext, PullPolicy};
 use dockerfile_parser::Platform;
-use rbuild_oci::{Digest, ImageConfig};
-use rbuild_registry::Reference;
+use rbuild_oci::{Digest, ImageConfig, Reference};
 use rbuild_store::Store;
 use rbuild_store::image::{self, ImageRecord, source};
 use std::path::Path;
@@ -81,7 +79,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// An image of the store with all its blobs: one that lacks some is brought in again.
-    fn complete(&self, id: &rbuild_oci::Digest) -> Result<Option<ImageRecord>, Failure> {
+    fn complete(&self, id: &Digest) -> Result<Option<ImageRecord>, Failure> {
         let Some(record) = self.store.images().get(id).map_err(Failure::from_host)? else {
             return Ok(None);
         };
@@ -129,7 +127,7 @@ impl<'a> Resolver<'a> {
                 .context(format!("named context `{name}` (`{}`)", path.display()))
         };
         let source = source::open(self.store, path).map_err(at)?;
-        let machine = store_platform(platform);
+        let machine = oci_platform(platform);
         let entry = source::choose(source.as_ref(), digest.or(tag), &machine).map_err(at)?;
         let image = source.image(entry).map_err(at)?;
         let config = image.parse_config().map_err(at)?;
@@ -189,10 +187,7 @@ pub fn find_stored(store: &Store, name: &str) -> Result<Option<ImageRecord>, Fai
             return Ok(Some(record));
         }
         // A pin means the same content whatever it is called.
-        if let Some(digest) = reference
-            .digest()
-            .and_then(|digest| digest.to_string().parse().ok())
-        {
+        if let Some(digest) = reference.digest() {
             return images.by_manifest(&digest).map_err(Failure::from_host);
         }
     }
@@ -223,7 +218,7 @@ pub fn stored_name(reference: &Reference) -> String {
 pub fn name_pulled(
     store: &Store,
     reference: &Reference,
-    digest: &rbuild_registry::Digest,
+    digest: Digest,
     record: &ImageRecord,
 ) -> Result<(), Failure> {
     let images = store.images();
@@ -233,7 +228,7 @@ pub fn name_pulled(
     };
     for name in [
         stored_name(reference),
-        stored_name(&reference.with_digest(digest.clone())),
+        stored_name(&reference.with_digest(digest)),
     ] {
         let before = images.resolve_tag(&name).map_err(Failure::from_host)?;
         let before = before
@@ -268,9 +263,9 @@ fn from_record(name: &str, record: ImageRecord) -> Result<Arc<BaseImage>, Failur
     )))
 }
 
-/// The store's form of a platform.
+/// The platform of a Dockerfile or a flag in the terms of image documents.
 #[must_use]
-pub fn store_platform(platform: &Platform) -> rbuild_oci::Platform {
+pub fn oci_platform(platform: &Platform) -> rbuild_oci::Platform {
     let variant = Some(platform.variant.as_str()).filter(|variant| !variant.is_empty());
     rbuild_oci::Platform::new(&platform.os, &platform.architecture, variant)
 }

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rbuild_oci::*;
 use rbuild_registry::*;
 
 use crate::fixture::*;
@@ -153,7 +154,7 @@ fn round_trip_in_plain_http() {
     let resolved = client.resolve(&multi, &linux()).unwrap();
     assert_eq!(
         (&resolved.descriptor, resolved.top_digest()),
-        (&amd.descriptor, &descriptor.digest)
+        (&amd.descriptor, descriptor.digest)
     );
     assert_eq!(
         client.fetch_config(&multi, &resolved.image.config).unwrap(),
@@ -164,7 +165,7 @@ fn round_trip_in_plain_http() {
         .fetch_blob(&multi, &resolved.image.layers[0], &mut layer, &|_| {})
         .unwrap();
     assert_eq!(layer, amd.layer);
-    let pinned = to(&registry, "team/app").with_digest(arm.descriptor.digest.clone());
+    let pinned = to(&registry, "team/app").with_digest(arm.descriptor.digest);
     assert_eq!(
         client.resolve(&pinned, &linux()).unwrap().descriptor,
         arm.descriptor
@@ -210,7 +211,7 @@ fn large_blobs_whole_in_chunks_and_mounted() {
         assert!(bytes == blob);
     }
     let wrong = Descriptor {
-        digest: Digest::sha256(b"other"),
+        digest: Digest::of(b"other"),
         ..descriptor
     };
     let error = client

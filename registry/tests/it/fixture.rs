@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rbuild_oci::*;
 use rbuild_registry::*;
 
 use crate::fake::{Asked, Fake, Reply};
@@ -132,7 +133,7 @@ pub(crate) fn json(descriptor: &Descriptor, extra: &str) -> String {
 }
 
 pub(crate) fn describe(media_type: &str, bytes: &[u8]) -> Descriptor {
-    Descriptor::new(media_type, Digest::sha256(bytes), bytes.len() as u64)
+    Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64)
 }
 
 /// Bytes that no two parts of are alike.

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use rbuild_oci::*;
 use rbuild_registry::*;
 
 use crate::fake::Fake;

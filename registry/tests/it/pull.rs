@@ -1,5 +1,6 @@
 //! Resolving and reading, with a registry that misbehaves.
 
+use rbuild_oci::*;
 use rbuild_registry::*;
 
 use crate::fake::{Fake, Reply};
@@ -41,7 +42,7 @@ fn resolves_through_nested_indexes() {
     assert_eq!(resolved.descriptor, amd.descriptor);
     assert_eq!(resolved.bytes, amd.manifest);
     assert_eq!(resolved.image.layers.len(), 1);
-    assert_eq!(resolved.top_digest(), &outer_descriptor.digest);
+    assert_eq!(resolved.top_digest(), outer_descriptor.digest);
     let chain: Vec<_> = resolved.chain.iter().map(|c| &c.descriptor).collect();
     assert_eq!(chain, [&outer_descriptor, &inner_descriptor]);
     assert!(fake.asked()[0].header("accept").unwrap().contains(OCI_INDEX));
@@ -76,14 +77,14 @@ fn resolves_through_nested_indexes() {
 #[test]
 fn pins_are_checked() {
     let (good, other) = (image("good"), image("other"));
-    let digest = good.descriptor.digest.clone();
+    let digest = good.descriptor.digest;
     let fake = Fake::start(move |asked| {
         assert!(asked.path().starts_with("/v2/a/manifests/"));
         Reply::new(200)
             .header("Content-Type", OCI_MANIFEST)
             .body(other.manifest.clone())
     });
-    let pinned = reference(&fake, "a:1").with_digest(digest.clone());
+    let pinned = reference(&fake, "a:1").with_digest(digest);
     let error = setup().client().resolve(&pinned, &linux()).unwrap_err();
     assert!(matches!(&error.kind, ErrorKind::DigestMismatch { expected, .. } if *expected == digest));
     assert_eq!(
@@ -110,6 +111,26 @@ fn announced_digest_is_checked() {
     assert!(matches!(error.kind, ErrorKind::DigestMismatch { .. }));
 }
 
+/// A registry may name the same bytes by an algorithm that was not asked for; what is no digest is a fault.
+#[test]
+fn a_digest_of_another_algorithm_does_not_count() {
+    let sha512 = format!("sha512:{}", "a".repeat(128));
+    for (announced, taken) in [(sha512.as_str(), true), ("sha256:00", false), ("nonsense", false)] {
+        let (good, announced) = (image("good"), announced.to_owned());
+        let expected = good.descriptor.digest;
+        let fake = Fake::start(move |_| {
+            Reply::new(200)
+                .header("Content-Type", OCI_MANIFEST)
+                .header("Docker-Content-Digest", announced.clone())
+                .body(good.manifest.clone())
+        });
+        match setup().client().resolve(&reference(&fake, "a:1"), &linux()) {
+            Ok(found) => assert!(taken && found.top_digest() == expected),
+            Err(error) => assert!(!taken && matches!(error.kind, ErrorKind::Protocol(_)), "{error}"),
+        }
+    }
+}
+
 #[test]
 fn confusion_is_refused() {
     let good = image("x");
@@ -133,12 +154,12 @@ fn confusion_is_refused() {
         (
             "<html>canary</html>".to_owned(),
             "text/html",
-            "not an image manifest",
+            "media type `text/html`, which is not supported",
         ),
         (
             text.replace("sha256:", "sha256:../"),
             OCI_MANIFEST,
-            "not a valid manifest",
+            "the manifest is not valid",
         ),
     ];
     for (body, content_type, expected) in cases {

@@ -4,6 +4,7 @@ use std::io::{Cursor, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rbuild_oci::*;
 use rbuild_registry::*;
 
 use crate::fake::{Asked, Fake, Reply};
@@ -86,7 +87,7 @@ impl Registry {
             "PUT" => {
                 held.extend(&asked.body);
                 let wanted = asked.target.split("digest=").nth(1).unwrap().replace("%3A", ":");
-                let digest = Digest::sha256(&held).to_string();
+                let digest = Digest::of(&held).to_string();
                 if digest == wanted {
                     Reply::new(201).header("Docker-Content-Digest", digest)
                 } else {
@@ -113,7 +114,7 @@ fn plain(_: &Asked, _: usize) -> Option<Reply> {
 #[test]
 fn monolithic_with_relative_and_absolute_locations() {
     let blob = noise(300_000);
-    let digest = Digest::sha256(&blob).to_string().replace(':', "%3A");
+    let digest = Digest::of(&blob).to_string().replace(':', "%3A");
     for (location, put) in [
         (
             relative as fn(&str) -> String,
@@ -158,7 +159,7 @@ fn nothing_is_sent_twice() {
         push(&setup(), &mounts, &blob, Some("lib/base")).unwrap(),
         Pushed::Mounted
     );
-    let digest = Digest::sha256(&blob).to_string().replace(':', "%3A");
+    let digest = Digest::of(&blob).to_string().replace(':', "%3A");
     assert_eq!(
         mounts.lines()[1],
         format!("POST /v2/a/b/blobs/uploads/?mount={digest}&from=lib%2Fbase")
@@ -374,7 +375,7 @@ fn manifests() {
     assert_eq!(asked.header("content-type"), Some(media_type::OCI_MANIFEST));
     assert!(asked.body == good.manifest);
 
-    let other = tagged.with_digest(Digest::sha256(b"other"));
+    let other = tagged.with_digest(Digest::of(b"other"));
     let error = client
         .push_manifest(&other, media_type::OCI_MANIFEST, &good.manifest)
         .unwrap_err();
@@ -384,9 +385,8 @@ fn manifests() {
 
 #[test]
 fn a_registry_that_stores_other_bytes_is_caught() {
-    let fake = Fake::start(|_| {
-        Reply::new(201).header("Docker-Content-Digest", Digest::sha256(b"other").to_string())
-    });
+    let fake =
+        Fake::start(|_| Reply::new(201).header("Docker-Content-Digest", Digest::of(b"other").to_string()));
     let good = image("x");
     let error = setup()
         .client()

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rbuild_oci::*;
 use rbuild_registry::*;
 
 use crate::fake::{Fake, Reply};

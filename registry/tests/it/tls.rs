@@ -1,5 +1,6 @@
 //! TLS: who is trusted, what falls back to plain HTTP and what never does.
 
+use rbuild_oci::*;
 use rbuild_registry::*;
 
 use crate::fake::{Fake, Reply};

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
-use oci_spec::image::OciLayout;
 use rbuild_oci::{
     CONFIG_LIMIT, CONTAINERD_NAME, Descriptor, Digest, DocumentError, ImageConfig, Index, MANIFEST_LIMIT,
     Manifest, REF_NAME, json, media_type,
@@ -21,6 +20,13 @@ const MAX_DEPTH: usize = 4;
 /// Images in one layout.
 const MAX_IMAGES: usize = 10_000;
 
+/// The file `oci-layout`: OCI image-spec `image-layout.md`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OciLayout {
+    image_layout_version: String,
+}
+
 /// An OCI layout in a directory or tar file.
 pub(super) struct OciSource {
     container: Container,
@@ -31,7 +37,7 @@ pub(super) struct OciSource {
 impl OciSource {
     pub(super) fn new(container: Container) -> Result<Self, ImageError> {
         let layout: OciLayout = json::parse("oci-layout file", &container.read("oci-layout", 4096)?, 4096)?;
-        let version = layout.image_layout_version();
+        let version = layout.image_layout_version;
         if version != "1.0.0" {
             return Err(DocumentError::Invalid {
                 what: "oci-layout file",

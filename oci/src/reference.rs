@@ -6,7 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::{Digest, DigestError};
+use crate::digest::Digest;
+use crate::hash::DigestError;
 
 /// The host that short names stand for.
 pub const DOCKER_HUB: &str = "docker.io";
@@ -121,7 +122,7 @@ impl Reference {
                     Ok(digest) => (rest, Some(digest)),
                     Err(error) => {
                         let (offset, len) = match &error {
-                            DigestError::Hex { offset: at } => {
+                            DigestError::NotHex { offset: at, .. } => {
                                 (offset + at, text[*at..].chars().next().map_or(1, char::len_utf8))
                             }
                             _ => (offset, text.len()),
@@ -199,13 +200,13 @@ impl Reference {
     }
 
     /// The digest pin.
-    pub fn digest(&self) -> Option<&Digest> {
-        self.digest.as_ref()
+    pub fn digest(&self) -> Option<Digest> {
+        self.digest
     }
 
     /// What to ask a registry for: the digest where there is one, else the tag, else `latest`.
     pub fn object(&self) -> String {
-        match (&self.digest, &self.tag) {
+        match (self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
             (None, Some(tag)) => tag.clone(),
             (None, None) => "latest".to_owned(),
@@ -262,7 +263,7 @@ impl Reference {
             out.push(':');
             out.push_str(tag);
         }
-        if let Some(digest) = &self.digest {
+        if let Some(digest) = self.digest {
             out.push('@');
             out.push_str(&digest.to_string());
         }
@@ -287,13 +288,19 @@ impl FromStr for Reference {
 
 type Fault = (usize, usize, ReferenceErrorKind);
 
+/// Whether it can be the host of a reference, with or without a port: a name, an IPv4 address, an IPv6 address in
+/// brackets.
+pub fn is_registry_host(host: &str) -> bool {
+    check_host(host).is_ok()
+}
+
 /// Docker's rule, except that a capital letter alone does not make a host out of a first path part.
 fn is_host(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':', '['])
 }
 
 /// Checks a registry host with optional port, as it stands before the first slash of a reference.
-pub(crate) fn check_host(host: &str) -> Result<(), Fault> {
+fn check_host(host: &str) -> Result<(), Fault> {
     let whole = |kind| Err((0, host.len(), kind));
     let (name, port) = if let Some(rest) = host.strip_prefix('[') {
         let Some((address, after)) = rest.split_once(']') else {
@@ -393,5 +400,4 @@ fn check_tag(tag: &str) -> Result<(), Fault> {
 }
 
 #[cfg(test)]
-#[path = "reference_tests.rs"]
 mod tests;

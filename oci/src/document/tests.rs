@@ -1,4 +1,4 @@
-//! Confusion attacks and platform choice as tables.
+//! Confusion attacks as tables.
 
 use super::*;
 use crate::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
@@ -41,14 +41,14 @@ fn accepts_what_registries_serve() {
         (index(OCI_INDEX, ""), Some(OCI_INDEX), OCI_INDEX),
         (index(DOCKER_LIST, ""), Some(DOCKER_LIST), DOCKER_LIST),
     ] {
-        let manifest = Manifest::parse(body.as_bytes(), served).unwrap_or_else(|e| panic!("{body}: {e}"));
-        assert_eq!(manifest.media_type(), expected);
+        let document = Document::parse(body.as_bytes(), served).unwrap_or_else(|e| panic!("{body}: {e}"));
+        assert_eq!(document.media_type(served), expected, "{body}");
     }
 }
 
 #[test]
 fn refuses_confusion() {
-    use ManifestError as E;
+    use DocumentError as E;
     let with_manifests = image(OCI_MANIFEST, r#","manifests":[]"#);
     let only_config = format!(
         r#"{{"schemaVersion":2,"config":{},"manifests":[]}}"#,
@@ -56,6 +56,10 @@ fn refuses_confusion() {
     );
     let twice = image(OCI_MANIFEST, r#","layers":[]"#);
     let v1 = r#"{"schemaVersion":1,"name":"x","tag":"y","fsLayers":[]}"#.to_owned();
+    let unsupported = |name: &str| E::MediaType {
+        what: "manifest".to_owned(),
+        media_type: name.to_owned(),
+    };
     let table: Vec<(String, Option<&str>, E)> = vec![
         (
             with_manifests.clone(),
@@ -68,7 +72,7 @@ fn refuses_confusion() {
             image(OCI_MANIFEST, ""),
             Some(OCI_INDEX),
             E::MediaTypeMismatch {
-                served: OCI_INDEX.to_owned(),
+                announced: OCI_INDEX.to_owned(),
                 own: OCI_MANIFEST.to_owned(),
             },
         ),
@@ -76,27 +80,35 @@ fn refuses_confusion() {
             image(OCI_MANIFEST, ""),
             Some(DOCKER_MANIFEST),
             E::MediaTypeMismatch {
-                served: DOCKER_MANIFEST.to_owned(),
+                announced: DOCKER_MANIFEST.to_owned(),
                 own: OCI_MANIFEST.to_owned(),
             },
         ),
         (image("", ""), Some(OCI_INDEX), E::Missing("manifests")),
         (index(OCI_MANIFEST, ""), None, E::Missing("config")),
         (
+            index(OCI_MANIFEST, ""),
+            Some(OCI_INDEX),
+            E::MediaTypeMismatch {
+                announced: OCI_INDEX.to_owned(),
+                own: OCI_MANIFEST.to_owned(),
+            },
+        ),
+        (
             image(OCI_MANIFEST, r#","fsLayers":[]"#),
             None,
             E::Ambiguous("layers", "fsLayers"),
         ),
-        (v1.clone(), None, E::Schema1),
+        (v1.clone(), None, E::SchemaOne),
         (
             v1,
             Some("application/vnd.docker.distribution.manifest.v1+prettyjws"),
-            E::Schema1,
+            E::SchemaOne,
         ),
         (
             image(OCI_MANIFEST, ""),
             Some("text/html"),
-            E::MediaType("text/html".to_owned()),
+            unsupported("text/html"),
         ),
         (
             r#"{"schemaVersion":3,"layers":[]}"#.to_owned(),
@@ -107,12 +119,12 @@ fn refuses_confusion() {
         (
             image("application/vnd.cncf.helm", ""),
             None,
-            E::MediaType("application/vnd.cncf.helm".to_owned()),
+            unsupported("application/vnd.cncf.helm"),
         ),
     ];
     for (body, served, expected) in table {
         assert_eq!(
-            Manifest::parse(body.as_bytes(), served),
+            Document::parse(body.as_bytes(), served),
             Err(expected),
             "{body} as {served:?}"
         );
@@ -123,76 +135,33 @@ fn refuses_confusion() {
         "[]".to_owned(),
         image(OCI_MANIFEST, "").replace("\"size\":1", "\"size\":-1"),
         image(OCI_MANIFEST, "").replace(HEX, "../../etc/passwd"),
+        image(OCI_MANIFEST, "").replace(HEX, "00"),
         image(OCI_MANIFEST, "").replace("sha256", "md5"),
     ] {
-        let result = Manifest::parse(body.as_bytes(), Some(OCI_MANIFEST));
-        assert!(matches!(result, Err(E::Json(_))), "{body}: {result:?}");
+        let result = Document::parse(body.as_bytes(), Some(OCI_MANIFEST));
+        assert!(matches!(result, Err(E::Invalid { .. })), "{body}: {result:?}");
     }
 }
 
-fn entry(n: u8, media_type: &str, platform: &str, extra: &str) -> String {
-    let platform = match platform.split('/').collect::<Vec<_>>().as_slice() {
-        [os, arch] => format!(r#","platform":{{"os":"{os}","architecture":"{arch}"}}"#),
-        [os, arch, v] => format!(r#","platform":{{"os":"{os}","architecture":"{arch}","variant":"{v}"}}"#),
-        _ => String::new(),
-    };
-    let digest = format!("{n:064}");
-    format!(r#"{{"mediaType":"{media_type}","digest":"sha256:{digest}","size":1{platform}{extra}}}"#)
-}
-
-fn pick(entries: &[String], wanted: &str) -> Vec<u8> {
-    let body = index(OCI_INDEX, &entries.join(","));
-    let Ok(Manifest::Index(index)) = Manifest::parse(body.as_bytes(), None) else {
-        panic!("{body}")
-    };
-    let wanted = wanted.parse().unwrap();
-    index
-        .candidates(&wanted)
-        .iter()
-        .map(|d| d.digest.hex().parse().unwrap())
-        .collect()
-}
-
 #[test]
-fn chooses_the_platform() {
-    let m = OCI_MANIFEST;
-    let list = [
-        entry(1, m, "linux/arm/v6", ""),
-        entry(2, m, "linux/amd64", ""),
-        entry(3, m, "linux/arm/v7", ""),
-        entry(4, m, "unknown/unknown", ""),
-        entry(
-            5,
-            m,
-            "linux/amd64",
-            r#","annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#,
-        ),
-        entry(6, m, "linux/arm64/v8", r#","urls":null"#),
-        entry(7, m, "linux/amd64", ""),
-        entry(8, "application/vnd.oci.artifact", "linux/amd64", ""),
-        entry(9, OCI_INDEX, "", ""),
-    ];
-    assert_eq!(pick(&list, "linux/amd64"), [2, 7, 9]);
-    assert_eq!(pick(&list, "linux/arm/v7"), [3, 1, 9]);
-    assert_eq!(pick(&list, "linux/arm/v6"), [1, 9]);
-    assert_eq!(pick(&list, "linux/arm64"), [6, 9]);
-    assert_eq!(pick(&list, "linux/s390x"), [9]);
-    assert_eq!(
-        pick(&[entry(1, m, "", "")], "linux/s390x"),
-        [1],
-        "the only image needs no platform"
+fn a_document_is_what_was_asked_for() {
+    let (image, index) = (image(OCI_MANIFEST, ""), index(OCI_INDEX, ""));
+    let error = Manifest::parse(index.as_bytes(), None).unwrap_err();
+    assert!(error.to_string().contains(OCI_INDEX), "{error}");
+    let error = Index::parse(image.as_bytes(), None).unwrap_err();
+    assert!(error.to_string().contains(OCI_MANIFEST), "{error}");
+    let chart = image.replace(OCI_CONFIG, "application/vnd.cncf.helm.config.v1+json");
+    assert!(Document::parse(chart.as_bytes(), None).is_ok());
+    let error = Manifest::parse(chart.as_bytes(), None).unwrap_err();
+    assert!(
+        matches!(&error, DocumentError::NotAnImage { media_type } if media_type.contains("helm")),
+        "{error}"
     );
-    assert_eq!(
-        pick(&[entry(1, m, "", ""), entry(2, m, "", "")], "linux/amd64"),
-        [0u8; 0]
-    );
-    assert_eq!(
-        pick(
-            &[entry(1, m, "", ""), entry(2, m, "unknown/unknown", "")],
-            "linux/amd64"
-        ),
-        [1]
-    );
+    let large = [&b"{"[..], &vec![b' '; MANIFEST_LIMIT as usize]].concat();
+    assert!(matches!(
+        Document::parse(&large, None),
+        Err(DocumentError::TooLarge { .. })
+    ));
 }
 
 /// Documents that oci-spec writes are understood.
@@ -210,9 +179,7 @@ fn reads_what_oci_spec_writes() {
         .build()
         .unwrap();
     let bytes = serde_json::to_vec(&theirs).unwrap();
-    let Ok(Manifest::Image(ours)) = Manifest::parse(&bytes, Some(OCI_MANIFEST)) else {
-        panic!()
-    };
+    let ours = Manifest::parse(&bytes, Some(OCI_MANIFEST)).unwrap();
     assert_eq!((ours.config.size, ours.layers[0].size), (7, 8));
     assert_eq!(ours.layers[0].media_type, crate::media_type::OCI_LAYER_GZIP);
 }

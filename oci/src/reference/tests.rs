@@ -120,11 +120,19 @@ fn faults_have_a_position() {
             2,
             9,
             K::Digest(DigestError::Length {
-                algorithm: crate::Algorithm::Sha256,
+                text: "sha256:12".to_owned(),
                 actual: 2,
             }),
         ),
-        ("x@sha256:1Z", 10, 1, K::Digest(DigestError::Hex { offset: 8 })),
+        (
+            "x@sha256:1Z",
+            10,
+            1,
+            K::Digest(DigestError::NotHex {
+                text: "sha256:1Z".to_owned(),
+                offset: 8,
+            }),
+        ),
         (
             "x@md5:12",
             2,
