@@ -54,7 +54,8 @@ pub fn run(
 }
 
 /// The store, if it is there: a call makes none, and does without one that cannot be opened.
-fn stored(options: &BuildOptions) -> Option<Store> {
+#[expect(clippy::disallowed_methods, reason = "the store's own path")]
+pub(crate) fn stored(options: &BuildOptions) -> Option<Store> {
     if !options.request.store_root.join("version").is_file() {
         return None;
     }

@@ -8,6 +8,9 @@
 //! | [`container`] | `rbuild run` |
 //! | [`ui`], [`report`], [`error`] | progress; drawing; kinds, hints, exit codes |
 
+// The law of paths, whose list is in `clippy.toml`. Tests make and break files as they like.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod call;
 pub mod cli;
 pub mod container;

@@ -4,11 +4,13 @@
 //! (ARCHITECTURE, "One process, two phases").
 
 mod arguments;
+mod contexts;
 mod dockerfile;
 mod events;
 mod failure;
 mod finish;
 mod frontend;
+mod ignore_file;
 mod outputs;
 mod step_failure;
 
@@ -17,32 +19,30 @@ use crate::error::{Failure, Kind};
 use crate::interrupt;
 use crate::options::{BuildOptions, Call};
 use crate::ui::{Look, Printer, StepInfo};
-pub use dockerfile::{SourceFile, parse, read};
+pub use contexts::Contexts;
+pub use dockerfile::{SourceFile, parse};
 use dockerfile_parser::lint::Policy;
 use dockerfile_parser::{Dockerfile, Parsed};
 use events::Notices;
 pub use events::{is_loopback, registry_notice};
 pub use failure::{draw as draw_finding, draw_each, in_file_order, lowering as lowering_failure};
+pub use ignore_file::IGNORE_FILE;
 use rbuild_build::cache::{Earlier, RecordIndex};
 use rbuild_build::clock;
-use rbuild_build::context::BuildContext;
-use rbuild_build::context::stdin::Fetched;
 use rbuild_build::engine::Engine;
-use rbuild_build::lower::{BuildArgs, Given, LowerInput, Lowered, NamedSource, ResolveImage, lower};
+use rbuild_build::lower::{BuildArgs, Given, LowerInput, Lowered, ResolveImage, lower};
 use rbuild_build::ops::spec::StepSpec;
 use rbuild_build::ops::{BuildOp, OpError};
 use rbuild_build::pull::Puller;
-use rbuild_build::remote::{Access, Remote};
-use rbuild_build::request::{ContextSource, NamedContext, NoCache, Request};
+use rbuild_build::request::{NoCache, Request};
 use rbuild_build::sources::Resolver;
 use rbuild_solver::{CancelToken, Graph, SolveOptions, VertexId, solve};
 use rbuild_store::buildlog::BuildSubject;
 use rbuild_store::snapshot::SnapshotStore;
 use rbuild_store::{Need, Store};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -60,8 +60,13 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
         let notices = Arc::clone(&notices);
         Arc::new(move |event| notices.tell(event))
     });
-    let contexts = Contexts::open(options, &puller)?;
-    let file = dockerfile::read(options, contexts.main.path(), contexts.fetched.as_ref())?;
+    let early = match options.call {
+        _ if !Contexts::are_fetched(options) => None,
+        Call::Build => Some(open_store(&options.request.store_root)?),
+        _ => crate::call::stored(options),
+    };
+    let contexts = Contexts::open(options, &puller, early.as_ref())?;
+    let file = contexts.read_dockerfile(options)?;
     let mut parsed = dockerfile::parse(options, &file, &look)?;
     arguments::apply_check(options, &mut parsed.dockerfile)?;
     if options.call != Call::Build {
@@ -86,7 +91,10 @@ pub fn build(options: &BuildOptions) -> Result<u8, Failure> {
             &with_epoch
         }
     };
-    let store = open_store(&options.request.store_root)?;
+    let store = match early {
+        Some(store) => store,
+        None => open_store(&options.request.store_root)?,
+    };
     // Images that the build starts from, and blobs that it sends on, stay until it ends.
     let _pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
     contexts.load_memos(&store)?;
@@ -347,7 +355,7 @@ pub fn open_store(root: &Path) -> Result<Store, Failure> {
 /// # Errors
 /// It cannot hold what is needed, or cannot be opened.
 pub fn open_store_for(root: &Path, need: Need) -> Result<Store, Failure> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = boot_id();
     Store::open(root, &boot, need).map_err(|error| {
         Failure::from_error(Kind::Host, &error)
             .context(format!("opening the store `{}`", root.display()))
@@ -355,116 +363,8 @@ pub fn open_store_for(root: &Path, need: Need) -> Result<Store, Failure> {
     })
 }
 
-/// The directories that files may come from.
-pub struct Contexts {
-    /// The build context.
-    pub main: Arc<BuildContext>,
-    /// Named contexts, by their key.
-    pub named: BTreeMap<String, NamedSource>,
-    /// A context that did not come as a directory.
-    pub fetched: Option<Fetched>,
-    /// Named contexts that did not come as directories.
-    _held: Vec<Fetched>,
-}
-
-impl Contexts {
-    /// Opens what the flags name; fetches a remote context.
-    ///
-    /// # Errors
-    /// A directory or an ignore file cannot be read, or a remote context cannot be fetched.
-    pub fn open(options: &BuildOptions, puller: &Puller) -> Result<Self, Failure> {
-        let access = Access::new(&options.request.secrets, &options.request.ssh);
-        let fetched = match &options.request.context {
-            ContextSource::Directory(_) => None,
-            ContextSource::Stdin => Some(rbuild_build::context::stdin::read()?),
-            ContextSource::Remote(remote) => {
-                Some(rbuild_build::context::remote::fetch(remote, puller, &access)?)
-            }
-        };
-        let path = match (&options.request.context, &fetched) {
-            (ContextSource::Directory(path), _) => directory(path, "the context")?,
-            (_, Some(fetched)) => fetched.path.clone(),
-            (_, None) => return Err(Failure::host("internal error: the context is nowhere")),
-        };
-        let main = dockerfile::open_context(&path, Some(options), "the build context")?;
-        let mut named = BTreeMap::new();
-        let mut held = Vec::new();
-        for (name, source) in &options.request.build_contexts {
-            let source = match source {
-                NamedContext::Directory(path) => {
-                    let context = dockerfile::open_context(
-                        &directory(path, &format!("--build-context {name}:"))?,
-                        None,
-                        &format!("the named context `{name}`"),
-                    )?;
-                    NamedSource::Directory(Arc::new(context))
-                }
-                NamedContext::Remote(remote) => {
-                    let fetched = rbuild_build::context::remote::fetch(remote, puller, &access)?;
-                    if fetched.dockerfile.is_some() {
-                        return Err(Failure::usage(format!(
-                            "the named context `{name}` is no archive"
-                        )));
-                    }
-                    let context = dockerfile::open_context(
-                        &fetched.path,
-                        None,
-                        &format!("the named context `{name}`"),
-                    )?;
-                    held.push(fetched);
-                    NamedSource::Directory(Arc::new(context))
-                }
-                other => NamedSource::Other(other.clone()),
-            };
-            named.insert(name.clone(), source);
-        }
-        Ok(Self {
-            main: Arc::new(main),
-            named,
-            fetched,
-            _held: held,
-        })
-    }
-
-    /// What the context is called from build to build, wherever its files are this time.
-    fn name(&self, options: &BuildOptions) -> String {
-        match &options.request.context {
-            ContextSource::Directory(_) => self.main.path().display().to_string(),
-            ContextSource::Stdin => "-".to_owned(),
-            ContextSource::Remote(Remote::Http(address)) => address.url.clone(),
-            ContextSource::Remote(Remote::Git(address)) => address.url.clone(),
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Arc<BuildContext>> {
-        std::iter::once(&self.main).chain(self.named.values().filter_map(|source| match source {
-            NamedSource::Directory(context) => Some(context),
-            NamedSource::Other(_) => None,
-        }))
-    }
-
-    fn load_memos(&self, store: &Store) -> Result<(), Failure> {
-        self.all()
-            .try_for_each(|context| context.load_memo(store))
-            .map_err(Failure::from_host)
-    }
-
-    /// A memo that cannot be saved costs time, not truth.
-    fn save_memos(&self, store: &Store) {
-        for context in self.all() {
-            let _ = context.save_memo(store);
-        }
-    }
-}
-
-fn directory(path: &Path, what: &str) -> Result<PathBuf, Failure> {
-    let wrong = |why: String| Failure::usage(format!("{what} `{}` {why}", path.display()));
-    let found = path
-        .canonicalize()
-        .map_err(|error| wrong(format!("cannot be opened: {error}")))?;
-    if !found.is_dir() {
-        return Err(wrong("is not a directory".to_owned())
-            .hint("a context is the directory that COPY takes files from; `-f` names the Dockerfile"));
-    }
-    Ok(found)
+/// Names the time since the machine was started.
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel")]
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

@@ -5,6 +5,9 @@
 //! writes the layer's tar from it. A [tree](tree::TreeView) is what a container sees of stacked layers. Where layers
 //! are kept and what they are called is not known here.
 
+// The law of paths, whose list is in `clippy.toml`.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod archive;
 mod caps;
 mod compression;

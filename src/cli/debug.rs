@@ -8,11 +8,13 @@ use super::streams::print_json;
 use crate::cli::build::BuildArgs;
 use crate::error::{Failure, Kind};
 use crate::options::BuildOptions;
+use crate::pipeline::IGNORE_FILE;
 use clap::{Args, Subcommand};
 use dockerfile_parser::{Diagnostic, Dockerfile, IgnoreFile, LineIndex, Span, ignore};
+use rbuild_build::context::BuildContext;
+use rbuild_build::context::text::{limited, text_at};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What was typed.
@@ -89,11 +91,8 @@ struct ParseDocument<'a> {
 fn parse(args: &ParseArgs) -> Result<u8, Failure> {
     let name = args.file.display().to_string();
     let bytes = if args.file == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .map_err(|error| Failure::host(format!("reading standard input: {error}")))?;
-        bytes
+        limited(std::io::stdin().lock())
+            .map_err(|error| Failure::host(format!("reading standard input: {error}")))?
     } else {
         read(&args.file)?
     };
@@ -142,16 +141,18 @@ fn diagnostic(found: &Diagnostic, lines: &LineIndex<'_>) -> Value {
 
 /// `{version, file, paths: [{path, excluded, pattern, line}]}`; `pattern` is the last one that matched.
 fn ignored(args: &IgnoreArgs) -> Result<u8, Failure> {
-    let path = args
-        .file
-        .clone()
-        .unwrap_or_else(|| args.context.join(".dockerignore"));
-    let is_there = args.file.is_some() || path.exists();
-    let text = if is_there {
-        String::from_utf8_lossy(&read(&path)?).into_owned()
-    } else {
-        String::new()
+    let (path, bytes) = match &args.file {
+        Some(file) => (file.clone(), Some(read(file)?)),
+        None => {
+            let context = BuildContext::open(&args.context)
+                .map_err(|error| Failure::from_error(Kind::Usage, &error).context("opening the context"))?;
+            let path = args.context.join(IGNORE_FILE);
+            let bytes = context.text(IGNORE_FILE.as_bytes());
+            let wrong = |error| Failure::usage(format!("reading `{}`: {error}", path.display()));
+            (path.clone(), bytes.map_err(wrong)?)
+        }
     };
+    let text = String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
     let patterns = IgnoreFile::parse(&text).map_err(|diagnostics| {
         let lines = LineIndex::new(&text);
         let mut failure = Failure::new(Kind::Dockerfile, format!("`{}` has errors", path.display()));
@@ -181,12 +182,12 @@ fn ignored(args: &IgnoreArgs) -> Result<u8, Failure> {
         .collect();
     print_json(&json!({
         "version": VERSION,
-        "file": is_there.then(|| path.display().to_string()),
+        "file": bytes.is_some().then(|| path.display().to_string()),
         "paths": paths,
     }))?;
     Ok(0)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::usage(format!("reading `{}`: {error}", path.display())))
+    text_at(path).map_err(|error| Failure::usage(format!("reading `{}`: {error}", path.display())))
 }

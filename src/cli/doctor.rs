@@ -65,6 +65,7 @@ impl Place {
 
 /// Whether the store can be where it should be. When it is not there yet, a trial store is made beside its future
 /// place and removed again.
+#[expect(clippy::disallowed_methods, reason = "the store's own path")]
 fn store(root: &Path) -> (Check, Option<Place>) {
     let check = |ok: bool, detail: String| Check {
         name: "store".to_owned(),

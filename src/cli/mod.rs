@@ -206,6 +206,7 @@ fn positional(args: &[String]) -> impl Iterator<Item = &String> {
 }
 
 /// The verb that is nearest to a word that is neither one nor a path.
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 fn meant_verb(word: &str) -> Option<String> {
     let command = Cli::command();
     if word.starts_with('-')

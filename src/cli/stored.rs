@@ -40,6 +40,7 @@ pub fn readable(root: Option<&Path>) -> Result<Option<Store>, Failure> {
     at_hand(root, Need::Reading)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the store's own path")]
 fn at_hand(root: Option<&Path>, need: Need) -> Result<Option<Store>, Failure> {
     let root = store_root::locate(root)?;
     let empty = match std::fs::read_dir(&root) {

@@ -43,6 +43,7 @@ pub struct WhyArgs {
 ///
 /// # Errors
 /// There is no record of such a build, or no such step in it.
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let (step, context) = match args.words.as_slice() {
         [] => (None, None),
@@ -90,6 +91,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    #[expect(clippy::disallowed_methods, reason = "named in an earlier build")]
     fn is(&self, record: &BuildRecord) -> bool {
         let subject = &record.subject;
         self.context
@@ -105,6 +107,7 @@ impl Wanted<'_> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 fn canonical(context: &str) -> Result<String, Failure> {
     Path::new(context)
         .canonicalize()
@@ -112,6 +115,7 @@ fn canonical(context: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::usage(format!("the context `{context}` cannot be opened: {error}")))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 fn absolute(path: &Path) -> String {
     path.canonicalize()
         .or_else(|_| std::path::absolute(path))

@@ -2,6 +2,7 @@
 //! KEY is taken from the caller's environment.
 
 use crate::error::Failure;
+use rbuild_build::context::text::text_at;
 use std::path::Path;
 
 /// Reads one file.
@@ -9,8 +10,9 @@ use std::path::Path;
 /// # Errors
 /// The file cannot be read, is not UTF-8, or a line has an empty or blank-containing key; with the line.
 pub fn read(path: &Path, caller: impl Fn(&str) -> Option<String>) -> Result<Vec<(String, String)>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("reading --env-file `{}`: {error}", path.display())))?;
+    let wrong = |why: String| Failure::usage(format!("reading --env-file `{}`: {why}", path.display()));
+    let bytes = text_at(path).map_err(|error| wrong(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
     parse(&text, caller).map_err(|(line, why)| Failure::usage(format!("{}:{line}: {why}", path.display())))
 }
 

@@ -38,6 +38,7 @@ fn streams(
             .try_clone_to_owned()
             .map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
     };
+    #[expect(clippy::disallowed_methods, reason = "a device of the host")]
     let stdin = if options.interactive {
         duplicate(&io::stdin())?
     } else {

@@ -39,6 +39,7 @@ pub(super) fn parse(text: &str) -> Result<(String, NamedContext), Failure> {
     Ok((context_key(name), context))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 fn oci_layout(rest: &str) -> NamedContext {
     let (rest, digest) = match rest.rsplit_once('@') {
         Some((path, digest)) => (path, Some(digest.to_owned())),

@@ -96,7 +96,9 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
             let tar = tar.unwrap_or(match &dest {
                 Destination::Stdout => true,
                 // `dest=DIR`: an existing directory or a trailing slash means a layout directory.
-                Destination::Path(path) => {
+                Destination::Path(path) =>
+                {
+                    #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
                     !(path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/"))
                 }
             });

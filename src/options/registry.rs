@@ -90,6 +90,7 @@ fn delay(text: &str) -> Result<Duration, Failure> {
         .ok_or_else(|| Failure::usage(format!("--retry-delay: `{text}` is not a time like 2s")))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 fn authorities(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let wrong = |why: String| Failure::usage(format!("--cert-dir `{}` {why}", dir.display()));
     let mut found = Vec::new();

@@ -30,6 +30,7 @@ pub(super) fn parse(text: &str, auth_sock: Option<&str>) -> Result<(String, SshS
     let mut keys = Vec::new();
     let mut sockets = Vec::new();
     for path in paths.split(',').map(PathBuf::from) {
+        #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
         let kind = std::fs::metadata(&path)
             .map_err(|error| Failure::usage(format!("--ssh {id}: `{}`: {error}", path.display())))?
             .file_type();

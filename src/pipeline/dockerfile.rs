@@ -1,24 +1,24 @@
-//! Finding and reading the Dockerfile and the ignore file.
+//! Finding and reading the Dockerfile.
 
 use crate::error::{Failure, Kind};
 use crate::options::{BuildOptions, Call};
 use crate::pipeline::{failure, frontend};
 use crate::ui::Look;
+use dockerfile_parser::Parsed;
 use dockerfile_parser::lint::{self, LintInput};
-use dockerfile_parser::{IgnoreFile, Parsed};
-use rbuild_build::context::stdin::Fetched;
-use rbuild_build::context::{BuildContext, Ignore};
+use rbuild_build::context::BuildContext;
+use rbuild_build::context::text::{TextError, limited, text_at};
 use rbuild_build::remote::address::passwords_hidden;
 use rbuild_build::request::{ContextSource, DockerfileSource};
 use std::borrow::Cow;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 
 /// A Dockerfile and where it is from.
 pub struct SourceFile {
     /// As the user calls it.
     pub name: String,
-    /// Absolute path; `None` for standard input.
+    /// Absolute path, relative in a context that was fetched; `None` for standard input.
     pub path: Option<PathBuf>,
     /// Its text.
     pub text: String,
@@ -32,28 +32,30 @@ impl SourceFile {
     }
 }
 
-/// Reads the Dockerfile that the flags name.
+/// Reads the Dockerfile that the flags name; `piped` is one that came in place of a context.
 ///
 /// # Errors
 /// It is not there, cannot be read, or is not UTF-8.
-pub fn read(
+pub(super) fn read(
     options: &BuildOptions,
-    context: &Path,
-    fetched: Option<&Fetched>,
+    context: &BuildContext,
+    piped: Option<&[u8]>,
 ) -> Result<SourceFile, Failure> {
-    let piped = fetched.and_then(|fetched| fetched.dockerfile.as_deref());
-    let (name, path, bytes) = match &options.request.dockerfile {
+    let source = &options.request.dockerfile;
+    let (name, path, bytes) = match source {
         DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
         DockerfileSource::Default if piped.is_some() => {
             ("-".to_owned(), None, piped.unwrap_or_default().to_vec())
         }
-        DockerfileSource::Default => default(context)?,
-        DockerfileSource::Path(path) => {
-            let path = &located(path, context, fetched.is_some());
-            let bytes = std::fs::read(path).map_err(|error| missing(path, &error))?;
-            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            (path.display().to_string(), Some(absolute), bytes)
-        }
+        DockerfileSource::Default => default(options, context)?,
+        DockerfileSource::Path(path) => match located(options, context, path) {
+            Located::InContext(inside) => in_context(context, inside)?,
+            Located::OfCaller => {
+                let bytes = text_at(path).map_err(|error| missing(path, &error))?;
+                let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                (path.display().to_string(), Some(absolute), bytes)
+            }
+        },
     };
     let text = dockerfile_parser::decode(&bytes)
         .map_err(|error| Failure::new(Kind::Dockerfile, format!("{name}: {error}")))?
@@ -83,43 +85,88 @@ fn refuse_template(name: &str, text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Whose file `-f` names.
+pub(super) enum Located<'a> {
+    /// One of a context that was fetched: its path there.
+    InContext(&'a Path),
+    /// The caller's own, by its path.
+    OfCaller,
+}
+
 /// `-f` is relative to the current directory; for a context that was fetched, to the context, where it is looked for
 /// first.
-fn located(path: &Path, context: &Path, is_fetched: bool) -> PathBuf {
-    let inside = context.join(path);
-    if is_fetched && path.is_relative() && inside.exists() {
-        inside
+pub(super) fn located<'a>(options: &BuildOptions, context: &BuildContext, path: &'a Path) -> Located<'a> {
+    let names_inside = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if is_fetched(options) && names_inside && context.has_name(path.as_os_str().as_bytes()) {
+        Located::InContext(path)
     } else {
-        path.to_owned()
+        Located::OfCaller
     }
 }
 
-/// What the file is called where `-f` names none.
-const DEFAULT_NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
+fn is_fetched(options: &BuildOptions) -> bool {
+    !matches!(options.request.context, ContextSource::Directory(_))
+}
 
-fn default(context: &Path) -> Result<(String, Option<PathBuf>, Vec<u8>), Failure> {
+/// What the file is called where `-f` names none.
+pub(super) const DEFAULT_NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
+
+type Found = (String, Option<PathBuf>, Vec<u8>);
+
+/// A file of a context that was fetched.
+fn in_context(context: &BuildContext, path: &Path) -> Result<Found, Failure> {
+    let name = path.display().to_string();
+    let bytes = context
+        .text(path.as_os_str().as_bytes())
+        .and_then(|bytes| bytes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound).into()))
+        .map_err(|error| unreadable(&name, &error))?;
+    Ok((name, Some(path.to_owned()), bytes))
+}
+
+fn default(options: &BuildOptions, context: &BuildContext) -> Result<Found, Failure> {
+    let directory = context.path();
     for name in DEFAULT_NAMES {
-        let path = context.join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => return Ok((name.to_owned(), Some(path), bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(missing(&path, &error)),
+        match context.text(name.as_bytes()) {
+            Ok(Some(bytes)) => {
+                let path = match is_fetched(options) {
+                    true => PathBuf::from(name),
+                    false => directory.join(name),
+                };
+                return Ok((name.to_owned(), Some(path), bytes));
+            }
+            Ok(None) => {}
+            Err(error) => return Err(unreadable(name, &error)),
         }
     }
-    let failure = Failure::usage(format!("there is no Dockerfile in `{}`", context.display()));
-    Err(if context.join("Containerfile").exists() {
+    let place = match is_fetched(options) {
+        true => "the context".to_owned(),
+        false => format!("`{}`", directory.display()),
+    };
+    let failure = Failure::usage(format!("there is no Dockerfile in {place}"));
+    Err(if context.has_name(b"Containerfile") {
         failure.hint("there is a Containerfile: build with `-f Containerfile`")
-    } else if context.join("Containerfile.in").exists() {
+    } else if context.has_name(b"Containerfile.in") {
         failure.hint("there is a Containerfile.in: templates are not preprocessed")
     } else {
         failure.hint("`-f FILE` names a Dockerfile elsewhere")
     })
 }
 
-fn missing(path: &Path, error: &std::io::Error) -> Failure {
+fn unreadable(name: &str, error: &TextError) -> Failure {
+    let failure = Failure::usage(format!("reading the Dockerfile `{name}` of the context: {error}"));
+    match error {
+        TextError::LeadsOut => failure.hint("`-f FILE` names a Dockerfile elsewhere"),
+        _ => failure,
+    }
+}
+
+fn missing(path: &Path, error: &TextError) -> Failure {
     let failure = Failure::usage(format!("reading the Dockerfile `{}`: {error}", path.display()));
     match neighbour(path) {
-        Some(near) if error.kind() == std::io::ErrorKind::NotFound => {
+        // A link that leads nowhere is its own neighbour.
+        Some(near) if error.is_not_found() && path.file_name() != Some(near.as_ref()) => {
             failure.hint(format!("did you mean `{}`?", path.with_file_name(near).display()))
         }
         _ => failure,
@@ -127,6 +174,7 @@ fn missing(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// The file beside `path` whose name is nearest.
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 fn neighbour(path: &Path) -> Option<String> {
     let directory = match path.parent()? {
         parent if parent.as_os_str().is_empty() => Path::new("."),
@@ -141,12 +189,8 @@ fn neighbour(path: &Path) -> Option<String> {
 }
 
 fn stdin() -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|error| Failure::host(format!("reading the Dockerfile from standard input: {error}")))?;
-    Ok(bytes)
+    limited(std::io::stdin().lock())
+        .map_err(|error| Failure::host(format!("reading the Dockerfile from standard input: {error}")))
 }
 
 /// Parses it; every error in it is drawn. What is left are warnings.
@@ -178,71 +222,4 @@ fn add_checks(parsed: &mut Parsed) {
     let above = checks.into_iter().filter(|check| check.span.end <= first);
     parsed.diagnostics.extend(above);
     parsed.diagnostics.sort_by_key(|found| found.span.start);
-}
-
-/// Opens a context with the ignore file that belongs to it. `options` are given for the build context itself, whose
-/// ignore file may be named after the Dockerfile.
-///
-/// # Errors
-/// The directory or the ignore file cannot be read.
-pub(super) fn open_context(
-    path: &Path,
-    options: Option<&BuildOptions>,
-    what: &str,
-) -> Result<BuildContext, Failure> {
-    let mut candidates = Vec::new();
-    let named = options.and_then(|options| options.request.ignore_file.as_ref());
-    if let Some(named) = named {
-        candidates.push(named.clone());
-    } else if let Some(options) = options {
-        let dockerfiles = match &options.request.dockerfile {
-            DockerfileSource::Path(dockerfile) => {
-                let is_fetched = !matches!(options.request.context, ContextSource::Directory(_));
-                vec![located(dockerfile, path, is_fetched)]
-            }
-            DockerfileSource::Default => DEFAULT_NAMES.iter().map(|name| path.join(name)).collect(),
-            DockerfileSource::Stdin => Vec::new(),
-        };
-        // The ignore file goes with the Dockerfile that is used.
-        if let Some(dockerfile) = dockerfiles.iter().find(|path| path.exists()) {
-            let mut name = dockerfile.clone().into_os_string();
-            name.push(".dockerignore");
-            candidates.push(PathBuf::from(name));
-        }
-    }
-    if named.is_none() {
-        candidates.push(path.join(".dockerignore"));
-    }
-    let mut ignore = None;
-    for candidate in candidates {
-        match std::fs::read(&candidate) {
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                let name = candidate
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                let patterns = IgnoreFile::parse(&text).map_err(|diagnostics| {
-                    let file = SourceFile {
-                        name: candidate.display().to_string(),
-                        path: None,
-                        text: text.clone(),
-                    };
-                    failure::parsing(&file, &diagnostics, &Look::new(false, |_| None))
-                })?;
-                ignore = Some(Ignore { patterns, name });
-                break;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {}
-            Err(error) => {
-                return Err(Failure::usage(format!(
-                    "reading `{}`: {error}",
-                    candidate.display()
-                )));
-            }
-        }
-    }
-    BuildContext::open(path, ignore)
-        .map_err(|error| Failure::from_error(Kind::Usage, &error).context(format!("opening {what}")))
 }

@@ -57,7 +57,11 @@ impl Build<'_> {
         let whole = log.filter(|_| report::is_ci(|name| std::env::var(name).ok()));
         let whole = match (whole, self.options.progress) {
             // Plain progress has shown every line already.
-            (Some(path), ProgressMode::Quiet) => std::fs::read(path).ok(),
+            (Some(path), ProgressMode::Quiet) =>
+            {
+                #[expect(clippy::disallowed_methods, reason = "the store's own path")]
+                std::fs::read(path).ok()
+            }
             _ => None,
         };
         let is_command = matches!(error, OpError::CommandFailed { .. });

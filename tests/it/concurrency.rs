@@ -12,7 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A step says that it is at the gate, and ends when the gate is opened.
-const GATE: &str = "RUN --mount=type=cache,target=/gate,id=gate echo at the \"gate\"; \
+pub(crate) const GATE: &str = "RUN --mount=type=cache,target=/gate,id=gate echo at the \"gate\"; \
                     while [ ! -e /gate/open ]; do usleep 2000; done; cat /proc/sys/kernel/random/uuid > /nonce";
 
 /// The directory behind a cache mount.

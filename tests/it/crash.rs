@@ -1,13 +1,14 @@
 //! What happens to the store when something goes wrong: kills, signals, changes and collections meanwhile.
 
-use crate::concurrency::{at_the_gate, open_gate, processes};
+use crate::concurrency::{GATE, at_the_gate, open_gate, processes};
 use crate::harness::archive::sha256;
 use crate::harness::invocation::Running;
 use crate::harness::steps::{build, building};
-use crate::harness::{Invocation, TestEnv};
+use crate::harness::{Base, Invocation, TestEnv};
 use rustix::process::Signal;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,42 @@ fn a_signal_ends_a_build_and_leaves_nothing() {
         build(&env, &env.path("app"), &["-t", "app"]);
         assert_whole(&env);
     }
+}
+
+/// A context that came as a stream is nobody else's to read, and what a killed build leaves of it goes with the next.
+#[test]
+fn a_context_from_a_stream_is_private_and_swept() {
+    let env = TestEnv::new();
+    env.load(Base::Busybox);
+    let text = format!("FROM busybox:local\nCOPY f /f\n{GATE}\n");
+    let context = env.context("context", &[("Dockerfile", &text), ("f", "F")]);
+    // Modes in the archive, of its top too, are those of the files inside.
+    let open = "chmod 0777 \"$0\" && tar -C \"$0\" -c .";
+    let packed = env.tool("sh").args(["-c", open]).arg(&context).run().stdout;
+    let mut running = env.rbuild(["--progress", "plain", "-"]).stdin(packed).start();
+    running.wait_for("at the gate");
+    assert_eq!(
+        fs::read_dir(env.path("tmp")).unwrap().count(),
+        0,
+        "outside of the store"
+    );
+    let place = fs::read_dir(env.store().join("tmp"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.join("context/f").is_file())
+        .expect("the context is in the store");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&place), mode(&env.store())), (0o700, 0o700));
+    running.signal(Signal::KILL);
+    drop(running);
+    assert_nothing_runs(&env);
+    assert!(place.exists());
+    assert!(
+        fs::read_dir(env.store().join("memo")).unwrap().next().is_none(),
+        "it will not be there again"
+    );
+    env.build_text("next", "FROM busybox:local\nRUN true\n").success();
+    assert_eq!(left_in_tmp(&env), 0);
 }
 
 /// Reading a file that would take an hour.

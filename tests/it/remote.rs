@@ -2,5 +2,6 @@
 
 mod contexts;
 mod files;
+mod hostile;
 mod repositories;
 mod server;

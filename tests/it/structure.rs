@@ -136,6 +136,46 @@ fn only_the_command_line_prints() {
     }
 }
 
+/// Where a path of a context or an image comes by, what would follow its links is denied: by clippy, which knows what a
+/// name means. Here stands that it is asked, and that every exception says whose path it is.
+#[test]
+fn paths_of_contexts_and_images_are_read_below_their_root() {
+    const DENIED: &str = "#![cfg_attr(not(test), deny(clippy::disallowed_methods))]";
+    for root in [
+        "src/lib.rs",
+        "build/src/lib.rs",
+        "layer/src/lib.rs",
+        "store/src/image/source/mod.rs",
+    ] {
+        let text = fs::read_to_string(checkout().join(root)).expect("a source can be read");
+        assert!(text.lines().any(|line| line == DENIED), "{root} does not deny it");
+    }
+    let lists = fs::read_to_string(checkout().join("clippy.toml")).expect("the lists of clippy");
+    for method in [
+        "std::fs::File::open",
+        "std::fs::OpenOptions::open",
+        "std::fs::read",
+        "std::fs::read_to_string",
+        "std::fs::metadata",
+        "std::fs::write",
+        "std::path::Path::canonicalize",
+        "std::path::Path::exists",
+        "rustix::fs::open",
+    ] {
+        assert!(lists.contains(&format!("\"{method}\"")), "{method} is not denied");
+    }
+    let mut exceptions = 0;
+    for (path, line, code) in code_lines(&all_sources()) {
+        if !code.contains("clippy::disallowed_methods") || code == DENIED {
+            continue;
+        }
+        exceptions += 1;
+        let says_why = code.starts_with("#[expect(clippy::disallowed_methods, reason = \"");
+        assert!(says_why, "{}:{line}: whose path is it?", path.display());
+    }
+    assert!(exceptions > 20, "only {exceptions} were found");
+}
+
 #[test]
 fn nothing_is_left_to_do() {
     for (path, line, code) in code_lines(&all_sources()) {

@@ -113,6 +113,7 @@ impl Format {
 ///
 /// # Errors
 /// What is wrong with it, in words without its name.
+#[expect(clippy::disallowed_methods, reason = "the host's own specs")]
 pub(super) fn read(file: &Path) -> Result<Spec, String> {
     let mut text = String::new();
     std::fs::File::open(file)

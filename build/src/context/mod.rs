@@ -5,8 +5,10 @@
 //! attributes. Those of directories are not taken: asking each one would cost an open per directory, every time.
 
 mod hash;
+pub mod place;
 pub mod remote;
 pub mod stdin;
+pub mod text;
 mod unpack;
 
 use beneath::{Dir, Kind, LastLink, Root, Stat};
@@ -52,32 +54,43 @@ impl fmt::Debug for BuildContext {
 }
 
 impl BuildContext {
-    /// Opens a context directory.
+    /// Opens a context directory, all of whose files are seen.
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(path: &Path, ignore: Option<Ignore>) -> Result<Self, beneath::Error> {
+    pub fn open(path: &Path) -> Result<Self, beneath::Error> {
         Ok(Self {
             path: path.to_owned(),
             root: Root::open(path)?,
-            ignore,
+            ignore: None,
             store: OnceLock::new(),
             memo: Mutex::new(None),
             inodes: Mutex::default(),
         })
     }
 
-    /// Loads the stat memo, without which every file is read. A store within the directory is left out from now on.
+    /// The same, seen through an ignore file.
+    #[must_use]
+    pub fn with_ignore(mut self, ignore: Ignore) -> Self {
+        self.ignore = Some(ignore);
+        self
+    }
+
+    /// Loads the stat memo, without which every file is read. A store within the directory is left out from now on. A
+    /// context that was put into the store has no memo: it will not be there again.
     ///
     /// # Errors
     /// The store cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "the store's own path")]
     pub fn load_memo(&self, store: &Store) -> Result<(), rbuild_store::StoreError> {
-        if let Ok(root) = store.root().canonicalize()
-            && let Ok(inside) = root.strip_prefix(&self.path)
-            && !inside.as_os_str().is_empty()
-        {
-            // Set once: a context has one store.
-            let _ = self.store.set(inside.as_os_str().as_bytes().to_vec());
+        if let Ok(root) = store.root().canonicalize() {
+            if self.path.starts_with(&root) {
+                return Ok(());
+            }
+            if let Ok(inside) = root.strip_prefix(&self.path) {
+                // Set once: a context has one store.
+                let _ = self.store.set(inside.as_os_str().as_bytes().to_vec());
+            }
         }
         let memo = Memo::load(store, &self.path)?;
         *lock(&self.memo) = Some(memo);

@@ -1,6 +1,7 @@
 //! Contexts from elsewhere: a git repository, or a tar (or Dockerfile) at a URL.
 
-use super::stdin::{Fetched, directory, from_file};
+use super::place::Place;
+use super::stdin::{Fetched, from_file};
 use crate::error::{Failure, Kind};
 use crate::pull::Puller;
 use crate::remote::{Access, GitAddress, Remote, git, http};
@@ -12,13 +13,17 @@ use std::os::unix::ffi::OsStrExt;
 ///
 /// # Errors
 /// It cannot be fetched, or is no context.
-pub fn fetch(remote: &Remote, puller: &Puller, access: &Access<'_>) -> Result<Fetched, Failure> {
+pub fn fetch(
+    remote: &Remote,
+    puller: &Puller,
+    access: &Access<'_>,
+    place: Place,
+) -> Result<Fetched, Failure> {
     match remote {
-        Remote::Git(address) => repository(address, access),
+        Remote::Git(address) => repository(address, access, place),
         Remote::Http(address) => {
             let authorization = access.to_file(address)?;
-            let mut file = tempfile::tempfile()
-                .map_err(|error| Failure::host(format!("making a file for the context: {error}")))?;
+            let mut file = place.spool()?;
             http::download(
                 puller,
                 &address.url,
@@ -27,21 +32,21 @@ pub fn fetch(remote: &Remote, puller: &Puller, access: &Access<'_>) -> Result<Fe
                 &mut file,
                 &|_, _| {},
             )?;
-            from_file(file, &address.url)
+            from_file(file, &address.url, place)
         }
     }
 }
 
-fn repository(address: &GitAddress, access: &Access<'_>) -> Result<Fetched, Failure> {
+fn repository(address: &GitAddress, access: &Access<'_>, place: Place) -> Result<Fetched, Failure> {
     let access = access.to_repository(address)?;
     let commit = git::resolve(address, &access)?;
-    let (dir, path) = directory()?;
+    let path = place.context()?;
     git::checkout(address, &access, &commit, &path)?;
     let Some(subdir) = &address.subdir else {
         return Ok(Fetched {
             path,
             dockerfile: None,
-            dir,
+            place,
         });
     };
     // Links in it are followed inside the repository only (CVE-2026-33748).
@@ -51,7 +56,7 @@ fn repository(address: &GitAddress, access: &Access<'_>) -> Result<Fetched, Fail
             format!("{} has no directory `{subdir}`: {error}", address.url),
         )
     };
-    let checkout = super::BuildContext::open(&path, None).map_err(|error| at(&error))?;
+    let checkout = super::BuildContext::open(&path).map_err(|error| at(&error))?;
     let resolved =
         rbuild_layer::tree::Tree::resolve(&checkout, subdir.as_bytes(), rbuild_layer::tree::LastLink::Follow)
             .map_err(|error| at(&error))?;
@@ -61,6 +66,6 @@ fn repository(address: &GitAddress, access: &Access<'_>) -> Result<Fetched, Fail
     Ok(Fetched {
         path: path.join(OsStr::from_bytes(&resolved.path)),
         dockerfile: None,
-        dir,
+        place,
     })
 }

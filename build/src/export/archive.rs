@@ -127,6 +127,7 @@ pub fn oci(
 ) -> Result<Vec<Prepared>, Failure> {
     with_export(store, images, |outgoing, pin| match dest {
         Destination::Path(path) if !tar => {
+            #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
             std::fs::create_dir_all(path)
                 .map_err(|error| Failure::host(format!("creating `{}`: {error}", path.display())))?;
             write_oci_dir(store, outgoing, options, path, pin).map_err(|error| {

@@ -35,6 +35,7 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
 fn write_file<T>(
     path: &Path,
     work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,

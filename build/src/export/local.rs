@@ -24,6 +24,7 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<Str
     let at = |error: beneath::Error| {
         Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
     };
+    #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
     std::fs::create_dir_all(dest)
         .map_err(|error| Failure::host(format!("creating `{}`: {error}", dest.display())))?;
     let root = beneath::Root::open(dest).map_err(at)?;

@@ -76,6 +76,7 @@ pub(super) fn mounts(edits: &Edits, targets: &mut Targets<'_>) -> Result<Vec<Mou
     }
     for mount in &edits.mounts {
         let source = &mount.source;
+        #[expect(clippy::disallowed_methods, reason = "a spec of the host names this path")]
         let is_dir = std::fs::metadata(source)
             .map_err(|error| OpError::io(format!("mounting `{}` of a device", source.display()), error))?
             .is_dir();

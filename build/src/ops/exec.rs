@@ -108,6 +108,7 @@ fn execute(
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| OpError::io("making a pipe", errno.into()));
     let (out, out_there) = pipe()?;
     let (err, err_there) = pipe()?;
+    #[expect(clippy::disallowed_methods, reason = "a device of the host")]
     let stdin = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| OpError::io("opening /dev/null", errno.into()))?;
     let running = engine

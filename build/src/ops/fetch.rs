@@ -168,10 +168,11 @@ fn repository(address: &GitAddress, commit: &str, engine: &Engine) -> Result<Ste
     let access = engine.access().to_repository(address).map_err(failed)?;
     let tmp = engine.store.tmp_dir()?;
     let checkout = tmp.path().join("checkout");
+    #[expect(clippy::disallowed_methods, reason = "a directory of the store")]
     std::fs::create_dir(&checkout)
         .map_err(|error| OpError::io("making a directory for a checkout", error))?;
     git::checkout(address, &access, commit, &checkout).map_err(failed)?;
-    let files: Arc<dyn Tree> = Arc::new(BuildContext::open(&checkout, None)?);
+    let files: Arc<dyn Tree> = Arc::new(BuildContext::open(&checkout)?);
     let subdir = address.subdir.as_deref().unwrap_or_default();
     // Links in it are followed inside the repository only (CVE-2026-33748).
     let top = files

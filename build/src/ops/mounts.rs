@@ -120,7 +120,11 @@ fn stand_in_cache(cache: &CacheMount, inside: &Path, kind: &MountKind) -> Result
         // A directory is bound as it is, a file out of its layer, an agent's socket by its name.
         MountKind::Bind {
             source, source_root, ..
-        } => source_root.is_some() || !source.is_dir(),
+        } => {
+            #[expect(clippy::disallowed_methods, reason = "resolved: nothing on the way is a link")]
+            let is_dir = source.is_dir();
+            source_root.is_some() || !is_dir
+        }
         MountKind::OverlayBind { .. } | MountKind::Tmpfs { .. } => false,
     };
     if !is_file {

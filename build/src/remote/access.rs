@@ -127,6 +127,7 @@ impl<'a> Access<'a> {
     }
 
     /// Nobody is there to be asked. What stands first counts for ssh.
+    #[expect(clippy::disallowed_methods, reason = "the caller's own ~/.ssh")]
     fn ssh_command(&self) -> String {
         let mut command = "ssh -o BatchMode=yes".to_owned();
         if let Some(SshSource::Keys(keys)) = self.ssh.get("default") {

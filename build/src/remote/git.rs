@@ -68,7 +68,7 @@ pub fn checkout(address: &GitAddress, access: &GitAccess, commit: &str, dest: &P
     ])?;
     git.fetch(commit)?;
     git.run(&["checkout", "--quiet", "--detach", "--force", commit])?;
-    if !address.no_submodules && dest.join(".gitmodules").exists() {
+    if !address.no_submodules && has_submodules(dest)? {
         git.run(&[
             "submodule",
             "--quiet",
@@ -84,6 +84,14 @@ pub fn checkout(address: &GitAddress, access: &GitAccess, commit: &str, dest: &P
         remove_git_dirs(dest)?;
     }
     Ok(())
+}
+
+fn has_submodules(dest: &Path) -> Result<bool, Failure> {
+    match Root::open(dest).and_then(|root| root.lstat(b".gitmodules")) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(Failure::from_host(error).context("looking for submodules")),
+    }
 }
 
 /// Takes away the repository, and what submodules have in its place.

@@ -28,6 +28,7 @@ pub struct HttpFile {
 ///
 /// # Errors
 /// It cannot be fetched, or its digest is another.
+#[expect(clippy::disallowed_methods, reason = "files of the store")]
 pub fn fetch(
     store: &Store,
     puller: &Puller,

@@ -99,6 +99,7 @@ impl ManifestFile {
             path: path.clone(),
             source,
         };
+        #[expect(clippy::disallowed_methods, reason = "a file of the store")]
         let file = File::open(&path).map_err(io)?;
         let file_len = file.metadata().map_err(io)?.len();
         let damaged = |what| ManifestError::Damaged {

@@ -7,7 +7,7 @@ use crate::cli::streams::{note, print_json, stderr_look};
 use crate::cli::transfer::puller;
 use crate::error::Failure;
 use crate::options::BuildOptions;
-use crate::pipeline::{Contexts, draw_finding, lower_input, lowering_failure, open_store, parse, read};
+use crate::pipeline::{Contexts, draw_finding, lower_input, lowering_failure, parse};
 use dockerfile_parser::Dockerfile;
 use rbuild_build::lower::{LowerInput, Lowered, lower};
 use rbuild_build::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
@@ -108,13 +108,10 @@ enum Details<'a> {
 pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
     let look = stderr_look();
     let puller = puller(options.request.registry.clone());
-    let contexts = Contexts::open(options, &puller)?;
-    let file = read(options, contexts.main.path(), contexts.fetched.as_ref())?;
+    let store = crate::call::stored(options);
+    let contexts = Contexts::open(options, &puller, store.as_ref())?;
+    let file = contexts.read_dockerfile(options)?;
     let parsed = parse(options, &file, &look)?.dockerfile;
-    let store = match options.request.store_root.join("version").is_file() {
-        true => Some(open_store(&options.request.store_root)?),
-        false => None,
-    };
     let images = Offline::new(store.as_ref());
     let devices = rbuild_build::cdi::Registry::new(&options.request.cdi_spec_dirs);
     let no_cache = |name: Option<&str>, index| options.request.no_cache.covers(name, index);

@@ -5,7 +5,7 @@ use crate::harness::{TestEnv, skip};
 use std::path::Path;
 
 /// A tar of a directory, through a compressor where one is named.
-fn packed(env: &TestEnv, dir: &Path, compressor: &str) -> Vec<u8> {
+pub(super) fn packed(env: &TestEnv, dir: &Path, compressor: &str) -> Vec<u8> {
     let script = match compressor {
         "" => "tar -C \"$0\" -c .".to_owned(),
         program => format!("tar -C \"$0\" -c . | {program} -c"),

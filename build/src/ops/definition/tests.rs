@@ -66,7 +66,11 @@ fn context(path: &Path, ignore: Option<(&str, &str)>) -> Arc<BuildContext> {
         patterns: IgnoreFile::parse(text).unwrap(),
         name: name.to_owned(),
     });
-    Arc::new(BuildContext::open(path, ignore).unwrap())
+    let context = BuildContext::open(path).unwrap();
+    Arc::new(match ignore {
+        Some(ignore) => context.with_ignore(ignore),
+        None => context,
+    })
 }
 
 fn digest(text: &str) -> Digest {

@@ -96,6 +96,7 @@ pub(super) fn bind(
     let tmp = engine.store.tmp_dir()?;
     let make = |name: &str| -> Result<PathBuf, OpError> {
         let path = tmp.path().join(name);
+        #[expect(clippy::disallowed_methods, reason = "a directory of the store")]
         std::fs::create_dir(&path)
             .map_err(|error| OpError::io(format!("creating `{}`", path.display()), error))?;
         Ok(path)

@@ -37,6 +37,7 @@ fn hosts(add_hosts: &[(String, String)], hostname: &str) -> String {
     text
 }
 
+#[expect(clippy::disallowed_methods, reason = "files of the host")]
 fn resolv_conf() -> String {
     let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();

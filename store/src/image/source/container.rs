@@ -28,6 +28,7 @@ pub(crate) enum Container {
 }
 
 impl Container {
+    #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
     pub(crate) fn open(
         path: &Path,
         spool: &dyn Fn() -> Result<File, StoreError>,

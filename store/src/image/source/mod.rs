@@ -6,6 +6,9 @@
 //!
 //! Not here: unpacking layers, and which name the user meant by a short reference.
 
+// The law of paths, whose list is in `clippy.toml`.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub(crate) mod archive;
 pub(crate) mod container;
 mod docker;
@@ -105,6 +108,7 @@ pub fn open_stream(
 }
 
 /// A temporary file without a name: it is gone with its last descriptor, whatever happens.
+#[expect(clippy::disallowed_methods, reason = "a file of the store")]
 fn spool(store: &Store) -> Result<File, StoreError> {
     let (path, file) = store.new_file()?;
     std::fs::remove_file(&path).map_err(|error| StoreError::from_io("remove", &path, error))?;

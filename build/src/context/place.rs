@@ -1,0 +1,70 @@
+//! Where a context that comes as a stream or a repository is put while it is used.
+//!
+//! In the store's `tmp/`, which nobody else can read and from which the next build takes away what a killed one has left.
+//! Only what builds nothing, such as `--check`, may have no store yet: then it is a directory among the temporary files of
+//! the system, private to the user.
+
+use crate::error::Failure;
+use rbuild_store::{Store, TmpDir};
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// A directory that goes with its owner.
+#[derive(Debug)]
+pub enum Place {
+    /// Of the store.
+    Store(TmpDir),
+    /// Of the system.
+    System(tempfile::TempDir),
+}
+
+impl Place {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// There is no room, or no permission.
+    pub fn new(store: Option<&Store>) -> Result<Self, Failure> {
+        match store {
+            Some(store) => store.tmp_dir().map(Place::Store).map_err(Failure::from_host),
+            None => tempfile::Builder::new()
+                .prefix("rbuild-context-")
+                .permissions(Permissions::from_mode(0o700))
+                .tempdir()
+                .map(Place::System)
+                .map_err(|error| failed(&error)),
+        }
+    }
+
+    /// Makes the directory of the context in it. Files of the context decide about the modes inside, never about this one.
+    ///
+    /// # Errors
+    /// As [`Place::new`].
+    #[expect(clippy::disallowed_methods, reason = "the directory that was just made")]
+    pub(super) fn context(&self) -> Result<PathBuf, Failure> {
+        let path = self.path().join("context");
+        std::fs::create_dir(&path)
+            .and_then(|()| path.canonicalize())
+            .map_err(|error| failed(&error))
+    }
+
+    /// A file without a name for what comes.
+    ///
+    /// # Errors
+    /// As [`Place::new`].
+    pub(super) fn spool(&self) -> Result<File, Failure> {
+        tempfile::tempfile_in(self.path()).map_err(|error| failed(&error))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Place::Store(dir) => dir.path(),
+            Place::System(dir) => dir.path(),
+        }
+    }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Failure::host(format!("making room for the context: {error}"))
+}

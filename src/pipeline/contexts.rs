@@ -1,0 +1,148 @@
+//! The directories that files may come from, opened before anything else is done; what is no directory is fetched.
+
+use super::dockerfile::{self, SourceFile};
+use super::ignore_file::open_context;
+use crate::error::Failure;
+use crate::options::BuildOptions;
+use rbuild_build::context::place::Place;
+use rbuild_build::context::stdin::Fetched;
+use rbuild_build::context::{BuildContext, remote, stdin};
+use rbuild_build::lower::NamedSource;
+use rbuild_build::pull::Puller;
+use rbuild_build::remote::{Access, Remote};
+use rbuild_build::request::{ContextSource, NamedContext};
+use rbuild_store::Store;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directories that files may come from.
+pub struct Contexts {
+    /// The build context.
+    pub main: Arc<BuildContext>,
+    /// Named contexts, by their key.
+    pub named: BTreeMap<String, NamedSource>,
+    /// A context that did not come as a directory.
+    pub fetched: Option<Fetched>,
+    /// Named contexts that did not come as directories.
+    _held: Vec<Fetched>,
+}
+
+impl Contexts {
+    /// Whether one of them is none that is there already.
+    #[must_use]
+    pub fn are_fetched(options: &BuildOptions) -> bool {
+        let named = |source: &NamedContext| matches!(source, NamedContext::Remote(_));
+        !matches!(options.request.context, ContextSource::Directory(_))
+            || options.request.build_contexts.values().any(named)
+    }
+
+    /// Opens what the flags name; fetches a remote context, into the store if there is one.
+    ///
+    /// # Errors
+    /// A directory or an ignore file cannot be read, or a remote context cannot be fetched.
+    pub fn open(options: &BuildOptions, puller: &Puller, store: Option<&Store>) -> Result<Self, Failure> {
+        let access = Access::new(&options.request.secrets, &options.request.ssh);
+        let fetched = match &options.request.context {
+            ContextSource::Directory(_) => None,
+            ContextSource::Stdin => Some(stdin::read(Place::new(store)?)?),
+            ContextSource::Remote(source) => {
+                Some(remote::fetch(source, puller, &access, Place::new(store)?)?)
+            }
+        };
+        let path = match (&options.request.context, &fetched) {
+            (ContextSource::Directory(path), _) => directory(path, "the context")?,
+            (_, Some(fetched)) => fetched.path.clone(),
+            (_, None) => return Err(Failure::host("internal error: the context is nowhere")),
+        };
+        let main = open_context(&path, Some(options), "the build context")?;
+        let mut named = BTreeMap::new();
+        let mut held = Vec::new();
+        for (name, source) in &options.request.build_contexts {
+            let source = match source {
+                NamedContext::Directory(path) => {
+                    let context = open_context(
+                        &directory(path, &format!("--build-context {name}:"))?,
+                        None,
+                        &format!("the named context `{name}`"),
+                    )?;
+                    NamedSource::Directory(Arc::new(context))
+                }
+                NamedContext::Remote(source) => {
+                    let fetched = remote::fetch(source, puller, &access, Place::new(store)?)?;
+                    if fetched.dockerfile.is_some() {
+                        return Err(Failure::usage(format!(
+                            "the named context `{name}` is no archive"
+                        )));
+                    }
+                    let context = open_context(&fetched.path, None, &format!("the named context `{name}`"))?;
+                    held.push(fetched);
+                    NamedSource::Directory(Arc::new(context))
+                }
+                other => NamedSource::Other(other.clone()),
+            };
+            named.insert(name.clone(), source);
+        }
+        Ok(Self {
+            main: Arc::new(main),
+            named,
+            fetched,
+            _held: held,
+        })
+    }
+
+    /// Reads the Dockerfile that the flags name.
+    ///
+    /// # Errors
+    /// It is not there, cannot be read, or is not UTF-8.
+    pub fn read_dockerfile(&self, options: &BuildOptions) -> Result<SourceFile, Failure> {
+        let piped = self
+            .fetched
+            .as_ref()
+            .and_then(|fetched| fetched.dockerfile.as_deref());
+        dockerfile::read(options, &self.main, piped)
+    }
+
+    /// What the context is called from build to build, wherever its files are this time.
+    pub(super) fn name(&self, options: &BuildOptions) -> String {
+        match &options.request.context {
+            ContextSource::Directory(_) => self.main.path().display().to_string(),
+            ContextSource::Stdin => "-".to_owned(),
+            ContextSource::Remote(Remote::Http(address)) => address.url.clone(),
+            ContextSource::Remote(Remote::Git(address)) => address.url.clone(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<BuildContext>> {
+        std::iter::once(&self.main).chain(self.named.values().filter_map(|source| match source {
+            NamedSource::Directory(context) => Some(context),
+            NamedSource::Other(_) => None,
+        }))
+    }
+
+    pub(super) fn load_memos(&self, store: &Store) -> Result<(), Failure> {
+        self.all()
+            .try_for_each(|context| context.load_memo(store))
+            .map_err(Failure::from_host)
+    }
+
+    /// A memo that cannot be saved costs time, not truth.
+    pub(super) fn save_memos(&self, store: &Store) {
+        for context in self.all() {
+            let _ = context.save_memo(store);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
+fn directory(path: &Path, what: &str) -> Result<PathBuf, Failure> {
+    let wrong = |why: String| Failure::usage(format!("{what} `{}` {why}", path.display()));
+    let found = path
+        .canonicalize()
+        .map_err(|error| wrong(format!("cannot be opened: {error}")))?;
+    if !found.is_dir() {
+        return Err(wrong("is not a directory".to_owned())
+            .hint("a context is the directory that COPY takes files from; `-f` names the Dockerfile"));
+    }
+    Ok(found)
+}
