@@ -299,8 +299,6 @@ pub fn lower_input<'a>(
         no_new_privs: options.request.no_new_privs,
         shm_size: options.request.shm_size,
         no_cache,
-        // A constant: a result that is cached must not depend on the epoch of the build that made it.
-        default_mtime: 0,
     }
 }
 

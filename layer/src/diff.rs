@@ -11,6 +11,7 @@ use beneath::{Dir, Kind, Root, Stat};
 use sha2::{Digest as _, Sha256};
 
 use crate::LayerError;
+use crate::dates::{Dates, Shape};
 use crate::fill::{Content, FileJob};
 use crate::hash::FileHash;
 use crate::inode::Creator;
@@ -30,10 +31,12 @@ pub struct Changes {
 /// Hash of a file whose content was not read yet.
 pub(crate) const UNKNOWN: FileHash = FileHash::from_bytes([0; 32]);
 
-/// Compares `upper` with the tree below it, and removes from `upper` what is no change.
-pub fn changes(upper: &Root, below: &dyn Tree) -> Result<Changes, LayerError> {
+/// Compares `upper` with the tree below it, and removes from `upper` what is no change. `dates` tells of times whether
+/// they are content.
+pub fn changes(upper: &Root, below: &dyn Tree, dates: &Dates) -> Result<Changes, LayerError> {
     let mut diff = Diff {
         below,
+        dates,
         found: Vec::new(),
         inodes: HashMap::new(),
         touched: HashSet::new(),
@@ -50,7 +53,7 @@ pub fn changes(upper: &Root, below: &dyn Tree) -> Result<Changes, LayerError> {
     drop_unchanged_links(upper, &mut found, &inodes, &mut touched)?;
     drop_unchanged_dirs(upper, &mut found, &mut touched)?;
     restore_times(upper, &found, &touched)?;
-    Ok(assemble(found))
+    Ok(assemble(found, &inodes))
 }
 
 /// Whether the tree below shows through in a directory.
@@ -66,35 +69,43 @@ struct Found {
     size: u64,
     hash: Option<FileHash>,
     /// For files with several names.
-    inode: Option<(u64, u64)>,
+    inode: Option<Inode>,
     /// Equal to what is below, in everything.
     unchanged: bool,
 }
 
 struct Diff<'a> {
     below: &'a dyn Tree,
+    dates: &'a Dates,
     found: Vec<Found>,
     /// Of the files with several names: their hash once it is known.
-    inodes: HashMap<(u64, u64), Group>,
+    inodes: HashMap<Inode, Group>,
     /// Directories from which something was removed here, which changed their time on disk.
     touched: HashSet<Vec<u8>>,
 }
+
+/// Device and number.
+type Inode = (u64, u64);
 
 #[derive(Default)]
 struct Group {
     hash: Option<FileHash>,
     /// A name of it is a change.
     changed: bool,
+    /// At one of its names the time is known not to be set; it is the same at all.
+    undated: bool,
 }
 
 impl Diff<'_> {
-    /// The root is in the layer only if its owner, mode or attributes changed: its time always does.
+    /// The root is in the layer only if its owner, mode or attributes changed, or its time was set: any other time it has
+    /// from what was made in it.
     fn root(&mut self, dir: &Dir) -> Result<(), LayerError> {
         let stat = dir.stat()?;
         let marks = xattr::read(dir)?;
-        let meta = metadata(&stat, marks.kept);
         let old = self.below.lookup(b"")?;
-        if old.is_none_or(|old| !old.meta.same_but_time(&meta)) || marks.opaque {
+        let meta = self.metadata(&stat, marks.kept, Shape::Dir, old.as_ref())?;
+        let is_new = |old: Node| !old.meta.same_but_time(&meta) || (meta.dated && old.meta != meta);
+        if old.is_none_or(is_new) || marks.opaque {
             let kind = EntryKind::Dir { opaque: marks.opaque };
             self.push(
                 Entry {
@@ -157,7 +168,7 @@ impl Diff<'_> {
         let open = dir.open_dir(name).map_err(|e| e.at(&path))?;
         let stat = open.stat().map_err(|e| e.at(&path))?;
         let marks = xattr::read(&open).map_err(|e| e.at(&path))?;
-        let meta = metadata(&stat, marks.kept);
+        let meta = self.metadata(&stat, marks.kept, Shape::Dir, old.as_ref())?;
         let old = old.filter(Node::is_dir);
         // Overlay marks a directory that was renamed into place as well. Where nothing is below, the mark says nothing
         // about files; but a mount point in a lower layer would not be seen through it.
@@ -194,8 +205,17 @@ impl Diff<'_> {
             return self.whiteout(dir, name, path, old.is_some());
         }
         let inode = (stat.nlink > 1).then_some((stat.dev, stat.ino));
-        let meta = metadata(&stat, marks.kept);
         let mut hash = inode.and_then(|inode| self.inodes.entry(inode).or_default().hash);
+        // Only where it decides is the content worth a look. A copy that changed in nothing is rare and mostly small.
+        let mut look = || match hash {
+            Some(hash) => Ok(hash),
+            None => Ok(*hash.insert(hash_file(&mut file, stat.size, &path)?)),
+        };
+        let old_meta = old.as_ref().map(|old| &old.meta);
+        let dated = self
+            .dates
+            .is_set(stat.mtime, Shape::File(stat.size), old_meta, &mut look)?;
+        let meta = metadata(&stat, marks.kept, dated);
         let mut unchanged = false;
         if let Some(Node {
             kind:
@@ -210,13 +230,7 @@ impl Diff<'_> {
             && *size == stat.size
             && *old_meta == meta
         {
-            // Only now is the content worth a look. A copy that changed in nothing is rare and mostly small.
-            let now = match hash {
-                Some(hash) => hash,
-                None => hash_file(&mut file, stat.size, &path)?,
-            };
-            unchanged = now == *old_hash;
-            hash = Some(now);
+            unchanged = look()? == *old_hash;
         }
         if unchanged && inode.is_none() {
             return self.remove(dir, name, &path);
@@ -225,6 +239,7 @@ impl Diff<'_> {
             let group = self.inodes.entry(inode).or_default();
             group.hash = group.hash.or(hash);
             group.changed |= !unchanged;
+            group.undated |= !dated;
         }
         let entry = Entry::file(path, stat.size, UNKNOWN, meta);
         self.found.push(Found {
@@ -246,41 +261,58 @@ impl Diff<'_> {
         stat: &Stat,
         old: Option<Node>,
     ) -> Result<(), LayerError> {
-        let meta = metadata(stat, Xattrs::new());
-        let (kind, node_kind) = match stat.kind {
+        let (kind, node_kind, shape) = match stat.kind {
             Kind::Symlink => {
                 let target = dir.readlink(name).map_err(|e| e.at(&path))?;
                 (
                     EntryKind::Symlink {
                         target: target.clone(),
                     },
-                    NodeKind::Symlink(target),
+                    NodeKind::Symlink(target.clone()),
+                    Shape::Symlink(target),
                 )
             }
             Kind::CharDevice => (
                 EntryKind::CharDevice { rdev: stat.rdev },
                 NodeKind::CharDevice(stat.rdev),
+                Shape::Other,
             ),
             Kind::BlockDevice => (
                 EntryKind::BlockDevice { rdev: stat.rdev },
                 NodeKind::BlockDevice(stat.rdev),
+                Shape::Other,
             ),
-            _ => (EntryKind::Fifo, NodeKind::Fifo),
+            _ => (EntryKind::Fifo, NodeKind::Fifo, Shape::Other),
         };
+        let meta = self.metadata(stat, Xattrs::new(), shape, old.as_ref())?;
         if old.is_some_and(|old| old.kind == node_kind && old.meta == meta) {
             return self.remove(dir, name, &path);
         }
         self.push(Entry { path, kind, meta }, false);
         Ok(())
     }
+
+    /// Of anything but a file, whose content may have to be looked at.
+    fn metadata(
+        &self,
+        stat: &Stat,
+        xattrs: Xattrs,
+        shape: Shape,
+        old: Option<&Node>,
+    ) -> Result<Metadata, LayerError> {
+        let old = old.map(|old| &old.meta);
+        let dated = self.dates.is_set(stat.mtime, shape, old, &mut || Ok(UNKNOWN))?;
+        Ok(metadata(stat, xattrs, dated))
+    }
 }
 
-fn metadata(stat: &Stat, xattrs: Xattrs) -> Metadata {
+fn metadata(stat: &Stat, xattrs: Xattrs, dated: bool) -> Metadata {
     Metadata {
         mode: stat.mode,
         uid: stat.uid,
         gid: stat.gid,
         mtime: stat.mtime,
+        dated,
         xattrs,
     }
 }
@@ -301,7 +333,7 @@ fn hash_file(file: &mut std::fs::File, size: u64, path: &[u8]) -> Result<FileHas
 fn drop_unchanged_links(
     upper: &Root,
     found: &mut Vec<Found>,
-    inodes: &HashMap<(u64, u64), Group>,
+    inodes: &HashMap<Inode, Group>,
     touched: &mut HashSet<Vec<u8>>,
 ) -> Result<(), LayerError> {
     let mut failed = Ok(());
@@ -356,12 +388,12 @@ fn restore_times(upper: &Root, found: &[Found], touched: &HashSet<Vec<u8>>) -> R
 }
 
 /// Makes entries and file jobs; the first name of a file with several is the file, the others are links to it.
-fn assemble(found: Vec<Found>) -> Changes {
+fn assemble(found: Vec<Found>, inodes: &HashMap<Inode, Group>) -> Changes {
     let mut changes = Changes {
         entries: Vec::with_capacity(found.len()),
         files: Vec::new(),
     };
-    let mut first_names: HashMap<(u64, u64), Vec<u8>> = HashMap::new();
+    let mut first_names: HashMap<Inode, Vec<u8>> = HashMap::new();
     for Found {
         mut entry,
         size,
@@ -370,6 +402,9 @@ fn assemble(found: Vec<Found>) -> Changes {
         ..
     } in found
     {
+        if inode.is_some_and(|inode| inodes.get(&inode).is_some_and(|group| group.undated)) {
+            entry.meta.dated = false;
+        }
         if let EntryKind::File { .. } = entry.kind {
             match inode.map(|inode| first_names.entry(inode)) {
                 Some(Slot::Occupied(first)) => {

@@ -83,9 +83,7 @@ struct Fields<'a> {
 
 fn put(fields: &Fields<'_>, out: &mut Vec<u8>) {
     let meta = fields.meta;
-    let mtime = fields
-        .epoch
-        .map_or(meta.mtime.secs, |epoch| meta.mtime.secs.min(epoch));
+    let mtime = meta.mtime_by(fields.epoch).secs;
     let fits = |value: u64, max: u64| value <= max;
     let mtime_fits = mtime >= 0 && fits(mtime as u64, MAX_LONG);
     let (uid, gid) = (u64::from(meta.uid), u64::from(meta.gid));
@@ -200,7 +198,8 @@ mod tests {
             assert_eq!(entry.header().username_bytes().unwrap(), b"");
         });
         // A golden: these bytes must never change, or every DiffId does.
-        let digest = FileHash::of(&headers(&file("a", 3, Metadata::new(0o644, 0, 0)), None));
+        let meta = Metadata::new(0o644, 0, 0).with_mtime(0, 0);
+        let digest = FileHash::of(&headers(&file("a", 3, meta), None));
         assert_eq!(
             digest.to_hex(),
             "5e42ae48199a165f7e8005406b8db55c2bb1383afe27179d1a0857f5c0aff534"
@@ -231,18 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn the_epoch_only_makes_times_earlier() {
-        let at = |secs, epoch| {
-            let bytes = headers(
-                &file("f", 0, Metadata::new(0o644, 0, 0).with_mtime(secs, 0)),
-                epoch,
-            );
+    fn the_epoch_is_the_latest_date_and_the_time_of_what_has_none() {
+        let meta = Metadata::new(0o644, 0, 0);
+        let read = |meta: Metadata, epoch| {
+            let bytes = headers(&file("f", 0, meta), epoch);
             read_back(&bytes, |entry| entry.header().mtime().unwrap())
         };
-        assert_eq!(
-            (at(100, Some(50)), at(10, Some(50)), at(100, None)),
-            (50, 10, 100)
-        );
+        for (secs, epoch, set, made) in [
+            (100, Some(50), 50, 50),
+            (10, Some(50), 10, 50),
+            (100, None, 100, 100),
+        ] {
+            assert_eq!(read(meta.clone().with_date(secs, 7), epoch), set);
+            assert_eq!(read(meta.clone().with_mtime(secs, 7), epoch), made);
+        }
     }
 
     #[test]

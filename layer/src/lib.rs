@@ -11,6 +11,7 @@
 mod archive;
 mod caps;
 mod compression;
+pub mod dates;
 pub mod diff;
 mod error;
 pub mod fill;

@@ -224,6 +224,7 @@ impl Unpacker<'_> {
             uid,
             gid,
             mtime: entry.mtime,
+            dated: true,
             xattrs: Xattrs::new(),
         };
         for (name, value) in &entry.xattrs {

@@ -29,7 +29,10 @@ pub struct Validators {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Download {
     /// The server says that what the validators name is still what it has.
-    Unchanged,
+    Unchanged {
+        /// What it says of it now.
+        validators: Validators,
+    },
     /// The file was written.
     Fetched {
         /// To be kept for the next time.
@@ -65,16 +68,16 @@ impl Client {
         start.authority().clone_into(&mut attempt.host);
         self.retry(&attempt, || {
             let answer = self.follow(&start, known, authorization, &attempt)?;
-            if answer.status == 304 {
-                answer.drain();
-                return Ok(Download::Unchanged);
-            }
-            let answer = self.expect(answer, &attempt, &[200])?;
             let text = |name: &str| answer.header(name).map(str::to_owned);
             let validators = Validators {
                 etag: text("etag"),
                 last_modified: text("last-modified"),
             };
+            if answer.status == 304 {
+                answer.drain();
+                return Ok(Download::Unchanged { validators });
+            }
+            let answer = self.expect(answer, &attempt, &[200])?;
             let total = answer.content_length();
             file.seek(SeekFrom::Start(0))
                 .and_then(|_| file.set_len(0))
@@ -241,7 +244,11 @@ mod tests {
                 "ETag: \"1\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:09 GMT\r\n",
                 "hello",
             ),
-            answer("304 Not Modified", "", ""),
+            answer(
+                "304 Not Modified",
+                "Last-Modified: Thu, 01 Jan 1970 00:00:10 GMT\r\n",
+                "",
+            ),
         ]);
         let client = Client::new(crate::ClientOptions::default());
         let mut file = tempfile::tempfile().unwrap();
@@ -257,7 +264,12 @@ mod tests {
             client
                 .download(&url, &validators, None, &mut file, &|_, _| {})
                 .unwrap(),
-            Download::Unchanged
+            Download::Unchanged {
+                validators: Validators {
+                    etag: None,
+                    last_modified: Some("Thu, 01 Jan 1970 00:00:10 GMT".to_owned()),
+                }
+            }
         );
         let heads = server.join().unwrap();
         assert!(

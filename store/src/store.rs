@@ -22,7 +22,7 @@ use crate::records::Records;
 use crate::tmp::TmpDir;
 
 /// The layout this program reads and writes. Another one is refused, never converted silently.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// Every directory of the layout, created once when the store is made.
 const LAYOUT: &[&str] = &[
@@ -351,7 +351,7 @@ mod tests {
                 & 0o777,
             0o700
         );
-        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "1\n");
+        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "2\n");
         let again = Store::open(&root, "boot\n", Need::Overlay).unwrap();
         assert_eq!(again.boot_id(), "boot");
         assert_eq!(again.root(), root);
@@ -384,7 +384,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("has layout version `7`, this rbuild knows version 1"),
+                .contains("has layout version `7`, this rbuild knows version 2"),
             "{error}"
         );
     }
@@ -398,7 +398,7 @@ mod tests {
                 scope.spawn(|| Store::open(&root, "b", Need::Overlay).unwrap());
             }
         });
-        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "1\n");
+        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "2\n");
     }
 
     #[test]

@@ -40,5 +40,6 @@ mod squash;
 mod stages;
 mod structure;
 mod tiers;
+mod times;
 mod verbs;
 mod why_records;

@@ -14,7 +14,7 @@ mod unpack;
 use beneath::{Dir, Kind, LastLink, Root, Stat};
 use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_layer::FileHash;
-use rbuild_layer::listing::{Metadata, Timestamp, join};
+use rbuild_layer::listing::{Metadata, join};
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
 use rbuild_solver::KeyHasher;
 use rbuild_store::Store;
@@ -197,8 +197,8 @@ impl BuildContext {
         } else {
             stat.mode
         };
-        let mut meta = Metadata::new(mode, 0, 0);
-        meta.mtime = stat.mtime;
+        // The time is an accident of the checkout too.
+        let meta = Metadata::new(mode, 0, 0).with_mtime(stat.mtime.secs, stat.mtime.nanos);
         let kind = match stat.kind {
             Kind::File => {
                 let first_name = if stat.nlink > 1 {
@@ -242,12 +242,10 @@ impl Tree for BuildContext {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, TreeError> {
         if path.is_empty() {
             // The mode of the context directory itself is an accident of the checkout.
-            let mut meta = Metadata::new(0o755, 0, 0);
-            meta.mtime = Timestamp::default();
             return Ok(Some(Node {
                 path: Vec::new(),
                 kind: NodeKind::Dir,
-                meta,
+                meta: Metadata::new(0o755, 0, 0),
             }));
         }
         let found = self

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Set-user-id and set-group-id.
 const SET_ID: u16 = 0o6000;
 
-/// Writes the files of a tree into a directory, owned by the caller, modes kept; with `epoch`, later times become it.
+/// Writes the files of a tree into a directory, owned by the caller, modes kept, times by `epoch`.
 /// What is in the directory already stays, unless the tree has something else at that place. Devices are left out and
 /// returned.
 ///
@@ -53,12 +53,7 @@ fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
         if !node.is_dir() && (node.meta.uid, node.meta.gid) != (0, 0) {
             node.meta.mode &= !SET_ID;
         }
-        if let Some(epoch) = epoch.filter(|epoch| node.meta.mtime.secs >= *epoch) {
-            node.meta.mtime = beneath::Timestamp {
-                secs: epoch,
-                nanos: 0,
-            };
-        }
+        node.meta.mtime = node.meta.mtime_by(epoch);
         nodes.push(node);
         Ok(Walk::Into)
     })

@@ -68,7 +68,6 @@ impl StageLowering<'_, '_> {
             excludes,
             unpack: false,
             unpack_remote: false,
-            default_mtime: self.stages.input().default_mtime,
         };
         let created_by = format!("COPY {}{} # buildkit", flags(&spec), texts.join(" "));
         self.step(StepSpec::Copy(spec), &more, instruction, at, created_by);
@@ -145,7 +144,6 @@ impl StageLowering<'_, '_> {
             excludes,
             unpack: add.unpack.unwrap_or(true),
             unpack_remote: add.unpack.unwrap_or(false),
-            default_mtime: self.stages.input().default_mtime,
         };
         let into_directory = spec.dest.ends_with('/') || spec.sources.len() > 1;
         if into_directory && spec.sources.iter().any(unnamed) {

@@ -94,8 +94,6 @@ pub struct LowerInput<'a> {
     pub shm_size: Option<u64>,
     /// `--no-cache` for a stage of this name and index.
     pub no_cache: &'a dyn Fn(Option<&str>, usize) -> bool,
-    /// `SOURCE_DATE_EPOCH`, else 0.
-    pub default_mtime: i64,
 }
 
 /// What the command line gives to steps that demand it.

@@ -290,7 +290,6 @@ impl StageLowering<'_, '_> {
         let spec = WorkdirSpec {
             path,
             user: self.state.config.config.user.clone(),
-            default_mtime: self.stages.input().default_mtime,
         };
         self.step(StepSpec::Workdir(spec), &[], instruction, at, created_by);
         Ok(())

@@ -79,7 +79,6 @@ fn copy(fields: &mut KeyHasher, spec: &CopySpec) {
         excludes,
         unpack,
         unpack_remote,
-        default_mtime,
     } = spec;
     // The rules are what the text means.
     let chmod = chmod.as_ref().map(|Chmod { text, rules: _ }| text);
@@ -93,7 +92,6 @@ fn copy(fields: &mut KeyHasher, spec: &CopySpec) {
         .list("exclude", excludes)
         .flag("unpack", *unpack)
         .flag("unpack remote", *unpack_remote)
-        .number("time", *default_mtime)
         .number("sources", sources.len());
     for source in sources {
         copy_source(fields, source);
@@ -129,15 +127,8 @@ fn copy_source(fields: &mut KeyHasher, source: &CopySource) {
 }
 
 fn workdir(fields: &mut KeyHasher, spec: &WorkdirSpec) {
-    let WorkdirSpec {
-        path,
-        user,
-        default_mtime,
-    } = spec;
-    fields
-        .text("path", path.as_bytes())
-        .text("user", user.as_bytes())
-        .number("time", *default_mtime);
+    let WorkdirSpec { path, user } = spec;
+    fields.text("path", path.as_bytes()).text("user", user.as_bytes());
 }
 
 fn exec(fields: &mut KeyHasher, spec: &ExecSpec) {

@@ -8,7 +8,7 @@ mod output;
 pub(super) use key::preimage;
 
 use super::mounts::{self, Prepared};
-use super::spec::{ExecNetwork, ExecSpec, Step};
+use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};
 use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
 use command::Command;
@@ -37,6 +37,11 @@ pub(super) fn run(
     let tree = parent.map(Snapshot::tree).transpose()?.unwrap_or_default();
     let user = owner::user(&tree, &spec.user)?;
     let mut active = engine.snapshots.begin(parent)?;
+    for input in mounted_inputs(&spec.mounts) {
+        if let Some(snapshot) = inputs.get(input).and_then(StepOutput::snapshot) {
+            active.can_read(snapshot);
+        }
+    }
     let mut secrets = command::secret_env(spec, engine)?;
     secrets.extend(command::agent_env(spec, engine));
     let Command { argv, script } = command::command(spec);
@@ -94,6 +99,18 @@ pub(super) fn run(
         });
     }
     Ok(StepOutput::committed(active.commit(&engine.commit_options())?))
+}
+
+/// The inputs whose files are mounted, or are in a cache that began as a copy of them.
+fn mounted_inputs(mounts: &[ExecMount]) -> impl Iterator<Item = usize> {
+    mounts.iter().filter_map(|mount| match mount {
+        ExecMount::Bind { input, .. }
+        | ExecMount::Cache {
+            seed: Some((input, _)),
+            ..
+        } => Some(*input),
+        _ => None,
+    })
 }
 
 /// Starts the command, carries its output, and waits for its end.

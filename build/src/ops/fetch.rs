@@ -1,6 +1,7 @@
 //! `ADD` of a URL or a git repository: brings the files into a snapshot of their own, from which they are copied.
 
 use super::{OpError, StepOutput};
+use crate::clock;
 use crate::context::BuildContext;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind};
@@ -14,7 +15,7 @@ use rbuild_solver::{Preimage, RunContext};
 use std::sync::Arc;
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// Name of a file whose URL has none; it must get one by the destination.
 pub const UNNAMED: &str = "__unnamed__";
@@ -76,7 +77,10 @@ pub(super) fn preimage(spec: &FetchSpec, found: Option<&Found>) -> Option<Preima
             preimage
                 .text("url", &address.url)
                 .text("content", file.digest.to_string())
-                .text("last modified", file.mtime.to_string()),
+                .text(
+                    "last modified",
+                    file.mtime.map(clock::rfc3339).unwrap_or_default(),
+                ),
         ),
         (FetchSpec::Git(address), found) => {
             let commit = match found {
@@ -143,7 +147,12 @@ pub(super) fn run(
                 .map_err(|error| OpError::io("examining a download", error))?
                 .len();
             let mut layer = engine.snapshots.begin_layer(None)?;
-            let meta = Metadata::new(0o600, 0, 0).with_mtime(file.mtime, 0);
+            let meta = match file.mtime {
+                // With a checksum the server was not asked for its time, so it is none of what the step names.
+                Some(secs) if checksum.is_some() => Metadata::new(0o600, 0, 0).with_mtime(secs, 0),
+                Some(secs) => Metadata::new(0o600, 0, 0).with_date(secs, 0),
+                None => Metadata::new(0o600, 0, 0),
+            };
             let path = file_name(&address.url).unwrap_or_else(|| UNNAMED.to_owned());
             layer.file(
                 path.as_bytes(),

@@ -3,7 +3,7 @@
 //! | op | key: input identities and … | left out of the key |
 //! |---|---|---|
 //! | source | none: an image is its own identity | |
-//! | copy | destination, owner, mode, flags; per selected file its path, type, mode, owner, content, link, xattrs | mtime, the file's place outside the selection; in the part of `--link` what is below |
+//! | copy | destination, owner, mode, flags; per selected file its path, type, mode, owner, content, link, xattrs, mtime where it was set | other mtimes, the file's place outside the selection; in the part of `--link` what is below |
 //! | workdir | path, user | |
 //! | exec | argv, environment, directory, user, network, host name where given, mounts (type, target, flags, content of bind sources; owner, mode and first files of caches), devices (names, what their specs add), platform, script | proxies, secrets, cache ids and sharing, host addresses, limits |
 //! | fetch | URL or repository, content or commit, time, subdirectory | credentials in the URL |

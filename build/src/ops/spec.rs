@@ -39,8 +39,6 @@ pub struct CopySpec {
     pub unpack: bool,
     /// So are fetched ones (`ADD --unpack`).
     pub unpack_remote: bool,
-    /// Time of what has no other, such as implicit parents: seconds since 1970.
-    pub default_mtime: i64,
 }
 
 /// One source of a copy.
@@ -87,8 +85,6 @@ pub struct WorkdirSpec {
     pub path: String,
     /// Who owns what is created: the USER in force, empty for root.
     pub user: String,
-    /// Time of what is created.
-    pub default_mtime: i64,
 }
 
 /// `RUN`. Input 0 is the snapshot; the sources of mounts follow.

@@ -9,7 +9,7 @@ use rbuild_solver::Preimage;
 use rbuild_store::snapshot::Snapshot;
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 pub(super) fn preimage(spec: &WorkdirSpec, inputs: &[StepOutput]) -> Preimage {
     let mut preimage = Preimage::new("workdir", REVISION);
@@ -38,7 +38,7 @@ pub(super) fn run(spec: &WorkdirSpec, inputs: &[StepOutput], engine: &Engine) ->
                 Some(ids) => ids,
                 None => owner::user(&tree, &spec.user).map(|user| (user.uid, user.gid))?,
             };
-            let meta = Metadata::new(0o755, uid, gid).with_mtime(spec.default_mtime, 0);
+            let meta = Metadata::new(0o755, uid, gid);
             layer.implicit_dirs(meta.clone());
             layer.dir(&resolved.path, meta)?;
         }

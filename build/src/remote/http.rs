@@ -13,14 +13,26 @@ use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 
 /// What is known of a URL.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HttpFile {
     /// Its content, a blob of the store.
     pub digest: Digest,
-    /// `Last-Modified`, in seconds since 1970; 0 when the server does not say.
-    pub mtime: i64,
+    /// `Last-Modified`, in seconds since 1970.
+    pub mtime: Option<i64>,
     etag: Option<String>,
     last_modified: Option<String>,
+}
+
+impl HttpFile {
+    fn new(digest: Digest, validators: Validators) -> Self {
+        let last_modified = validators.last_modified;
+        HttpFile {
+            digest,
+            mtime: last_modified.as_deref().and_then(clock::parse_http_date),
+            etag: validators.etag,
+            last_modified,
+        }
+    }
 }
 
 /// Brings a URL's file into the store, or finds that what is there is still right. With `expected`, what is there
@@ -38,8 +50,7 @@ pub fn fetch(
     progress: &dyn Fn(u64, Option<u64>),
 ) -> Result<HttpFile, Failure> {
     let url = &address.url;
-    let memo = memo_path(store, url);
-    let known = std::fs::read(&memo)
+    let known = std::fs::read(memo_path(store, url))
         .ok()
         .and_then(|bytes| serde_json::from_slice::<HttpFile>(&bytes).ok())
         .filter(|file| store.blobs().has(&file.digest).unwrap_or(false));
@@ -64,8 +75,19 @@ pub fn fetch(
         .map_err(io)?;
     let answer = download(puller, url, &validators, authorization, &mut file, progress)?;
     let found = match (answer, known) {
-        (Download::Unchanged, Some(known)) => known,
-        (Download::Unchanged, None) => {
+        (Download::Unchanged { validators }, Some(known)) => {
+            // What it says now holds, as it would in an answer with the file.
+            let validators = Validators {
+                etag: validators.etag.or_else(|| known.etag.clone()),
+                last_modified: validators.last_modified.or_else(|| known.last_modified.clone()),
+            };
+            let found = HttpFile::new(known.digest, validators);
+            if found != known {
+                remember(store, url, &found);
+            }
+            found
+        }
+        (Download::Unchanged { .. }, None) => {
             return Err(Failure::host(format!(
                 "{} says that nothing changed, but nothing was asked",
                 url
@@ -77,21 +99,8 @@ pub fn fetch(
                 .blobs()
                 .put(Expect::anything(), &mut file)
                 .map_err(Failure::from_host)?;
-            let mtime = validators
-                .last_modified
-                .as_deref()
-                .and_then(clock::parse_http_date)
-                .unwrap_or(0);
-            let found = HttpFile {
-                digest: blob.digest,
-                mtime,
-                etag: validators.etag,
-                last_modified: validators.last_modified,
-            };
-            // Without it the file is only fetched again.
-            if let Ok(bytes) = serde_json::to_vec(&found) {
-                let _ = store.write_file(&memo, &bytes);
-            }
+            let found = HttpFile::new(blob.digest, validators);
+            remember(store, url, &found);
             found
         }
     };
@@ -139,6 +148,13 @@ pub fn download(
                 _ => failure,
             }
         })
+}
+
+/// Without it the file is only fetched again.
+fn remember(store: &Store, url: &str, file: &HttpFile) {
+    if let Ok(bytes) = serde_json::to_vec(file) {
+        let _ = store.write_file(&memo_path(store, url), &bytes);
+    }
 }
 
 fn memo_path(store: &Store, url: &str) -> PathBuf {

@@ -3,17 +3,18 @@
 //! ```text
 //! path | tag u8 | [mode uid gid [secs nanos] count (name value)*] | what the kind needs
 //! ```
-//! Numbers are LEB128 (signed ones zig-zag), byte strings have their length in front. Without times `secs` and `nanos`
-//! are left out. The tag's high bit is the opaque flag.
+//! Numbers are LEB128 (signed ones zig-zag), byte strings have their length in front. The tag's high bit is the opaque
+//! flag, the next one says that the time was set. Hashing what counts leaves out `secs` and `nanos` where it was not.
 
 use crate::hash::FileHash;
 use crate::listing::entry::{Entry, EntryKind, Metadata, Timestamp, Xattrs};
 
-/// Whether modification times take part.
+/// Which modification times take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Times {
-    Included,
-    LeftOut,
+    All,
+    /// Those that were set.
+    Set,
 }
 
 const FILE: u8 = 1;
@@ -25,6 +26,7 @@ const CHAR: u8 = 6;
 const BLOCK: u8 = 7;
 const WHITEOUT: u8 = 8;
 const OPAQUE: u8 = 0x80;
+const DATED: u8 = 0x40;
 
 pub(crate) fn encode(entry: &Entry, times: Times, out: &mut Vec<u8>) {
     put_bytes(&entry.path, out);
@@ -39,15 +41,15 @@ pub(crate) fn encode(entry: &Entry, times: Times, out: &mut Vec<u8>) {
         EntryKind::BlockDevice { .. } => BLOCK,
         EntryKind::Whiteout => WHITEOUT,
     };
-    out.push(tag);
     if tag == WHITEOUT {
-        return;
+        return out.push(tag);
     }
     let meta = &entry.meta;
+    out.push(if meta.dated { tag | DATED } else { tag });
     put_number(u64::from(meta.mode), out);
     put_number(u64::from(meta.uid), out);
     put_number(u64::from(meta.gid), out);
-    if times == Times::Included {
+    if times == Times::All || meta.dated {
         put_number(zigzag(meta.mtime.secs), out);
         put_number(u64::from(meta.mtime.nanos), out);
     }
@@ -67,7 +69,7 @@ pub(crate) fn encode(entry: &Entry, times: Times, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads one entry (with times) from the front of `input`. `None` when the bytes are no entry.
+/// Reads one entry (with all times) from the front of `input`. `None` when the bytes are no entry.
 pub(crate) fn decode(input: &mut &[u8]) -> Option<Entry> {
     let path = take_bytes(input)?.to_vec();
     let tag = take(input, 1)?[0];
@@ -78,6 +80,7 @@ pub(crate) fn decode(input: &mut &[u8]) -> Option<Entry> {
             meta: Metadata::default(),
         });
     }
+    let (tag, dated) = (tag & !DATED, tag & DATED != 0);
     let mode = u16::try_from(take_number(input)?)
         .ok()
         .filter(|mode| *mode <= 0o7777)?;
@@ -127,6 +130,7 @@ pub(crate) fn decode(input: &mut &[u8]) -> Option<Entry> {
             uid,
             gid,
             mtime: Timestamp { secs, nanos },
+            dated,
             xattrs,
         },
     })
@@ -185,6 +189,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn entry() -> impl Strategy<Value = Entry> {
+        let kind = prop_oneof![
+            any::<(u64, [u8; 32])>().prop_map(|(size, hash)| EntryKind::File {
+                size,
+                hash: FileHash::from_bytes(hash),
+            }),
+            any::<Vec<u8>>().prop_map(|target| EntryKind::Hardlink { target }),
+            any::<bool>().prop_map(|opaque| EntryKind::Dir { opaque }),
+            any::<Vec<u8>>().prop_map(|target| EntryKind::Symlink { target }),
+            Just(EntryKind::Fifo),
+            any::<u64>().prop_map(|rdev| EntryKind::CharDevice { rdev }),
+            any::<u64>().prop_map(|rdev| EntryKind::BlockDevice { rdev }),
+            Just(EntryKind::Whiteout),
+        ];
+        let time = (any::<i64>(), 0..1_000_000_000u32, any::<bool>());
+        let attributes = prop::collection::vec(any::<(Vec<u8>, Vec<u8>)>(), 0..3);
+        let meta = (0..=0o7777u16, any::<u32>(), any::<u32>(), time, attributes);
+        (any::<Vec<u8>>(), kind, meta).prop_map(|(path, kind, meta)| {
+            let (mode, uid, gid, (secs, nanos, dated), attributes) = meta;
+            let mut meta = Metadata::new(mode, uid, gid).with_mtime(secs, nanos);
+            meta.dated = dated;
+            for (name, value) in attributes {
+                meta.xattrs.set(&name, &value);
+            }
+            if kind == EntryKind::Whiteout {
+                meta = Metadata::default();
+            }
+            Entry { path, kind, meta }
+        })
+    }
+
     proptest! {
         #[test]
         fn numbers_round_trip(number: u64, signed: i64) {
@@ -195,11 +230,34 @@ mod tests {
         }
 
         #[test]
+        fn entries_round_trip(entry in entry()) {
+            let mut bytes = Vec::new();
+            encode(&entry, Times::All, &mut bytes);
+            let mut input = bytes.as_slice();
+            prop_assert_eq!(decode(&mut input), Some(entry));
+            prop_assert!(input.is_empty());
+        }
+
+        /// What names the content tells apart what was set, and that it was; nothing else about times.
+        #[test]
+        fn of_times_those_count_that_were_set(entry in entry(), secs: i64, dated: bool) {
+            let mut other = entry.clone();
+            other.meta.mtime.secs = secs;
+            other.meta.dated = dated;
+            let mut bytes = [Vec::new(), Vec::new()];
+            encode(&entry, Times::Set, &mut bytes[0]);
+            encode(&other, Times::Set, &mut bytes[1]);
+            let date = |entry: &Entry| entry.meta.dated.then_some(entry.meta.mtime);
+            let is_whiteout = entry.kind == EntryKind::Whiteout;
+            prop_assert_eq!(bytes[0] == bytes[1], is_whiteout || date(&entry) == date(&other));
+        }
+
+        #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
             let mut input = bytes.as_slice();
             while let Some(entry) = decode(&mut input) {
                 let mut again = Vec::new();
-                encode(&entry, Times::Included, &mut again);
+                encode(&entry, Times::All, &mut again);
                 prop_assert_eq!(decode(&mut again.as_slice()), Some(entry));
             }
         }

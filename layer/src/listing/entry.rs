@@ -56,6 +56,12 @@ pub enum EntryKind {
     Whiteout,
 }
 
+/// The time of what has none of its own: 1 February 1980. Zip archives know no earlier year, in any time zone.
+pub const UNDATED: Timestamp = Timestamp {
+    secs: 318_211_200,
+    nanos: 0,
+};
+
 /// What an inode has besides its content.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Metadata {
@@ -67,26 +73,49 @@ pub struct Metadata {
     pub gid: u32,
     /// Last change of the content.
     pub mtime: Timestamp,
+    /// The time was set, by a command, an archive or a server: it is part of the content. Any other time only says when
+    /// somebody made the file, or checked it out.
+    pub dated: bool,
     /// Extended attributes that belong to an image.
     pub xattrs: Xattrs,
 }
 
 impl Metadata {
-    /// Mode, owner and group, at time 0 and without extended attributes.
+    /// Mode, owner and group, [`UNDATED`] and without extended attributes.
     pub fn new(mode: u16, uid: u32, gid: u32) -> Self {
         Metadata {
             mode,
             uid,
             gid,
+            mtime: UNDATED,
             ..Metadata::default()
         }
     }
 
-    /// The same with another time.
+    /// The same with another time, as if it had just been made.
     #[must_use]
     pub fn with_mtime(mut self, secs: i64, nanos: u32) -> Self {
         self.mtime = Timestamp { secs, nanos };
+        self.dated = false;
         self
+    }
+
+    /// The same with a time that was set.
+    #[must_use]
+    pub fn with_date(mut self, secs: i64, nanos: u32) -> Self {
+        self.mtime = Timestamp { secs, nanos };
+        self.dated = true;
+        self
+    }
+
+    /// The time that it has in an image of this `SOURCE_DATE_EPOCH`: one that was set is not later, any other is just
+    /// that. So it depends on nothing but the content.
+    pub fn mtime_by(&self, epoch: Option<i64>) -> Timestamp {
+        match epoch.map(|secs| Timestamp { secs, nanos: 0 }) {
+            None => self.mtime,
+            Some(epoch) if self.dated => self.mtime.min(epoch),
+            Some(epoch) => epoch,
+        }
     }
 
     /// Equal but for the time.

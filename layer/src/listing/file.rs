@@ -24,7 +24,7 @@ use super::cursor::EntryRef;
 use super::{Entry, Manifest, ManifestError, path_cmp};
 
 /// The number of the format that this program reads and writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 const MAGIC: &[u8; 16] = b"rbuild manifest\n";
 const HEADER: usize = 24;
@@ -46,7 +46,7 @@ impl Manifest {
         for entries in self.entries().chunks(BLOCK_ENTRIES) {
             block.clear();
             for entry in entries {
-                codec::encode(entry, Times::Included, &mut block);
+                codec::encode(entry, Times::All, &mut block);
             }
             index.extend_from_slice(&offset.to_le_bytes());
             index.extend_from_slice(&(block.len() as u32).to_le_bytes());

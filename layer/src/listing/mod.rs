@@ -19,7 +19,7 @@ use codec::Times;
 
 pub use cursor::EntryRef;
 pub(crate) use cursor::{Cursor, Source};
-pub use entry::{Entry, EntryKind, Metadata, Timestamp, Xattrs};
+pub use entry::{Entry, EntryKind, Metadata, Timestamp, UNDATED, Xattrs};
 pub use file::ManifestFile;
 pub(crate) use order::after_subtree;
 pub use order::{ancestors, file_name, is_below, join, parent, path_cmp};
@@ -160,21 +160,17 @@ impl Manifest {
             .sum()
     }
 
-    /// Names what a snapshot with this layer on `parent` contains. Times do not count.
+    /// Names what a snapshot with this layer on `parent` contains. Of the times those count that were set.
     pub fn content_id(&self, parent: Option<&ContentId>) -> ContentId {
-        ContentId::from_bytes(self.hash(
-            "rbuild content 1\0",
-            parent.map(ContentId::as_bytes),
-            Times::LeftOut,
-        ))
+        ContentId::from_bytes(self.hash("rbuild content 2\0", parent.map(ContentId::as_bytes), Times::Set))
     }
 
     /// Names the snapshot with exactly this layer on `parent`.
     pub fn snapshot_id(&self, parent: Option<&SnapshotId>) -> SnapshotId {
         SnapshotId::from_bytes(self.hash(
-            "rbuild snapshot 1\0",
+            "rbuild snapshot 2\0",
             parent.map(SnapshotId::as_bytes),
-            Times::Included,
+            Times::All,
         ))
     }
 
@@ -249,24 +245,34 @@ mod tests {
     #[test]
     fn ids_are_pinned() {
         // A changed literal means that every store out there loses its cache: bump the version in the text instead.
-        let manifest =
-            Manifest::new(vec![Entry::dir("d", meta()), file("d/f"), Entry::whiteout("w")]).unwrap();
+        let manifest = Manifest::new(vec![
+            Entry::dir("d", meta().with_date(5, 7)),
+            file("d/f"),
+            Entry::whiteout("w"),
+        ])
+        .unwrap();
         assert_eq!(
             manifest.content_id(None).to_hex(),
-            "d77c2fa98da835b35c25d8c9419e7c38b5b72c20a442a5a2e6a002d7a4763c2b"
+            "e213485d8aa30f902b7a1e97064a7495dec16392dd6bb8755b95cafad432108b"
         );
         assert_eq!(
             manifest.snapshot_id(None).to_hex(),
-            "8cebdd85af6883f4e8885447a272c164c64a53c77adc21391734502e548b162f"
+            "a21d1769dbcb728058b70278e98c4b013d2b3f6d53435f6286bb82968af93e14"
         );
     }
 
     #[test]
-    fn times_count_for_the_snapshot_only() {
-        let at = |secs| Manifest::new(vec![Entry::dir("d", meta().with_mtime(secs, 5))]).unwrap();
-        assert_eq!(at(1).content_id(None), at(2).content_id(None));
-        assert_ne!(at(1).snapshot_id(None), at(2).snapshot_id(None));
-        let id = at(1).content_id(None);
-        assert_ne!(at(1).content_id(Some(&id)), id);
+    fn times_that_were_not_set_count_for_the_snapshot_only() {
+        let of = |meta| Manifest::new(vec![Entry::dir("d", meta)]).unwrap();
+        let made = |secs| of(meta().with_mtime(secs, 5));
+        assert_eq!(made(1).content_id(None), made(2).content_id(None));
+        assert_ne!(made(1).snapshot_id(None), made(2).snapshot_id(None));
+        let id = made(1).content_id(None);
+        assert_ne!(made(1).content_id(Some(&id)), id);
+        let set = |secs, nanos| of(meta().with_date(secs, nanos));
+        assert_ne!(set(1, 5).content_id(None), set(2, 5).content_id(None));
+        assert_ne!(set(1, 5).content_id(None), set(1, 6).content_id(None));
+        assert_ne!(set(1, 5).content_id(None), made(1).content_id(None));
+        assert_ne!(set(1, 5).snapshot_id(None), made(1).snapshot_id(None));
     }
 }

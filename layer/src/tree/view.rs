@@ -57,6 +57,16 @@ impl TreeLayer {
         Ok(self.files.root.get_or_init(|| root))
     }
 
+    /// Shows all its entries in order.
+    pub(crate) fn each_entry(&self, visit: &mut dyn FnMut(&Entry)) -> Result<(), ManifestError> {
+        let mut cursor = self.entries.seek(b"")?;
+        while let Some(entry) = cursor.peek() {
+            visit(entry);
+            cursor.advance()?;
+        }
+        Ok(())
+    }
+
     /// The layer's own entry at a path, whatever other layers say.
     pub fn entry(&self, path: &[u8]) -> Result<Option<EntryRef>, ManifestError> {
         self.entries.get(path)

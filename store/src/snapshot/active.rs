@@ -1,13 +1,16 @@
 //! A snapshot that a command is writing: the upper directory of its overlay.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use beneath::{Errno, Kind, Root, Timestamp};
+use rbuild_layer::dates::{Dates, Window};
 use rbuild_layer::diff;
 use rbuild_layer::inode::Creator;
 use rbuild_layer::listing::{Manifest, ancestors, parent};
 use rbuild_layer::stage::{Finished, fill};
-use rbuild_layer::tree::{Tree, TreeView, default_root};
+use rbuild_layer::tree::{Tree, TreeLayer, TreeView, default_root};
 
 use super::seal::{CommitOptions, Committed, Nest};
 use super::{Snapshot, SnapshotError, SnapshotStore, StubKind};
@@ -19,6 +22,10 @@ pub struct ActiveSnapshot<'s> {
     nest: Nest,
     parent: Option<Snapshot>,
     stubs: Vec<Stub>,
+    /// Whose files the command can read besides the parent's.
+    readable: Vec<Snapshot>,
+    /// When it was begun: by the clock of the file system, and by one that nobody sets.
+    begun: (Timestamp, Instant),
 }
 
 /// A mount point made in the upper directory.
@@ -37,20 +44,21 @@ impl SnapshotStore {
     pub fn begin(&self, parent: Option<&Snapshot>) -> Result<ActiveSnapshot<'_>, SnapshotError> {
         let mut nest = Nest::new(self)?;
         nest.make_work()?;
-        let active = ActiveSnapshot {
+        let root = Root::open(nest.fs())?;
+        // The root of the mount is the upper directory's: it must look as it did.
+        let meta = below(parent)?
+            .lookup(b"")?
+            .map_or_else(|| default_root().meta, |root| root.meta);
+        Creator::current().finish_dir(root.dir(), b"", &meta, false)?;
+        let begun = (root.dir().stat()?.ctime, Instant::now());
+        Ok(ActiveSnapshot {
             store: self,
             nest,
             parent: parent.cloned(),
             stubs: Vec::new(),
-        };
-        // The root of the mount is the upper directory's: it must look as it did.
-        let meta = active
-            .below()?
-            .lookup(b"")?
-            .map_or_else(|| default_root().meta, |root| root.meta);
-        let root = Root::open(active.upper())?;
-        Creator::current().finish_dir(root.dir(), b"", &meta, false)?;
-        Ok(active)
+            readable: Vec::new(),
+            begun,
+        })
     }
 }
 
@@ -75,10 +83,13 @@ impl ActiveSnapshot<'_> {
         self.parent.as_ref()
     }
 
+    /// Says that the command can read the files of another snapshot too, and so take their times along.
+    pub fn can_read(&mut self, other: &Snapshot) {
+        self.readable.push(other.clone());
+    }
+
     fn below(&self) -> Result<TreeView, SnapshotError> {
-        self.parent
-            .as_ref()
-            .map_or_else(|| Ok(TreeView::default()), Snapshot::tree)
+        below(self.parent.as_ref())
     }
 
     /// Makes an empty mount point in the upper directory, with all directories above it that are missing there. At
@@ -178,6 +189,33 @@ impl ActiveSnapshot<'_> {
         Ok(())
     }
 
+    /// When the command ran. It has ended.
+    fn window(&self) -> Result<Window, SnapshotError> {
+        let (before, begun) = self.begun;
+        let elapsed = begun.elapsed();
+        // Changed in nothing, but now: this is how to ask a file system for its time.
+        let work = self.work();
+        let io = |error| SnapshotError::io("examine", &work, error);
+        std::fs::set_permissions(&work, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
+        let stat = std::fs::metadata(&work).map_err(io)?;
+        let after = Timestamp {
+            secs: stat.ctime(),
+            nanos: stat.ctime_nsec() as u32,
+        };
+        Ok(Window::new(before, after, elapsed))
+    }
+
+    /// The layers that the command could read and that were not in an image, in which every time was set.
+    fn made_layers(&self) -> Result<Vec<TreeLayer>, SnapshotError> {
+        self.parent
+            .iter()
+            .chain(&self.readable)
+            .flat_map(Snapshot::chain)
+            .filter(|snapshot| snapshot.imported_layers().is_none())
+            .map(|snapshot| snapshot.layer().cloned())
+            .collect()
+    }
+
     /// Commits what was written. The command must have ended and its mount be gone.
     ///
     /// What differs in nothing from the tree below is dropped. When a snapshot with the same content on the same
@@ -186,7 +224,8 @@ impl ActiveSnapshot<'_> {
         let root = Root::open(self.upper())?;
         self.remove_stubs(&root)?;
         let below = self.below()?;
-        let diff::Changes { mut entries, files } = diff::changes(&root, &below)?;
+        let dates = Dates::new(self.window()?, self.made_layers()?);
+        let diff::Changes { mut entries, files } = diff::changes(&root, &below, &dates)?;
         let packed = fill(&root, Creator::current(), &files, &mut entries, options.tar.tar())?;
         let finished = Finished {
             manifest: Manifest::new(entries)?,
@@ -195,4 +234,8 @@ impl ActiveSnapshot<'_> {
         self.store
             .seal_layer(self.nest, self.parent.as_ref(), finished, options)
     }
+}
+
+fn below(parent: Option<&Snapshot>) -> Result<TreeView, SnapshotError> {
+    parent.map_or_else(|| Ok(TreeView::default()), Snapshot::tree)
 }

@@ -94,7 +94,7 @@ fn an_image_of_files_alone_has_this_digest() {
     let built = finish(&env, invocation);
     assert_eq!(
         built.image,
-        "sha256:e90117f3a3632312a676fa350933791fcdac4512717d806d1030119e850fb396"
+        "sha256:1fb1a4a9053b43daadbf84fb503ed3892d195e6b3e4d6e6319eac9a7e54e70b7"
     );
 }
 

@@ -3,6 +3,8 @@
 use super::server::{Request, Server, answer, holds};
 use crate::harness::{TestEnv, archive};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const HEADERS: &[&str] = &["ETag: \"1\"", "Last-Modified: Thu, 29 Feb 2024 12:00:00 GMT"];
 
@@ -70,6 +72,53 @@ fn a_checksum_decides_without_the_network() {
         .says("Dockerfile:2");
 }
 
+/// A newer date of the same content is a newer date in the image, whether the server sends the content again or not.
+#[test]
+fn a_newer_date_is_another_result() {
+    const ETAG: &str = "ETag: \"1\"";
+    let env = TestEnv::new();
+    let day = Arc::new(AtomicU32::new(1));
+    let server = {
+        let day = Arc::clone(&day);
+        Server::start(move |request| {
+            let modified = format!(
+                "Last-Modified: Thu, {:02} Feb 2024 12:00:00 GMT",
+                day.load(Ordering::SeqCst)
+            );
+            if request.header("if-none-match").is_some() {
+                return answer("304 Not Modified", &[ETAG, &modified], b"");
+            }
+            let etag = if request.path() == "/etag" {
+                ETAG
+            } else {
+                "X-None: 1"
+            };
+            answer("200 OK", &[etag, &modified], b"same")
+        })
+    };
+    let (again, unchanged) = (server.url("/again"), server.url("/etag"));
+    let sum = archive::sha256(b"same");
+    let context = context(
+        &env,
+        &format!(
+            "FROM scratch\nADD {again} /again\nADD {unchanged} /unchanged\nADD --checksum=sha256:{sum} {again} /checked\n"
+        ),
+    );
+    let build = |env: &TestEnv| {
+        let image = env.image(["--source-date-epoch", "1800000000"], &context);
+        let tree = image.tree();
+        ["again", "unchanged", "checked"].map(|path| tree[path].mtime)
+    };
+    for today in [1, 2, 1] {
+        day.store(today, Ordering::SeqCst);
+        let date = 1_706_788_800 + u64::from(today - 1) * 86_400;
+        // With a checksum the server is not asked, so its time is none of the step's.
+        let expected = [date, date, 1_800_000_000];
+        assert_eq!(build(&env), expected, "{today}");
+        assert_eq!(build(&TestEnv::new()), expected, "{today} on an empty store");
+    }
+}
+
 #[test]
 fn names() {
     let env = TestEnv::new();
@@ -81,7 +130,9 @@ fn names() {
     );
     let tree = env.image([""; 0], &context).tree();
     assert_eq!(tree["d/a b.txt"].text(), "x");
-    assert_eq!((tree["d/a b.txt"].mtime, tree["named"].mtime), (0, 0));
+    // A server that gives no time.
+    let undated = 318_211_200;
+    assert_eq!((tree["d/a b.txt"].mtime, tree["named"].mtime), (undated, undated));
     assert!(tree.contains_key("named") && tree.contains_key("many/a b.txt"));
     env.refused(&format!("FROM scratch\nADD {bare} /d/\n"), &[])
         .says("the URL names no file")

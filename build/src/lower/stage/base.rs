@@ -282,7 +282,6 @@ pub(in crate::lower) fn context_files(
         ),
         &[],
     );
-    let default_mtime = stages.input().default_mtime;
     let spec = CopySpec {
         keyword: "--mount",
         sources: vec![CopySource::Context {
@@ -298,7 +297,6 @@ pub(in crate::lower) fn context_files(
         excludes: Vec::new(),
         unpack: false,
         unpack_remote: false,
-        default_mtime,
     };
     stages.add(
         internal(format!("[internal] context {source}"), StepSpec::Copy(spec)),

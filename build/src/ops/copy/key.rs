@@ -2,15 +2,16 @@
 
 use super::select::Selected;
 use super::sources::{Sources, select_all};
+use crate::clock;
 use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
-use rbuild_layer::listing::{join, parent};
+use rbuild_layer::listing::{Timestamp, join, parent};
 use rbuild_layer::tree::{Node, NodeKind};
 use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
 use std::collections::HashSet;
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 
 /// The field for what is below.
 const BASE: &str = "base";
@@ -93,7 +94,10 @@ pub(super) fn fingerprints<'s>(
             files.push((path.clone(), fingerprint(node, with_owner)));
         }
         let name = if top.is_empty() { b"." } else { top };
-        files.push((name.to_vec(), fingerprint(&one.node, with_owner)));
+        let mut node = one.node.clone();
+        // Of a directory whose contents are taken the result has no time.
+        node.meta.dated &= !node.is_dir() || !one.kept_path.is_empty();
+        files.push((name.to_vec(), fingerprint(&node, with_owner)));
         let skip = one.node.path.len() + usize::from(!one.node.path.is_empty());
         for node in &one.below {
             files.push((join(top, &node.path[skip..]), fingerprint(node, with_owner)));
@@ -142,6 +146,9 @@ pub(crate) fn fingerprint(node: &Node, with_owner: bool) -> Vec<u8> {
     if with_owner {
         words.extend(format!(" {}:{}", node.meta.uid, node.meta.gid).bytes());
     }
+    if node.meta.dated {
+        words.extend(format!(" time:{}", date(node.meta.mtime)).bytes());
+    }
     for (name, value) in node.meta.xattrs.iter() {
         words.push(b' ');
         words.extend(word(name));
@@ -160,6 +167,14 @@ fn word(name: &[u8]) -> Vec<u8> {
         }
     }
     word
+}
+
+/// A time to the nanosecond.
+fn date(time: Timestamp) -> String {
+    match time.nanos {
+        0 => clock::rfc3339(time.secs),
+        nanos => clock::rfc3339(time.secs).replace('Z', &format!(".{nanos:09}Z")),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -72,7 +72,7 @@ pub(super) fn run(
         layer.archive_owner(uid, gid);
     }
     let (uid, gid) = chown.unwrap_or((0, 0));
-    layer.implicit_dirs(Metadata::new(0o755, uid, gid).with_mtime(spec.default_mtime, 0));
+    layer.implicit_dirs(Metadata::new(0o755, uid, gid));
     write(&mut layer, plan, spec, sources)?;
     let committed = layer.commit(&engine.commit_options()).map_err(given)?;
     Ok(StepOutput::committed(committed))
@@ -107,7 +107,7 @@ fn plan<'s>(
     chown: Option<(u32, u32)>,
 ) -> Result<Plan<'s>, OpError> {
     let chmod = spec.chmod.as_ref().map(|chmod| &chmod.rules);
-    let mut planner = Planner::new(dest, chown, chmod, spec.default_mtime);
+    let mut planner = Planner::new(dest, chown, chmod);
     let mut archives = Vec::new();
     for (source, what) in spec.sources.iter().enumerate() {
         if let CopySource::Inline { name, .. } = what {

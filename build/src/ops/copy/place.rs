@@ -87,9 +87,7 @@ impl Planner<'_> {
         self.source = source;
         let (base, is_dir) = self.destination(dest)?;
         let path = self.named(base, is_dir, name.as_bytes())?;
-        let mut meta = Metadata::new(0o644, 0, 0);
-        meta.mtime.secs = self.default_mtime;
-        self.put(path, What::Inline { source }, meta)
+        self.put(path, What::Inline { source }, Metadata::new(0o644, 0, 0))
     }
 
     /// The directory that a source is unpacked in, made if it is missing.

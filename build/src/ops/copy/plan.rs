@@ -66,7 +66,6 @@ pub(super) struct Planner<'a> {
     pub(super) dest: &'a dyn Tree,
     owner: Option<(u32, u32)>,
     chmod: Option<&'a Chmod>,
-    pub(super) default_mtime: i64,
     /// The source that is being placed.
     pub(super) source: usize,
     pub(super) planned: HashMap<Vec<u8>, Planned>,
@@ -76,17 +75,11 @@ pub(super) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// For a destination tree; `owner` replaces every owner.
-    pub(super) fn new(
-        dest: &'a dyn Tree,
-        owner: Option<(u32, u32)>,
-        chmod: Option<&'a Chmod>,
-        default_mtime: i64,
-    ) -> Self {
+    pub(super) fn new(dest: &'a dyn Tree, owner: Option<(u32, u32)>, chmod: Option<&'a Chmod>) -> Self {
         Self {
             dest,
             owner,
             chmod,
-            default_mtime,
             source: 0,
             planned: HashMap::new(),
             inodes: HashMap::new(),
@@ -122,9 +115,7 @@ impl<'a> Planner<'a> {
             Some((false, _)) => return Err(OpError::NotADirectory { path: shown(path) }),
             None => {
                 let (uid, gid) = self.owner.unwrap_or((0, 0));
-                let mut meta = Metadata::new(new_mode, uid, gid);
-                meta.mtime.secs = self.default_mtime;
-                meta
+                Metadata::new(new_mode, uid, gid)
             }
         };
         self.ensure_parents(path)?;

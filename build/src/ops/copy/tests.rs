@@ -116,7 +116,7 @@ fn plan(
     to: &str,
     owner: Option<(u32, u32)>,
 ) -> Result<Vec<Planned>, OpError> {
-    let mut planner = Planner::new(dest, owner, None, 7);
+    let mut planner = Planner::new(dest, owner, None);
     for one in selected {
         planner.place(one, to)?;
     }

@@ -83,7 +83,6 @@ fn steps() {
     let other = StepSpec::Workdir(WorkdirSpec {
         path: "/a".into(),
         user: String::new(),
-        default_mtime: 0,
     });
     let flipped = flips!(base => Step {
         title: "[2/2] x".into(), stage: "1".into(), line: 2, span: dockerfile_parser::Span::new(1, 2),
@@ -161,7 +160,6 @@ fn copies() {
         excludes: vec!["a".into()],
         unpack: false,
         unpack_remote: false,
-        default_mtime: 0,
     };
     let chmod = |text: &str| {
         Some(Chmod {
@@ -172,7 +170,7 @@ fn copies() {
     let mut flipped = flips!(base => CopySpec {
         keyword: "ADD", sources: Vec::new(), dest: "/e".into(), chown: Some(String::new()),
         chmod: chmod("0644"), link: true, parents: true, excludes: vec!["a".into(), "b".into()],
-        unpack: true, unpack_remote: true, default_mtime: 1,
+        unpack: true, unpack_remote: true
     });
     let mode = CopySpec {
         chmod: chmod("u+x"),
@@ -232,7 +230,6 @@ fn copy_sources(base: &CopySource, flipped: Vec<(&'static str, CopySource)>, unc
             excludes: Vec::new(),
             unpack: false,
             unpack_remote: false,
-            default_mtime: 0,
         })
     });
 }
@@ -242,10 +239,9 @@ fn workdirs() {
     let base = WorkdirSpec {
         path: "/a".into(),
         user: String::new(),
-        default_mtime: 0,
     };
     let flipped = flips!(base => WorkdirSpec {
-        path: "/b".into(), user: "u".into(), default_mtime: 1,
+        path: "/b".into(), user: "u".into()
     });
     differ(&base, flipped, &[], StepSpec::Workdir);
 }

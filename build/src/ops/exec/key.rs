@@ -6,7 +6,7 @@ use rbuild_oci::Digest;
 use rbuild_solver::Preimage;
 
 /// Raised when the result of the same fields changes.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 pub(in crate::ops) fn preimage(spec: &ExecSpec, inputs: &[StepOutput]) -> Result<Option<Preimage>, OpError> {
     let mut preimage = Preimage::new("exec", REVISION);

@@ -67,7 +67,29 @@ fn files_on_disk_have_the_metadata_of_the_manifest() {
 use rbuild_layer::listing::EntryKind;
 
 #[test]
-fn equal_content_is_adopted_whatever_its_times() {
+fn a_time_that_was_set_is_content() {
+    let fixture = fixture!();
+    let make = |meta| {
+        let mut layer = fixture.snapshots.begin_layer(None).unwrap();
+        layer.bytes(b"f", b"same", meta).unwrap();
+        layer.commit(&now()).unwrap()
+    };
+    let time = |committed: &Committed| {
+        let tree = committed.snapshot.tree().unwrap();
+        tree.lookup(b"f").unwrap().unwrap().meta.mtime.secs
+    };
+    let made = make(meta(0o644).with_mtime(1, 0));
+    let early = make(meta(0o644).with_date(1, 0));
+    let late = make(meta(0o644).with_date(2, 0));
+    assert!(![&made, &early, &late].iter().any(|one| one.adopted));
+    assert_eq!((time(&early), time(&late)), (1, 2));
+    let again = make(meta(0o644).with_date(1, 0));
+    assert!(again.adopted);
+    assert_eq!(again.snapshot.id(), early.snapshot.id());
+}
+
+#[test]
+fn equal_content_is_adopted_whenever_it_was_made() {
     let fixture = fixture!();
     let make = |secs| {
         let mut layer = fixture.snapshots.begin_layer(None).unwrap();
@@ -301,9 +323,12 @@ fn a_squashed_tar_is_kept_until_its_snapshot_goes() {
 }
 
 #[test]
-fn the_epoch_clamps_the_tar_and_nothing_else() {
+fn the_epoch_changes_the_tar_and_nothing_else() {
     let fixture = fixture!();
-    let snapshot = fixture.layer(None, "a=1");
+    let mut layer = fixture.snapshots.begin_layer(None).unwrap();
+    let dated = meta(0o644).with_date(1_700_000_000, 123_456_789);
+    layer.bytes(b"a", b"1", dated).unwrap();
+    let snapshot = layer.commit(&now()).unwrap().snapshot;
     let plain = fixture.snapshots.diff_id(&snapshot, None).unwrap();
     let later = fixture.snapshots.diff_id(&snapshot, Some(1_800_000_000)).unwrap();
     let earlier = fixture.snapshots.diff_id(&snapshot, Some(1_000)).unwrap();
@@ -476,6 +501,8 @@ fn whole_images_with_times_before_1970_and_long_names() {
     for (path, node) in was {
         let mut expected = node;
         expected.meta.mtime.nanos = 0;
+        // An archive says when.
+        expected.meta.dated = true;
         assert_eq!(is[&path], expected);
     }
 }

@@ -208,6 +208,70 @@ fn hard_links_stay_together() {
 }
 
 #[test]
+fn a_time_counts_if_the_command_set_it() {
+    let fixture = fixture!();
+    let mut layer = fixture.snapshots.begin_layer(None).unwrap();
+    layer.bytes(b"made", b"m", meta(0o644)).unwrap();
+    layer
+        .bytes(b"dated", b"d", meta(0o644).with_date(1_000_000_000, 5))
+        .unwrap();
+    let base = layer.commit(&now()).unwrap().snapshot;
+    let mut other = fixture.snapshots.begin_layer(None).unwrap();
+    other
+        .bytes(b"bound", b"b", meta(0o644).with_mtime(1_500_000_000, 7))
+        .unwrap();
+    let other = other.commit(&now()).unwrap().snapshot;
+    let past = |secs, nanos| Timestamp { secs, nanos };
+
+    let mut active = fixture.snapshots.begin(Some(&base)).unwrap();
+    active.can_read(&other);
+    let upper = Root::open(active.upper()).unwrap();
+    let new = |path: &str, content: &str, time: Option<Timestamp>| {
+        std::fs::write(active.upper().join(path), content).unwrap();
+        if let Some(time) = time {
+            upper.set_mtime(path.as_bytes(), time).unwrap();
+        }
+    };
+    upper.mkdir(b"dir").unwrap();
+    new("dir/written", "w", None);
+    new("touched", "t", Some(past(1_000_000_001, 0)));
+    // Changed in nothing but the mode.
+    for (path, mode) in [("made", 0o600), ("dated", 0o600)] {
+        copy_up(&upper, &base, path);
+        upper.chmod(path.as_bytes(), mode).unwrap();
+    }
+    // Further names, copies, and one of each that was bound.
+    upper.link(b"made2", b"made").unwrap();
+    upper.link(b"dated2", b"dated").unwrap();
+    new("copy", "m", Some(past(1_700_000_000, 0)));
+    new("other", "o", Some(past(1_700_000_000, 0)));
+    new("bound", "b", Some(past(1_500_000_000, 7)));
+    upper.symlink(b"link", b"made").unwrap();
+    upper.symlink(b"old-link", b"made").unwrap();
+    upper.set_mtime(b"old-link", past(7, 7)).unwrap();
+    beneath::fset_mtime(upper.dir(), past(8, 8)).unwrap();
+    let top = active.commit(&now()).unwrap().snapshot;
+    top.verify().unwrap();
+
+    let manifest = top.manifest().unwrap();
+    let dated: Vec<&Entry> = manifest
+        .entries()
+        .iter()
+        .filter(|entry| entry.meta.dated)
+        .collect();
+    let dated: Vec<_> = dated
+        .iter()
+        .map(|entry| String::from_utf8_lossy(&entry.path))
+        .collect();
+    assert_eq!(dated, ["", "dated", "dated2", "old-link", "other", "touched"]);
+    assert_eq!(manifest.len(), 13, "{:?}", paths(&manifest));
+
+    // What a later command does not touch is no change, the root's time not either.
+    let same = run(&fixture, &top, |upper, _| copy_up(upper, &top, "dated"));
+    assert!(same.manifest().unwrap().is_empty());
+}
+
+#[test]
 fn sockets_go_and_foreign_attributes_stay_out() {
     let fixture = fixture!();
     let base = fixture.layer(None, "x=1");
