@@ -60,6 +60,8 @@ pub struct TarReader<R> {
     left: u64,
     padding: u64,
     ended: bool,
+    /// A header for all entries was read.
+    global: bool,
 }
 
 /// What headers before an entry say about it.
@@ -84,6 +86,7 @@ impl<R: Read> TarReader<R> {
             left: 0,
             padding: 0,
             ended: false,
+            global: false,
         }
     }
 
@@ -114,6 +117,7 @@ impl<R: Read> TarReader<R> {
                     if pax::records(&block).is_none() {
                         return Err(self.malformed("its pax records are malformed"));
                     }
+                    self.global = true;
                 }
                 EntryType::GNULongName => extra.path = Some(until_nul(self.extra_block(declared)?)),
                 EntryType::GNULongLink => extra.link = Some(until_nul(self.extra_block(declared)?)),
@@ -122,9 +126,14 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// True when a header comes next.
-    pub(crate) fn is_header(&mut self) -> bool {
-        matches!(self.header(), Ok(Some(_)))
+    /// True when it begins with an entry, be it one that is refused, or with a header for all entries: when it is an
+    /// archive beyond doubt.
+    pub(crate) fn has_entry(&mut self) -> bool {
+        match self.next_entry() {
+            Ok(entry) => entry.is_some() || self.global,
+            Err(LayerError::Entry { .. } | LayerError::Unsupported { .. }) => true,
+            Err(_) => false,
+        }
     }
 
     fn entry(

@@ -56,64 +56,105 @@ pub fn decompress<'r>(
     let all = BufReader::with_capacity(128 * 1024, Cursor::new(start).chain(input));
     let plain: Box<dyn Read + Send + 'r> = match compression {
         Compression::None => Box::new(all),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(all)),
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(all)),
-        Compression::Xz => Box::new(lzma_rust2::XzReader::new(all, true)),
-        Compression::Zstd => Box::new(ZstdFrames {
+        Compression::Gzip => Box::new(Members {
             input: Some(all),
-            frame: None,
+            member: None,
+            next: skip_padding,
+            open: |input| Ok(flate2::bufread::GzDecoder::new(input)),
+            close: flate2::bufread::GzDecoder::into_inner,
+        }),
+        Compression::Bzip2 => Box::new(Members {
+            input: Some(all),
+            member: None,
+            next: skip_padding,
+            open: |input| Ok(bzip2::bufread::BzDecoder::new(input)),
+            close: bzip2::bufread::BzDecoder::into_inner,
+        }),
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new(all, true)),
+        Compression::Zstd => Box::new(Members {
+            input: Some(all),
+            member: None,
+            next: skip_frames,
+            open: |input| {
+                ruzstd::decoding::StreamingDecoder::new(input)
+                    .map(Box::new)
+                    .map_err(io::Error::other)
+            },
+            close: |frame| frame.into_inner(),
         }),
     };
     Ok((compression, plain))
 }
 
-/// Tells whether a stream is a tar, compressed or not, as `ADD` does: by what is in it and not by its name. `None` for
+/// Tells whether a stream is a tar, compressed or not, as `ADD` does: by what is in it and not by its name. Its first
+/// entry must be readable, so that zeros, with which disk images begin and an empty tar too, are no archive. `None` for
 /// everything else, a compressed file that holds no tar among it. Reads from the stream: start again from the front.
 pub fn sniff_archive(input: impl Read + Send) -> Option<Compression> {
-    let (compression, mut plain) = decompress(input, "").ok()?;
-    let mut block = [0; SNIFF];
-    plain.read_exact(&mut block).ok()?;
-    // An archive without entries is no archive: a block of zeros says nothing.
-    let is_tar = block != [0; SNIFF] && TarReader::new(&block[..], "").is_header();
-    is_tar.then_some(compression)
+    let (compression, plain) = decompress(input, "").ok()?;
+    TarReader::new(plain, "").has_entry().then_some(compression)
 }
 
-/// Several zstd frames, one after the other; the decoder knows only one.
-struct ZstdFrames<R: BufRead> {
+/// Several compressed members, one after the other, as one stream: each decoder here knows only one.
+struct Members<R, D> {
     input: Option<R>,
-    frame: Option<Box<ruzstd::decoding::StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>>,
+    member: Option<D>,
+    /// Whether another member comes; passes over what may stand before it.
+    next: fn(&mut R) -> io::Result<bool>,
+    open: fn(R) -> io::Result<D>,
+    close: fn(D) -> R,
 }
 
-impl<R: BufRead> Read for ZstdFrames<R> {
+impl<R: BufRead, D: Read> Read for Members<R, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }
         loop {
-            if let Some(frame) = &mut self.frame {
-                let read = frame.read(buffer)?;
+            if let Some(member) = &mut self.member {
+                let read = member.read(buffer)?;
                 if read > 0 {
                     return Ok(read);
                 }
-                self.input = self.frame.take().map(|frame| frame.into_inner());
+                self.input = self.member.take().map(self.close);
             }
-            let Some(input) = &mut self.input else {
+            let Some(mut input) = self.input.take() else {
                 return Ok(0);
             };
-            let start = input.fill_buf()?;
-            if start.is_empty() {
+            if !(self.next)(&mut input)? {
                 return Ok(0);
             }
-            if skip_frame(input)? {
-                continue;
-            }
-            let Some(input) = self.input.take() else {
-                return Ok(0);
-            };
-            let decoder = ruzstd::decoding::StreamingDecoder::new(input).map_err(io::Error::other)?;
-            self.frame = Some(Box::new(decoder));
+            self.member = Some((self.open)(input)?);
         }
     }
+}
+
+/// Whether another gzip or bzip2 member comes. Zeros behind the last one fill up blocks, as on a tape, and say nothing.
+fn skip_padding(input: &mut impl BufRead) -> io::Result<bool> {
+    let mut padded = false;
+    loop {
+        let start = input.fill_buf()?;
+        if start.is_empty() {
+            return Ok(false);
+        }
+        let zeros = start.iter().take_while(|byte| **byte == 0).count();
+        if zeros == 0 && padded {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "more follows after padding",
+            ));
+        }
+        if zeros == 0 {
+            return Ok(true);
+        }
+        padded = true;
+        input.consume(zeros);
+    }
+}
+
+/// Whether another zstd frame comes, skippable ones left out.
+fn skip_frames(input: &mut impl BufRead) -> io::Result<bool> {
+    while skip_frame(input)? {}
+    Ok(!input.fill_buf()?.is_empty())
 }
 
 /// Passes over a skippable frame (RFC 8878, 3.1.2), if one is next.
@@ -157,32 +198,91 @@ mod tests {
             plain.read_to_string(&mut text).map(|_| text)
         };
         assert_eq!(read(XZ).unwrap(), "hello xz\n");
+        assert_eq!(read(&[XZ, &[0; 512]].concat()).unwrap(), "hello xz\n");
         assert!(read(&XZ[..XZ.len() - 5]).is_err());
         let mut damaged = XZ.to_vec();
         damaged[30] ^= 1;
         assert!(read(&damaged).is_err());
     }
 
-    #[test]
-    fn archives_are_told_by_their_content() {
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn header(kind: tar::EntryType, size: u64) -> [u8; 512] {
         let mut header = tar::Header::new_ustar();
         header.as_old_mut().name[0] = b'f';
-        header.set_size(0);
+        header.set_entry_type(kind);
+        header.set_size(size);
         header.set_cksum();
-        let tar = [&header.as_bytes()[..], &[0; 1024]].concat();
-        let gzip = |bytes: &[u8]| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        *header.as_bytes()
+    }
+
+    #[test]
+    fn members_follow_each_other_and_zeros_follow_the_last() {
+        let bzip2 = |bytes: &[u8]| {
+            let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
         };
+        let read = |bytes: &[u8]| {
+            let mut text = String::new();
+            decompress(bytes, "x")
+                .unwrap()
+                .1
+                .read_to_string(&mut text)
+                .map(|_| text)
+        };
+        for compress in [&gzip as &dyn Fn(&[u8]) -> Vec<u8>, &bzip2] {
+            let (one, two) = (compress(b"one "), compress(b"two"));
+            let zeros = vec![0; 300_000];
+            assert_eq!(read(&[&one[..], &two].concat()).unwrap(), "one two");
+            assert_eq!(read(&[&one[..], &two, &zeros].concat()).unwrap(), "one two");
+            assert!(read(&[&one[..], b"garbage"].concat()).is_err());
+            assert!(read(&[&one[..], &zeros, &two].concat()).is_err());
+            assert!(read(&one[..one.len() - 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn archives_are_told_by_their_content() {
+        let tar = [&header(tar::EntryType::Regular, 0)[..], &[0; 1024]].concat();
         assert_eq!(sniff_archive(&tar[..]), Some(Compression::None));
         assert_eq!(sniff_archive(&gzip(&tar)[..]), Some(Compression::Gzip));
         assert_eq!(sniff_archive(&gzip(b"just a file")[..]), None);
         assert_eq!(sniff_archive(&b"#!/bin/sh\n"[..]), None);
+        // An empty tar, and what begins like one: a disk image, a file that is not written yet.
         assert_eq!(sniff_archive(&[0; 2048][..]), None);
+        assert_eq!(sniff_archive(&gzip(&[0; 10240])[..]), None);
+        assert_eq!(sniff_archive(&[&[0; 1024][..], &tar].concat()[..]), None);
         assert_eq!(sniff_archive(&b""[..]), None);
-        let mut damaged = tar;
+        let mut damaged = tar.clone();
         damaged[3] ^= 1;
         assert_eq!(sniff_archive(&damaged[..]), None);
+        // Headers that belong to an entry which does not come.
+        let pax = header(tar::EntryType::XHeader, 12);
+        let records = [&b"12 path=abc\n"[..], &[0; 500]].concat();
+        assert_eq!(
+            sniff_archive(&[&pax[..], &records, &tar].concat()[..]),
+            Some(Compression::None)
+        );
+        assert_eq!(
+            sniff_archive(&[&pax[..], &records, &[0; 1024]].concat()[..]),
+            None
+        );
+        assert_eq!(sniff_archive(&[&pax[..], &[b'x'; 512], &tar].concat()[..]), None);
+        // What git makes of an empty tree.
+        let global = header(tar::EntryType::XGlobalHeader, 12);
+        assert_eq!(
+            sniff_archive(&[&global[..], &records, &[0; 1024]].concat()[..]),
+            Some(Compression::None)
+        );
+        // An entry that is refused is one.
+        assert_eq!(
+            sniff_archive(&header(tar::EntryType::new(b'V'), 0)[..]),
+            Some(Compression::None)
+        );
     }
 }

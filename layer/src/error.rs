@@ -34,7 +34,7 @@ pub enum LayerError {
     #[error("cannot write the layer's archive: {0}")]
     Output(io::Error),
     /// The owner is not mapped in this user namespace, or may not be given by this process.
-    #[error("cannot give `{}` to {uid}:{gid}: {source}", Lossy(.path))]
+    #[error("cannot give `{}` to {uid}:{gid}{}: {source}", Lossy(.path), unmapped(source))]
     Owner {
         /// The path in the layer.
         path: Vec<u8>,
@@ -167,6 +167,11 @@ impl LayerError {
         }
     }
 
+    /// True when an owner is outside of the ids that this user namespace has.
+    pub fn is_unmapped_owner(&self) -> bool {
+        matches!(self, LayerError::Owner { source, .. } if source.kind() == io::ErrorKind::InvalidInput)
+    }
+
     /// True when the file system is full.
     pub fn is_no_space(&self) -> bool {
         let full = |error: &io::Error| {
@@ -181,6 +186,14 @@ impl LayerError {
             LayerError::Output(source) => full(source),
             _ => false,
         }
+    }
+}
+
+/// What chown(2) means by "Invalid argument": the id has no place in the user namespace.
+fn unmapped(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::InvalidInput => ", which is no id here",
+        _ => "",
     }
 }
 

@@ -79,6 +79,9 @@ pub enum TreeError {
     /// A file was asked for, and something else is there, or nothing.
     #[error("`{}` is not a regular file", String::from_utf8_lossy(.0))]
     NotAFile(Vec<u8>),
+    /// A symbolic link on the way leads to something that is not there.
+    #[error("`{}` is a symbolic link that leads nowhere", String::from_utf8_lossy(.0))]
+    DanglingLink(Vec<u8>),
     /// Symbolic links lead in a circle.
     #[error("too many levels of symbolic links in `{}`", String::from_utf8_lossy(.0))]
     TooManyLinks(Vec<u8>),
@@ -127,21 +130,33 @@ pub trait Tree: Send + Sync {
     /// Follows a path as a process in the tree would: links, `.` and `..` stay inside the root. Names that do not
     /// exist (yet) are kept.
     fn resolve(&self, path: &[u8], last: LastLink) -> Result<Resolved, TreeError> {
-        resolve_by(&mut |path| self.lookup(path), path, last)
+        resolve_by(&mut |path| self.lookup(path), path, last, Missing::Kept)
     }
 }
 
 /// Answers what is at a path.
 type Lookup<'a> = dyn FnMut(&[u8]) -> Result<Option<Node>, TreeError> + 'a;
 
+/// What a name means that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is kept.
+    Kept,
+    /// It is kept if it is of the path itself; where a link asks for it the answer is [`TreeError::DanglingLink`].
+    KeptUnlessLinked,
+}
+
 /// [`Tree::resolve`] for whatever can look up a path.
 pub(crate) fn resolve_by(
     lookup: &mut Lookup<'_>,
     path: &[u8],
     last: LastLink,
+    missing: Missing,
 ) -> Result<Resolved, TreeError> {
     const MAX_LINKS: usize = 40;
     let mut links = 0;
+    // The last link that was followed, and how many names were behind it.
+    let mut followed: Option<(Vec<u8>, usize)> = None;
     let mut at: Vec<u8> = Vec::new();
     // False as soon as a name does not exist: then there is nothing more to follow.
     let mut node = lookup(b"")?;
@@ -163,6 +178,13 @@ pub(crate) fn resolve_by(
         }
         let here = join(&at, &name);
         let found = lookup(&here)?;
+        if found.is_none()
+            && missing == Missing::KeptUnlessLinked
+            && let Some((link, behind)) = &followed
+            && rest.len() >= *behind
+        {
+            return Err(TreeError::DanglingLink(link.clone()));
+        }
         if let Some(Node {
             kind: NodeKind::Symlink(target),
             ..
@@ -173,6 +195,12 @@ pub(crate) fn resolve_by(
             if links > MAX_LINKS {
                 return Err(TreeError::TooManyLinks(path.to_vec()));
             }
+            // Within a link's text another link counts as that text.
+            let behind = match &followed {
+                Some((_, behind)) if rest.len() >= *behind => *behind,
+                _ => rest.len(),
+            };
+            followed = Some((here, behind));
             if target.first() == Some(&b'/') {
                 at.clear();
                 node = lookup(b"")?;

@@ -17,7 +17,7 @@ use crate::flow::PIECE;
 use crate::hash::FileHash;
 use crate::listing::{Metadata, Xattrs, file_name, join, parent};
 use crate::stage::{Stage, StagedKind};
-use crate::tree::{Node, NodeKind, TreeError, resolve_by};
+use crate::tree::{Missing, Node, NodeKind, Resolved, TreeError, resolve_by};
 use crate::{LayerError, xattr};
 
 /// How much of an archive is accepted.
@@ -213,10 +213,10 @@ impl Unpacker<'_> {
             path: entry.path.clone(),
             what,
         };
-        let name = clean(&entry.path).map_err(refuse)?;
-        let (base, is_layer, owner) = match self.meaning {
-            Meaning::Layer => (&b""[..], true, None),
-            Meaning::Archive { dest, owner } => (dest, false, owner),
+        let name = clean_name(&entry.path).map_err(refuse)?;
+        let (is_layer, owner) = match self.meaning {
+            Meaning::Layer => (true, None),
+            Meaning::Archive { owner, .. } => (false, owner),
         };
         let (uid, gid) = owner.unwrap_or((entry.uid, entry.gid));
         let mut meta = Metadata {
@@ -233,17 +233,20 @@ impl Unpacker<'_> {
         if name.is_empty() {
             return match entry.kind {
                 TarKind::Dir if is_layer => self.stage.dir(b"", meta),
-                TarKind::Dir => Ok(()),
-                _ => Err(refuse("is the root, which must be a directory")),
+                _ if is_layer => Err(refuse("is the root, which must be a directory")),
+                // The directory that it is unpacked in stays as it is.
+                _ => Ok(()),
             };
         }
-        let dir = self
-            .follow(&join(base, parent(&name).unwrap_or_default()))
-            .map_err(|e| match e {
-                TreeError::NotADirectory(_) => refuse("goes through something that is no directory"),
-                TreeError::TooManyLinks(_) => refuse("goes through too many symbolic links"),
-                other => other.into(),
-            })?;
+        let way = |error| match error {
+            TreeError::NotADirectory(_) => refuse("goes through something that is no directory"),
+            TreeError::TooManyLinks(_) => refuse("goes through too many symbolic links"),
+            TreeError::DanglingLink(_) => refuse(
+                "goes through a symbolic link to something that is not in the directory of the archive",
+            ),
+            other => other.into(),
+        };
+        let dir = self.follow(parent(&name).unwrap_or_default()).map_err(way)?;
         let last = file_name(&name);
         if let Some(hidden) = last.strip_prefix(b".wh.") {
             if !is_layer {
@@ -273,8 +276,8 @@ impl Unpacker<'_> {
                 self.stage.symlink(&path, target, meta)
             }
             TarKind::Hardlink(ref target) => {
-                let target = clean(target).map_err(|_| refuse("is a hard link to a place outside"))?;
-                let target = self.target(&join(base, &target))?;
+                let target = clean_name(target).map_err(|_| refuse("is a hard link to a place outside"))?;
+                let target = self.target(&target).map_err(way)?;
                 self.hardlink(&path, &target)?.then_some(()).ok_or_else(|| {
                     refuse("is a hard link to something that is not there or cannot be linked")
                 })
@@ -294,7 +297,7 @@ impl Unpacker<'_> {
         {
             return Ok(led.clone());
         }
-        let resolved = resolve_by(&mut |path| self.stage.lookup(path), dir, LastLink::Follow)?;
+        let resolved = self.resolve(dir, LastLink::Follow)?;
         if resolved.node.is_some_and(|node| !node.is_dir()) {
             return Err(TreeError::NotADirectory(resolved.path));
         }
@@ -303,9 +306,27 @@ impl Unpacker<'_> {
     }
 
     /// Where a hard link's target is; a link in its last place is not followed.
-    fn target(&mut self, target: &[u8]) -> Result<Vec<u8>, LayerError> {
-        let resolved = resolve_by(&mut |path| self.stage.lookup(path), target, LastLink::Keep)?;
-        Ok(resolved.path)
+    fn target(&mut self, target: &[u8]) -> Result<Vec<u8>, TreeError> {
+        Ok(self.resolve(target, LastLink::Keep)?.path)
+    }
+
+    /// Resolves a name in the archive as a process would whose root is the directory that the archive is unpacked in:
+    /// whatever links say that the archive brought, or that were there before, nothing outside of it is reached.
+    fn resolve(&self, name: &[u8], last: LastLink) -> Result<Resolved, TreeError> {
+        let (base, missing) = match self.meaning {
+            Meaning::Layer => (&b""[..], Missing::Kept),
+            Meaning::Archive { dest, .. } => (dest, Missing::KeptUnlessLinked),
+        };
+        let inside = resolve_by(
+            &mut |path| self.stage.lookup(&join(base, path)),
+            name,
+            last,
+            missing,
+        )?;
+        Ok(Resolved {
+            path: join(base, &inside.path),
+            ..inside
+        })
     }
 
     /// A whiteout; `false` when the name hides nothing that can be.
@@ -406,20 +427,22 @@ fn copy_content<R: Read>(
     Ok(FileHash::from_bytes(hasher.finalize().into()))
 }
 
-/// A name from an archive as a path: relative, without empty and `.` names. One that climbs is refused.
-fn clean(name: &[u8]) -> Result<Vec<u8>, &'static str> {
-    let mut path = Vec::with_capacity(name.len());
+/// A name from an archive as a path: relative, without empty and `.` names, and `..` taken by its text, as every tool
+/// takes it.
+///
+/// # Errors
+/// Words for what is wrong with it: it climbs out, or no file can have it.
+pub fn clean_name(name: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let mut path: Vec<&[u8]> = Vec::new();
     for part in beneath::components(name) {
-        if part == b".." {
-            return Err("climbs out with `..`");
-        }
         if part.len() > 255 {
             return Err("has too long a name");
         }
-        if !path.is_empty() {
-            path.push(b'/');
+        if part != b".." {
+            path.push(part);
+        } else if path.pop().is_none() {
+            return Err("climbs out with `..`");
         }
-        path.extend_from_slice(part);
     }
-    Ok(path)
+    Ok(path.join(&b'/'))
 }

@@ -68,8 +68,14 @@ impl Url {
         })
     }
 
-    /// Resolves a `Location` or `Link` against this URL (RFC 3986 section 5.2, without dot segments).
+    /// Resolves a `Location` or `Link` against this URL (RFC 3986 section 5.2).
     pub(crate) fn join(&self, location: &str) -> Result<Self, UrlError> {
+        let mut url = self.resolve(location)?;
+        url.path = without_dot_segments(&url.path);
+        Ok(url)
+    }
+
+    fn resolve(&self, location: &str) -> Result<Self, UrlError> {
         if let Some(rest) = location.strip_prefix("//") {
             return Self::parse(&format!("{}://{rest}", self.scheme.name()));
         }
@@ -78,8 +84,9 @@ impl Url {
         if scheme_end.is_some_and(|at| at < path_start) {
             return Self::parse(location);
         }
-        let (path, query) = path_and_query(location)?;
+        let (path, mut query) = path_and_query(location)?;
         let path = if path.is_empty() {
+            query = query.or_else(|| self.query.clone());
             self.path.clone()
         } else if path.starts_with('/') {
             path
@@ -157,6 +164,26 @@ impl Url {
     }
 }
 
+/// A path that begins with `/` without `.` and `..` (RFC 3986 section 5.2.4). None of them climbs out.
+fn without_dot_segments(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            segment => kept.push(segment),
+        }
+        // `/a/..` is a directory as `/a/../` is.
+        if matches!(segment, "." | "..") && segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
 /// Splits off query and fragment; refuses what would break out of a request line.
 fn path_and_query(text: &str) -> Result<(String, Option<String>), UrlError> {
     if !text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -216,6 +243,21 @@ mod tests {
             ("HTTPS://Other:1/x#frag", "https://other:1/x"),
             ("/cb?u=http://z/", "https://reg.example:5000/cb?u=http://z/"),
             ("https://h?q", "https://h/?q"),
+            ("", "https://reg.example:5000/v2/a/blobs/uploads/?x=1"),
+            ("#frag", "https://reg.example:5000/v2/a/blobs/uploads/?x=1"),
+            ("../7", "https://reg.example:5000/v2/a/blobs/7"),
+            ("./7/./8", "https://reg.example:5000/v2/a/blobs/uploads/7/8"),
+            ("..", "https://reg.example:5000/v2/a/blobs/"),
+            ("../..", "https://reg.example:5000/v2/a/"),
+            (".", "https://reg.example:5000/v2/a/blobs/uploads/"),
+            ("../../../../../../x?a=..", "https://reg.example:5000/x?a=.."),
+            ("/a/b/../../../c//d/.", "https://reg.example:5000/c//d/"),
+            ("//other/a/../b", "https://other/b"),
+            ("http://other/a/./../b", "http://other/b"),
+            (
+                "..7/.8./...",
+                "https://reg.example:5000/v2/a/blobs/uploads/..7/.8./...",
+            ),
         ] {
             assert_eq!(base.join(location).unwrap().wire(), expected, "{location}");
         }

@@ -7,12 +7,28 @@ use std::path::Path;
 
 use crate::harness::{Kind, OciImage, TestEnv};
 
+mod links;
+mod owners;
+mod telling;
+
 /// Makes an archive entry by entry.
-struct Archive(tar::Builder<Vec<u8>>);
+struct Archive {
+    tar: tar::Builder<Vec<u8>>,
+    owner: (u64, u64),
+}
 
 impl Archive {
     fn new() -> Archive {
-        Archive(tar::Builder::new(Vec::new()))
+        Archive {
+            tar: tar::Builder::new(Vec::new()),
+            owner: (31, 32),
+        }
+    }
+
+    /// For what comes next.
+    fn with_owner(mut self, id: u64) -> Archive {
+        self.owner = (id, id);
+        self
     }
 
     /// `path` and `link` are written as they are, hostile or not.
@@ -24,8 +40,8 @@ impl Archive {
         } else {
             0o640
         });
-        header.set_uid(31);
-        header.set_gid(32);
+        header.set_uid(self.owner.0);
+        header.set_gid(self.owner.1);
         header.set_mtime(1_000_000_000);
         header.set_size(contents.len() as u64);
         let name = &mut header.as_old_mut().name;
@@ -33,7 +49,7 @@ impl Archive {
         let linkname = &mut header.as_old_mut().linkname;
         linkname[..link.len()].copy_from_slice(link.as_bytes());
         header.set_cksum();
-        self.0.append(&header, contents.as_bytes()).unwrap();
+        self.tar.append(&header, contents.as_bytes()).unwrap();
         self
     }
 
@@ -50,7 +66,7 @@ impl Archive {
     }
 
     fn bytes(self) -> Vec<u8> {
-        self.0.into_inner().unwrap()
+        self.tar.into_inner().unwrap()
     }
 }
 
@@ -284,7 +300,7 @@ fn hostile_archives_touch_nothing_outside() {
         assert!(!outside.exists(), "{outcome}");
         assert!(!Path::new("/tmp/rbuild-escaped").exists(), "{outcome}");
     }
-    // Names with `..` are refused by name; a link that leads up stays below the root of the image.
+    // Names that climb out are refused by name.
     let refused = context(&env, dockerfile, &[("t.tar", &archives[0])]);
     env.building([""; 0])
         .arg(&refused)
@@ -292,8 +308,6 @@ fn hostile_archives_touch_nothing_outside() {
         .exits(1)
         .says("../escaped")
         .says("Dockerfile:2");
-    let inside = context(&env, dockerfile, &[("t.tar", &archives[3])]);
-    assert_eq!(texts(&env.image([""; 0], &inside))["tmp/rbuild-escaped"], "x");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::place::Place;
 use super::text::{self, TextError};
 use crate::error::{Failure, Kind};
+use rbuild_layer::{Compression, sniff_archive};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -37,15 +38,18 @@ pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fet
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
     let mut head = Vec::new();
     Read::by_ref(&mut spool)
-        .take(1024)
+        .take(512)
         .read_to_end(&mut head)
         .map_err(at)?;
     if head.is_empty() {
         return Err(Failure::usage(format!("the context from {name} is empty")));
     }
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
-    let is_archive = rbuild_layer::is_tar(&head)
-        || rbuild_layer::Compression::of(&head) != rbuild_layer::Compression::None;
+    // What is compressed is no Dockerfile, and neither are the zeros of an empty archive.
+    let is_archive = Compression::of(&head) != Compression::None
+        || head.iter().all(|byte| *byte == 0)
+        || sniff_archive(&mut spool).is_some();
+    spool.seek(SeekFrom::Start(0)).map_err(at)?;
     if !is_archive {
         let text = text::limited(spool).map_err(|error| match error {
             TextError::TooLarge => Failure::usage(format!(

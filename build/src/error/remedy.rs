@@ -1,4 +1,4 @@
-//! What the user can do about a full disk and a damaged store, whatever met it.
+//! What the user can do about a full disk, a damaged store and ids that are not there, whatever met it.
 
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ManifestError;
@@ -15,6 +15,10 @@ const NO_SPACE: &str =
 /// For a store with files that are not what they were.
 const DAMAGED: &str =
     "`rbuild store check --repair` removes what is damaged, so that it is made or fetched again";
+/// For owners that the user namespace does not map.
+const NO_ID: &str = "a build has the ids of its user namespace, for an ordinary user those of /etc/subuid and \
+                     /etc/subgid, and `rbuild doctor` says how many; `--chown` gives what is copied, or comes out of an \
+                     archive, another owner";
 /// For an image whose layers are not all there.
 const INCOMPLETE: &str = "build, pull or load the image again";
 
@@ -60,6 +64,7 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
             LayerError::Tree(error) => remedy(error),
             LayerError::Content { source, .. } | LayerError::Host { source, .. } => remedy(source),
             LayerError::Output(source) => remedy(source),
+            LayerError::Owner { .. } if error.is_unmapped_owner() => Some(NO_ID),
             _ => None,
         };
     }

@@ -195,6 +195,31 @@ fn what_goes_wrong_is_said_with_the_url() {
     assert!(holds(&env.store().join("blobs"), "only this").is_none());
 }
 
+#[test]
+fn a_location_is_resolved_against_what_was_asked() {
+    let env = TestEnv::new();
+    let server = Server::start(|request| match request.path() {
+        "/a/b/beside" => answer("302 Found", &["Location: file"], b""),
+        "/a/b/up" => answer("302 Found", &["Location: ../../other/./file"], b""),
+        "/a/b/top" => answer("302 Found", &["Location: ../../../../file?x=1"], b""),
+        "/a/b/file" => answer("200 OK", &[], b"beside"),
+        "/other/file" => answer("200 OK", &[], b"up"),
+        "/file?x=1" => answer("200 OK", &[], b"top"),
+        _ => answer("404 Not Found", &[], b""),
+    });
+    let url = |name: &str| server.url(&format!("/a/b/{name}"));
+    let dockerfile = format!(
+        "FROM scratch\nADD {} {} {} /d/\n",
+        url("beside"),
+        url("up"),
+        url("top")
+    );
+    let tree = env.image([""; 0], context(&env, &dockerfile)).tree();
+    for name in ["beside", "up", "top"] {
+        assert_eq!(tree[&format!("d/{name}")].text(), name);
+    }
+}
+
 /// A server that gives `/f` to whoever sends `expected`, and one that must never see it.
 fn guarded(expected: &'static str) -> (Server, Server) {
     let other = Server::start(|_| answer("200 OK", &[], b"other"));

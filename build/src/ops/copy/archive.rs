@@ -1,8 +1,9 @@
 //! Archives of ADD: telling them, and reading one that must be what the key was made from.
 
 use crate::ops::OpError;
+use rbuild_layer::FileHash;
 use rbuild_layer::tree::{Node, NodeKind, Tree};
-use rbuild_layer::{FileHash, LayerError};
+use rbuild_layer::{LayerError, sniff_archive};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -52,29 +53,8 @@ impl Read for Hashing {
 
 /// Whether a file is an archive by what it holds, not by what it is called.
 pub(super) fn is_archive(tree: &dyn Tree, node: &Node) -> Result<bool, OpError> {
-    let NodeKind::File { .. } = &node.kind else {
-        return Ok(false);
-    };
-    let mut file = tree.open(&node.path)?;
-    let mut head = Vec::new();
-    file.by_ref().take(1024).read_to_end(&mut head).map_err(|error| {
-        OpError::io(
-            format!("reading `{}`", String::from_utf8_lossy(&node.path)),
-            error,
-        )
-    })?;
-    if rbuild_layer::is_tar(&head) {
-        return Ok(true);
+    match node.kind {
+        NodeKind::File { .. } => Ok(sniff_archive(tree.open(&node.path)?).is_some()),
+        _ => Ok(false),
     }
-    // A compressed file is an archive only if a tar is inside.
-    let again = tree.open(&node.path)?;
-    let Ok((compression, mut inside)) = rbuild_layer::decompress(again, &String::from_utf8_lossy(&node.path))
-    else {
-        return Ok(false);
-    };
-    if compression == rbuild_layer::Compression::None {
-        return Ok(false);
-    }
-    let mut head = Vec::new();
-    Ok(inside.by_ref().take(1024).read_to_end(&mut head).is_ok() && rbuild_layer::is_tar(&head))
 }
