@@ -2,39 +2,35 @@
 //! secrets, its stages. A base image is looked at if the store has it; a registry is asked only by `--check`, and only
 //! where what it finds depends on the answer.
 
-mod bases;
 mod check;
 mod outline;
 mod targets;
 
-pub use bases::Bases;
-pub use check::{draw_warnings, findings_json, print_broken, warnings};
+pub use check::findings_json;
 pub use outline::needed_stages;
-
-use rbuild_oci::ImageConfig;
-use rbuild_store::Store;
 
 use crate::error::Failure;
 use crate::options::{BuildOptions, Call};
-use crate::pipeline::{Contexts, SourceFile, open_store};
-use crate::ui::Look;
-use dockerfile_parser::{Line, LineIndex, Parsed, Platform, Span};
-use rbuild_build::pull::Puller;
+use crate::progress::Progress;
+use crate::report::build_error;
+use crate::ui::{Look, ProgressMode};
+use dockerfile_parser::{Line, LineIndex, Span};
+use rbuild_build::contexts::Contexts;
+use rbuild_build::dockerfile::SourceFile;
+use rbuild_build::inputs::Inputs;
+use rbuild_build::observer::SharedObserver;
+use rbuild_build::{BuildError, open_store};
+use rbuild_store::Store;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Runs a method other than `build`; the exit code.
 ///
 /// # Errors
-/// `--target` names no stage, or the result cannot be written.
-pub fn run(
-    options: &BuildOptions,
-    file: &SourceFile,
-    parsed: Parsed,
-    contexts: &Contexts,
-    puller: &Puller,
-    look: &Look,
-) -> Result<u8, Failure> {
-    let dockerfile = &parsed.dockerfile;
+/// A file cannot be read or does not parse, `--target` names no stage, or the result cannot be written.
+pub fn run(options: &BuildOptions, look: &Look) -> Result<u8, Failure> {
+    let inputs = open(options, look)?;
+    let (file, dockerfile) = (&inputs.file, &inputs.parsed.dockerfile);
     match options.call {
         // A build does not come here.
         Call::Build => Ok(0),
@@ -42,15 +38,37 @@ pub fn run(
             let store = stored(options);
             let subject = check::Subject {
                 options,
-                file,
-                contexts,
+                inputs: &inputs,
                 store: store.as_ref(),
             };
-            check::run(&subject, parsed, puller, look)
+            check::run(&subject, look)
         }
         Call::Outline => outline::run(options, file, dockerfile),
         Call::Targets => targets::run(options, file, dockerfile),
     }
+}
+
+/// Opens and parses the files; `--check` says more of a Dockerfile that does not parse.
+///
+/// # Errors
+/// As [`Inputs::open`].
+pub fn open(options: &BuildOptions, look: &Look) -> Result<Inputs, Failure> {
+    let observer: SharedObserver = Arc::new(Progress::new(ProgressMode::Plain, *look));
+    let store = match Contexts::are_fetched(&options.request) {
+        true => stored(options),
+        false => None,
+    };
+    Inputs::open(&options.request, &observer, store.as_ref()).or_else(|error| {
+        let error = match error {
+            BuildError::Syntax {
+                file,
+                diagnostics,
+                dockerfile: Some(dockerfile),
+            } if options.call == Call::Check => check::broken(options, file, diagnostics, dockerfile)?,
+            other => other,
+        };
+        Err(build_error::failure(error, options, look))
+    })
 }
 
 /// The store, if it is there: a call makes none, and does without one that cannot be opened.
@@ -60,12 +78,6 @@ pub(crate) fn stored(options: &BuildOptions) -> Option<Store> {
         return None;
     }
     open_store(&options.request.store_root).ok()
-}
-
-/// What a config says about platforms; `None` when it says nothing.
-fn platform(config: &ImageConfig) -> Option<Platform> {
-    let variant = config.variant.as_deref().unwrap_or_default();
-    (!config.architecture.is_empty()).then(|| Platform::new(&config.os, &config.architecture, variant))
 }
 
 /// The words that a comment directly above an instruction says about `name`: `# name words`.

@@ -5,6 +5,7 @@
 
 use crate::error::{Failure, Kind};
 use rbuild_sandbox::signals::{SigSet, Signal};
+use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
@@ -24,14 +25,14 @@ pub fn signal() -> Option<i32> {
 ///
 /// # Errors
 /// The signals cannot be blocked or the thread not be started.
-pub fn watch(stop: impl Fn() + Send + 'static) -> Result<(), Failure> {
+pub fn watch(stop: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);
     }
     signals
         .thread_block()
-        .map_err(|errno| Failure::host(format!("blocking signals: {errno}")))?;
+        .map_err(|errno| io::Error::other(format!("blocking signals: {errno}")))?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
@@ -45,7 +46,7 @@ pub fn watch(stop: impl Fn() + Send + 'static) -> Result<(), Failure> {
                 rbuild_layer::stop();
             }
         })
-        .map_err(|error| Failure::host(format!("starting a thread: {error}")))?;
+        .map_err(|error| io::Error::other(format!("starting a thread: {error}")))?;
     Ok(())
 }
 
@@ -57,7 +58,7 @@ pub fn stoppable<T>(
     stop: impl Fn() + Send + 'static,
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    watch(stop)?;
+    watch(stop).map_err(|error| Failure::host(error.to_string()))?;
     work().map_err(or_failure)
 }
 

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`cli`] | one subcommand per file |
 //! | [`options`] | what the flags of a build mean |
-//! | [`pipeline`] | read, parse, lower, solve, export |
+//! | [`call`] | `--check`, `--call`: what a Dockerfile says |
+//! | [`progress`], [`describe`] | what a build tells, for people and for programs |
 //! | [`container`] | `rbuild run` |
 //! | [`ui`], [`report`], [`error`] | progress; drawing; kinds, hints, exit codes |
 
@@ -14,9 +15,10 @@
 pub mod call;
 pub mod cli;
 pub mod container;
+pub mod describe;
 pub mod interrupt;
 pub mod options;
-pub mod pipeline;
+pub mod progress;
 pub mod report;
 pub mod store_root;
 pub mod ui;

@@ -9,8 +9,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+pub mod build_error;
 mod ended;
 mod excerpt;
+pub mod findings;
+pub mod step;
 
 pub use ended::Ended;
 pub use excerpt::{Label, Source};

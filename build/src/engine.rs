@@ -6,6 +6,7 @@ use crate::pull::Puller;
 use crate::remote::Access;
 use crate::request::Secret;
 use crate::request::SshSource;
+use crate::result::Material;
 use dockerfile_parser::lint::Policy;
 use rbuild_sandbox::probe::{self, Tier};
 use rbuild_sandbox::{IdMapping, Zygote, enter};
@@ -47,6 +48,8 @@ pub struct Engine {
     logs: Mutex<BTreeMap<String, String>>,
     /// Cache mounts that this build has emptied.
     emptied: Mutex<BTreeSet<CacheMountName>>,
+    /// What came from elsewhere.
+    materials: Mutex<BTreeSet<Material>>,
 }
 
 /// Finds the snapshot that a step with this title made last time.
@@ -78,6 +81,7 @@ impl Engine {
             log: Mutex::new(None),
             next_log: AtomicUsize::new(0),
             logs: Mutex::default(),
+            materials: Mutex::default(),
             emptied: Mutex::default(),
         }
     }
@@ -192,6 +196,18 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(title.to_owned(), name);
         Ok((file, path))
+    }
+
+    /// Notes what a build is made from.
+    pub(crate) fn note_materials(&self, found: impl IntoIterator<Item = Material>) {
+        let mut materials = self.materials.lock().unwrap_or_else(PoisonError::into_inner);
+        materials.extend(found);
+    }
+
+    /// What was noted so far.
+    pub(crate) fn materials(&self) -> BTreeSet<Material> {
+        let materials = self.materials.lock().unwrap_or_else(PoisonError::into_inner);
+        materials.clone()
     }
 
     /// The build's log and the names of the steps' logs by title, to be finished by the caller.

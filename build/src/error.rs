@@ -6,8 +6,84 @@ mod remedy;
 
 pub use remedy::remedy;
 
+use crate::dockerfile::SourceFile;
+use crate::lower::Finding;
+use crate::ops::OpError;
+use crate::ops::spec::Step;
+use dockerfile_parser::{Diagnostic, Dockerfile, Span};
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A Dockerfile or an ignore file does not parse.
+    #[error("`{}` has errors", file.name)]
+    Syntax {
+        /// The file.
+        file: SourceFile,
+        /// All that was found, at least one error.
+        diagnostics: Vec<Diagnostic>,
+        /// What of a Dockerfile could be read: whole above the first error.
+        dockerfile: Option<Box<Dockerfile>>,
+    },
+    /// What the Dockerfile says cannot be done.
+    #[error("`{}` cannot be built", file.name)]
+    Lowering {
+        /// The file.
+        file: SourceFile,
+        /// All that is wrong.
+        findings: Vec<Finding>,
+        /// What the checks found at the same instructions.
+        checks: Vec<Diagnostic>,
+    },
+    /// The file makes errors of what its checks found.
+    #[error("the checks found something, and the file makes that an error")]
+    Checks {
+        /// The file.
+        file: SourceFile,
+        /// What the parser and the checks found.
+        checks: Vec<Diagnostic>,
+        /// What the lowering found.
+        findings: Vec<Finding>,
+    },
+    /// A step failed.
+    #[error("step `{}` failed: {}", .0.step.title, .0.cause)]
+    Step(Box<StepError>),
+    /// The build was ended through its [`Stop`](crate::Stop).
+    #[error("interrupted")]
+    Stopped,
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] Failure),
+}
+
+/// How a step failed.
+#[derive(Debug)]
+pub struct StepError {
+    /// The step.
+    pub step: Step,
+    /// Why.
+    pub cause: StepCause,
+    /// The guilty word of the file, else the instruction.
+    pub span: Span,
+    /// The Dockerfile.
+    pub file: SourceFile,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepCause {
+    /// Its work failed.
+    #[error(transparent)]
+    Op(OpError),
+    /// It panicked: a fault of rbuild.
+    #[error("internal error: {0}")]
+    Panicked(String),
+    /// A thread could not be had.
+    #[error("starting a thread: {0}")]
+    Thread(std::io::Error),
+}
 
 /// What sort of thing went wrong; decides the exit code (FEATURES 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

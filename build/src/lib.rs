@@ -15,19 +15,46 @@
 // The law of paths, whose list is in `clippy.toml`. Tests make and break files as they like.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+mod arguments;
+pub mod bases;
 pub mod cache;
 pub mod cache_mount;
 pub mod cdi;
 pub mod clock;
 pub mod context;
+pub mod contexts;
+pub mod dockerfile;
+mod driver;
 pub mod engine;
 pub mod error;
 pub mod export;
+pub mod finding;
+mod finish;
+mod frontend;
+mod ignore_file;
 pub mod import;
+pub mod inputs;
 pub mod lower;
+mod material;
+pub mod observer;
+mod open;
 pub mod ops;
+mod outputs;
+mod plan;
 pub mod pull;
 pub mod push;
+mod record;
 pub mod remote;
 pub mod request;
+pub mod result;
+mod session;
 pub mod sources;
+mod stop;
+
+pub use driver::build;
+pub use error::BuildError;
+pub use ignore_file::IGNORE_FILE;
+pub use open::{open_store, open_store_for};
+pub use request::Request;
+pub use result::BuildResult;
+pub use stop::Stop;

@@ -1,57 +1,25 @@
 //! `--check`: what the checks find. The JSON has the names of BuildKit's `lint` subrequest.
 
-use super::{Bases, location, source};
+use super::{location, source};
 use crate::cli::streams::{note, print, print_json};
 use crate::error::Failure;
-use crate::options::{BuildOptions, Call};
-use crate::pipeline::{Contexts, SourceFile, draw_each, in_file_order, lower_input, lowering_failure};
+use crate::options::BuildOptions;
+use crate::report::findings::{self, draw_each};
 use crate::ui::Look;
-use dockerfile_parser::lint::{self, LintInput, Rule};
-use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex, Parsed, Span, Stage, suggest};
-use rbuild_build::context::BuildContext;
+use dockerfile_parser::lint::Rule;
+use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex, Span, Stage, suggest};
+use rbuild_build::BuildError;
+use rbuild_build::bases::Bases;
+use rbuild_build::dockerfile::{SourceFile, add_checks_above_errors};
+use rbuild_build::finding::in_file_order;
+use rbuild_build::inputs::{Inputs, Looks, ask_checks, lower_input};
 use rbuild_build::lower::{Beginning, Finding, LowerFailure, LowerInput, Lowered, lower};
 use rbuild_build::ops::Planned;
-use rbuild_build::ops::copy::names_any;
-use rbuild_build::pull::Puller;
 use rbuild_build::request::PullPolicy;
 use rbuild_build::sources::Offline;
 use rbuild_oci::Reference;
 use rbuild_store::Store;
 use serde_json::{Value, json};
-
-/// Asks the checks, in file order; errors where `# check=error=true` stands. Cheap enough for every build. What a build
-/// finds out anyway, about files and the platforms of images, is looked for with `--check` alone.
-#[must_use]
-pub fn warnings(
-    options: &BuildOptions,
-    parsed: &Dockerfile,
-    context: &BuildContext,
-    bases: &Bases<'_>,
-) -> Vec<Diagnostic> {
-    let context_matches = |pattern: &str, parents: bool| names_any(context, pattern, parents).ok();
-    let base_owner = |stage: usize, owner: &str| bases.knows_owner(stage, owner);
-    let base_platform = |stage: usize| bases.platform(stage);
-    let looks = options.call == Call::Check;
-    lint::check(
-        parsed,
-        &LintInput {
-            target_platform: Some(&options.request.platform),
-            ignore: context.ignore_file(),
-            base_platform: looks.then_some(&base_platform),
-            base_env: Some(&|stage| bases.variables(stage)),
-            base_shell: Some(&|stage| bases.has_shell(stage)),
-            context_matches: looks.then_some(&context_matches),
-            base_owner: looks.then_some(&base_owner),
-            options: None,
-        },
-    )
-}
-
-/// Draws them, each with the name of its check; a blank line between two.
-#[must_use]
-pub fn draw_warnings(file: &SourceFile, found: &[Diagnostic], look: &Look) -> String {
-    draw_each(&in_file_order(found, &[]), |found| found.draw(file, look))
-}
 
 fn rule(diagnostic: &Diagnostic) -> Option<Rule> {
     match &diagnostic.kind {
@@ -63,8 +31,7 @@ fn rule(diagnostic: &Diagnostic) -> Option<Rule> {
 /// What is checked, and with what.
 pub(super) struct Subject<'a> {
     pub(super) options: &'a BuildOptions,
-    pub(super) file: &'a SourceFile,
-    pub(super) contexts: &'a Contexts,
+    pub(super) inputs: &'a Inputs,
     pub(super) store: Option<&'a Store>,
 }
 
@@ -80,16 +47,13 @@ struct Found {
     missed: bool,
 }
 
-pub(super) fn run(
-    subject: &Subject<'_>,
-    parsed: Parsed,
-    puller: &Puller,
-    look: &Look,
-) -> Result<u8, Failure> {
-    let (options, file) = (subject.options, subject.file);
-    let mut found = find(subject, &parsed.dockerfile, puller);
+pub(super) fn run(subject: &Subject<'_>, look: &Look) -> Result<u8, Failure> {
+    let (options, file) = (subject.options, &subject.inputs.file);
+    let mut found = find(subject);
     // What the parser itself warns of belongs to it too.
-    found.checks.extend(parsed.diagnostics);
+    found
+        .checks
+        .extend(subject.inputs.parsed.diagnostics.iter().cloned());
     found.checks.sort_by_key(|diagnostic| diagnostic.span.start);
     let errors: Vec<Finding> = found
         .lowering
@@ -111,26 +75,28 @@ pub(super) fn run(
         print(&findings_text(file, &found, errors.len(), &look))?;
     }
     if !errors.is_empty() {
-        return Err(lowering_failure(file, &errors, &[], look));
+        return Err(findings::lowering(file, &errors, &[], look));
     }
     Ok(u8::from(found.checks.iter().any(Diagnostic::is_error)))
 }
 
 /// Lowers the file and asks the checks. A registry is asked for base images if, and only if, it makes a difference.
-fn find(subject: &Subject<'_>, dockerfile: &Dockerfile, puller: &Puller) -> Found {
+fn find(subject: &Subject<'_>) -> Found {
     let options = subject.options;
+    let dockerfile = &subject.inputs.parsed.dockerfile;
     let images = Offline::new(subject.store);
     let devices = rbuild_build::cdi::Registry::new(&options.request.cdi_spec_dirs);
     let input = lower_input(
-        options,
+        &options.request,
         dockerfile,
-        subject.contexts,
+        &subject.inputs.contexts,
         &images,
         &devices,
         &|_, _| false,
+        true,
     );
     let found = find_once(subject, &input);
-    let with_variables = with_variables(dockerfile, &subject.file.text);
+    let with_variables = with_variables(dockerfile, &subject.inputs.file.text);
     let depends = |finding: &Finding| {
         let at = with_variables.partition_point(|line| line.end < finding.span.start);
         let line = with_variables.get(at);
@@ -152,7 +118,7 @@ fn find(subject: &Subject<'_>, dockerfile: &Dockerfile, puller: &Puller) -> Foun
             "`{}` is not in the store",
             reference.familiar()
         ))),
-        PullPolicy::Missing | PullPolicy::Always => puller.resolve(reference, platform),
+        PullPolicy::Missing | PullPolicy::Always => subject.inputs.puller.resolve(reference, platform),
     });
     let mut found = find_once(subject, &input);
     if !failures.is_empty() {
@@ -185,7 +151,13 @@ fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {
     // belongs to one of them.
     lowering.retain(|finding| !finding.is_of_host && finding.rule.is_none());
     let bases = Bases::new(input.dockerfile, &beginnings, subject.store);
-    let checks = warnings(subject.options, input.dockerfile, &subject.contexts.main, &bases);
+    let checks = ask_checks(
+        &subject.options.request,
+        input.dockerfile,
+        &subject.inputs.contexts,
+        &bases,
+        Looks::Everything,
+    );
     Found {
         checks,
         lowering,
@@ -207,7 +179,7 @@ fn with_variables(dockerfile: &Dockerfile, text: &str) -> Vec<Span> {
 
 fn findings_text(file: &SourceFile, found: &Found, errors: usize, look: &Look) -> String {
     let all = in_file_order(&found.checks, &found.lowering);
-    let text = draw_each(&all, |found| found.draw(file, look));
+    let text = draw_each(&all, |found| findings::draw(found, file, look));
     let count = |count: usize, what: &str| match count {
         0 => None,
         1 => Some(format!("1 {what}")),
@@ -223,17 +195,30 @@ fn findings_text(file: &SourceFile, found: &Found, errors: usize, look: &Look) -
     }
 }
 
-/// The findings of a file that does not parse: as others, and the first error once more as `buildError`, where BuildKit
-/// has the error of a build.
+/// The findings of a file that does not parse, and what the checks find above its first error. As JSON the first error
+/// stands once more as `buildError`, where BuildKit has the error of a build.
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn print_broken(file: &SourceFile, found: &[Diagnostic]) -> Result<(), Failure> {
-    let mut findings = findings_json(file, found);
-    if let Some(error) = found.iter().find(|diagnostic| diagnostic.is_error()) {
-        findings["buildError"] = build_error(file, error.span, &error.message());
+pub(super) fn broken(
+    options: &BuildOptions,
+    file: SourceFile,
+    mut diagnostics: Vec<Diagnostic>,
+    dockerfile: Box<Dockerfile>,
+) -> Result<BuildError, Failure> {
+    add_checks_above_errors(&dockerfile, &mut diagnostics);
+    if options.call_json {
+        let mut findings = findings_json(&file, &diagnostics);
+        if let Some(error) = diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
+            findings["buildError"] = build_error(&file, error.span, &error.message());
+        }
+        print_json(&findings)?;
     }
-    print_json(&findings)
+    Ok(BuildError::Syntax {
+        file,
+        diagnostics,
+        dockerfile: Some(dockerfile),
+    })
 }
 
 fn build_error(file: &SourceFile, span: Span, message: &str) -> Value {

@@ -5,8 +5,8 @@ use crate::cli::streams::{print, print_json};
 use crate::cli::table::Table;
 use crate::error::Failure;
 use crate::options::BuildOptions;
-use crate::pipeline::SourceFile;
 use dockerfile_parser::{Dockerfile, LineIndex};
+use rbuild_build::dockerfile::SourceFile;
 use serde_json::{Value, json};
 
 pub(super) fn run(options: &BuildOptions, file: &SourceFile, parsed: &Dockerfile) -> Result<u8, Failure> {

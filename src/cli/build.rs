@@ -3,10 +3,16 @@
 use super::foreign::ForeignArgs;
 use super::streams::note;
 use crate::error::Failure;
-use crate::options::BuildOptions;
 use crate::options::registry::RegistryArgs;
+use crate::options::{BuildOptions, Call};
+use crate::progress::Progress;
+use crate::report::build_error;
+use crate::ui::Look;
 use clap::Args;
+use rbuild_build::observer::SharedObserver;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What was typed for a build.
 #[derive(Debug, Args)]
@@ -202,5 +208,26 @@ pub fn run(args: &BuildArgs, root: Option<&Path>) -> Result<u8, Failure> {
     for text in notes.iter().filter(|_| !args.quiet) {
         note(&format!("note: {text}"));
     }
-    crate::pipeline::build(&options)
+    let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
+    if options.call != Call::Build {
+        return crate::call::run(&options, &look);
+    }
+    let progress = Arc::new(Progress::new(options.progress, look));
+    let observer: SharedObserver = Arc::clone(&progress) as SharedObserver;
+    let built = rbuild_build::build(&options.request, &observer)
+        .map_err(|error| {
+            progress.close();
+            build_error::failure(error, &options, &look)
+        })
+        .and_then(|result| crate::describe::describe(&options, &result).map(|()| result));
+    match built {
+        Ok(result) => {
+            progress.finish(&result);
+            Ok(0)
+        }
+        Err(failure) => {
+            progress.close();
+            Err(failure)
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! What verbs want from the store: opening it, the image that the user means, and words for images.
 
 use crate::error::Failure;
-use crate::pipeline::{open_store, open_store_for};
 use crate::store_root;
 use dockerfile_parser::suggest;
 use rbuild_build::sources::find_stored;
 use rbuild_build::{clock, engine};
+use rbuild_build::{open_store, open_store_for};
 use rbuild_oci::{Digest, ImageConfig, Reference};
 use rbuild_sandbox::probe;
 use rbuild_store::image::ImageRecord;

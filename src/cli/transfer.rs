@@ -2,7 +2,7 @@
 //! build shows the output of many steps, which is more than bars.
 
 use super::streams::{note, stderr_look};
-use crate::pipeline::registry_notice;
+use crate::progress::registry_notice;
 use crate::ui::{Look, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 use rbuild_build::pull::{Puller, RegistrySettings};

@@ -8,9 +8,9 @@ mod signals;
 use crate::cli::run::RunArgs;
 use crate::cli::stored::nearest_name;
 use crate::error::{Failure, Kind};
-use crate::pipeline::open_store;
 use options::{RunOptions, Volume};
 use rbuild_build::engine;
+use rbuild_build::open_store;
 use rbuild_build::ops::mounts::{Targets, etc_files};
 use rbuild_build::ops::{OpError, owner};
 use rbuild_build::pull::Puller;
@@ -35,7 +35,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let store = open_store(&crate::store_root::locate(root)?)?;
     let puller = Puller::new(
         args.registry.settings()?,
-        Arc::new(crate::pipeline::registry_notice),
+        Arc::new(crate::progress::registry_notice),
     );
     let platform = build_platform();
     let resolver = Resolver::new(&store, &puller, options.pull);

@@ -3,10 +3,8 @@
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
 use rbuild_build::lower::{HOSTNAME_ARG, PREDEFINED};
+use rbuild_build::request::EPOCH_ARG;
 use std::collections::BTreeMap;
-
-/// The argument that says how late times may be.
-pub(crate) const EPOCH_ARG: &str = "SOURCE_DATE_EPOCH";
 
 /// All arguments, each with its value.
 ///

@@ -22,7 +22,6 @@ pub use value::{add_host, choice, no_new_privs, reference, size};
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
 use crate::ui::ProgressMode;
-pub(crate) use build_args::EPOCH_ARG;
 use build_args::{build_args, check_steering, epoch, is_on};
 use call::call;
 use dockerfile_parser::Platform;
@@ -214,9 +213,6 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
                 *push = true;
             }
         }
-    }
-    for name in outputs.iter().flat_map(Output::names) {
-        reference("-o name=", name)?;
     }
     if outputs
         .iter()

@@ -1,6 +1,6 @@
 //! `-o type=…,dest=…`: where a result goes.
 
-use super::spec;
+use super::{reference, spec};
 use crate::error::Failure;
 use rbuild_build::request::{Destination, ImageForm, LayerCompression, Output};
 use std::path::PathBuf;
@@ -56,7 +56,11 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
             "dest" => dest = value,
             "tar" => tar = Some(boolean("tar", value.as_deref())?),
             "push" => push = boolean("push", value.as_deref())?,
-            "name" => names.extend(value.unwrap_or_default().split(',').map(str::to_owned)),
+            "name" => {
+                for name in value.unwrap_or_default().split(',') {
+                    names.push(reference("-o name=", name)?);
+                }
+            }
             "compression" => compression = value,
             "compression-level" => {
                 let text = value.unwrap_or_default();
@@ -287,7 +291,7 @@ mod tests {
             force_compression: true,
             oci_media_types: Some(false),
         };
-        let names = vec!["a:1".to_owned(), "b:2".to_owned()];
+        let names = vec![reference("", "a:1").unwrap(), reference("", "b:2").unwrap()];
         assert_eq!(
             parsed.unwrap(),
             Output::Image {

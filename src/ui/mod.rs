@@ -24,5 +24,5 @@ mod tty;
 
 pub use look::{Look, Paint, Sign};
 pub use mode::ProgressMode;
-pub use printer::{Printer, StepInfo};
+pub use printer::Printer;
 pub use summary::{Counts, Summary};

@@ -7,24 +7,12 @@ use super::plain::Plain;
 use super::rawjson::RawJson;
 use super::summary::{Counts, Summary};
 use super::tty::Tty;
+use rbuild_build::observer::StepInfo;
 use rbuild_solver::{Event, EventKind, Stream, VertexId};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
-
-/// A step as the user knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepInfo {
-    /// Its vertex. Events of vertices that are no step are not shown.
-    pub vertex: VertexId,
-    /// `[build 2/5] RUN make`; several lines are shown as one.
-    pub title: String,
-    /// Its line in the Dockerfile, from 1.
-    pub line: Option<usize>,
-    /// Whether it is one of the steps that are counted: bases and exports are not.
-    pub counted: bool,
-}
 
 /// A step and its number, for the displays.
 #[derive(Debug)]
@@ -111,12 +99,10 @@ impl Printer {
     }
 
     /// Adds something that takes a while and is no step of the Dockerfile, such as an export. It is shown as a step and
-    /// not counted as one; its events are told under the vertex that is returned.
-    pub fn task(&self, title: &str) -> VertexId {
+    /// not counted as one.
+    pub fn task(&self, vertex: VertexId, title: &str) {
         let mut state = self.state();
         let number = state.steps.len() + 1;
-        // From the end of all ids downwards: those of graphs begin at 0.
-        let vertex = VertexId::from_index(u32::MAX as usize - number);
         let title = clean(title.replace('\n', " ").as_bytes());
         let info = StepInfo {
             vertex,
@@ -129,7 +115,6 @@ impl Printer {
             display.added(&step);
         }
         state.steps.insert(vertex, step);
-        vertex
     }
 
     /// Takes an event: for [`SolveOptions::events`](rbuild_solver::SolveOptions::events).

@@ -17,8 +17,9 @@
 //! Without `at` and `step`: `{"event":"message","text":"..."}` and, last of a build that succeeded,
 //! `{"event":"finished","image":...,"tags":[...],"size":...,"added":...,"outputs":[...],"took":...,"cached":1,"total":2}`.
 
-use super::printer::{Display, Step, StepInfo};
+use super::printer::{Display, Step};
 use super::summary::{Counts, Summary};
+use rbuild_build::observer::StepInfo;
 use rbuild_solver::{Event, EventKind, Stream};
 use serde_json::{Map, Value, json};
 use std::io::Write;

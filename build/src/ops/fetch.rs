@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::error::{Failure, Kind};
 use crate::remote::address::file_name;
 use crate::remote::{GitAddress, HttpAddress, git, http};
+use crate::result::Material;
 use rbuild_layer::FileSource;
 use rbuild_layer::listing::Metadata;
 use rbuild_layer::tree::{LastLink, Node, NodeKind, Tree, Walk};
@@ -34,6 +35,34 @@ pub enum FetchSpec {
     Git(GitAddress),
 }
 
+impl FetchSpec {
+    /// What must come, where the Dockerfile says it: a checksum, a commit.
+    pub(crate) fn pinned(&self) -> Option<Material> {
+        match self {
+            FetchSpec::Http { address, checksum } => {
+                let digest = checksum.as_ref()?.to_string();
+                Some(Material::Url(address.url.clone(), digest))
+            }
+            FetchSpec::Git(address) => {
+                let commit = address.pinned()?.to_owned();
+                Some(Material::Git(address.url.clone(), commit))
+            }
+        }
+    }
+
+    fn material(&self, found: &Found) -> Option<Material> {
+        match (self, found) {
+            (FetchSpec::Http { address, .. }, Found::File(file)) => {
+                Some(Material::Url(address.url.clone(), file.digest.to_string()))
+            }
+            (FetchSpec::Git(address), Found::Commit(commit)) => {
+                Some(Material::Git(address.url.clone(), commit.clone()))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What the remote had when it was asked.
 pub(super) enum Found {
     /// A file.
@@ -52,10 +81,18 @@ pub(super) fn ask(
         _ if preimage(spec, None).is_some() => Ok(None),
         FetchSpec::Http { address, checksum } => {
             let file = file(address, checksum.as_ref(), engine, context)?;
-            Ok(Some(Found::File(file)))
+            Ok(Some(noted(spec, Found::File(file), engine)))
         }
-        FetchSpec::Git(address) => Ok(Some(Found::Commit(commit(address, engine)?))),
+        FetchSpec::Git(address) => {
+            let commit = commit(address, engine)?;
+            Ok(Some(noted(spec, Found::Commit(commit), engine)))
+        }
     }
+}
+
+fn noted(spec: &FetchSpec, found: Found, engine: &Engine) -> Found {
+    engine.note_materials(spec.material(&found));
+    found
 }
 
 /// The key, if enough is known for one.

@@ -30,6 +30,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+/// The build argument that says how late times may be.
+pub const EPOCH_ARG: &str = "SOURCE_DATE_EPOCH";
+
 /// Everything that shapes a build.
 #[derive(Debug, Clone)]
 pub struct Request {

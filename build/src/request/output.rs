@@ -1,5 +1,7 @@
 //! Where results go, and in which form.
 
+use rbuild_oci::Reference;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Where bytes go.
@@ -9,6 +11,15 @@ pub enum Destination {
     Path(PathBuf),
     /// Standard output (`-`).
     Stdout,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Path(path) => path.display().fmt(f),
+            Destination::Stdout => f.write_str("standard output"),
+        }
+    }
 }
 
 /// How layers are compressed in an output.
@@ -47,7 +58,7 @@ pub enum Output {
     /// The local store; `push` sends it to its registry too.
     Image {
         /// Names besides those of `-t`.
-        names: Vec<String>,
+        names: Vec<Reference>,
         /// Push after storing.
         push: bool,
         /// How it is pushed.
@@ -60,7 +71,7 @@ pub enum Output {
         /// Whether `dest` is an archive.
         tar: bool,
         /// Names besides those of `-t`.
-        names: Vec<String>,
+        names: Vec<Reference>,
         /// How it is written.
         form: ImageForm,
     },
@@ -69,7 +80,7 @@ pub enum Output {
         /// File.
         dest: Destination,
         /// Names besides those of `-t`.
-        names: Vec<String>,
+        names: Vec<Reference>,
     },
     /// The files of the result in a directory.
     Local {
@@ -98,7 +109,7 @@ impl Output {
 
     /// The names that it adds to those of `-t`.
     #[must_use]
-    pub fn names(&self) -> &[String] {
+    pub fn names(&self) -> &[Reference] {
         match self {
             Output::Image { names, .. } | Output::Oci { names, .. } | Output::Docker { names, .. } => names,
             Output::Local { .. } | Output::Tar { .. } => &[],

@@ -7,12 +7,13 @@ mod resolver;
 pub use offline::Offline;
 pub use resolver::{Resolver, find_stored, name_pulled, oci_platform, stored_name};
 
+use crate::error::Failure;
 use dockerfile_parser::Platform;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use rbuild_oci::{ImageConfig, Reference};
+use rbuild_oci::{Digest, ImageConfig, Reference};
 use rbuild_registry::ResolvedManifest;
 use rbuild_solver::KeyHasher;
 use rbuild_store::image::ImageRecord;
@@ -86,6 +87,24 @@ impl BaseImage {
                 .text("id", id.as_bytes()),
             Origin::Unknown => fields.text("unknown", name.as_bytes()),
         };
+    }
+
+    /// The digest of its config: its identity, whatever it is called and wherever it is.
+    ///
+    /// # Errors
+    /// Nobody was asked for it: a fault of the caller.
+    pub fn config_digest(&self) -> Result<Digest, Failure> {
+        Ok(match &self.origin {
+            Origin::Stored(record) => record.id,
+            Origin::Registry { config, .. } => Digest::of(config),
+            Origin::Layout { id, .. } => id
+                .parse()
+                .map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?,
+            Origin::Unknown => {
+                let message = format!("internal error: nobody was asked for `{}`", self.name);
+                return Err(Failure::host(message));
+            }
+        })
     }
 
     /// Whether nothing is known of it but its name.

@@ -4,11 +4,12 @@
 use super::VERSION;
 use crate::call::needed_stages;
 use crate::cli::streams::{note, print_json, stderr_look};
-use crate::cli::transfer::puller;
 use crate::error::Failure;
 use crate::options::BuildOptions;
-use crate::pipeline::{Contexts, draw_finding, lower_input, lowering_failure, parse};
+use crate::report::findings;
 use dockerfile_parser::Dockerfile;
+use rbuild_build::finding::Found;
+use rbuild_build::inputs::lower_input;
 use rbuild_build::lower::{LowerInput, Lowered, lower};
 use rbuild_build::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
 use rbuild_build::ops::{FetchSpec, Planned};
@@ -107,17 +108,23 @@ enum Details<'a> {
 /// The Dockerfile has errors, or standard output cannot be written.
 pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
     let look = stderr_look();
-    let puller = puller(options.request.registry.clone());
+    let inputs = crate::call::open(options, &look)?;
+    let (file, parsed) = (&inputs.file, &inputs.parsed.dockerfile);
     let store = crate::call::stored(options);
-    let contexts = Contexts::open(options, &puller, store.as_ref())?;
-    let file = contexts.read_dockerfile(options)?;
-    let parsed = parse(options, &file, &look)?.dockerfile;
     let images = Offline::new(store.as_ref());
     let devices = rbuild_build::cdi::Registry::new(&options.request.cdi_spec_dirs);
     let no_cache = |name: Option<&str>, index| options.request.no_cache.covers(name, index);
     let input = LowerInput {
         given: None,
-        ..lower_input(options, &parsed, &contexts, &images, &devices, &no_cache)
+        ..lower_input(
+            &options.request,
+            parsed,
+            &inputs.contexts,
+            &images,
+            &devices,
+            &no_cache,
+            false,
+        )
     };
     let Lowered {
         graph,
@@ -125,9 +132,9 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
         warnings,
         unconsumed,
         ..
-    } = lower(&input, &Planned).map_err(|failure| lowering_failure(&file, &failure.findings, &[], &look))?;
+    } = lower(&input, &Planned).map_err(|failure| findings::lowering(file, &failure.findings, &[], &look))?;
     for warning in &warnings {
-        note(draw_finding(&file, warning, &look).trim_end());
+        note(findings::draw(&Found::Lowering(warning), file, &look).trim_end());
     }
     let order = graph.order(&[target.vertex]);
     let ids: BTreeMap<VertexId, usize> = order
@@ -139,7 +146,7 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
         .iter()
         .map(|vertex| graph.op(*vertex).0.stage.as_str())
         .collect();
-    let stages = stages(&parsed, options.request.target.as_deref(), &labels);
+    let stages = stages(parsed, options.request.target.as_deref(), &labels);
     let described = Described {
         graph: &graph,
         order,

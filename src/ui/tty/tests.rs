@@ -1,8 +1,9 @@
 //! What stands on the terminal, by a terminal emulator in memory.
 
 use super::super::canvas::emulator::Emulator;
-use super::super::printer::{Printer, StepInfo};
+use super::super::printer::Printer;
 use super::*;
+use rbuild_build::observer::StepInfo;
 use rbuild_solver::{CacheKey, VertexId};
 
 const LOOK: Look = Look {

@@ -1,14 +1,12 @@
 //! Finding and reading the ignore file of a context.
 
-use super::dockerfile::{DEFAULT_NAMES, Located, located};
-use super::{SourceFile, failure};
-use crate::error::{Failure, Kind};
-use crate::options::BuildOptions;
-use crate::ui::Look;
+use crate::context::text::{TextError, text_at};
+use crate::context::{BuildContext, Ignore};
+use crate::dockerfile::SourceFile;
+use crate::dockerfile::{DEFAULT_NAMES, Located, located};
+use crate::error::{BuildError, Failure, Kind};
+use crate::request::{DockerfileSource, Request};
 use dockerfile_parser::IgnoreFile;
-use rbuild_build::context::text::{TextError, text_at};
-use rbuild_build::context::{BuildContext, Ignore};
-use rbuild_build::request::DockerfileSource;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -18,19 +16,19 @@ pub const IGNORE_FILE: &str = ".dockerignore";
 /// A file and what the user calls it.
 type Found = (String, Vec<u8>);
 
-/// Opens a context with the ignore file that belongs to it. `options` are given for the build context itself, whose
+/// Opens a context with the ignore file that belongs to it. `request` is given for the build context itself, whose
 /// ignore file may be named after the Dockerfile.
 ///
 /// # Errors
 /// The directory or the ignore file cannot be read.
-pub(super) fn open_context(
+pub(crate) fn open_context(
     path: &Path,
-    options: Option<&BuildOptions>,
+    request: Option<&Request>,
     what: &str,
-) -> Result<BuildContext, Failure> {
+) -> Result<BuildContext, BuildError> {
     let context = BuildContext::open(path)
         .map_err(|error| Failure::from_error(Kind::Usage, &error).context(format!("opening {what}")))?;
-    let Some((name, bytes)) = find(&context, options, what)? else {
+    let Some((name, bytes)) = find(&context, request, what)? else {
         return Ok(context);
     };
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -40,24 +38,24 @@ pub(super) fn open_context(
             path: None,
             text: text.clone(),
         };
-        failure::parsing(&file, &diagnostics, &Look::new(false, |_| None))
+        BuildError::Syntax {
+            file,
+            diagnostics,
+            dockerfile: None,
+        }
     })?;
     Ok(context.with_ignore(Ignore { patterns, name }))
 }
 
-fn find(
-    context: &BuildContext,
-    options: Option<&BuildOptions>,
-    what: &str,
-) -> Result<Option<Found>, Failure> {
-    if let Some(options) = options {
-        if let Some(named) = &options.request.ignore_file {
+fn find(context: &BuildContext, request: Option<&Request>, what: &str) -> Result<Option<Found>, Failure> {
+    if let Some(request) = request {
+        if let Some(named) = &request.ignore_file {
             let bytes = text_at(named)
                 .map_err(|error| Failure::usage(format!("reading `{}`: {error}", named.display())))?;
             let name = named.file_name().unwrap_or_default();
             return Ok(Some((name.to_string_lossy().into_owned(), bytes)));
         }
-        if let Some(found) = beside_dockerfile(context, options, what)? {
+        if let Some(found) = beside_dockerfile(context, request, what)? {
             return Ok(Some(found));
         }
     }
@@ -67,10 +65,10 @@ fn find(
 /// The ignore file goes with the Dockerfile that is used.
 fn beside_dockerfile(
     context: &BuildContext,
-    options: &BuildOptions,
+    request: &Request,
     what: &str,
 ) -> Result<Option<Found>, Failure> {
-    match &options.request.dockerfile {
+    match &request.dockerfile {
         DockerfileSource::Stdin => Ok(None),
         DockerfileSource::Default => match DEFAULT_NAMES
             .iter()
@@ -79,7 +77,7 @@ fn beside_dockerfile(
             Some(name) => in_context(context, &named_after(Path::new(name)), what),
             None => Ok(None),
         },
-        DockerfileSource::Path(path) => match located(options, context, path) {
+        DockerfileSource::Path(path) => match located(request, context, path) {
             Located::InContext(inside) => in_context(context, &named_after(inside), what),
             Located::OfCaller => beside_own(context, &named_after(path), what),
         },

@@ -1,10 +1,9 @@
 //! [`Bases`]: what the checks know of base images.
 
-use super::platform;
+use crate::lower::Beginnings;
+use crate::ops::{OpError, owner};
+use crate::sources::find_stored;
 use dockerfile_parser::{Dockerfile, Platform};
-use rbuild_build::lower::Beginnings;
-use rbuild_build::ops::{OpError, owner};
-use rbuild_build::sources::find_stored;
 use rbuild_oci::ImageConfig;
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
@@ -113,4 +112,10 @@ impl<'a> Bases<'a> {
             .or_insert_with(|| self.record(stage)?.parse_config().ok());
         config.as_ref().map(with)
     }
+}
+
+/// What a config says about platforms; `None` when it says nothing.
+fn platform(config: &ImageConfig) -> Option<Platform> {
+    let variant = config.variant.as_deref().unwrap_or_default();
+    (!config.architecture.is_empty()).then(|| Platform::new(&config.os, &config.architecture, variant))
 }

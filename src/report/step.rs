@@ -1,91 +1,80 @@
 //! Words for a step that failed: what is said, where it points, how the program exits.
 
-use super::finish::Build;
 use crate::error::{Failure, Kind};
+use crate::options::BuildOptions;
 use crate::report::{self, Ended};
-use crate::ui::ProgressMode;
+use crate::ui::{Look, ProgressMode};
+use rbuild_build::error::{StepCause, StepError};
 use rbuild_build::ops::spec::{CopySource, StepSpec};
-use rbuild_build::ops::{CopyPart, OpError, word_of};
+use rbuild_build::ops::{CopyPart, OpError};
 use rbuild_layer::LayerError;
 use rbuild_sandbox::ExitStatus;
-use rbuild_solver::{Cause, VertexId};
 use std::path::Path;
 
-impl Build<'_> {
-    /// The failure of a step, drawn at its place in the Dockerfile.
-    pub(super) fn step_failed(
-        &self,
-        vertex: VertexId,
-        title: &str,
-        cause: Cause<OpError, OpError>,
-    ) -> Failure {
-        let error = match cause {
-            Cause::Op(error) | Cause::Cache(error) => error,
-            Cause::Panicked(what) => {
-                return Failure::host(format!("internal error in step `{title}`: {what}"));
-            }
-            Cause::Thread(error) => return Failure::host(format!("starting a thread: {error}")),
-        };
-        let Verdict {
-            kind,
-            ended,
-            mut help,
-            exit_code,
-        } = Verdict::of(&error);
-        let (tail, log): (&[String], Option<&Path>) = match &error {
-            OpError::CommandFailed { tail, log, .. } => (tail, log.as_deref()),
-            _ => (&[], None),
-        };
-        let step = self.graph.op(vertex).step();
-        // The guilty word, else all of the instruction.
-        let span = error
-            .guilty_part()
-            .and_then(|part| word_of(self.dockerfile, step.span, part))
-            .unwrap_or(step.span);
-        if matches!(error, OpError::MissingSource { .. })
-            && is_of_context(&step.spec, error.guilty_part())
-            && let Some(word) = self.file.text.get(span.start..span.end)
-            && (word.starts_with("..") || word.starts_with('/'))
+/// The failure of a step, drawn at its place in the Dockerfile.
+pub fn failed(failed: &StepError, options: &BuildOptions, look: &Look) -> Failure {
+    let StepError { step, span, file, .. } = failed;
+    let title = &step.title;
+    let error = match &failed.cause {
+        StepCause::Op(error) => error,
+        StepCause::Panicked(what) => {
+            return Failure::host(format!("internal error in step `{title}`: {what}"));
+        }
+        StepCause::Thread(error) => return Failure::host(format!("starting a thread: {error}")),
+    };
+    let Verdict {
+        kind,
+        ended,
+        mut help,
+        exit_code,
+    } = Verdict::of(error);
+    let (tail, log): (&[String], Option<&Path>) = match error {
+        OpError::CommandFailed { tail, log, .. } => (tail, log.as_deref()),
+        _ => (&[], None),
+    };
+    if matches!(error, OpError::MissingSource { .. })
+        && is_of_context(&step.spec, error.guilty_part())
+        && let Some(word) = file.text.get(span.start..span.end)
+        && (word.starts_with("..") || word.starts_with('/'))
+    {
+        help.push("sources are paths inside of the context; `..` does not lead out of it".to_owned());
+    }
+    let text = file.shown();
+    let source = report::Source {
+        name: &file.name,
+        text: &text,
+    };
+    let whole = log.filter(|_| report::is_ci(|name| std::env::var(name).ok()));
+    let whole = match (whole, options.progress) {
+        // Plain progress has shown every line already.
+        (Some(path), ProgressMode::Quiet) =>
         {
-            help.push("sources are paths inside of the context; `..` does not lead out of it".to_owned());
+            #[expect(clippy::disallowed_methods, reason = "the store's own path")]
+            std::fs::read(path).ok()
         }
-        let text = self.file.shown();
-        let source = report::Source {
-            name: &self.file.name,
-            text: &text,
-        };
-        let whole = log.filter(|_| report::is_ci(|name| std::env::var(name).ok()));
-        let whole = match (whole, self.options.progress) {
-            // Plain progress has shown every line already.
-            (Some(path), ProgressMode::Quiet) =>
-            {
-                #[expect(clippy::disallowed_methods, reason = "the store's own path")]
-                std::fs::read(path).ok()
-            }
-            _ => None,
-        };
-        let is_command = matches!(error, OpError::CommandFailed { .. });
-        let drawn = report::step_failure(
-            &report::StepFailure {
-                title,
-                ended,
-                place: (span != dockerfile_parser::Span::default()).then_some((source, span.start..span.end)),
-                took: None,
-                output: match &whole {
-                    Some(bytes) => report::Output::Whole(bytes),
-                    None if is_command => report::Output::Tail(tail),
-                    None => report::Output::Shown,
-                },
-                log,
-                help: &help,
+        _ => None,
+    };
+    let is_command = matches!(error, OpError::CommandFailed { .. });
+    let drawn = report::step_failure(
+        &report::StepFailure {
+            title,
+            ended,
+            place: (*span != dockerfile_parser::Span::default()).then_some((source, span.start..span.end)),
+            took: None,
+            output: match &whole {
+                Some(bytes) => report::Output::Whole(bytes),
+                None if is_command => report::Output::Tail(tail),
+                None => report::Output::Shown,
             },
-            self.look,
-        );
-        let failure = Failure::new(kind, format!("step `{title}` failed: {error}")).drawn(drawn);
-        match exit_code {
-            Some(code) if self.options.propagate_exit => failure.with_exit_code(code),
-            _ => failure,
-        }
+            log,
+            help: &help,
+        },
+        look,
+    );
+    let failure = Failure::new(kind, format!("step `{title}` failed: {error}")).drawn(drawn);
+    match exit_code {
+        Some(code) if options.propagate_exit => failure.with_exit_code(code),
+        _ => failure,
     }
 }
 

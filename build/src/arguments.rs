@@ -1,7 +1,7 @@
 //! Arguments that steer a build and meet the Dockerfile: what its text asks for, and what takes the place of that.
 
 use crate::error::{Failure, Kind};
-use crate::options::{BuildOptions, EPOCH_ARG};
+use crate::request::{EPOCH_ARG, Request};
 use dockerfile_parser::dockerfile::Directive;
 use dockerfile_parser::lint::CheckOptions;
 use dockerfile_parser::{Dockerfile, Span};
@@ -14,8 +14,8 @@ const CHECK: &str = "BUILDKIT_DOCKERFILE_CHECK";
 ///
 /// # Errors
 /// It names an option or a rule that is not there.
-pub(super) fn apply_check(options: &BuildOptions, dockerfile: &mut Dockerfile) -> Result<(), Failure> {
-    let Some(value) = options.request.build_args.get(CHECK) else {
+pub(crate) fn apply_check(request: &Request, dockerfile: &mut Dockerfile) -> Result<(), Failure> {
+    let Some(value) = request.build_args.get(CHECK) else {
         return Ok(());
     };
     if let Some(wrong) = CheckOptions::parse(value, Span::default()).1.first() {
@@ -38,8 +38,8 @@ pub(super) fn apply_check(options: &BuildOptions, dockerfile: &mut Dockerfile) -
 ///
 /// # Errors
 /// It is no number of seconds.
-pub(super) fn epoch(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<Option<i64>, Failure> {
-    if options.request.build_args.contains_key(EPOCH_ARG) {
+pub(crate) fn epoch(request: &Request, dockerfile: &Dockerfile) -> Result<Option<i64>, Failure> {
+    if request.build_args.contains_key(EPOCH_ARG) {
         return Ok(None);
     }
     let mut values: BTreeMap<String, String> = BTreeMap::new();
@@ -50,7 +50,7 @@ pub(super) fn epoch(options: &BuildOptions, dockerfile: &Dockerfile) -> Result<O
     {
         let name = &declaration.name.text;
         let default = declaration.default.as_ref().map(|word| word.expand(&values));
-        let value = match (options.request.build_args.get(name), default) {
+        let value = match (request.build_args.get(name), default) {
             (Some(given), _) => Some(given.clone()),
             // What does not expand is told where the arguments are declared.
             (None, default) => default.and_then(Result::ok).map(|expanded| expanded.value),

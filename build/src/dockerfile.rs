@@ -1,20 +1,18 @@
 //! Finding and reading the Dockerfile.
 
+use crate::context::BuildContext;
+use crate::context::text::{TextError, limited, text_at};
 use crate::error::{Failure, Kind};
-use crate::options::{BuildOptions, Call};
-use crate::pipeline::{failure, frontend};
-use crate::ui::Look;
-use dockerfile_parser::Parsed;
+use crate::remote::address::passwords_hidden;
+use crate::request::{ContextSource, DockerfileSource, Request};
 use dockerfile_parser::lint::{self, LintInput};
-use rbuild_build::context::BuildContext;
-use rbuild_build::context::text::{TextError, limited, text_at};
-use rbuild_build::remote::address::passwords_hidden;
-use rbuild_build::request::{ContextSource, DockerfileSource};
+use dockerfile_parser::{Diagnostic, Dockerfile};
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// A Dockerfile and where it is from.
+#[derive(Debug, Clone)]
 pub struct SourceFile {
     /// As the user calls it.
     pub name: String,
@@ -36,19 +34,19 @@ impl SourceFile {
 ///
 /// # Errors
 /// It is not there, cannot be read, or is not UTF-8.
-pub(super) fn read(
-    options: &BuildOptions,
+pub(crate) fn read(
+    request: &Request,
     context: &BuildContext,
     piped: Option<&[u8]>,
 ) -> Result<SourceFile, Failure> {
-    let source = &options.request.dockerfile;
+    let source = &request.dockerfile;
     let (name, path, bytes) = match source {
         DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
         DockerfileSource::Default if piped.is_some() => {
             ("-".to_owned(), None, piped.unwrap_or_default().to_vec())
         }
-        DockerfileSource::Default => default(options, context)?,
-        DockerfileSource::Path(path) => match located(options, context, path) {
+        DockerfileSource::Default => default(request, context)?,
+        DockerfileSource::Path(path) => match located(request, context, path) {
             Located::InContext(inside) => in_context(context, inside)?,
             Located::OfCaller => {
                 let bytes = text_at(path).map_err(|error| missing(path, &error))?;
@@ -95,19 +93,19 @@ pub(super) enum Located<'a> {
 
 /// `-f` is relative to the current directory; for a context that was fetched, to the context, where it is looked for
 /// first.
-pub(super) fn located<'a>(options: &BuildOptions, context: &BuildContext, path: &'a Path) -> Located<'a> {
+pub(crate) fn located<'a>(request: &Request, context: &BuildContext, path: &'a Path) -> Located<'a> {
     let names_inside = path
         .components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if is_fetched(options) && names_inside && context.has_name(path.as_os_str().as_bytes()) {
+    if is_fetched(request) && names_inside && context.has_name(path.as_os_str().as_bytes()) {
         Located::InContext(path)
     } else {
         Located::OfCaller
     }
 }
 
-fn is_fetched(options: &BuildOptions) -> bool {
-    !matches!(options.request.context, ContextSource::Directory(_))
+fn is_fetched(request: &Request) -> bool {
+    !matches!(request.context, ContextSource::Directory(_))
 }
 
 /// What the file is called where `-f` names none.
@@ -125,12 +123,12 @@ fn in_context(context: &BuildContext, path: &Path) -> Result<Found, Failure> {
     Ok((name, Some(path.to_owned()), bytes))
 }
 
-fn default(options: &BuildOptions, context: &BuildContext) -> Result<Found, Failure> {
+fn default(request: &Request, context: &BuildContext) -> Result<Found, Failure> {
     let directory = context.path();
     for name in DEFAULT_NAMES {
         match context.text(name.as_bytes()) {
             Ok(Some(bytes)) => {
-                let path = match is_fetched(options) {
+                let path = match is_fetched(request) {
                     true => PathBuf::from(name),
                     false => directory.join(name),
                 };
@@ -140,7 +138,7 @@ fn default(options: &BuildOptions, context: &BuildContext) -> Result<Found, Fail
             Err(error) => return Err(unreadable(name, &error)),
         }
     }
-    let place = match is_fetched(options) {
+    let place = match is_fetched(request) {
         true => "the context".to_owned(),
         false => format!("`{}`", directory.display()),
     };
@@ -193,33 +191,13 @@ fn stdin() -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::host(format!("reading the Dockerfile from standard input: {error}")))
 }
 
-/// Parses it; every error in it is drawn. What is left are warnings.
-///
-/// # Errors
-/// There are errors, or it wants a frontend that the flags do not allow.
-pub fn parse(options: &BuildOptions, file: &SourceFile, look: &Look) -> Result<Parsed, Failure> {
-    let mut parsed = dockerfile_parser::parse(&file.text);
-    if parsed.has_errors() {
-        if options.call == Call::Check {
-            add_checks(&mut parsed);
-        }
-        if options.call == Call::Check && options.call_json {
-            crate::call::print_broken(file, &parsed.diagnostics)?;
-        }
-        return Err(failure::parsing(file, &parsed.diagnostics, look));
-    }
-    frontend::check(options, file, &mut parsed, look)?;
-    Ok(parsed)
-}
-
-/// Adds what the checks find above the first error: there the tree is whole.
-fn add_checks(parsed: &mut Parsed) {
-    let errors = parsed.diagnostics.iter().filter(|found| found.is_error());
+/// What the checks find above the first error, among the errors: there the tree is whole.
+pub fn add_checks_above_errors(dockerfile: &Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
+    let errors = diagnostics.iter().filter(|found| found.is_error());
     let Some(first) = errors.map(|found| found.span.start).min() else {
         return;
     };
-    let checks = lint::check(&parsed.dockerfile, &LintInput::default());
-    let above = checks.into_iter().filter(|check| check.span.end <= first);
-    parsed.diagnostics.extend(above);
-    parsed.diagnostics.sort_by_key(|found| found.span.start);
+    let checks = lint::check(dockerfile, &LintInput::default());
+    diagnostics.extend(checks.into_iter().filter(|check| check.span.end <= first));
+    diagnostics.sort_by_key(|found| found.span.start);
 }

@@ -1,96 +1,50 @@
-//! Words and pictures for what goes wrong in a build.
+//! Words and pictures for what is wrong with a file.
 
-use super::SourceFile;
 use crate::error::{Failure, Kind};
 use crate::report::{self, Label, Severity, Source};
 use crate::ui::Look;
-use dockerfile_parser::lint::{Policy, Rule};
-use dockerfile_parser::{Dockerfile, Span};
+use dockerfile_parser::lint::Rule;
+use dockerfile_parser::{Diagnostic, Span};
+use rbuild_build::dockerfile::SourceFile;
+use rbuild_build::finding::{Found, in_file_order};
 use rbuild_build::lower::Finding;
-use std::collections::BTreeSet;
 
 /// All errors of a file that does not parse.
-pub(super) fn parsing(
-    file: &SourceFile,
-    diagnostics: &[dockerfile_parser::Diagnostic],
-    look: &Look,
-) -> Failure {
+pub fn parsing(file: &SourceFile, diagnostics: &[Diagnostic], look: &Look) -> Failure {
     let errors = diagnostics.iter().filter(|found| found.is_error()).count();
-    let drawn = draw_each(diagnostics, |found| Found::Check(found).draw(file, look));
+    let drawn = draw_each(diagnostics, |found| draw(&Found::Check(found), file, look));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
-}
-
-/// Those of the checks' findings that the file wants as errors, or that are about an instruction that failed: a variable
-/// that is not set may be the reason.
-pub(super) fn related(
-    dockerfile: &Dockerfile,
-    findings: &[Finding],
-    checks: &[dockerfile_parser::Diagnostic],
-) -> Vec<dockerfile_parser::Diagnostic> {
-    let lines: Vec<Span> = dockerfile.lines().map(|line| line.span).collect();
-    let line_of = |span: Span| lines.partition_point(|line| line.end <= span.start);
-    let errors = findings.iter().filter(|finding| finding.is_error);
-    let failed: BTreeSet<usize> = errors.map(|finding| line_of(finding.span)).collect();
-    let related = checks
-        .iter()
-        .filter(|check| check.is_error() || failed.contains(&line_of(check.span)));
-    related.cloned().collect()
 }
 
 /// All findings of a lowering that failed, and some of the checks; in file order.
-pub fn lowering(
-    file: &SourceFile,
-    findings: &[Finding],
-    checks: &[dockerfile_parser::Diagnostic],
-    look: &Look,
-) -> Failure {
+pub fn lowering(file: &SourceFile, findings: &[Finding], checks: &[Diagnostic], look: &Look) -> Failure {
     let found = in_file_order(checks, findings);
     let errors = found.iter().filter(|found| found.is_error()).count();
-    let drawn = draw_each(&found, |found| found.draw(file, look));
+    let drawn = draw_each(&found, |found| draw(found, file, look));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
-/// What was found in a file.
-pub enum Found<'a> {
-    /// By a check or the parser.
-    Check(&'a dockerfile_parser::Diagnostic),
-    /// By the lowering.
-    Lowering(&'a Finding),
+/// The file itself says that findings are errors: `# check=error=true`.
+pub fn checks(file: &SourceFile, checks: &[Diagnostic], findings: &[Finding], look: &Look) -> Failure {
+    let found = in_file_order(checks, findings);
+    let drawn = draw_each(&found, |found| draw(found, file, look));
+    let message = "the checks found something, and the file makes that an error";
+    Failure::new(Kind::Dockerfile, message).drawn(drawn)
 }
 
-/// Findings of both kinds in the order of the file.
-pub fn in_file_order<'a>(
-    checks: impl IntoIterator<Item = &'a dockerfile_parser::Diagnostic>,
-    findings: &'a [Finding],
-) -> Vec<Found<'a>> {
-    let checks = checks.into_iter().map(Found::Check);
-    let mut found: Vec<Found<'_>> = checks.chain(findings.iter().map(Found::Lowering)).collect();
-    found.sort_by_key(|found| match found {
-        Found::Check(check) => check.span.start,
-        Found::Lowering(finding) => finding.span.start,
-    });
-    found
-}
-
-impl Found<'_> {
-    fn is_error(&self) -> bool {
-        match self {
-            Found::Check(check) => check.is_error(),
-            Found::Lowering(finding) => finding.is_error,
+/// Draws what was found, with the name of its check.
+pub fn draw(found: &Found<'_>, file: &SourceFile, look: &Look) -> String {
+    match found {
+        Found::Check(check) => {
+            let rule = match &check.kind {
+                dockerfile_parser::Kind::Check { rule, .. } => check_line(*rule),
+                _ => String::new(),
+            };
+            draw_diagnostic(file, check, look) + &rule
         }
-    }
-
-    /// Draws it, with the name of its check.
-    pub fn draw(&self, file: &SourceFile, look: &Look) -> String {
-        match self {
-            Found::Check(check) => {
-                let rule = match &check.kind {
-                    dockerfile_parser::Kind::Check { rule, .. } => check_line(*rule),
-                    _ => String::new(),
-                };
-                draw_diagnostic(file, check, look) + &rule
-            }
-            Found::Lowering(finding) => draw(file, finding, look),
+        Found::Lowering(finding) => {
+            let check = finding.rule.map(check_line).unwrap_or_default();
+            draw_place(file, finding, look) + &check
         }
     }
 }
@@ -193,31 +147,9 @@ fn values_hidden(text: &str, shown: std::ops::Range<usize>) -> String {
         .collect()
 }
 
-/// Drops the findings of checks that the file does not want to hear of, and makes errors of those it wants as errors.
-pub(super) fn judge(findings: &mut Vec<Finding>, policy: &Policy) {
-    findings.retain_mut(|finding| {
-        let Some(rule) = finding.rule else { return true };
-        let severity = policy.severity(rule, finding.span);
-        finding.is_error |= severity == Some(dockerfile_parser::Severity::Error);
-        severity.is_some()
-    });
-}
-
-/// The file itself says that findings are errors: `# check=error=true`.
-pub(super) fn checks(drawn: String) -> Failure {
-    let message = "the checks found something, and the file makes that an error";
-    Failure::new(Kind::Dockerfile, message).drawn(drawn)
-}
-
 /// Which check it was, and the page that explains it.
 fn check_line(rule: Rule) -> String {
     format!("check: {} ({})\n", rule.name(), rule.url())
-}
-
-/// A finding in the file.
-pub fn draw(file: &SourceFile, finding: &Finding, look: &Look) -> String {
-    let check = finding.rule.map(check_line).unwrap_or_default();
-    draw_place(file, finding, look) + &check
 }
 
 fn draw_place(file: &SourceFile, finding: &Finding, look: &Look) -> String {

@@ -1,16 +1,15 @@
 //! The directories that files may come from, opened before anything else is done; what is no directory is fetched.
 
-use super::dockerfile::{self, SourceFile};
-use super::ignore_file::open_context;
-use crate::error::Failure;
-use crate::options::BuildOptions;
-use rbuild_build::context::place::Place;
-use rbuild_build::context::stdin::Fetched;
-use rbuild_build::context::{BuildContext, remote, stdin};
-use rbuild_build::lower::NamedSource;
-use rbuild_build::pull::Puller;
-use rbuild_build::remote::{Access, Remote};
-use rbuild_build::request::{ContextSource, NamedContext};
+use crate::context::place::Place;
+use crate::context::stdin::Fetched;
+use crate::context::{BuildContext, remote, stdin};
+use crate::dockerfile::{self, SourceFile};
+use crate::error::{BuildError, Failure};
+use crate::ignore_file::open_context;
+use crate::lower::NamedSource;
+use crate::pull::Puller;
+use crate::remote::{Access, Remote};
+use crate::request::{ContextSource, NamedContext, Request};
 use rbuild_store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,34 +30,33 @@ pub struct Contexts {
 impl Contexts {
     /// Whether one of them is none that is there already.
     #[must_use]
-    pub fn are_fetched(options: &BuildOptions) -> bool {
+    pub fn are_fetched(request: &Request) -> bool {
         let named = |source: &NamedContext| matches!(source, NamedContext::Remote(_));
-        !matches!(options.request.context, ContextSource::Directory(_))
-            || options.request.build_contexts.values().any(named)
+        !matches!(request.context, ContextSource::Directory(_)) || request.build_contexts.values().any(named)
     }
 
     /// Opens what the flags name; fetches a remote context, into the store if there is one.
     ///
     /// # Errors
     /// A directory or an ignore file cannot be read, or a remote context cannot be fetched.
-    pub fn open(options: &BuildOptions, puller: &Puller, store: Option<&Store>) -> Result<Self, Failure> {
-        let access = Access::new(&options.request.secrets, &options.request.ssh);
-        let fetched = match &options.request.context {
+    pub fn open(request: &Request, puller: &Puller, store: Option<&Store>) -> Result<Self, BuildError> {
+        let access = Access::new(&request.secrets, &request.ssh);
+        let fetched = match &request.context {
             ContextSource::Directory(_) => None,
             ContextSource::Stdin => Some(stdin::read(Place::new(store)?)?),
             ContextSource::Remote(source) => {
                 Some(remote::fetch(source, puller, &access, Place::new(store)?)?)
             }
         };
-        let path = match (&options.request.context, &fetched) {
+        let path = match (&request.context, &fetched) {
             (ContextSource::Directory(path), _) => directory(path, "the context")?,
             (_, Some(fetched)) => fetched.path.clone(),
-            (_, None) => return Err(Failure::host("internal error: the context is nowhere")),
+            (_, None) => return Err(Failure::host("internal error: the context is nowhere").into()),
         };
-        let main = open_context(&path, Some(options), "the build context")?;
+        let main = open_context(&path, Some(request), "the build context")?;
         let mut named = BTreeMap::new();
         let mut held = Vec::new();
-        for (name, source) in &options.request.build_contexts {
+        for (name, source) in &request.build_contexts {
             let source = match source {
                 NamedContext::Directory(path) => {
                     let context = open_context(
@@ -71,9 +69,9 @@ impl Contexts {
                 NamedContext::Remote(source) => {
                     let fetched = remote::fetch(source, puller, &access, Place::new(store)?)?;
                     if fetched.dockerfile.is_some() {
-                        return Err(Failure::usage(format!(
-                            "the named context `{name}` is no archive"
-                        )));
+                        return Err(
+                            Failure::usage(format!("the named context `{name}` is no archive")).into(),
+                        );
                     }
                     let context = open_context(&fetched.path, None, &format!("the named context `{name}`"))?;
                     held.push(fetched);
@@ -95,17 +93,17 @@ impl Contexts {
     ///
     /// # Errors
     /// It is not there, cannot be read, or is not UTF-8.
-    pub fn read_dockerfile(&self, options: &BuildOptions) -> Result<SourceFile, Failure> {
+    pub fn read_dockerfile(&self, request: &Request) -> Result<SourceFile, Failure> {
         let piped = self
             .fetched
             .as_ref()
             .and_then(|fetched| fetched.dockerfile.as_deref());
-        dockerfile::read(options, &self.main, piped)
+        dockerfile::read(request, &self.main, piped)
     }
 
     /// What the context is called from build to build, wherever its files are this time.
-    pub(super) fn name(&self, options: &BuildOptions) -> String {
-        match &options.request.context {
+    pub(crate) fn name(&self, request: &Request) -> String {
+        match &request.context {
             ContextSource::Directory(_) => self.main.path().display().to_string(),
             ContextSource::Stdin => "-".to_owned(),
             ContextSource::Remote(Remote::Http(address)) => address.url.clone(),
@@ -120,14 +118,14 @@ impl Contexts {
         }))
     }
 
-    pub(super) fn load_memos(&self, store: &Store) -> Result<(), Failure> {
+    pub(crate) fn load_memos(&self, store: &Store) -> Result<(), Failure> {
         self.all()
             .try_for_each(|context| context.load_memo(store))
             .map_err(Failure::from_host)
     }
 
     /// A memo that cannot be saved costs time, not truth.
-    pub(super) fn save_memos(&self, store: &Store) {
+    pub(crate) fn save_memos(&self, store: &Store) {
         for context in self.all() {
             let _ = context.save_memo(store);
         }

@@ -1,0 +1,99 @@
+//! One build from a request to its result: open, plan, solve, finish.
+//!
+//! The order matters: everything up to the first step that must run happens on one thread and outside any namespace
+//! (ARCHITECTURE, "One process, two phases").
+
+use crate::arguments;
+use crate::contexts::Contexts;
+use crate::error::BuildError;
+use crate::finish::Finish;
+use crate::inputs::{Inputs, check_filter};
+use crate::observer::{BuildEvent, SharedObserver};
+use crate::open::open_store;
+use crate::ops::{OpError, StepOutput};
+use crate::plan::{Plan, plan};
+use crate::request::Request;
+use crate::result::BuildResult;
+use crate::session::Session;
+use rbuild_solver::{Solution, SolveError, SolveOptions, solve};
+use std::time::Instant;
+
+/// Builds what is asked for, and tells `observer` of it.
+///
+/// # Errors
+/// Whatever stops the build.
+pub fn build(request: &Request, observer: &SharedObserver) -> Result<BuildResult, BuildError> {
+    let started = Instant::now();
+    let early = match Contexts::are_fetched(request) {
+        true => Some(open_store(&request.store_root)?),
+        false => None,
+    };
+    let inputs = Inputs::open(request, observer, early.as_ref())?;
+    check_filter(request, &inputs.parsed.dockerfile)?;
+    let with_epoch;
+    let request = match arguments::epoch(request, &inputs.parsed.dockerfile)? {
+        None => request,
+        epoch => {
+            with_epoch = Request {
+                epoch,
+                ..request.clone()
+            };
+            &with_epoch
+        }
+    };
+    let store = match early {
+        Some(store) => store,
+        None => open_store(&request.store_root)?,
+    };
+    let session = Session::open(request, &inputs, observer, store, started)?;
+    let mut plan = plan(&session)?;
+    let solved = run(&session, &plan);
+    // Which wildcards match nothing is known now.
+    let mut late = session.engine.checks.warnings(&inputs.parsed.dockerfile);
+    // What the text alone showed was said before the first step.
+    late.retain(|one| {
+        let mut said = plan.found.iter();
+        !said.any(|other| other.span == one.span && other.code() == one.code())
+    });
+    if !late.is_empty() {
+        let told = crate::finding::in_file_order(&late, &[]);
+        observer.event(&BuildEvent::Warnings {
+            file: &inputs.file,
+            found: &told,
+        });
+        drop(told);
+        plan.found.extend(late);
+    }
+    let finish = Finish {
+        session: &session,
+        plan: &plan,
+    };
+    match solved {
+        Ok(solution) => finish.succeeded(&solution),
+        Err(error) => Err(finish.failed(*error)),
+    }
+}
+
+type Solved = Result<Solution<StepOutput>, Box<SolveError<OpError, OpError>>>;
+
+/// Solves the graph, and keeps what was learned about contexts.
+fn run(session: &Session<'_>, plan: &Plan) -> Solved {
+    let solved = solve(
+        &plan.graph,
+        &[plan.target.vertex],
+        session.index.as_ref(),
+        SolveOptions {
+            jobs: session.request.jobs,
+            prepare: Box::new(|| session.enter().map_err(OpError::Failure)),
+            cancel: session.cancel.clone(),
+            events: &|event| session.observer.event(&BuildEvent::Step(&event)),
+            started: session.started,
+        },
+    );
+    session.inputs.contexts.save_memos(&session.store);
+    if session.is_entered() && !session.is_stopped() {
+        // What killed builds left; mostly there is nothing. What cannot be removed now is left to the next one.
+        let _ = session.store.sweep_tmp();
+    }
+    solved.map_err(Box::new)
+}

@@ -1,0 +1,136 @@
+//! The end of a build: results where they were asked for, or what went wrong.
+
+use crate::error::{BuildError, Failure, StepCause, StepError};
+use crate::export::Assembly;
+use crate::material;
+use crate::ops::{OpError, StepOutput, word_of};
+use crate::outputs::Outputs;
+use crate::plan::Plan;
+use crate::record;
+use crate::result::{BuildResult, StepReport};
+use crate::session::Session;
+use rbuild_solver::{Cause, Failure as SolveFailure, Outcome, Solution, SolveError, VertexId};
+use rbuild_store::image::ImageRecord;
+use std::collections::BTreeMap;
+
+/// A build that has been solved, or not.
+pub(crate) struct Finish<'a> {
+    /// The build.
+    pub(crate) session: &'a Session<'a>,
+    /// What it was to do.
+    pub(crate) plan: &'a Plan,
+}
+
+impl Finish<'_> {
+    /// Makes the image, and sends it where it should go.
+    ///
+    /// # Errors
+    /// An output cannot be written.
+    pub(crate) fn succeeded(self, solution: &Solution<StepOutput>) -> Result<BuildResult, BuildError> {
+        let session = self.session;
+        let image = self.image(solution)?;
+        let snapshot = solution
+            .all
+            .get(&self.plan.target.vertex)
+            .and_then(StepOutput::snapshot);
+        let outputs = Outputs { session };
+        let written = outputs
+            .write(&image, snapshot)
+            .map_err(|failure| session.or_stopped(failure));
+        let error = written.as_ref().err().map(ToString::to_string);
+        let steps = self.steps(&solution.outcomes, Some(image.id.to_string()), error);
+        let (written, manifest) = written?;
+        Ok(BuildResult {
+            config: image.parse_config().map_err(Failure::from_host)?,
+            size: session.engine.snapshots.image_bytes(&image),
+            image,
+            manifest,
+            names: outputs.all_names(),
+            written,
+            materials: material::materials(session, self.plan),
+            steps,
+            file: session.inputs.file.clone(),
+            findings: self.plan.found.clone(),
+            took: session.started.elapsed(),
+        })
+    }
+
+    fn image(&self, solution: &Solution<StepOutput>) -> Result<ImageRecord, BuildError> {
+        let session = self.session;
+        let target = &self.plan.target;
+        let base = self.base_record()?;
+        let assembly = Assembly {
+            snapshots: &session.engine.snapshots,
+            outputs: &solution.all,
+            base: base.as_ref(),
+            edits: &session.request.edits,
+            epoch: session.request.epoch,
+            squash: session.request.squash,
+            now: session.now,
+        };
+        if let Ok(image) = assembly.image(target) {
+            return Ok(image);
+        }
+        // Files of other users can be read inside the namespace only.
+        session.enter()?;
+        Ok(assembly.image(target)?)
+    }
+
+    /// The record of the image at the bottom of the target, which is in the store by now.
+    fn base_record(&self) -> Result<Option<ImageRecord>, Failure> {
+        let Some(base) = &self.plan.target.base else {
+            return Ok(None);
+        };
+        let id = base.config_digest()?;
+        match self.session.store.images().get(&id).map_err(Failure::from_host)? {
+            Some(record) => Ok(Some(record)),
+            None => Err(
+                Failure::host(format!("the base image {id} is not in the store any more"))
+                    .hint("something removed it during the build; build again"),
+            ),
+        }
+    }
+
+    /// Why a solve failed.
+    pub(crate) fn failed(self, error: SolveError<OpError, OpError>) -> BuildError {
+        let why = match error.failure {
+            SolveFailure::Interrupted => BuildError::Stopped,
+            SolveFailure::Prepare(OpError::Failure(failure)) => failure.into(),
+            SolveFailure::Prepare(other) => Failure::from_host(other).into(),
+            SolveFailure::Vertex { vertex, cause, .. } => self.step_failed(vertex, cause),
+        };
+        self.steps(&error.outcomes, None, Some(why.to_string()));
+        why
+    }
+
+    fn step_failed(&self, vertex: VertexId, cause: Cause<OpError, OpError>) -> BuildError {
+        let cause = match cause {
+            Cause::Op(error) | Cause::Cache(error) => StepCause::Op(error),
+            Cause::Panicked(what) => StepCause::Panicked(what),
+            Cause::Thread(error) => StepCause::Thread(error),
+        };
+        let step = self.plan.graph.op(vertex).step().clone();
+        let part = match &cause {
+            StepCause::Op(error) => error.guilty_part(),
+            _ => None,
+        };
+        let dockerfile = &self.session.inputs.parsed.dockerfile;
+        let span = part.and_then(|part| word_of(dockerfile, step.span, part));
+        BuildError::Step(Box::new(StepError {
+            span: span.unwrap_or(step.span),
+            step,
+            cause,
+            file: self.session.inputs.file.clone(),
+        }))
+    }
+
+    /// Keeps the build's record, and says what became of the steps.
+    fn steps(
+        &self,
+        outcomes: &BTreeMap<VertexId, Outcome>,
+        image: Option<String>,
+        error: Option<String>,
+    ) -> Vec<StepReport> {
+        record::keep(self.session, &self.plan.graph, outcomes, image, error)
+    }
+}

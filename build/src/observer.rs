@@ -1,0 +1,84 @@
+//! [`Observer`]: what is told while a request is built. Nothing here prints.
+
+use crate::dockerfile::SourceFile;
+use crate::finding::Found;
+use crate::stop::Stop;
+use rbuild_solver::VertexId;
+use std::sync::Arc;
+
+/// Is told what happens in a build. Called from any thread, never by two threads about one vertex at once.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &BuildEvent<'_>);
+
+    /// The first step is about to run: from here on there are threads and child processes. Called at most once, on the
+    /// thread that builds; `stop` ends the build. A program that is told to end by signals blocks them here, so that the
+    /// threads of the build inherit that.
+    ///
+    /// # Errors
+    /// What keeps the program from going on.
+    fn before_first_step(&self, stop: &Stop) -> std::io::Result<()> {
+        let _ = stop;
+        Ok(())
+    }
+}
+
+/// An observer that does not look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn event(&self, _: &BuildEvent<'_>) {}
+}
+
+/// What is told.
+#[derive(Debug, Clone)]
+pub enum BuildEvent<'a> {
+    /// The registry's client has something to say: a retry, a plain connection, a helper that is slow.
+    Registry(rbuild_registry::Event),
+    /// `BUILDKIT_SYNTAX` names a frontend that is not used; the file is read as a Dockerfile.
+    ForeignFrontend {
+        /// The image.
+        image: &'a str,
+        /// The file.
+        file: &'a str,
+    },
+    /// The steps of the build, in the order of the Dockerfile. Told once.
+    Steps(&'a [StepInfo]),
+    /// Warnings about the Dockerfile, in the order of the file.
+    Warnings {
+        /// The file.
+        file: &'a SourceFile,
+        /// What was found.
+        found: &'a [Found<'a>],
+    },
+    /// Build arguments that nothing uses.
+    UnusedArguments(&'a [String]),
+    /// Something happened to a step.
+    Step(&'a rbuild_solver::Event),
+    /// Work that is no step begins: an export, a push. Its events come as those of a step.
+    Task {
+        /// Names it in those events.
+        vertex: VertexId,
+        /// What it is.
+        title: &'a str,
+    },
+    /// Device files that an output cannot have.
+    DevicesLeftOut(&'a [String]),
+}
+
+/// A step as the user knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepInfo {
+    /// Its vertex. Events of vertices that are no step are not shown.
+    pub vertex: VertexId,
+    /// `[build 2/5] RUN make`; several lines are shown as one.
+    pub title: String,
+    /// Its line in the Dockerfile, from 1.
+    pub line: Option<usize>,
+    /// Whether it is one of the steps that are counted: bases and exports are not.
+    pub counted: bool,
+}
+
+/// An observer that several owners have.
+pub type SharedObserver = Arc<dyn Observer>;

@@ -1,0 +1,137 @@
+//! [`Plan`]: what a build will do, after the Dockerfile met its bases, contexts and checks.
+
+use crate::bases::Bases;
+use crate::error::BuildError;
+use crate::finding::{self, in_file_order};
+use crate::inputs::{Looks, ask_checks, lower_input};
+use crate::lower::{Beginnings, Finding, LowerFailure, Lowered, StageState, lower};
+use crate::observer::{BuildEvent, StepInfo};
+use crate::ops::BuildOp;
+use crate::ops::spec::StepSpec;
+use crate::session::Session;
+use crate::sources::Resolver;
+use dockerfile_parser::Diagnostic;
+use rbuild_solver::{Graph, VertexId};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What a build will do.
+pub(crate) struct Plan {
+    /// The steps.
+    pub(crate) graph: Graph<BuildOp>,
+    /// The stage that is built.
+    pub(crate) target: Rc<StageState>,
+    /// What the parser and the checks found, in file order, no errors among it.
+    pub(crate) found: Vec<Diagnostic>,
+}
+
+/// Lowers the Dockerfile and asks the checks. Tells the observer of the steps and of what was found.
+///
+/// # Errors
+/// The Dockerfile cannot be built, or makes an error of a finding.
+pub(crate) fn plan(session: &Session<'_>) -> Result<Plan, BuildError> {
+    let request = session.request;
+    let dockerfile = &session.inputs.parsed.dockerfile;
+    let resolver = Resolver::new(&session.store, &session.inputs.puller, request.pull);
+    let devices = crate::cdi::Registry::new(&request.cdi_spec_dirs);
+    let no_cache = |name: Option<&str>, index| request.no_cache.covers(name, index);
+    let contexts = &session.inputs.contexts;
+    let input = lower_input(
+        request, dockerfile, contexts, &resolver, &devices, &no_cache, false,
+    );
+    let lowered = lower(&input, &|step| BuildOp::new(step, Arc::clone(&session.engine)));
+    match lowered {
+        Ok(lowered) => judged(session, lowered),
+        Err(LowerFailure { findings, beginnings }) => {
+            let found = checked(session, &beginnings);
+            Err(BuildError::Lowering {
+                file: session.inputs.file.clone(),
+                checks: finding::related(dockerfile, &findings, &found),
+                findings,
+            })
+        }
+    }
+}
+
+/// What the parser and the checks found.
+fn checked(session: &Session<'_>, beginnings: &Beginnings) -> Vec<Diagnostic> {
+    let Session { request, inputs, .. } = session;
+    let bases = Bases::new(&inputs.parsed.dockerfile, beginnings, Some(&session.store));
+    let mut found = inputs.parsed.diagnostics.clone();
+    found.extend(ask_checks(
+        request,
+        &inputs.parsed.dockerfile,
+        &inputs.contexts,
+        &bases,
+        Looks::Cheap,
+    ));
+    found.sort_by_key(|diagnostic| diagnostic.span.start);
+    found
+}
+
+fn judged(session: &Session<'_>, lowered: Lowered<BuildOp>) -> Result<Plan, BuildError> {
+    let found = checked(session, &lowered.beginnings);
+    let Lowered {
+        graph,
+        target,
+        mut warnings,
+        unconsumed,
+        ..
+    } = lowered;
+    let refused = |checks: Vec<Diagnostic>, findings: Vec<Finding>| BuildError::Checks {
+        file: session.inputs.file.clone(),
+        checks,
+        findings,
+    };
+    if found.iter().any(Diagnostic::is_error) {
+        return Err(refused(found, Vec::new()));
+    }
+    finding::judge(&mut warnings, &session.policy);
+    if warnings.iter().any(|finding| finding.is_error) {
+        return Err(refused(Vec::new(), warnings));
+    }
+    tell_steps(session, &graph, &target);
+    let told = in_file_order(&found, &warnings);
+    if !told.is_empty() {
+        session.observer.event(&BuildEvent::Warnings {
+            file: &session.inputs.file,
+            found: &told,
+        });
+    }
+    if !unconsumed.is_empty() {
+        session.observer.event(&BuildEvent::UnusedArguments(&unconsumed));
+    }
+    Ok(Plan { graph, target, found })
+}
+
+fn tell_steps(session: &Session<'_>, graph: &Graph<BuildOp>, target: &StageState) {
+    let order = graph.order(&[target.vertex]);
+    let titles = in_order(graph, order.iter().copied())
+        .into_iter()
+        .map(|vertex| graph.op(vertex).step().title.clone());
+    session.index.earlier().set_steps(titles.collect());
+    let infos: Vec<StepInfo> = order
+        .into_iter()
+        .map(|vertex| {
+            let step = graph.op(vertex).step();
+            StepInfo {
+                vertex,
+                title: step.title.clone(),
+                line: Some(step.line).filter(|line| *line > 0),
+                counted: !matches!(step.spec, StepSpec::Source(_)),
+            }
+        })
+        .collect();
+    session.observer.event(&BuildEvent::Steps(&infos));
+}
+
+/// Vertices in the order of the Dockerfile: by line, those that stand on no line of it (contexts, images that are copied
+/// from) in the order of the graph behind them.
+pub(crate) fn in_order(graph: &Graph<BuildOp>, vertices: impl Iterator<Item = VertexId>) -> Vec<VertexId> {
+    let mut vertices: Vec<VertexId> = vertices.collect();
+    vertices.sort_by_key(|vertex| {
+        let line = graph.op(*vertex).step().line;
+        (line == 0, line, vertex.index())
+    });
+    vertices
+}

@@ -1,0 +1,74 @@
+//! [`BuildResult`]: what a build gives.
+
+use rbuild_oci::Reference;
+use rbuild_oci::{Descriptor, ImageConfig};
+use rbuild_solver::Outcome;
+use rbuild_store::image::ImageRecord;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::dockerfile::SourceFile;
+use crate::request::Destination;
+use dockerfile_parser::Diagnostic;
+
+/// What a build gives.
+#[derive(Debug, Clone)]
+pub struct BuildResult {
+    /// The image, as the store keeps it; [`Output::Image`](crate::request::Output::Image) puts it there.
+    pub image: ImageRecord,
+    /// Its config.
+    pub config: ImageConfig,
+    /// The sum of its layers in bytes, uncompressed.
+    pub size: u64,
+    /// The manifest that it went out with last, if it went anywhere with one.
+    pub manifest: Option<Descriptor>,
+    /// All names that the outputs gave it, in order.
+    pub names: Vec<Reference>,
+    /// What was written, in the order of the request.
+    pub written: Vec<Written>,
+    /// What it was made from, sorted by name.
+    pub materials: Vec<Material>,
+    /// The steps, in the order of the Dockerfile.
+    pub steps: Vec<StepReport>,
+    /// The Dockerfile.
+    pub file: SourceFile,
+    /// What the parser and the checks found in it, in its order.
+    pub findings: Vec<Diagnostic>,
+    /// From start to end.
+    pub took: Duration,
+}
+
+/// One output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// A name in the store.
+    Named(Reference),
+    /// A name in a registry, under a manifest of this digest.
+    Pushed(Reference, rbuild_oci::Digest),
+    /// An archive or directory of this kind: `oci`, `docker`, `local`, `tar`.
+    Exported(&'static str, Destination),
+}
+
+/// Something from elsewhere that a build was made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Material {
+    /// A base image: its name and the digest of its config.
+    Image(String, String),
+    /// A file behind a URL, without credentials, and the digest of its bytes.
+    Url(String, String),
+    /// A repository, without credentials, and its commit.
+    Git(String, String),
+}
+
+/// What became of a step.
+#[derive(Debug, Clone)]
+pub struct StepReport {
+    /// `[build 2/5] RUN make`.
+    pub title: String,
+    /// Its line in the Dockerfile, from 1.
+    pub line: Option<usize>,
+    /// Whether it was cached or ran, and what it cost.
+    pub outcome: Outcome,
+    /// All that it printed, in the store.
+    pub log: Option<PathBuf>,
+}

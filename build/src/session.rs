@@ -1,0 +1,184 @@
+//! [`Session`]: what one build holds open from its first look at the store to its end.
+
+use crate::cache::{Earlier, RecordIndex};
+use crate::clock;
+use crate::dockerfile::SourceFile;
+use crate::engine::Engine;
+use crate::error::{BuildError, Failure};
+use crate::inputs::Inputs;
+use crate::observer::{BuildEvent, SharedObserver};
+use crate::request::Request;
+use crate::stop::Stop;
+use dockerfile_parser::lint::Policy;
+use rbuild_solver::{CancelToken, Event, EventKind, VertexId};
+use rbuild_store::Store;
+use rbuild_store::buildlog::BuildSubject;
+use rbuild_store::lock::BlobPin;
+use rbuild_store::snapshot::SnapshotStore;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// One build, from its first look at the store to its end.
+pub(crate) struct Session<'a> {
+    /// What was asked for, with the epoch that the Dockerfile may give.
+    pub(crate) request: &'a Request,
+    /// The files.
+    pub(crate) inputs: &'a Inputs,
+    /// Who is told.
+    pub(crate) observer: &'a SharedObserver,
+    /// The store.
+    pub(crate) store: Store,
+    /// What the steps share.
+    pub(crate) engine: Arc<Engine>,
+    /// The cache.
+    pub(crate) index: Arc<RecordIndex>,
+    /// What later builds of the same thing compare with.
+    pub(crate) subject: BuildSubject,
+    /// Which findings of checks count.
+    pub(crate) policy: Policy,
+    /// Ends the build.
+    pub(crate) cancel: CancelToken,
+    /// When it began.
+    pub(crate) started: Instant,
+    /// When it began, in seconds since 1970.
+    pub(crate) now: u64,
+    stop: Stop,
+    entered: Arc<AtomicBool>,
+    tasks: AtomicUsize,
+    /// Images that the build starts from, and blobs that it sends on, stay until it ends.
+    _pin: BlobPin,
+}
+
+impl<'a> Session<'a> {
+    /// Opens in the store what is known of earlier builds of the same thing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn open(
+        request: &'a Request,
+        inputs: &'a Inputs,
+        observer: &'a SharedObserver,
+        store: Store,
+        started: Instant,
+    ) -> Result<Self, BuildError> {
+        let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
+        inputs.contexts.load_memos(&store)?;
+        let subject = BuildSubject {
+            context: inputs.contexts.name(request),
+            dockerfile: file_name(&inputs.file),
+            target: request.target.clone(),
+        };
+        // A record that cannot be read costs explanations only.
+        let earlier = store.builds().latest(&subject).ok().flatten();
+        let earlier = earlier.map(Earlier::new).unwrap_or_default();
+        let now = clock::now();
+        let snapshots = Arc::new(SnapshotStore::new(store.clone()));
+        let entered = Arc::new(AtomicBool::new(false));
+        let index = RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), earlier, now);
+        let index = Arc::new(index);
+        let policy = Policy::new(&inputs.parsed.dockerfile);
+        let previous = Arc::clone(&index);
+        let engine = Engine::new(
+            snapshots,
+            inputs.puller.clone(),
+            request.secrets.clone(),
+            request.epoch,
+            now,
+            Box::new(move |title: &str| previous.previous_output(title)),
+        );
+        let engine = engine.with_ssh(request.ssh.clone()).with_policy(policy.clone());
+        let cancel = CancelToken::new();
+        Ok(Self {
+            request,
+            inputs,
+            observer,
+            store,
+            engine: Arc::new(engine),
+            index,
+            subject,
+            policy,
+            stop: Stop::new(cancel.clone(), &inputs.puller),
+            cancel,
+            started,
+            now,
+            entered,
+            tasks: AtomicUsize::new(0),
+            _pin: pin,
+        })
+    }
+
+    /// Enters the cold phase; does nothing the second time.
+    ///
+    /// # Errors
+    /// What the host does not allow, or what keeps the observer from going on.
+    pub(crate) fn enter(&self) -> Result<(), Failure> {
+        if self.entered.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.engine.prepare()?;
+        self.entered.store(true, Ordering::Release);
+        self.observer
+            .before_first_step(&self.stop)
+            .map_err(|error| Failure::host(error.to_string()))
+    }
+
+    /// Whether the cold phase was entered.
+    pub(crate) fn is_entered(&self) -> bool {
+        self.entered.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody has ended the build.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.cancel.is_cancelled() && self.stop.was_called()
+    }
+
+    /// What fails after a stop fails because of it.
+    pub(crate) fn or_stopped(&self, failure: Failure) -> BuildError {
+        match self.is_stopped() {
+            true => BuildError::Stopped,
+            false => failure.into(),
+        }
+    }
+
+    /// Tells of work that may take a while as of a step.
+    pub(crate) fn task<T>(
+        &self,
+        title: &str,
+        work: impl FnOnce(crate::pull::Progress<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let began = Instant::now();
+        // From the end of all ids downwards: those of graphs begin at 0.
+        let number = self.tasks.fetch_add(1, Ordering::Relaxed) + 1;
+        let vertex = VertexId::from_index(u32::MAX as usize - number);
+        self.observer.event(&BuildEvent::Task { vertex, title });
+        let tell = |kind| {
+            let at = self.started.elapsed();
+            self.observer
+                .event(&BuildEvent::Step(&Event { vertex, at, kind }));
+        };
+        tell(EventKind::Started);
+        let result = work(&|done, total| {
+            tell(EventKind::Progress {
+                done,
+                total: Some(total),
+                label: String::new(),
+            });
+        });
+        let cost = began.elapsed();
+        tell(match &result {
+            Ok(_) => EventKind::Completed { cost },
+            Err(_) if self.is_stopped() => EventKind::Cancelled,
+            Err(failure) => EventKind::Failed {
+                message: failure.one_line(),
+            },
+        });
+        result
+    }
+}
+
+fn file_name(file: &SourceFile) -> String {
+    file.path
+        .as_ref()
+        .map_or_else(|| "-".to_owned(), |path| path.display().to_string())
+}

@@ -1,0 +1,47 @@
+//! What a build says of its result to other programs: `--iidfile`, `--metadata-file`, and the image id of `-q`.
+
+use crate::call::findings_json;
+use crate::error::Failure;
+use crate::options::BuildOptions;
+use rbuild_build::request::Output;
+use rbuild_build::{BuildResult, export};
+use rbuild_oci::Reference;
+use std::io::Write;
+
+/// Writes what the flags ask for.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn describe(options: &BuildOptions, result: &BuildResult) -> Result<(), Failure> {
+    let id = result.image.id.to_string();
+    if let Some(path) = &options.iidfile {
+        export::write_bytes(path, id.as_bytes())?;
+    }
+    if let Some(path) = &options.metadata_file {
+        let text = serde_json::to_vec_pretty(&metadata(result)?)
+            .map_err(|error| Failure::host(format!("writing `{}`: {error}", path.display())))?;
+        export::write_bytes(path, &text)?;
+    }
+    // An archive on standard output must stay one.
+    if options.quiet && !options.request.outputs.iter().any(Output::is_stdout) {
+        writeln!(std::io::stdout(), "{id}")
+            .map_err(|error| Failure::host(format!("writing to standard output: {error}")))?;
+    }
+    Ok(())
+}
+
+/// The keys are those of buildx. A digest of a manifest is there only when one was written: an image in the store has
+/// none before its layers are compressed.
+fn metadata(result: &BuildResult) -> Result<serde_json::Value, Failure> {
+    let mut json = serde_json::json!({ "containerimage.config.digest": result.image.id.to_string() });
+    if let Some(manifest) = &result.manifest {
+        json["containerimage.digest"] = manifest.digest.to_string().into();
+        json["containerimage.descriptor"] = serde_json::to_value(manifest).map_err(Failure::from_host)?;
+    }
+    json["rbuild.warnings"] = findings_json(&result.file, &result.findings)["warnings"].take();
+    if !result.names.is_empty() {
+        let names: Vec<String> = result.names.iter().map(Reference::to_string).collect();
+        json["image.name"] = names.join(",").into();
+    }
+    Ok(json)
+}

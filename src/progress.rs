@@ -1,0 +1,191 @@
+//! [`Progress`]: shows on standard error what a build tells.
+
+use crate::cli::streams::note;
+use crate::interrupt;
+use crate::report::findings;
+use crate::ui::{Look, Printer, ProgressMode, Summary};
+use rbuild_build::observer::{BuildEvent, Observer, StepInfo};
+use rbuild_build::result::Written;
+use rbuild_build::{BuildResult, Stop};
+use rbuild_registry::Event;
+use std::sync::{Arc, OnceLock};
+
+/// Shows one build.
+pub struct Progress {
+    mode: ProgressMode,
+    look: Look,
+    /// There is one as soon as the steps are known.
+    printer: OnceLock<Arc<Printer>>,
+}
+
+impl Progress {
+    /// Shows nothing yet.
+    #[must_use]
+    pub fn new(mode: ProgressMode, look: Look) -> Self {
+        Self {
+            mode,
+            look,
+            printer: OnceLock::new(),
+        }
+    }
+
+    /// Says what was built, and leaves the terminal as it was.
+    pub fn finish(&self, result: &BuildResult) {
+        if let Some(printer) = self.printer.get() {
+            printer.finish(&summary(result));
+        }
+    }
+
+    /// Leaves the terminal as it was.
+    pub fn close(&self) {
+        if let Some(printer) = self.printer.get() {
+            printer.close();
+        }
+    }
+
+    fn begin(&self, steps: &[StepInfo]) {
+        let output = Box::new(std::io::stderr());
+        let printer = Printer::new(self.mode, steps.to_vec(), output, self.look);
+        let printer = Arc::new(printer);
+        printer.close_on_panic();
+        let _ = self.printer.set(printer);
+    }
+
+    /// A line between those of the steps; before there are any, on standard error.
+    fn message(&self, text: &str) {
+        match self.printer.get() {
+            Some(printer) => printer.message(text),
+            None => note(text),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&self, event: &BuildEvent<'_>) {
+        match event {
+            BuildEvent::Registry(event) => {
+                if let Some(text) = words(event) {
+                    self.message(&text);
+                }
+            }
+            BuildEvent::ForeignFrontend { image, file } => note(&format!(
+                "warning: BUILDKIT_SYNTAX: the frontend `{image}` is not used: {file} is read as a Dockerfile"
+            )),
+            BuildEvent::Steps(steps) => self.begin(steps),
+            BuildEvent::Warnings { file, found } => {
+                let drawn = findings::draw_each(found, |found| findings::draw(found, file, &self.look));
+                self.message(drawn.trim_end());
+            }
+            BuildEvent::UnusedArguments(names) => self.message(&format!(
+                "warning: build arguments that nothing uses: {}",
+                names.join(", ")
+            )),
+            BuildEvent::Step(event) => {
+                if let Some(printer) = self.printer.get() {
+                    printer.event(event);
+                }
+            }
+            BuildEvent::Task { vertex, title } => {
+                if let Some(printer) = self.printer.get() {
+                    printer.task(*vertex, title);
+                }
+            }
+            BuildEvent::DevicesLeftOut(paths) => self.message(&format!(
+                "warning: device files are left out: {}",
+                paths.join(", ")
+            )),
+        }
+    }
+
+    fn before_first_step(&self, stop: &Stop) -> std::io::Result<()> {
+        let stop = stop.clone();
+        interrupt::watch(move || stop.stop())
+    }
+}
+
+/// What the last lines say.
+fn summary(result: &BuildResult) -> Summary {
+    let mut summary = Summary {
+        image: Some(result.image.id.to_string()),
+        size: Some(result.size),
+        took: result.took,
+        ..Summary::default()
+    };
+    for written in &result.written {
+        match written {
+            Written::Named(name) => summary.tags.push(name.familiar()),
+            Written::Pushed(name, digest) => {
+                let line = format!("{} (pushed, {digest})", name.familiar());
+                summary.outputs.push(line);
+            }
+            Written::Exported(kind, dest) => summary.outputs.push(format!("{dest} ({kind})")),
+        }
+    }
+    summary
+}
+
+/// Tells what the registry client has to say where there is no build. Called from any thread.
+pub fn registry_notice(event: Event) {
+    if let Some(text) = words(&event) {
+        note(&text);
+    }
+}
+
+fn words(event: &Event) -> Option<String> {
+    match event {
+        Event::Retry {
+            attempt,
+            reason,
+            delay,
+            number,
+        } => Some(format!(
+            "warning: {attempt}: {reason}; try {} in {:.1} s",
+            number + 1,
+            delay.as_secs_f64()
+        )),
+        // On this machine nobody listens in, and every client speaks plain HTTP to itself.
+        Event::PlainHttp { host } if is_loopback(host) => None,
+        Event::PlainHttp { host } => Some(format!("warning: speaking to {host} without TLS")),
+        Event::SlowHelper { helper } => Some(format!("waiting for `docker-credential-{helper}`")),
+        Event::Credentials(warning) => Some(format!("warning: {warning}")),
+        _ => None,
+    }
+}
+
+/// Whether a `HOST[:PORT]` is this machine.
+pub fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((name, _)) => name,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name == "localhost"
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn this_machine() {
+        for host in [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "127.9.9.9",
+            "[::1]:5000",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "localhost.example.org",
+            "10.0.0.1:5000",
+            "registry:5000",
+            "[fe80::1]:5000",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}
