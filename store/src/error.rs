@@ -138,6 +138,12 @@ pub enum Unsuitable {
         /// Who wants to use it.
         caller: u32,
     },
+    /// A directory that others can put files into.
+    #[error("others may write to it (mode {mode:04o}); `chmod 700` it if nobody else has")]
+    Shared {
+        /// Its permissions.
+        mode: u32,
+    },
 }
 
 /// Turns an [`io::Error`] into a [`StoreError`] that says what was attempted on which path.

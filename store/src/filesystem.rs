@@ -98,19 +98,31 @@ fn mark(root: &Path) -> Result<(), Errno> {
     rustix::fs::setxattr(root, MARKER, b"1", XattrFlags::empty())
 }
 
-/// Refuses a root that another user owns, who could change what is in it under us.
-pub(crate) fn check_owner(root: &Path) -> Result<(), StoreError> {
-    let owner = std::fs::metadata(root).at("examine", root)?.uid();
+/// Refuses a root that another user owns, who could change what is in it under us, and who could not read what we put
+/// there: root is no exception. `Some` are the permissions of one that others can write to.
+pub(crate) fn check_owner(root: &Path) -> Result<Option<u32>, StoreError> {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    let metadata = std::fs::metadata(root).at("examine", root)?;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     let caller = rustix::process::geteuid().as_raw();
-    // Inside a user namespace the caller may be uid 0 over files of the overflow id or of a mapped one: root of
-    // its namespace may use whatever the kernel lets it use.
-    if owner != caller && caller != 0 {
+    if owner != caller {
         return Err(StoreError::Unsuitable {
             root: root.to_owned(),
             problem: Unsuitable::Owner { owner, caller },
         });
     }
-    Ok(())
+    Ok((mode & WRITABLE_BY_OTHERS != 0).then_some(mode))
+}
+
+/// Refuses a root that anybody else can have changed.
+pub(crate) fn check_private(root: &Path) -> Result<(), StoreError> {
+    match check_owner(root)? {
+        None => Ok(()),
+        Some(mode) => Err(StoreError::Unsuitable {
+            root: root.to_owned(),
+            problem: Unsuitable::Shared { mode },
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //!
 //! Not here: what the parts mean. Each has its own file: blobs, images, records, locks, snapshots.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -80,7 +80,7 @@ impl Store {
             Err(error) => return Err(StoreError::from_io("read", &root.join("version"), error)),
         }
         filesystem::check(&root, need)?;
-        filesystem::check_owner(&root)?;
+        filesystem::check_private(&root)?;
         Ok(Store(Arc::new(Inner {
             root,
             boot_id: boot_id.trim().to_owned(),
@@ -305,7 +305,7 @@ fn check_version(root: &Path, found: &str) -> Result<(), StoreError> {
 /// Makes the layout. The `version` file is written last, so a store that has one is complete.
 fn init(root: &Path, need: Need) -> Result<(), StoreError> {
     make_dirs(root)?;
-    filesystem::check_owner(root)?;
+    let shared = filesystem::check_owner(root)?.is_some();
     // Two first builds may start together: one makes the layout, the other waits and finds it made.
     let handle = File::open(root).at("open", root)?;
     handle.lock().at("lock", root)?;
@@ -313,13 +313,13 @@ fn init(root: &Path, need: Need) -> Result<(), StoreError> {
     if let Some(found) = read_if_there(&version)? {
         return check_version(root, &String::from_utf8_lossy(&found));
     }
-    let ours = |name: &str| LAYOUT.contains(&name) || name == "lost+found" || name == "version.new";
-    if !list_dir(root)?.iter().all(|name| ours(name)) {
-        return Err(StoreError::NotAStore {
-            root: root.to_owned(),
-        });
-    }
+    expect_empty(root, shared)?;
     filesystem::check(root, need)?;
+    if shared {
+        // A volume is often made for everybody. It was empty, and still is once nobody else can come in.
+        std::fs::set_permissions(root, Permissions::from_mode(0o700)).at("change the mode of", root)?;
+        expect_empty(root, shared)?;
+    }
     for part in LAYOUT {
         make_dirs(&root.join(part))?;
     }
@@ -328,11 +328,23 @@ fn init(root: &Path, need: Need) -> Result<(), StoreError> {
     std::fs::rename(&born, &version).at("rename to", &version)
 }
 
+/// Refuses a directory that holds more than a first open that was interrupted. Where others can write, even that could be
+/// somebody's trap.
+fn expect_empty(root: &Path, shared: bool) -> Result<(), StoreError> {
+    let ours =
+        |name: &str| name == "lost+found" || !shared && (LAYOUT.contains(&name) || name == "version.new");
+    if list_dir(root)?.iter().all(|name| ours(name)) {
+        return Ok(());
+    }
+    Err(StoreError::NotAStore {
+        root: root.to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Unsuitable;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_new_store_is_private_and_opens_again() {
@@ -373,6 +385,74 @@ mod tests {
         std::fs::write(dir.path().join("version.new"), "").unwrap();
         Store::open(dir.path(), "b", Need::Overlay).unwrap();
         assert!(dir.path().join("tmp").is_dir());
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_store_that_others_can_write_to_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        // An empty volume for everybody becomes a store for one.
+        set_mode(root, 0o777);
+        Store::open(root, "b", Need::Overlay).unwrap();
+        assert_eq!(
+            std::fs::metadata(root).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        for (mode, private) in [
+            (0o777, false),
+            (0o1777, false),
+            (0o770, false),
+            (0o702, false),
+            (0o755, true),
+        ] {
+            set_mode(root, mode);
+            for need in [Need::Overlay, Need::Reading] {
+                match Store::open(root, "b", need) {
+                    Ok(_) => assert!(private, "{mode:o}"),
+                    Err(error) => {
+                        let expected = format!("others may write to it (mode {mode:04o})");
+                        assert!(
+                            !private && error.to_string().contains(&expected),
+                            "{mode:o}: {error}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_can_have_planted_is_not_taken_for_a_store() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("blobs")).unwrap();
+        set_mode(dir.path(), 0o777);
+        let error = Store::open(dir.path(), "b", Need::Overlay).unwrap_err();
+        assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
+        assert_eq!(list_dir(dir.path()).unwrap(), ["blobs"]);
+    }
+
+    #[test]
+    fn a_store_of_another_user_is_refused_as_root_too() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can give a store away");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (made, empty) = (dir.path().join("made"), dir.path().join("empty"));
+        Store::open(&made, "b", Need::Overlay).unwrap();
+        std::fs::create_dir(&empty).unwrap();
+        for root in [&made, &empty] {
+            std::os::unix::fs::chown(root, Some(12_345), None).unwrap();
+            for need in [Need::Overlay, Need::Copy, Need::Reading] {
+                let error = Store::open(root, "b", need).unwrap_err();
+                assert!(error.to_string().contains("it belongs to uid 12345"), "{error}");
+            }
+        }
+        assert!(list_dir(&empty).unwrap().is_empty());
     }
 
     #[test]
