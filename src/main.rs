@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    rbuild_sandbox::inherited::settle();
     let args = cli::root_after_verb(std::env::args_os().collect());
     let cli = match cli::parse(&args) {
         Ok(cli) => cli,

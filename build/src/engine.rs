@@ -250,9 +250,12 @@ pub fn enter_namespace() -> Result<(), Failure> {
             .hint("`rbuild doctor` says what this host allows")
     })?;
     enter(&mapping).map_err(|error| {
+        let failure = Failure::from_error(Kind::Host, &error);
+        if error.shortage().is_some() {
+            return failure;
+        }
         let fix = error.fix();
-        let failure = Failure::from_error(Kind::Host, &error)
-            .context("this host does not let rbuild make a user namespace");
+        let failure = failure.context("this host does not let rbuild make a user namespace");
         match fix {
             Some(fix) => failure.hint(fix),
             None => failure,

@@ -152,6 +152,16 @@ impl Failure {
         Self::new(Kind::Host, message)
     }
 
+    /// A thread that could not be started.
+    #[must_use]
+    pub fn thread(error: &std::io::Error) -> Self {
+        let failure = Self::host(format!("starting a thread: {error}"));
+        match error.raw_os_error().and_then(rbuild_sandbox::shortage) {
+            Some(fix) => failure.hint(fix),
+            None => failure,
+        }
+    }
+
     /// A failure whose causes are those of `error`, outermost first.
     pub fn from_error(kind: Kind, error: &(dyn Error + 'static)) -> Self {
         let mut failure = Self::new(kind, error.to_string());

@@ -48,6 +48,7 @@ pub mod remote;
 pub mod request;
 pub mod result;
 mod session;
+mod side_by_side;
 pub mod sources;
 mod stop;
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Kind};
 use crate::import;
+use crate::side_by_side::side_by_side;
 use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
 use rbuild_oci::{Descriptor, ImageConfig, Reference};
@@ -42,6 +43,15 @@ pub struct Puller {
 /// How far a transfer is: bytes done, bytes in all.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
+/// Where credentials are found. A helper that hangs does not outlive us.
+#[must_use]
+pub fn environment() -> Env {
+    Env {
+        helper: Some(rbuild_sandbox::child::ends_with_us),
+        ..Env::from_process()
+    }
+}
+
 impl Puller {
     /// With the flags' settings; `notify` is told of retries.
     #[must_use]
@@ -57,7 +67,7 @@ impl Puller {
     /// The client.
     pub fn client(&self) -> &Client {
         self.client.get_or_init(|| {
-            let mut env = Env::from_process();
+            let mut env = environment();
             if let Some(authfile) = &self.settings.authfile {
                 env.registry_auth_file = Some(authfile.clone());
             }
@@ -138,24 +148,8 @@ impl Puller {
         }
         let total: u64 = resolved.image.layers.iter().map(|layer| layer.size).sum();
         let done = AtomicU64::new(0);
-        std::thread::scope(|scope| {
-            let transfers: Vec<_> = resolved
-                .image
-                .layers
-                .iter()
-                .map(|layer| {
-                    let done = &done;
-                    scope.spawn(move || self.fetch_layer(store, reference, layer, done, total, progress))
-                })
-                .collect();
-            transfers
-                .into_iter()
-                .map(|transfer| {
-                    transfer
-                        .join()
-                        .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
-                })
-                .collect::<Result<Vec<()>, Failure>>()
+        side_by_side(&resolved.image.layers, |layer| {
+            self.fetch_layer(store, reference, layer, &done, total, progress)
         })?;
         let manifest = resolved.descriptor.clone();
         store

@@ -3,6 +3,7 @@
 use crate::error::{Failure, Kind};
 use crate::export::with_export;
 use crate::pull::{Progress, Puller, registry_failure};
+use crate::side_by_side::side_by_side;
 use rbuild_oci::{Descriptor, Digest, Reference};
 use rbuild_store::Store;
 use rbuild_store::image::export::{ExportOptions, Prepared, prepare};
@@ -90,24 +91,10 @@ impl Push<'_> {
             at.store(bytes, Ordering::Relaxed);
             progress(sent.iter().map(|sent| sent.load(Ordering::Relaxed)).sum(), total);
         };
-        std::thread::scope(|scope| {
-            let transfers: Vec<_> = layers
-                .iter()
-                .zip(&sent)
-                .map(|(layer, sent)| {
-                    let report = &report;
-                    scope.spawn(move || {
-                        self.blob(layer, &|bytes| report(sent, bytes))?;
-                        report(sent, layer.size);
-                        Ok(())
-                    })
-                })
-                .collect();
-            transfers.into_iter().try_for_each(|transfer| {
-                transfer
-                    .join()
-                    .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
-            })
+        side_by_side(layers.iter().zip(&sent), |(layer, sent)| {
+            self.blob(layer, &|bytes| report(sent, bytes))?;
+            report(sent, layer.size);
+            Ok(())
         })
     }
 

@@ -24,7 +24,8 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 pub struct GzipWriter<W: Write> {
     out: W,
     level: Compression,
-    pool: rayon::ThreadPool,
+    /// `None` where no thread can be started: the caller's own does the work.
+    pool: Option<rayon::ThreadPool>,
     /// The dictionary of the next block, then the input not yet handed to the threads.
     pending: Vec<u8>,
     /// How much of `pending` is dictionary.
@@ -57,10 +58,7 @@ impl<W: Write> GzipWriter<W> {
     /// A writer with a number of threads. The bytes do not depend on it.
     pub fn with_threads(out: W, level: u32, threads: usize) -> io::Result<Self> {
         let threads = threads.clamp(1, 32);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(io::Error::other)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok();
         Ok(GzipWriter {
             out,
             level: Compression::new(level.min(9)),
@@ -113,7 +111,7 @@ impl<W: Write> GzipWriter<W> {
         for at in 0..blocks {
             let (input, sender, idle) = (Arc::clone(&input), sender.clone(), Arc::clone(&self.idle));
             let level = self.level;
-            self.pool.spawn(move || {
+            let work = move || {
                 let start = first + at * BLOCK;
                 let end = (start + BLOCK).min(input.len());
                 let dictionary = &input[start.saturating_sub(DICTIONARY)..start];
@@ -123,7 +121,11 @@ impl<W: Write> GzipWriter<W> {
                 lock().push(deflate);
                 // The receiver is gone only when the writer was dropped in the middle.
                 let _ = sender.send((at, result));
-            });
+            };
+            match &self.pool {
+                Some(pool) => pool.spawn(work),
+                None => work(),
+            }
         }
         self.running = Some(Running { blocks, done });
         Ok(())

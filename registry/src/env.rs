@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The variables that credential lookup depends on.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,8 @@ pub struct Env {
     pub xdg_config_home: Option<PathBuf>,
     /// `PATH`, where credential helpers are looked for.
     pub path: Option<OsString>,
+    /// What is done to a credential helper before it is started.
+    pub helper: Option<fn(&mut Command)>,
 }
 
 impl Env {
@@ -32,6 +35,7 @@ impl Env {
             xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             path: var("PATH"),
+            helper: None,
         }
     }
 

@@ -12,7 +12,9 @@
 //! Dockerfiles. This is the only crate with `unsafe`, all of it in `sys.rs`.
 
 mod blob;
+pub mod child;
 mod idmap;
+pub mod inherited;
 mod init;
 mod landlock;
 mod lookup;
@@ -22,6 +24,7 @@ mod pty;
 mod raw;
 mod resolv;
 mod seccomp;
+mod shortage;
 pub mod signals;
 pub mod spec;
 mod step;
@@ -37,6 +40,7 @@ pub use idmap::{IdMapError, IdMapping, IdRange};
 pub use lookup::{LookupError, MAX_DATABASE_SIZE, User, resolve_user};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
 pub use resolv::container_resolv_conf;
+pub use shortage::shortage;
 pub use spec::{
     Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,
 };

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::idmap::{IdMapping, find_program};
+use crate::shortage::shortage;
 
 /// The ways to isolate a step, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -145,7 +146,8 @@ fn threads() -> Option<Check> {
         .spawn(|| {})
         .map(std::thread::JoinHandle::join)
         .err()?;
-    let fix = crate::userns::unfiltered_fix();
+    let short = error.raw_os_error().and_then(shortage);
+    let fix = short.map_or_else(crate::userns::unfiltered_fix, str::to_owned);
     Some(check("threads", true, Err((error.to_string(), Some(fix)))))
 }
 

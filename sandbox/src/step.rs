@@ -7,6 +7,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::raw;
+use crate::shortage::shortage;
 
 /// One step on the way from a spec to a running command, in the order in which they happen.
 #[allow(missing_docs)]
@@ -131,9 +132,14 @@ impl SpawnError {
         self
     }
 
+    /// What to do when nothing is wrong but that the host has no more of something at this moment.
+    pub fn shortage(&self) -> Option<&'static str> {
+        shortage(self.errno)
+    }
+
     /// Whether the sandbox stood and only the program could not be executed.
     pub fn is_program(&self) -> bool {
-        matches!(self.step, Step::Execute | Step::Program)
+        matches!(self.step, Step::Execute | Step::Program) && self.shortage().is_none()
     }
 
     /// Whether something in the image's files is at fault, and not the host.
@@ -159,7 +165,10 @@ impl SpawnError {
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attempt = self.step.attempt();
+        let attempt = match self.step {
+            Step::Clone if self.shortage().is_some() => "start a process",
+            step => step.attempt(),
+        };
         write!(f, "cannot {attempt}")?;
         if let Some(path) = &self.path
             && !attempt.ends_with(&*path.to_string_lossy())
@@ -203,6 +212,7 @@ mod tests {
         assert_eq!(code(Step::Execute, Errno::ACCESS), 126);
         assert_eq!(code(Step::Execute, Errno::NOEXEC), 126);
         assert_eq!(code(Step::Mounts, Errno::NOENT), 125);
+        assert_eq!(code(Step::Execute, Errno::AGAIN), 125);
         assert_eq!(SpawnError::words(Step::Request, "gone").exit_code(), 125);
     }
 
@@ -214,6 +224,12 @@ mod tests {
             text.starts_with("cannot mount /etc/hosts: No such file"),
             "{text}"
         );
+        let error = SpawnError::new(Step::Clone, Errno::AGAIN);
+        assert!(
+            error.to_string().starts_with("cannot start a process: Resource"),
+            "{error}"
+        );
+        assert!(error.shortage().is_some());
         let error = SpawnError::new(Step::Execute, Errno::NOENT).at("foo");
         assert_eq!(error.to_string(), "cannot execute foo: not found");
         let error = SpawnError::new(Step::Proc, Errno::LOOP)

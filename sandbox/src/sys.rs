@@ -7,6 +7,8 @@
 use std::ffi::{CStr, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -203,6 +205,22 @@ pub(crate) fn reset_signals() {
             SET_SIZE,
         )
     };
+}
+
+/// Ignores a signal, in this process and in the programs that it executes.
+pub(crate) fn ignore_signal(signal: libc::c_int) {
+    // SAFETY: SIG_IGN is no handler, so no code of ours runs at an odd moment. Failure changes nothing.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Has a child do something between fork and exec.
+pub(crate) fn before_exec(
+    command: &mut Command,
+    act: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
+    // SAFETY: the acts of `child.rs` make system calls and nothing else: they allocate nothing, and touch no memory that
+    // another thread may have left locked.
+    unsafe { command.pre_exec(act) };
 }
 
 /// Sends a signal by number, which `rustix` cannot name for real-time signals.

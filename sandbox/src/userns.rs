@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::idmap::{IdMapping, IdRange, find_program};
+use crate::shortage::shortage;
 use crate::sys::{self, Cloned, Process};
 
 const APPARMOR_SYSCTL: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
@@ -69,8 +70,19 @@ fn io_words(errno: Errno) -> String {
 }
 
 impl EnterError {
+    /// What to do when the host allows it, but has no more of something at this moment.
+    pub fn shortage(&self) -> Option<&'static str> {
+        match self {
+            EnterError::Unshare(errno) | EnterError::System { errno, .. } => shortage(errno.raw_os_error()),
+            _ => None,
+        }
+    }
+
     /// The one line that mends it, where there is one.
     pub fn fix(&self) -> Option<String> {
+        if let Some(fix) = self.shortage() {
+            return Some(fix.to_owned());
+        }
         match self {
             EnterError::Unshare(errno) => Some(unshare_fix(*errno)),
             EnterError::AppArmor => Some(apparmor_fix()),
@@ -206,21 +218,88 @@ fn stay_behind(target: u32, mapping: &IdMapping, go: OwnedFd, result: OwnedFd) {
     if !matches!(fs::File::from(go).read(&mut byte), Ok(1)) {
         return;
     }
-    let failure = if mapping.direct {
+    let refused = if mapping.direct {
         write_maps(target, mapping)
     } else {
         run_helpers(target, mapping)
     };
     // One byte says that all is well, since an empty pipe could also mean that this process was killed.
-    let text = failure.map_or_else(|| "+".to_owned(), |(what, message)| format!("{what}\n{message}"));
+    let text = refused.map_or_else(|| "+".to_owned(), |refused| refused.to_text());
     let _ = fs::File::from(result).write_all(text.as_bytes());
 }
 
-fn write_maps(target: u32, mapping: &IdMapping) -> Option<(String, String)> {
+/// What the child says to the parent when the maps could not be written.
+struct Refused {
+    /// A file, or the helper that was to write it.
+    what: String,
+    /// The kernel's answer, 0 where a helper has said something itself.
+    errno: i32,
+    message: String,
+}
+
+impl Refused {
+    fn new(what: &str, error: &std::io::Error) -> Self {
+        Self {
+            what: what.to_owned(),
+            errno: error.raw_os_error().unwrap_or(0),
+            message: error.to_string(),
+        }
+    }
+
+    fn said(what: &str, message: String) -> Self {
+        Self {
+            what: what.to_owned(),
+            errno: 0,
+            message,
+        }
+    }
+
+    fn to_text(&self) -> String {
+        format!("{}\n{}\n{}", self.what, self.errno, self.message)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '\n');
+        Some(Self {
+            what: parts.next()?.to_owned(),
+            errno: parts.next()?.parse().ok()?,
+            message: parts.next()?.to_owned(),
+        })
+    }
+
+    fn into_error(self) -> EnterError {
+        let attempt = match self.what.as_str() {
+            "newuidmap" => "start newuidmap",
+            "newgidmap" => "start newgidmap",
+            _ => "write the id maps",
+        };
+        if shortage(self.errno).is_some() {
+            let errno = Errno::from_raw_os_error(self.errno);
+            return EnterError::System { attempt, errno };
+        }
+        let message = self.message;
+        match self.what.as_str() {
+            "newuidmap" => EnterError::Helper {
+                program: "newuidmap",
+                message,
+            },
+            "newgidmap" => EnterError::Helper {
+                program: "newgidmap",
+                message,
+            },
+            _ => EnterError::Map {
+                file: self.what,
+                message,
+            },
+        }
+    }
+}
+
+fn write_maps(target: u32, mapping: &IdMapping) -> Option<Refused> {
     // A process without privileges may map its group only after it has given up setgroups(2).
     let unprivileged = !rustix::process::geteuid().is_root();
     if unprivileged && let Err(error) = fs::write(format!("/proc/{target}/setgroups"), "deny") {
-        return Some(("setgroups".to_owned(), error.to_string()));
+        return Some(Refused::new("setgroups", &error));
     }
     for (file, ranges) in [("uid_map", &mapping.uids), ("gid_map", &mapping.gids)] {
         let mut text = String::new();
@@ -235,13 +314,13 @@ fn write_maps(target: u32, mapping: &IdMapping) -> Option<(String, String)> {
         }
         // The kernel takes a map in one write only.
         if let Err(error) = fs::write(format!("/proc/{target}/{file}"), text) {
-            return Some((file.to_owned(), error.to_string()));
+            return Some(Refused::new(file, &error));
         }
     }
     None
 }
 
-fn run_helpers(target: u32, mapping: &IdMapping) -> Option<(String, String)> {
+fn run_helpers(target: u32, mapping: &IdMapping) -> Option<Refused> {
     let start = |program: &'static str, ranges: &[IdRange]| {
         let mut command = Command::new(find_program(program).unwrap_or_else(|| program.into()));
         command.arg(target.to_string());
@@ -259,13 +338,13 @@ fn run_helpers(target: u32, mapping: &IdMapping) -> Option<(String, String)> {
         .map(|(program, ranges)| (program, start(program, ranges)));
     let mut failure = None;
     for (program, child) in started {
-        let message = match child.and_then(std::process::Child::wait_with_output) {
+        let refused = match child.and_then(std::process::Child::wait_with_output) {
             Ok(output) if output.status.success() => continue,
-            Ok(output) if output.stderr.is_empty() => output.status.to_string(),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
+            Ok(output) if output.stderr.is_empty() => Refused::said(program, output.status.to_string()),
+            Ok(output) => Refused::said(program, String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Refused::new(program, &error),
         };
-        failure.get_or_insert((program.to_owned(), message));
+        failure.get_or_insert(refused);
     }
     failure
 }
@@ -277,26 +356,11 @@ fn read_result(result: OwnedFd, writer: &Process) -> Result<(), EnterError> {
         attempt: "wait for a child",
         errno,
     })?;
-    let (what, message) = match (read, text.as_str()) {
+    let refused = match (read, text.as_str()) {
         (Ok(_), "+") => return Ok(()),
-        (Ok(_), text) => text
-            .split_once('\n')
-            .unwrap_or(("the id maps", "their writer was killed")),
-        (Err(_), _) => ("the id maps", "their writer's answer cannot be read"),
+        (Ok(_), text) => Refused::from_text(text)
+            .unwrap_or_else(|| Refused::said("the id maps", "their writer was killed".to_owned())),
+        (Err(error), _) => Refused::new("the id maps", &error),
     };
-    let message = message.to_owned();
-    Err(match what {
-        "newuidmap" => EnterError::Helper {
-            program: "newuidmap",
-            message,
-        },
-        "newgidmap" => EnterError::Helper {
-            program: "newgidmap",
-            message,
-        },
-        file => EnterError::Map {
-            file: file.to_owned(),
-            message,
-        },
-    })
+    Err(refused.into_error())
 }

@@ -115,7 +115,7 @@ impl Reply {
     /// Sends the answer as one packet.
     pub(crate) fn send(&self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
         match self {
-            Reply::Cloned(pidfd) => send(socket, b"c", &[pidfd.as_fd()]),
+            Reply::Cloned(pidfd) => send_cloned(socket, pidfd.as_fd()),
             Reply::NotCloned(errno) => {
                 let mut bytes = vec![b'n'];
                 bytes.extend(errno.raw_os_error().to_le_bytes());
@@ -151,6 +151,11 @@ impl Reply {
         };
         Ok(Some(reply))
     }
+}
+
+/// [`Reply::Cloned`] of a descriptor that the sender keeps.
+pub(crate) fn send_cloned(socket: BorrowedFd<'_>, pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
+    send(socket, b"c", &[pidfd])
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Errno> {

@@ -18,7 +18,7 @@ use crate::signals::{self, Disposition};
 use crate::spec::{MountKind, Network, SandboxSpec};
 use crate::step::{SpawnError, Step};
 use crate::sys::{self, Cloned, Ended, Process};
-use crate::wire::{Reply, Request, Streams, memory_file};
+use crate::wire::{Reply, Request, Streams, memory_file, send_cloned};
 
 /// What the command reads and writes.
 #[derive(Debug)]
@@ -410,8 +410,13 @@ fn start(request: Request, host: &init::Host) -> Option<Child> {
     match sys::clone_process(flags) {
         Ok(Cloned::Child) => init::run(request, host),
         Ok(Cloned::Parent(process)) => {
-            let pidfd = process.pidfd.try_clone().ok()?;
-            let _ = Reply::Cloned(pidfd).send(request.reply.as_fd());
+            if let Err(errno) = send_cloned(request.reply.as_fd(), process.pidfd.as_fd()) {
+                // A process of which nobody knows could be stopped by nobody.
+                let _ = sys::pidfd_send_signal(process.pidfd.as_fd(), libc::SIGKILL);
+                let _ = sys::wait(process.pid);
+                let _ = Reply::NotCloned(errno).send(request.reply.as_fd());
+                return None;
+            }
             Some(Child {
                 process,
                 reply: Some(request.reply),

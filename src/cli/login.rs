@@ -7,7 +7,7 @@ use crate::options::registry::RegistryArgs;
 use clap::Args;
 use rbuild_build::pull::registry_failure;
 use rbuild_oci::DOCKER_HUB;
-use rbuild_registry::{Credential, Credentials, Env, Secret};
+use rbuild_registry::{Credential, Credentials, Secret};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -107,7 +107,7 @@ pub fn logout(args: &LogoutArgs) -> Result<u8, Failure> {
 }
 
 fn credentials(authfile: Option<&Path>) -> Credentials {
-    let mut env = Env::from_process();
+    let mut env = rbuild_build::pull::environment();
     if let Some(file) = authfile {
         env.registry_auth_file = Some(file.to_owned());
     }

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// Starts the command and waits for it.
 pub(super) fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> Result<u8, Failure> {
@@ -92,14 +93,20 @@ fn terminal(
             target: target.clone(),
         };
         // Ends with the process: nothing can interrupt a read from a terminal.
-        std::thread::spawn(move || carry(&mut io::stdin().lock(), &mut keys));
+        spawn(move || carry(&mut io::stdin().lock(), &mut keys))?;
     }
-    let output = std::thread::spawn(move || carry(&mut File::from(pty), &mut io::stdout().lock()));
+    let output = spawn(move || carry(&mut File::from(pty), &mut io::stdout().lock()))?;
     let code = target.wait();
     // The terminal's other side is closed with the container: all that it printed arrives first.
     let _ = output.join();
     drop(raw);
     code
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    std::thread::Builder::new()
+        .spawn(work)
+        .map_err(|error| Failure::thread(&error))
 }
 
 /// Copies until the end, at once and unbuffered. A terminal whose other side is gone gives EIO: that is its end.

@@ -87,7 +87,7 @@ impl Target {
                     }
                 }
             })
-            .map_err(|error| Failure::host(format!("starting a thread: {error}")))?;
+            .map_err(|error| Failure::thread(&error))?;
         Ok(())
     }
 

@@ -20,7 +20,7 @@ pub fn failed(failed: &StepError, options: &BuildOptions, look: &Look) -> Failur
         StepCause::Panicked(what) => {
             return Failure::host(format!("internal error in step `{title}`: {what}"));
         }
-        StepCause::Thread(error) => return Failure::host(format!("starting a thread: {error}")),
+        StepCause::Thread(error) => return Failure::thread(error),
     };
     let Verdict {
         kind,

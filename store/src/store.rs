@@ -324,7 +324,14 @@ fn init(root: &Path, need: Need) -> Result<(), StoreError> {
         make_dirs(&root.join(part))?;
     }
     let born = root.join("version.new");
-    std::fs::write(&born, format!("{LAYOUT_VERSION}\n")).at("write", &born)?;
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&born)
+        .and_then(|mut file| file.write_all(format!("{LAYOUT_VERSION}\n").as_bytes()))
+        .at("write", &born)?;
     std::fs::rename(&born, &version).at("rename to", &version)
 }
 

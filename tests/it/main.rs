@@ -15,6 +15,7 @@ mod add;
 mod args;
 mod bases;
 mod cache;
+mod caller;
 mod checks;
 mod concurrency;
 mod config;

@@ -4,4 +4,4 @@ mod contexts;
 mod files;
 mod hostile;
 mod repositories;
-mod server;
+pub(crate) mod server;

@@ -56,7 +56,7 @@ impl BuildContext {
             if cheap || (tasks.len() < 16 && bytes < CHEAP_BYTES) {
                 tasks.iter_mut().map(|task| self.hash_one(task)).collect()
             } else {
-                tasks.par_iter_mut().map(|task| self.hash_one(task)).collect()
+                self.hash_all(&mut tasks)
             };
         let learned = match learned {
             // Inside the user namespace more can be read; if not, the error comes then.
@@ -69,6 +69,14 @@ impl BuildContext {
             }
         }
         Ok(true)
+    }
+
+    /// On all cores, or on this one where no thread can be started.
+    fn hash_all(&self, tasks: &mut [Task<'_>]) -> Result<Vec<Option<Learned>>, TreeError> {
+        match rayon::ThreadPoolBuilder::new().build() {
+            Ok(pool) => pool.install(|| tasks.par_iter_mut().map(|task| self.hash_one(task)).collect()),
+            Err(_) => tasks.iter_mut().map(|task| self.hash_one(task)).collect(),
+        }
     }
 
     /// Reads a file. What the memo may keep of it comes back: not of a file with extended attributes, since the memo

@@ -1,8 +1,10 @@
-//! What the user can do about a full disk, a damaged store and ids that are not there, whatever met it.
+//! What the user can do about a full disk, a damaged store, ids that are not there and a limit that is reached, whatever
+//! met it.
 
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ManifestError;
 use rbuild_layer::tree::TreeError;
+use rbuild_sandbox::{EnterError, SpawnError, shortage};
 use rbuild_store::StoreError;
 use rbuild_store::image::ImageError;
 use rbuild_store::snapshot::SnapshotError;
@@ -25,7 +27,16 @@ const INCOMPLETE: &str = "build, pull or load the image again";
 /// The hint for an error, its causes aside: errors that are another error in other clothes count as that one.
 #[must_use]
 pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<SpawnError>() {
+        return error.shortage();
+    }
+    if let Some(error) = error.downcast_ref::<EnterError>() {
+        return error.shortage();
+    }
     if let Some(error) = error.downcast_ref::<io::Error>() {
+        if let Some(short) = error.raw_os_error().and_then(of_attempt) {
+            return Some(short);
+        }
         return match (error.kind(), error.get_ref()) {
             (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Some(NO_SPACE),
             (_, Some(inner)) => remedy(inner),
@@ -34,6 +45,7 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return match error {
+            StoreError::Io { source, .. } => remedy(source),
             StoreError::NoSpace { .. } => Some(NO_SPACE),
             StoreError::Corrupt { .. } => Some(DAMAGED),
             StoreError::MissingBlob { .. } => Some(INCOMPLETE),
@@ -87,8 +99,13 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     match error.downcast_ref::<beneath::Error>()?.errno {
         beneath::Errno::NOSPC | beneath::Errno::DQUOT => Some(NO_SPACE),
-        _ => None,
+        errno => of_attempt(errno.raw_os_error()),
     }
+}
+
+/// Of attempts that start nothing.
+fn of_attempt(errno: i32) -> Option<&'static str> {
+    shortage(errno).filter(|_| errno != beneath::Errno::AGAIN.raw_os_error())
 }
 
 #[cfg(test)]
@@ -115,6 +132,24 @@ mod tests {
         let access = beneath::Error::new("mkdir", b"a", beneath::Errno::NOSPC);
         assert_eq!(remedy(&TreeError::Access(access)), Some(NO_SPACE));
         assert_eq!(remedy(&io::Error::from_raw_os_error(13)), None);
+    }
+
+    #[test]
+    fn a_limit_is_known_in_any_clothes() {
+        let open = |error: Option<&str>| error.unwrap().contains("ulimit -n");
+        assert!(open(remedy(&io::Error::from_raw_os_error(24))));
+        assert!(open(remedy(&StoreError::from_io(
+            "open",
+            "/s".as_ref(),
+            io::Error::from_raw_os_error(24)
+        ))));
+        assert_eq!(
+            remedy(&io::Error::from_raw_os_error(11)),
+            None,
+            "nothing was started"
+        );
+        let access = beneath::Error::new("open", b"a", beneath::Errno::MFILE);
+        assert!(open(remedy(&LayerError::Access(access))));
     }
 
     #[test]

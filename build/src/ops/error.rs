@@ -162,7 +162,7 @@ impl OpError {
         }
     }
 
-    /// What the user can do about a full disk or a damaged store.
+    /// What the user can do about a full disk, a damaged store or a limit that is reached.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
@@ -172,6 +172,7 @@ impl OpError {
             OpError::Layer(error) => remedy(error),
             OpError::Access(error) => remedy(error),
             OpError::Io { source, .. } => remedy(source),
+            OpError::Sandbox(error) => remedy(error),
             OpError::CommandFailed { tail, .. }
                 if tail.iter().any(|line| line.contains("No space left on device")) =>
             {

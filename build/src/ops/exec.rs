@@ -142,12 +142,8 @@ fn execute(
     let running = Arc::new(running);
     let to_kill = Arc::clone(&running);
     let _subscription = context.cancel().subscribe(move || to_kill.kill());
-    let tail = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| output::carry(out, err, context, log));
-        let exit = running.wait();
-        let tail = reader.join().unwrap_or_else(|_| Ok(Vec::new()));
-        exit.map(|exit| (exit.status, tail))
-    });
-    let (status, tail) = tail?;
-    Ok((status, tail?))
+    // Its pipes are closed when the last of its processes is dead, and those die with the first.
+    let tail = output::carry(out, err, context, log);
+    let exit = running.wait()?;
+    Ok((exit.status, tail?))
 }

@@ -71,7 +71,7 @@ impl ForwardedAgent {
                     });
                 }
             })
-            .map_err(io("starting a thread"))?;
+            .map_err(|error| OpError::Failure(Failure::thread(&error)))?;
         Ok(Self {
             socket,
             stop,

@@ -8,6 +8,7 @@ use super::address::{GitAddress, authority, is_commit};
 use crate::error::Failure;
 use beneath::Root;
 use rbuild_layer::listing::join;
+use rbuild_sandbox::child;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -203,6 +204,9 @@ impl Git<'_> {
         self.configure(&mut command);
         self.configure_ssh(&mut command);
         command.args(args).stdin(Stdio::null());
+        // Else the modes of what is checked out would depend on the caller's.
+        child::with_usual_umask(&mut command);
+        child::ends_with_us(&mut command);
         if let Some(dir) = self.dir {
             command.current_dir(dir);
         }

@@ -150,6 +150,9 @@ fn run(
     if let Some(home) = &env.home {
         command.env("HOME", home);
     }
+    if let Some(prepare) = env.helper {
+        prepare(&mut command);
+    }
     let mut child = command.spawn().map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
         // A helper that does not read its input says why on its output.

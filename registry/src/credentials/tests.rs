@@ -24,6 +24,7 @@ fn home() -> Home {
         xdg_runtime_dir: Some(at("run")),
         xdg_config_home: None,
         path: Some(path.into()),
+        helper: None,
     };
     Home {
         credentials: Credentials::new(env),

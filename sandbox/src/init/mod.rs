@@ -19,6 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use crate::inherited;
 use crate::landlock;
 use crate::seccomp::{self, Filter};
 use crate::spec::{MountKind, Network, Resource, SandboxSpec};
@@ -198,6 +199,7 @@ fn keyring(_: &mut Init) -> Outcome {
 
 fn limits(init: &mut Init) -> Outcome {
     use rustix::process::{Resource as R, Rlimit, getrlimit, setrlimit};
+    inherited::restore_core_limit();
     for limit in &init.spec.rlimits {
         let resource = match limit.resource {
             Resource::Core => R::Core,

@@ -18,6 +18,7 @@ use super::{Check, check, trial};
 use crate::idmap::IdMapping;
 use crate::landlock;
 use crate::overlay::Layers;
+use crate::shortage::shortage;
 use crate::step::SpawnError;
 use crate::sys::{self, Cloned};
 use crate::userns::{EnterError, enter, uncovered_fix, unfiltered_fix};
@@ -29,13 +30,19 @@ const STORE: &str = "store";
 /// Tries all; `full` says whether a full id map is to be had.
 pub(super) fn attempt(full: bool, store: Option<&Path>) -> Vec<Check> {
     let failed = |what: &str| vec![check(USER_NAMESPACE, true, Err((what.to_owned(), None)))];
+    let not_tried = |what: &str, errno: Errno| {
+        let fix = shortage(errno.raw_os_error()).map(str::to_owned);
+        let detail = format!("cannot {what}: {}", std::io::Error::from(errno));
+        vec![check("a process to try it in", true, Err((detail, fix)))]
+    };
     let store = store.map(Path::to_owned);
-    let Ok((results, results_there)) = pipe_with(PipeFlags::CLOEXEC) else {
-        return failed("cannot make a pipe");
+    let (results, results_there) = match pipe_with(PipeFlags::CLOEXEC) {
+        Ok(pipe) => pipe,
+        Err(errno) => return not_tried("make a pipe", errno),
     };
     // The caller may have threads (tests): the C library's fork is made for that, the raw one is not.
     match sys::fork_with_threads() {
-        Err(errno) => failed(&format!("cannot fork: {errno}")),
+        Err(errno) => not_tried("fork", errno),
         Ok(None) => {
             drop(results);
             let _ = std::panic::catch_unwind(|| {
@@ -129,11 +136,20 @@ fn remove_place(place: &Path) {
 /// Whether the file system of the store can hold the upper directory of an overlay.
 fn judge_store(store: &Path, place: &Result<PathBuf, Errno>) -> Result<String, (String, Option<String>)> {
     const OVERLAYFS: u64 = 0x794c_7630;
-    let elsewhere = || Some("keep the store on a local disk: RBUILD_ROOT=/path/on/ext4/or/xfs".to_owned());
+    let elsewhere = |errno: Errno| {
+        Some(unless_short(errno.raw_os_error(), || {
+            "keep the store on a local disk: RBUILD_ROOT=/path/on/ext4/or/xfs".to_owned()
+        }))
+    };
     let shown = store.display();
     let place = match place {
         Ok(place) => place,
-        Err(errno) => return Err((format!("{shown}: {}", std::io::Error::from(*errno)), elsewhere())),
+        Err(errno) => {
+            return Err((
+                format!("{shown}: {}", std::io::Error::from(*errno)),
+                elsewhere(*errno),
+            ));
+        }
     };
     let kind = rustix::fs::statfs(store).map(|stat| stat.f_type as u64);
     if kind == Ok(OVERLAYFS) {
@@ -155,7 +171,7 @@ fn judge_store(store: &Path, place: &Result<PathBuf, Errno>) -> Result<String, (
                 "{shown} has no extended attributes: {}",
                 std::io::Error::from(errno)
             ),
-            elsewhere(),
+            elsewhere(errno),
         )),
     }
 }
@@ -167,10 +183,13 @@ fn mounts(place: Option<&Path>) -> Vec<Check> {
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
     if let Err(errno) = unshare(namespaces) {
-        let fix = "allow user namespaces their privileges: sudo sysctl -w \
-                   kernel.apparmor_restrict_unprivileged_userns=0";
-        let detail = format!("no privileges in the namespace: {errno}");
-        return vec![check("namespaces", true, Err((detail, Some(fix.to_owned()))))];
+        let fix = unless_short(errno as i32, || {
+            "allow user namespaces their privileges: sudo sysctl -w \
+             kernel.apparmor_restrict_unprivileged_userns=0"
+                .to_owned()
+        });
+        let detail = format!("cannot be made in the user namespace: {errno}");
+        return vec![check("namespaces", true, Err((detail, Some(fix))))];
     }
     let mut checks = vec![check(
         "namespaces",
@@ -306,12 +325,17 @@ fn tmpfs() -> Result<OwnedFd, Errno> {
     Ok(mount)
 }
 
+/// The fix for an error number, unless it is about something else than what was tried.
+fn unless_short(errno: i32, fix: impl FnOnce() -> String) -> String {
+    shortage(errno).map_or_else(fix, str::to_owned)
+}
+
 fn overlay_words(errno: Errno) -> (String, Option<String>) {
-    let fix = match errno {
+    let fix = unless_short(errno.raw_os_error(), || match errno {
         Errno::NODEV => "sudo modprobe overlay".to_owned(),
         Errno::PERM | Errno::NOSYS if super::is_filtered() => unfiltered_fix(),
         _ => "keep the store on a local disk (ext4, xfs, btrfs, tmpfs): RBUILD_ROOT=/path".to_owned(),
-    };
+    });
     (
         format!("cannot be mounted: {}", std::io::Error::from(errno)),
         Some(fix),
@@ -319,10 +343,10 @@ fn overlay_words(errno: Errno) -> (String, Option<String>) {
 }
 
 fn proc_words(errno: Errno) -> (String, Option<String>) {
-    let fix = match errno {
+    let fix = unless_short(errno.raw_os_error(), || match errno {
         Errno::PERM => uncovered_fix(),
         _ => "build on a host that allows a /proc in a user namespace".to_owned(),
-    };
+    });
     (
         format!("cannot be mounted: {}", std::io::Error::from(errno)),
         Some(fix),
@@ -330,11 +354,11 @@ fn proc_words(errno: Errno) -> (String, Option<String>) {
 }
 
 fn trial_words(error: SpawnError) -> (String, Option<String>) {
-    let fix = match error.errno {
+    let fix = unless_short(error.errno, || match error.errno {
         libc::EPERM | libc::ENOSYS => unfiltered_fix(),
         _ if super::is_filtered() => unfiltered_fix(),
         _ => "build on another host, and tell the authors of rbuild about this one".to_owned(),
-    };
+    });
     (error.to_string(), Some(fix))
 }
 

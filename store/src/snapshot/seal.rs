@@ -1,6 +1,8 @@
 //! From a filled directory to a committed snapshot.
 
+use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -299,8 +301,13 @@ impl SnapshotStore {
 
 fn write_new(
     path: &std::path::Path,
-    write: impl FnOnce(&std::fs::File) -> std::io::Result<()>,
+    write: impl FnOnce(&File) -> std::io::Result<()>,
 ) -> Result<(), SnapshotError> {
-    let file = std::fs::File::create_new(path).map_err(|e| SnapshotError::io("create", path, e))?;
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| SnapshotError::io("create", path, e))?;
     write(&file).map_err(|e| SnapshotError::io("write", path, e))
 }

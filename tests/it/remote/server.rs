@@ -124,7 +124,7 @@ pub(super) fn git(dir: &Path, args: &[&str]) -> String {
 
 /// A repository in the scratch directory with a Dockerfile, an executable, a link out of it, a tag `v1`, an annotated
 /// tag `v1-signed`, and something newer on `main`; `flags` are those of `git init`.
-pub(super) fn repository(env: &TestEnv, name: &str, flags: &[&str]) -> PathBuf {
+pub(crate) fn repository(env: &TestEnv, name: &str, flags: &[&str]) -> PathBuf {
     env.write(format!("{name}/Dockerfile"), "FROM scratch\nCOPY sub /s\n");
     env.write(format!("{name}/sub/run.sh"), "old\n");
     let repo = env.path(name);
@@ -141,14 +141,14 @@ pub(super) fn repository(env: &TestEnv, name: &str, flags: &[&str]) -> PathBuf {
 }
 
 /// `git daemon` over the scratch directory; every repository in it can be read.
-pub(super) struct GitDaemon {
+pub(crate) struct GitDaemon {
     child: Child,
     /// `git://127.0.0.1:PORT`.
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 impl GitDaemon {
-    pub(super) fn start(env: &TestEnv) -> GitDaemon {
+    pub(crate) fn start(env: &TestEnv) -> GitDaemon {
         let port = free_port();
         // Not by way of `git`, which would start it as a child of its own.
         let core = git(&env.path(""), &["--exec-path"]);

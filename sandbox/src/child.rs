@@ -1,0 +1,26 @@
+//! What the children of the program that are no steps (`git`, credential helpers) have from it.
+
+use std::process::Command;
+
+use crate::sys;
+
+/// Lets a program make files with the usual modes, whatever the umask of the caller.
+pub fn with_usual_umask(command: &mut Command) {
+    sys::before_exec(command, || {
+        rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
+        Ok(())
+    });
+}
+
+/// Lets a program end with the thread that starts it, however that ends.
+pub fn ends_with_us(command: &mut Command) {
+    let us = rustix::process::getpid();
+    sys::before_exec(command, move || {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        // It may have ended before it could be told of.
+        match rustix::process::getppid() {
+            Some(parent) if parent == us => Ok(()),
+            _ => Err(rustix::io::Errno::SRCH.into()),
+        }
+    });
+}

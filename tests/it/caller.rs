@@ -1,0 +1,214 @@
+//! What the caller's shell leaves to every program: umask, limits, signals. None of it is told as something else.
+
+use crate::concurrency::processes;
+use crate::harness::env::{is_root, program_under_test};
+use crate::harness::{Base, Invocation, OciImage, TestEnv, skip};
+use crate::remote::server::{GitDaemon, repository};
+use rustix::process::Signal;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// rbuild as a shell starts it after some settings of its own.
+fn after(env: &TestEnv, settings: &str, words: &[&str]) -> Invocation {
+    env.tool("sh")
+        .args(["-c", &format!("{settings}; exec \"$@\""), "sh"])
+        .arg(program_under_test())
+        .args(words)
+}
+
+/// Path and mode of all that is in a store, but what containers see.
+fn modes(dir: &Path, found: &mut Vec<(String, u32)>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let (path, meta) = (entry.path(), entry.metadata().unwrap());
+        if entry.file_name() == "fs" || entry.file_name() == "stubs" {
+            continue;
+        }
+        found.push((path.display().to_string(), meta.mode() & 0o7777));
+        if meta.is_dir() {
+            modes(&path, found);
+        }
+    }
+}
+
+#[test]
+fn the_store_does_not_depend_on_the_umask() {
+    let env = TestEnv::new();
+    let context = env.context_of(
+        "FROM busybox:local\nRUN echo > /f && mkdir /d\nCOPY x /x\n",
+        &[("x", "x")],
+    );
+    let archive = Base::Busybox.archive();
+    for mask in ["0177", "0777", "0022", "0"] {
+        let store = env.path(format!("store-{mask}"));
+        let run = |words: &[&str]| {
+            let run = after(&env, &format!("umask {mask}"), words).env("RBUILD_ROOT", &store);
+            run.run().success()
+        };
+        run(&["load", "-i", archive.to_str().unwrap()]);
+        run(&["build", "-t", "image", context.to_str().unwrap()]);
+        let files = env.path(format!("files-{mask}"));
+        let output = format!("type=local,dest={}", files.display());
+        run(&["build", "-o", &output, context.to_str().unwrap()]);
+        assert!(files.join("x").exists());
+        run(&["run", "image", "sh", "-c", "umask; test -d /d"]).prints("0022");
+        let mut found = Vec::new();
+        modes(&store, &mut found);
+        for (path, mode) in found {
+            assert!(
+                [0o600, 0o700].contains(&mode),
+                "{path}: {mode:o} with umask {mask}"
+            );
+        }
+    }
+    // What is written for the user heeds it.
+    let saved = env.path("image.tar");
+    let words = ["save", "-o", saved.to_str().unwrap(), "image"];
+    let save = after(&env, "umask 027", &words).env("RBUILD_ROOT", env.path("store-0"));
+    save.run().success();
+    assert_eq!(fs::metadata(&saved).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+/// git makes files by the umask: it gets the usual one.
+#[test]
+fn repositories_do_not_depend_on_the_umask() {
+    if !skip::unless_installed("repositories_do_not_depend_on_the_umask", &["git"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    repository(&env, "r", &[]);
+    let daemon = GitDaemon::start(&env);
+    let dockerfile = format!("FROM scratch\nADD {}/r /\nCOPY --from=r / /named/\n", daemon.url);
+    let context = env.context_of(&dockerfile, &[]);
+    let archive = env.path("out.tar");
+    let output = format!("type=oci,dest={}", archive.display());
+    let named = format!("r={}/r", daemon.url);
+    let words = [
+        "build",
+        "-o",
+        &output,
+        "--build-context",
+        &named,
+        context.to_str().unwrap(),
+    ];
+    after(&env, "umask 0077", &words).run().success();
+    let tree = OciImage::from_archive(&archive).tree();
+    for (path, mode) in [("sub", 0o755), ("sub/run.sh", 0o755), ("Dockerfile", 0o644)] {
+        for path in [path.to_owned(), format!("named/{path}")] {
+            assert_eq!(tree[&*path].mode & 0o7777, mode, "{path}");
+        }
+    }
+}
+
+/// Every number of processes and open files up to what is enough: a build says what is short, or succeeds.
+#[test]
+fn limits_are_told_as_limits() {
+    if is_root() {
+        skip::because_of_host("limits_are_told_as_limits", "root has no limit of processes");
+        return;
+    }
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local AS one\nRUN echo > /1\nFROM busybox:local AS two\nRUN echo > /2\n\
+        FROM busybox:local\nCOPY --from=one /1 /\nCOPY --from=two /2 /\n";
+    let context = env.context_of(dockerfile, &[]);
+    env.load(Base::Busybox);
+    // Other tests of this user count as well, so that no number is the right one.
+    for (limit, word, numbers) in [
+        ("nproc", "Resource temporarily unavailable", (1..12).step_by(1)),
+        ("nofile", "Too many open files", (6..60).step_by(6)),
+    ] {
+        for number in numbers {
+            let prlimit = env.tool("prlimit").arg(format!("--{limit}={number}"));
+            let build = prlimit.arg(program_under_test()).args(["build", "--no-cache"]);
+            let outcome = build.arg(&context).run().no_panic();
+            if outcome.code() != 0 {
+                let outcome = outcome.says(word).says("help: ");
+                outcome.never_says("does not let").never_says("usermod");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error() {
+    let env = TestEnv::new();
+    env.load(Base::Busybox);
+    let context = env.context_of("FROM busybox:local\nCOPY x /x\n", &[("x", &"x".repeat(3 << 20))]);
+    let words = ["build", context.to_str().unwrap()];
+    // In blocks of 512 bytes.
+    let outcome = after(&env, "ulimit -f 2048", &words).run().no_panic();
+    outcome.exits(125).says("File too large");
+}
+
+/// A core dump would hold the secrets. The command's own limit stays the caller's.
+#[test]
+fn no_core_dumps() {
+    let env = TestEnv::new();
+    let context = env.context_of(
+        "FROM busybox:local\nRUN echo at the \"gate\"; ulimit -c; sleep 1000\n",
+        &[],
+    );
+    let base = format!("busybox:local=oci-layout://{}", Base::Busybox.archive().display());
+    let words = [
+        "build",
+        "--progress",
+        "plain",
+        "--build-context",
+        &base,
+        context.to_str().unwrap(),
+    ];
+    let mut running = after(&env, "ulimit -Sc 64", &words).cwd(env.path("tmp")).start();
+    running.wait_for("at the gate");
+    running.wait_for("64");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", running.pid())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("1"), "{core}");
+    running.signal(Signal::QUIT);
+    let outcome = running.wait();
+    assert_ne!(outcome.code(), 0);
+    assert_eq!(fs::read_dir(env.path("tmp")).unwrap().count(), 0);
+}
+
+/// In the warm phase a signal ends the process at once; what it has started must not stay.
+#[test]
+fn a_helper_that_hangs_ends_with_us() {
+    let env = TestEnv::new();
+    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = registry.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut client in registry.incoming().flatten() {
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(
+                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n\r\n",
+            );
+        }
+    });
+    env.write(
+        "home/.docker/config.json",
+        format!(r#"{{"credHelpers": {{"{address}": "hang"}}}}"#),
+    );
+    let helper = env.write("bin/docker-credential-hang", "#!/bin/sh\nexec sleep 1000\n");
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
+    let context = env.context_of(&format!("FROM {address}/image\n"), &[]);
+    for signal in [Signal::TERM, Signal::KILL] {
+        let running = env.rbuild(["build"]).arg(&context).env("PATH", &path).start();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let until = |number: usize| {
+            while processes(&env).len() != number {
+                assert!(Instant::now() < deadline, "{:?}", processes(&env));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        until(2);
+        running.signal(signal);
+        running.wait();
+        until(0);
+    }
+}
