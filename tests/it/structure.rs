@@ -315,6 +315,26 @@ fn links_in_the_documentation_lead_somewhere() {
     assert!(count > 40, "only {count} links were found");
 }
 
+#[test]
+fn recipes_name_files_that_are_there() {
+    let page =
+        fs::read_to_string(checkout().join("CONTRIBUTING.md")).expect("there is a page for contributors");
+    let mut count = 0;
+    for word in page.split('`').skip(1).step_by(2) {
+        let is_path =
+            word.contains('/') && (word.ends_with('/') || word.contains(".rs") || word.contains(".md"));
+        if !is_path || word.contains(['<', '*', ' ', '…']) {
+            continue;
+        }
+        count += 1;
+        assert!(
+            checkout().join(word).exists(),
+            "CONTRIBUTING.md names {word}, which is not there"
+        );
+    }
+    assert!(count > 30, "only {count} paths were found");
+}
+
 /// A page without its examples.
 fn prose(page: &str) -> String {
     page.split("\n```").step_by(2).collect()
