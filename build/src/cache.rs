@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use rbuild_store::lock::{self, Lease};
 use rbuild_store::records::{
-    Field, FieldValue, Key, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
+    Field, FieldValue, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
     TreeEntry,
 };
 use rbuild_store::snapshot::{Check, SnapshotStore};
-use rbuild_store::{Store, StoreError};
+use rbuild_store::{Key, Store, StoreError};
 
 /// Results of steps in the store.
 pub struct RecordIndex {

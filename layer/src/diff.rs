@@ -16,7 +16,7 @@ use crate::fill::{Content, FileJob};
 use crate::hash::FileHash;
 use crate::inode::Creator;
 use crate::listing::{Entry, EntryKind, Metadata, Xattrs, is_below, join, parent};
-use crate::pack::read_piece;
+use crate::piece::read_piece;
 use crate::tree::{Node, NodeKind, Tree};
 use crate::xattr;
 

@@ -12,7 +12,7 @@ use crate::flow::{self, Out, Work};
 use crate::hash::FileHash;
 use crate::inode::{Creator, Parents};
 use crate::listing::{Metadata, file_name};
-use crate::pack::read_piece;
+use crate::piece::read_piece;
 use crate::tree::Tree;
 
 /// Where the content of a new file comes from.

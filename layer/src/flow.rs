@@ -13,10 +13,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use crate::LayerError;
 use crate::hash::FileHash;
-use crate::pack::TarSink;
+use crate::piece::PIECE;
+use crate::tar_sink::TarSink;
 
-/// Bytes in one piece of a large file.
-pub(crate) const PIECE: usize = 256 * 1024;
 /// Files up to this size are handed over whole.
 const SMALL: u64 = PIECE as u64;
 /// A batch ends at this many files or bytes.

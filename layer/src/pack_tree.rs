@@ -4,7 +4,8 @@ use std::io::Write;
 
 use crate::LayerError;
 use crate::listing::Manifest;
-use crate::pack::{PackedLayer, write_tar};
+use crate::pack::write_tar;
+use crate::tar_sink::PackedLayer;
 use crate::tree::{Tree, TreeView};
 
 /// Writes everything in a tree as a tar, as a layer on nothing would be, the root directory left out. With `epoch`,

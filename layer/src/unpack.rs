@@ -13,9 +13,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::archive::{TarEntry, TarKind, TarReader};
 use crate::fill::{Content, FileSource};
-use crate::flow::PIECE;
 use crate::hash::FileHash;
 use crate::listing::{Metadata, Xattrs, file_name, join, parent};
+use crate::piece::PIECE;
 use crate::stage::{Stage, StagedKind};
 use crate::tree::{Missing, Node, NodeKind, Resolved, TreeError, resolve_by};
 use crate::{LayerError, xattr};

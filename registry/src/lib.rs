@@ -69,8 +69,8 @@ pub use error::{Action, Attempt, Error, ErrorKind, RegistryMessage, TransportKin
 pub use event::Event;
 pub use options::{ClientOptions, HostSet, Timeouts, UploadMode};
 pub use proxy::ProxySettings;
-pub use push::{BlobSource, Pushed};
 pub use resolve::{FetchedManifest, ResolvedManifest};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
+pub use upload::{BlobSource, Pushed};
 pub use url::UrlError;

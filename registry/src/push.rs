@@ -1,7 +1,5 @@
 //! Writing blobs and manifests. The order (blobs, config, child manifests, index, tag last) is the caller's.
 
-use std::io::{self, Read};
-
 use rbuild_oci::{Descriptor, Digest, MANIFEST_LIMIT, Reference};
 use ureq::http::{Method, header};
 
@@ -12,20 +10,7 @@ use crate::fetch::blob_path;
 use crate::http::Payload;
 use crate::resolve::{announced_digest, manifest_path};
 use crate::session::{Call, Target};
-
-/// Opens the bytes to send at an offset, as often as asked.
-pub type BlobSource<'a> = dyn Fn(u64) -> io::Result<Box<dyn Read>> + 'a;
-
-/// How a blob came to be in the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pushed {
-    /// It was there.
-    Existing,
-    /// The registry took it from another repository.
-    Mounted,
-    /// It was sent.
-    Uploaded,
-}
+use crate::upload::{BlobSource, Pushed, Upload};
 
 impl Client {
     /// Asks whether a blob is in the repository.
@@ -71,7 +56,7 @@ impl Client {
         }
         let _slot = self.slot(reference.host());
         let attempt = attempt(Action::PushBlob, reference, descriptor.digest.to_string());
-        crate::upload::Upload {
+        Upload {
             client: self,
             reference,
             descriptor,

@@ -4,7 +4,7 @@
 //! it refuses that, the blob goes in `PATCH`es, and a broken one continues where the registry says it is.
 
 use std::cell::Cell;
-use std::io::Read;
+use std::io::{self, Read};
 
 use rbuild_oci::{Descriptor, Reference};
 use ureq::http::{Method, header};
@@ -14,7 +14,6 @@ use crate::client::Client;
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::http::{Answer, Payload};
 use crate::options::UploadMode;
-use crate::push::{BlobSource, Pushed};
 use crate::resolve::announced_digest;
 use crate::session::{Call, Target};
 use crate::url::Url;
@@ -22,6 +21,21 @@ use crate::url::Url;
 const DEFAULT_CHUNK: u64 = 16 << 20;
 const OCTETS: &str = "application/octet-stream";
 
+/// Opens the bytes to send at an offset, as often as asked.
+pub type BlobSource<'a> = dyn Fn(u64) -> io::Result<Box<dyn Read>> + 'a;
+
+/// How a blob came to be in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It was there.
+    Existing,
+    /// The registry took it from another repository.
+    Mounted,
+    /// It was sent.
+    Uploaded,
+}
+
+/// One blob into one repository.
 pub(crate) struct Upload<'a> {
     pub(crate) client: &'a Client,
     pub(crate) reference: &'a Reference,

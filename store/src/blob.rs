@@ -13,7 +13,8 @@ use rbuild_oci::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{IoContext, StoreError};
-use crate::store::{Store, list_dir, remove_if_there, rename_in};
+use crate::small_file::{list_dir, remove_if_there, rename_in};
+use crate::store::Store;
 
 /// Bytes moved at once.
 const CHUNK: usize = 256 * 1024;
@@ -57,11 +58,14 @@ pub struct Blobs<'a> {
     store: &'a Store,
 }
 
-impl<'a> Blobs<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
-        Blobs { store }
+impl Store {
+    /// Blobs by digest.
+    pub fn blobs(&self) -> Blobs<'_> {
+        Blobs { store: self }
     }
+}
 
+impl<'a> Blobs<'a> {
     /// Where a blob is or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         self.store.path("blobs/sha256").join(digest.to_hex())

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{IoContext, StoreError};
 use crate::records::Preimage;
 use crate::remove::remove_tree;
-use crate::store::{Store, list_dir, make_dirs, read_if_there, remove_if_there};
+use crate::small_file::{list_dir, make_dirs, read_if_there, remove_if_there};
+use crate::store::Store;
 
 pub use latest::{Again, Latest};
 
@@ -130,11 +131,14 @@ pub struct BuildLog {
     number: BuildNumber,
 }
 
-impl<'a> Builds<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
-        Builds { store }
+impl Store {
+    /// What earlier builds did.
+    pub fn builds(&self) -> Builds<'_> {
+        Builds { store: self }
     }
+}
 
+impl<'a> Builds<'a> {
     fn path(&self, number: BuildNumber) -> PathBuf {
         self.store.path("builds").join(format!("{number}.json"))
     }

@@ -14,8 +14,9 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::{IoContext, StoreError};
-use crate::lock::{Lock, Mode};
-use crate::store::{Store, list_dir, make_dirs, read_if_there};
+use crate::file_lock::{Lock, Mode};
+use crate::small_file::{list_dir, make_dirs, read_if_there};
+use crate::store::Store;
 
 /// `sharing=` of a cache mount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

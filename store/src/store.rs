@@ -3,23 +3,18 @@
 //!
 //! Not here: what the parts mean. Each has its own file: blobs, images, records, locks, snapshots.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
-
-use crate::blob::Blobs;
-use crate::buildlog::Builds;
 use crate::error::{IoContext, StoreError};
 use crate::filesystem::{self, Need};
-use crate::image::Images;
-use crate::lock::{List, Locks};
-use crate::records::Records;
-use crate::tmp::TmpDir;
+use crate::lease::List;
+use crate::small_file::{list_dir, make_dirs, read_if_there, rename_in};
+use crate::tmp::{self, Swept, TmpDir};
 
 /// The layout this program reads and writes. Another one is refused, never converted silently.
 pub const LAYOUT_VERSION: u32 = 2;
@@ -135,31 +130,6 @@ impl Store {
         self.path("memo")
     }
 
-    /// Blobs by digest.
-    pub fn blobs(&self) -> Blobs<'_> {
-        Blobs::new(self)
-    }
-
-    /// Images and their tags.
-    pub fn images(&self) -> Images<'_> {
-        Images::new(self)
-    }
-
-    /// Cache records by key.
-    pub fn records(&self) -> Records<'_> {
-        Records::new(self)
-    }
-
-    /// What earlier builds did.
-    pub fn builds(&self) -> Builds<'_> {
-        Builds::new(self)
-    }
-
-    /// Locks shared with other processes.
-    pub fn locks(&self) -> Locks<'_> {
-        Locks::new(self)
-    }
-
     pub(crate) fn leases(&self) -> &Mutex<Weak<List>> {
         &self.0.leases
     }
@@ -168,6 +138,11 @@ impl Store {
     /// then the next sweep removes it.
     pub fn tmp_dir(&self) -> Result<TmpDir, StoreError> {
         TmpDir::create(&self.path("tmp"))
+    }
+
+    /// Removes what dead processes left under `tmp/`. Safe beside any number of builds.
+    pub fn sweep_tmp(&self) -> Result<Swept, StoreError> {
+        tmp::sweep(&self.path("tmp"))
     }
 
     /// Writes a small file so that it is there whole or not at all. The parent directory is made when missing.
@@ -207,88 +182,6 @@ impl Store {
         *slot = Some(Arc::clone(&nursery));
         Ok(nursery)
     }
-}
-
-/// Renames `from` over `to`; makes the parent of `to` when it is missing.
-pub(crate) fn rename_in(from: &Path, to: &Path) -> Result<(), StoreError> {
-    // A collector may remove the parent again while it is empty, but not forever.
-    for _ in 0..100 {
-        match std::fs::rename(from, to) {
-            Err(error) if error.kind() == ErrorKind::NotFound => match to.parent() {
-                Some(parent) if from.try_exists().at("examine", from)? => make_dirs(parent)?,
-                _ => return Err(StoreError::from_io("rename to", to, error)),
-            },
-            other => return other.at("rename to", to),
-        }
-    }
-    std::fs::rename(from, to).at("rename to", to)
-}
-
-/// Makes a directory and its parents, private to the user.
-pub(crate) fn make_dirs(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .at("create", path)
-}
-
-/// Reads a small file; `None` when it is not there.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::from_io("read", path, error)),
-    }
-}
-
-/// As [`read_if_there`], with the file, so that it can be [stamped](stamp_used).
-pub(crate) fn open_if_there(path: &Path) -> Result<Option<(File, Vec<u8>)>, StoreError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::from_io("open", path, error)),
-    };
-    let mut bytes = Vec::with_capacity(4096);
-    file.read_to_end(&mut bytes)
-        .map_err(|error| StoreError::from_io("read", path, error))?;
-    Ok(Some((file, bytes)))
-}
-
-/// Sets a file's time to now: by it a collection knows what is still used. Best effort: only how long it is kept
-/// depends on it.
-pub(crate) fn stamp_used(file: &File) {
-    // By the file system's clock, which a collection compares with.
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_NOW,
-    };
-    let times = Timestamps {
-        last_access: now,
-        last_modification: now,
-    };
-    let _ = rustix::fs::futimens(file, &times);
-}
-
-/// Removes a file; `false` when it was not there.
-pub(crate) fn remove_if_there(path: &Path) -> Result<bool, StoreError> {
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(StoreError::from_io("remove", path, error)),
-    }
-}
-
-/// The UTF-8 names in a directory, sorted. Names that are not UTF-8 are not ours and are left out.
-pub(crate) fn list_dir(path: &Path) -> Result<Vec<String>, StoreError> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path).at("list", path)? {
-        if let Ok(name) = entry.at("list", path)?.file_name().into_string() {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 fn check_version(root: &Path, found: &str) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{IoContext, StoreError};
 use crate::remove::remove_tree;
-use crate::store::{Store, list_dir};
+use crate::small_file::list_dir;
 
 /// Makes names unique within the process; the pid makes them unique among most processes, mkdir(2) among all.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -92,22 +92,19 @@ pub struct Swept {
     pub failed: Vec<(PathBuf, String)>,
 }
 
-impl Store {
-    /// Removes what dead processes left under `tmp/`. Safe beside any number of builds.
-    pub fn sweep_tmp(&self) -> Result<Swept, StoreError> {
-        let tmp = self.path("tmp");
-        let mut swept = Swept::default();
-        for name in list_dir(&tmp)? {
-            let path = tmp.join(name);
-            let Some(_lock) = take_unused(&path)? else {
-                swept.in_use += usize::from(path.exists());
-                continue;
-            };
-            match remove_tree(&path) {
-                Ok(()) => swept.removed += 1,
-                Err(error) => swept.failed.push((path, error.to_string())),
-            }
+/// Removes the directories in `tmp` whose owners are dead.
+pub(crate) fn sweep(tmp: &Path) -> Result<Swept, StoreError> {
+    let mut swept = Swept::default();
+    for name in list_dir(tmp)? {
+        let path = tmp.join(name);
+        let Some(_lock) = take_unused(&path)? else {
+            swept.in_use += usize::from(path.exists());
+            continue;
+        };
+        match remove_tree(&path) {
+            Ok(()) => swept.removed += 1,
+            Err(error) => swept.failed.push((path, error.to_string())),
         }
-        Ok(swept)
     }
+    Ok(swept)
 }

@@ -1,4 +1,4 @@
-//! ADD of what the context holds: archives are unpacked by what they are, not by their names (FEATURES 1.6).
+//! ADD of what the context holds: archives are unpacked by what they are, not by their names.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! ARG and ENV: who sees which value, and what of it is left behind (FEATURES 1.4).
+//! ARG and ENV: who sees which value, and what of it is left behind.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What builds and `--check` find in a Dockerfile, and which frontend it asks for (FEATURES 1.1, 2.6).
+//! What builds and `--check` find in a Dockerfile, and which frontend it asks for.
 
 use crate::harness::{Base, Registry, TestEnv, skip};
 

@@ -1,4 +1,4 @@
-//! The image's configuration and history: what each instruction leaves there (FEATURES 1.8, 1.10).
+//! The image's configuration and history: what each instruction leaves there.
 
 use serde_json::{Value, json};
 

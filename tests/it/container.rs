@@ -1,4 +1,4 @@
-//! `rbuild run`: what of docker's a user counts on (FEATURES 6).
+//! `rbuild run`: what of docker's a user counts on.
 
 use crate::harness::base::program;
 use crate::harness::{TestEnv, processes};

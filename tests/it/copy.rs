@@ -1,4 +1,4 @@
-//! COPY: where things land, what they are afterwards, what is refused (FEATURES 1.6).
+//! COPY: where things land, what they are afterwards, what is refused.
 
 use crate::harness::{Entry, Kind, OciImage};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! `RUN --device`: devices of the host as CDI specs describe them, and the entitlements of `--allow` (FEATURES 1.7).
+//! `RUN --device`: devices of the host as CDI specs describe them, and the entitlements of `--allow`.
 
 use crate::harness::{OciImage, Outcome, TestEnv, steps};
 

@@ -1,4 +1,4 @@
-//! `.dockerignore`: which file counts, what its lines mean, what need not be readable (FEATURES 1.9).
+//! `.dockerignore`: which file counts, what its lines mean, what need not be readable.
 
 use std::path::Path;
 

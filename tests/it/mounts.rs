@@ -1,4 +1,4 @@
-//! `RUN --mount`: what is seen, what is kept, and what leaves no trace (FEATURES 1.7).
+//! `RUN --mount`: what is seen, what is kept, and what leaves no trace.
 
 use super::concurrency::open_gate;
 use crate::harness::archive::sha256;

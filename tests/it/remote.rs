@@ -1,4 +1,4 @@
-//! ADD of URLs and git repositories, and contexts from there (FEATURES 1.5, 1.6), against servers on loopback.
+//! ADD of URLs and git repositories, and contexts from there, against servers on loopback.
 
 mod contexts;
 mod files;

@@ -1,4 +1,4 @@
-//! `RUN`: its forms, its environment, its end (FEATURES 1.2 and 1.7).
+//! `RUN`: its forms, its environment, its end.
 
 use crate::harness::base::program;
 use crate::harness::env::is_root;

@@ -1,4 +1,4 @@
-//! What a RUN step sees and cannot do, through the program (FEATURES 5.1). The crate `rbuild-sandbox` has the finer
+//! What a RUN step sees and cannot do, through the program. The crate `rbuild-sandbox` has the finer
 //! tests; here the defaults that a build gives it are at stake, and images that are hostile.
 
 use crate::harness::base::program;

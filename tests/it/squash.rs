@@ -1,4 +1,4 @@
-//! `--squash` and `--squash-all`: fewer layers, the same files (FEATURES 1.10).
+//! `--squash` and `--squash-all`: fewer layers, the same files.
 
 use serde_json::Value;
 

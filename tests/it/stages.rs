@@ -1,4 +1,4 @@
-//! Stages and contexts: which are built, in what they may differ, what they may refer to (FEATURES 1.5).
+//! Stages and contexts: which are built, in what they may differ, what they may refer to.
 
 use crate::harness::{Base, OciImage, TestEnv};
 

@@ -1,6 +1,8 @@
 //! The shape of the source is a test too: which crate knows which, where `unsafe` may stand, who may print, and that
 //! the commands in the documentation exist. Reads the checkout, not the program.
 
+mod arrows;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,48 +12,6 @@ use crate::harness::base::checkout;
 const CRATES: [&str; 9] = [
     "beneath", "build", "layer", "oci", "parser", "solver", "store", "sandbox", "registry",
 ];
-
-/// The packages of the workspace by folder.
-const PACKAGES: [(&str, &str); 9] = [
-    ("beneath", "beneath"),
-    ("layer", "rbuild-layer"),
-    ("oci", "rbuild-oci"),
-    ("build", "rbuild-build"),
-    ("parser", "dockerfile-parser"),
-    ("solver", "rbuild-solver"),
-    ("store", "rbuild-store"),
-    ("sandbox", "rbuild-sandbox"),
-    ("registry", "rbuild-registry"),
-];
-
-#[test]
-fn crates_know_only_what_the_architecture_allows() {
-    for (folder, _) in PACKAGES {
-        let allowed: &[&str] = match folder {
-            "layer" => &["beneath", "rbuild-oci"],
-            "registry" => &["rbuild-oci"],
-            "store" => &["beneath", "rbuild-layer", "rbuild-oci"],
-            "build" => &[
-                "beneath",
-                "dockerfile-parser",
-                "rbuild-layer",
-                "rbuild-oci",
-                "rbuild-registry",
-                "rbuild-sandbox",
-                "rbuild-solver",
-                "rbuild-store",
-            ],
-            _ => &[],
-        };
-        for name in dependencies(folder) {
-            let ours = PACKAGES.iter().any(|(_, package)| *package == name);
-            assert!(
-                !ours || allowed.contains(&name.as_str()),
-                "`{folder}` must not know `{name}`"
-            );
-        }
-    }
-}
 
 #[test]
 fn each_large_dependency_has_one_home() {

@@ -1,5 +1,5 @@
 //! Hosts that do not allow everything: what `doctor` says is what a build meets, at once, with the fix, and nothing is
-//! left behind (FEATURES 5.2). Each host is simulated around the program: a filter by `deny`, namespaces by `unshare`.
+//! left behind. Each host is simulated around the program: a filter by `deny`, namespaces by `unshare`.
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use crate::diff::UNKNOWN;
 use crate::fill::{FileJob, Fill};
 use crate::inode::Creator;
 use crate::listing::{Entry, EntryKind, Manifest, path_cmp};
-use crate::pack::{PackedLayer, TarSink};
+use crate::tar_sink::{PackedLayer, TarSink};
 use crate::tree::{Tree, default_root};
 use crate::{LayerError, flow};
 

@@ -12,7 +12,7 @@ use rbuild_oci::Digest;
 
 use super::{BuildNumber, BuildRecord, BuildSubject, Builds};
 use crate::error::{IoContext, StoreError};
-use crate::store::{list_dir, read_if_there, remove_if_there};
+use crate::small_file::{list_dir, read_if_there, remove_if_there};
 
 /// A pointer that has grown longer is written anew with its last line alone.
 const LONGEST: usize = 4096;

@@ -3,7 +3,8 @@ use std::process::Command;
 
 use super::*;
 use crate::blob::Expect;
-use crate::store::{Store, list_dir};
+use crate::small_file::list_dir;
+use crate::store::Store;
 use crate::testing::{command, root, say_ready};
 
 #[test]

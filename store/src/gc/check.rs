@@ -6,12 +6,14 @@ use rbuild_layer::SnapshotId;
 use rbuild_oci::Digest;
 
 use crate::error::StoreError;
+use crate::file_lock::{Lock, Mode};
 use crate::gc::mark::Graph;
 use crate::image::export::parse_index;
-use crate::lock::{Collection, Lock, Mode};
+use crate::lease::Collection;
 use crate::records::TreeRef;
+use crate::small_file::{list_dir, read_if_there, remove_if_there};
 use crate::snapshot::{self, SnapshotStore};
-use crate::store::{Store, list_dir, read_if_there, remove_if_there};
+use crate::store::Store;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub(super) fn check(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreEr
     let mut check = Check {
         store,
         repair,
-        leases: repair.then(|| Collection::begin(store)).transpose()?,
+        leases: repair.then(|| Collection::begin(store.root())).transpose()?,
         problems: Vec::new(),
     };
     check.snapshots()?;

@@ -9,8 +9,10 @@ use rbuild_oci::{DiffId, Digest};
 
 use crate::error::StoreError;
 use crate::image::{ImageRecord, LayerSource};
-use crate::records::{FieldValue, Key};
-use crate::store::{Store, list_dir, read_if_there};
+use crate::key::Key;
+use crate::records::FieldValue;
+use crate::small_file::{list_dir, read_if_there};
+use crate::store::Store;
 
 /// A snapshot on disk.
 #[derive(Clone, Debug)]

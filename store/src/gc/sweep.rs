@@ -10,15 +10,17 @@ use rbuild_layer::SnapshotId;
 use rbuild_oci::{DiffId, Digest};
 
 use crate::error::StoreError;
+use crate::file_lock::{Lock, Mode};
 use crate::gc::mark::{Graph, RecordNode, image_blobs, made_layers, modified, size};
 use crate::gc::usage::measure;
 use crate::gc::{Kind, PruneOptions, Pruned, Removed};
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
-use crate::lock::{Collection, Lock, Mode};
+use crate::lease::Collection;
 use crate::remove::remove_tree;
+use crate::small_file::{list_dir, read_if_there, remove_if_there};
 use crate::snapshot::packed_snapshot;
-use crate::store::{Store, list_dir, read_if_there, remove_if_there};
+use crate::store::Store;
 use crate::tmp::TmpDir;
 
 pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<Pruned, StoreError> {
@@ -26,7 +28,7 @@ pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<P
         store,
         options,
         now,
-        leases: Collection::begin(store)?,
+        leases: Collection::begin(store.root())?,
         trash: None,
         serial: 0,
         pruned: Pruned::default(),

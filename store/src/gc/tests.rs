@@ -12,11 +12,12 @@ use super::*;
 use crate::blob::Expect;
 use crate::cache_mount::{CacheMountClaim, CacheMountName, Sharing};
 use crate::image::{ImageLayer, ImageRecord, LayerSource};
+use crate::key::Key;
 use crate::lock::Lease;
 use crate::memo::file_system_now;
-use crate::records::{Field, FieldValue, Key, Output, Preimage, RECORD_VERSION, Record, Tree, TreeEntry};
+use crate::records::{Field, FieldValue, Output, Preimage, RECORD_VERSION, Record, Tree, TreeEntry};
+use crate::small_file::list_dir;
 use crate::snapshot::{Check, CommitOptions, HashTar, SnapshotStore};
-use crate::store::list_dir;
 use crate::testing::store;
 
 /// An hour from now: everything in a test is old then.

@@ -14,8 +14,9 @@ use crate::gc::mark::{Graph, image_blobs, size};
 use crate::gc::{Kind, Usage};
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
-use crate::lock;
-use crate::store::{Store, list_dir, read_if_there};
+use crate::lease;
+use crate::small_file::{list_dir, read_if_there};
+use crate::store::Store;
 
 /// Directories inside directories that are counted.
 const MAX_DEPTH: usize = 256;
@@ -68,7 +69,7 @@ pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
     let memos = flat_bytes(&store.memo_dir())?;
     let records: u64 = graph.records.iter().map(|record| record.bytes).sum();
     let cache_bytes = records + trees.1 + memos.1 + bytes_of(&only_cached);
-    let leased = lock::used(store)?;
+    let leased = lease::used(store.root())?;
     let held = |ids: &BTreeSet<SnapshotId>| -> u64 {
         let mut kept = BTreeSet::new();
         ids.iter()

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use rbuild_oci::{Digest, DocumentError, json};
 
 use crate::error::StoreError;
-use crate::store::{Store, list_dir, read_if_there, remove_if_there};
+use crate::small_file::{list_dir, read_if_there, remove_if_there};
+use crate::store::Store;
 
 pub use error::ImageError;
 pub use record::{IMAGE_VERSION, ImageLayer, ImageRecord, LayerSource};
@@ -36,11 +37,14 @@ pub struct Images<'a> {
     store: &'a Store,
 }
 
-impl<'a> Images<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
-        Images { store }
+impl Store {
+    /// Images and their tags.
+    pub fn images(&self) -> Images<'_> {
+        Images { store: self }
     }
+}
 
+impl<'a> Images<'a> {
     fn record_path(&self, id: &Digest) -> PathBuf {
         self.store.path("images").join(format!("{}.json", id.to_hex()))
     }

@@ -1,9 +1,12 @@
 use super::*;
+use crate::lease::Collection;
 use crate::records::{Output, Preimage, RECORD_VERSION, Record};
 use crate::testing::{await_ready, command, role, say_ready, store};
 
-use std::fs::read_to_string;
+use std::fs::{OpenOptions, read_to_string};
+use std::io::Write;
 use std::process::Child;
+use std::time::Duration;
 
 use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::Digest;
@@ -94,7 +97,7 @@ fn of_many_processes_one_runs_the_step() {
     assert_eq!(ran.lines().count(), 1, "{ran}");
     assert!(store.records().lookup(&key(1)).unwrap().is_some());
     assert!(
-        crate::store::list_dir(&store.path("locks/keys"))
+        crate::small_file::list_dir(&store.path("locks/keys"))
             .unwrap()
             .is_empty(),
         "no lock file is left"
@@ -141,7 +144,11 @@ fn a_killed_holder_frees_everything() {
     });
     let swept = store.sweep_tmp().unwrap();
     assert_eq!((swept.removed, swept.in_use), (1, 0));
-    assert!(crate::store::list_dir(&store.path("tmp")).unwrap().is_empty());
+    assert!(
+        crate::small_file::list_dir(&store.path("tmp"))
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -167,13 +174,15 @@ fn make_snapshot(store: &Store, number: u8) {
 
 /// Whether a collection that begins now finds the snapshot in use.
 fn is_used(store: &Store, number: u8) -> bool {
-    let mut collection = Collection::begin(store).unwrap();
+    let mut collection = Collection::begin(store.root()).unwrap();
     let unused = collection.unless_used(snapshot(number).as_bytes(), || Ok(()));
     unused.unwrap().is_none()
 }
 
 fn lists(store: &Store) -> usize {
-    crate::store::list_dir(&store.path("locks/leases")).unwrap().len()
+    crate::small_file::list_dir(&store.path("locks/leases"))
+        .unwrap()
+        .len()
 }
 
 /// The same store as another process has it.
@@ -219,7 +228,7 @@ fn a_lease_that_ends_while_something_is_collected_counts_for_that_collection() {
         make_snapshot(&store, number);
     }
     let before = builder.locks().lease(&snapshot(1)).unwrap().unwrap();
-    let mut first = Collection::begin(&store).unwrap();
+    let mut first = Collection::begin(store.root()).unwrap();
     let unused = |collection: &mut Collection, number| {
         collection
             .unless_used(snapshot(number).as_bytes(), || Ok(()))
@@ -231,13 +240,13 @@ fn a_lease_that_ends_while_something_is_collected_counts_for_that_collection() {
     drop(later.locks().lease(&snapshot(2)).unwrap().unwrap());
     assert!(!unused(&mut first, 1) && !unused(&mut first, 2) && unused(&mut first, 3));
     // A second one that begins now has seen what they did, but must leave their lists to the first.
-    let mut second = Collection::begin(&store).unwrap();
+    let mut second = Collection::begin(store.root()).unwrap();
     assert!(unused(&mut second, 1) && unused(&mut second, 2));
     drop(second);
     assert!(!unused(&mut first, 1) && !unused(&mut first, 2));
     assert_eq!(lists(&store), 2);
     drop(first);
-    drop(Collection::begin(&store).unwrap());
+    drop(Collection::begin(store.root()).unwrap());
     assert_eq!(lists(&store), 0);
 }
 
@@ -246,7 +255,7 @@ fn nobody_begins_to_use_what_is_being_removed() {
     let (_dir, store) = store();
     make_snapshot(&store, 1);
     let path = store.snapshots_dir().join(snapshot(1).to_string());
-    let mut collection = Collection::begin(&store).unwrap();
+    let mut collection = Collection::begin(store.root()).unwrap();
     std::thread::scope(|scope| {
         let asking = collection
             .unless_used(snapshot(1).as_bytes(), || {

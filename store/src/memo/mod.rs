@@ -17,7 +17,8 @@ use rustix::fs::Timespec;
 use rustix::time::ClockId;
 
 use crate::error::StoreError;
-use crate::store::{Store, open_if_there, remove_if_there, stamp_used};
+use crate::small_file::{open_if_there, remove_if_there, stamp_used};
+use crate::store::Store;
 
 /// How much older than its hashing a file must be to be remembered, in nanoseconds. Two seconds is the coarsest
 /// timestamp among file systems in use (FAT's mtime); it also covers clocks that are slightly apart.

@@ -6,7 +6,6 @@
 //!
 //! Not here: how keys are made (the solver) and how two pre-images are compared for the user.
 
-mod key;
 mod preimage;
 
 use std::path::PathBuf;
@@ -16,10 +15,11 @@ use rbuild_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::key::Key;
 use crate::lock::Lease;
-use crate::store::{Store, list_dir, open_if_there, remove_if_there, stamp_used};
+use crate::small_file::{list_dir, open_if_there, remove_if_there, stamp_used};
+use crate::store::Store;
 
-pub use key::Key;
 pub use preimage::{Field, FieldValue, Preimage, Tree, TreeEntry, TreeRef};
 
 /// Version of the record format. Records of another version are misses.
@@ -65,11 +65,14 @@ pub struct Records<'a> {
     store: &'a Store,
 }
 
-impl<'a> Records<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
-        Records { store }
+impl Store {
+    /// Cache records by key.
+    pub fn records(&self) -> Records<'_> {
+        Records { store: self }
     }
+}
 
+impl<'a> Records<'a> {
     /// Where the record of a key is or would be.
     pub fn path(&self, key: &Key) -> PathBuf {
         self.store
@@ -170,7 +173,7 @@ impl<'a> Records<'a> {
     /// Reads a stored list; `None` when it is gone or damaged (then a miss cannot be explained in detail).
     pub fn tree(&self, reference: &TreeRef) -> Result<Option<Tree>, StoreError> {
         let path = self.tree_path(&reference.digest);
-        let Some(bytes) = crate::store::read_if_there(&path)? else {
+        let Some(bytes) = crate::small_file::read_if_there(&path)? else {
             return Ok(None);
         };
         if Digest::of(&bytes) != reference.digest {

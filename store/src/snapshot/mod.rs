@@ -27,7 +27,8 @@ use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
 
 use crate::remove::remove_tree;
-use crate::store::{Store, list_dir};
+use crate::small_file::list_dir;
+use crate::store::Store;
 use crate::tmp::TmpDir;
 use meta::Meta;
 

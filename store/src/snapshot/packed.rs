@@ -8,7 +8,7 @@ use rbuild_layer::listing::Entry;
 use rbuild_layer::{PackedLayer, SnapshotId};
 
 use super::{Snapshot, SnapshotError, SnapshotStore};
-use crate::store::list_dir;
+use crate::small_file::list_dir;
 
 impl SnapshotStore {
     fn packed_path(&self, id: &SnapshotId, epoch: Option<i64>) -> PathBuf {

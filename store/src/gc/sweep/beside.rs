@@ -2,11 +2,11 @@
 
 use super::{Sweep, move_away};
 use crate::error::StoreError;
+use crate::file_lock::Lock;
 use crate::gc::Kind;
 use crate::gc::mark::{modified, size};
 use crate::gc::usage::disk_usage;
-use crate::lock::Lock;
-use crate::store::{list_dir, remove_if_there};
+use crate::small_file::{list_dir, remove_if_there};
 use crate::tmp::take_unused;
 
 /// Memos of contexts that were not built for this long go with any prune, in nanoseconds (60 days).

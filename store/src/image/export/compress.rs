@@ -11,7 +11,8 @@ use crate::blob::{Blob, Expect};
 use crate::error::StoreError;
 use crate::image::ImageError;
 use crate::image::export::{Compression, TarProgram};
-use crate::store::{Store, read_if_there};
+use crate::small_file::read_if_there;
+use crate::store::Store;
 
 /// The blob of a layer in the given compression. If there is none yet `write` makes the tar, which must have
 /// `diff_id`.

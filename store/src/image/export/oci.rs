@@ -96,7 +96,7 @@ pub fn write_oci_dir(
 
 /// The entries of a layout that is already in `dir`. A directory with other things in it is refused.
 fn existing(dir: &Path) -> Result<Vec<Descriptor>, ImageError> {
-    let read = |name: &str| crate::store::read_if_there(&dir.join(name));
+    let read = |name: &str| crate::small_file::read_if_there(&dir.join(name));
     let Some(index) = read("index.json")? else {
         let empty = match std::fs::read_dir(dir) {
             Ok(mut entries) => entries.next().is_none(),

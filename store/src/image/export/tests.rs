@@ -9,7 +9,7 @@ use super::*;
 use crate::filesystem::Need;
 use crate::image::LayerSource;
 use crate::image::source::{self, choose, ingest};
-use crate::store::list_dir;
+use crate::small_file::list_dir;
 
 struct Bench {
     dir: tempfile::TempDir,

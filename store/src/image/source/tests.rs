@@ -5,7 +5,7 @@ use rbuild_oci::{Index, Manifest, MediaTypes, RootFs};
 
 use super::*;
 use crate::filesystem::Need;
-use crate::store::list_dir;
+use crate::small_file::list_dir;
 
 struct Bench {
     dir: tempfile::TempDir,

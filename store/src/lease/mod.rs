@@ -9,19 +9,22 @@
 //! A name stays in its list until the process holds no lease at all. A list that ends while something is collected stays
 //! as a file, unlocked, since the collector may have looked for records before its process wrote some. No clock is asked.
 
+mod collection;
+mod gate;
+
 use std::collections::HashSet;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rbuild_layer::SnapshotId;
 use rbuild_oci::Digest;
 
-use super::gate::Gate;
-use super::{Lock, Mode};
 use crate::error::{IoContext, StoreError};
-use crate::store::Store;
+use crate::file_lock::{Lock, Mode};
+use gate::Gate;
+
+pub(crate) use collection::{Collection, used};
 
 /// Makes names unique within the process.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -36,7 +39,7 @@ pub(super) const COLLECTING: &str = "locks/collecting";
 pub(super) const ALL: &str = "locks/all";
 
 /// What a lease is on.
-pub(super) type Name = [u8; 32];
+pub(crate) type Name = [u8; 32];
 
 /// While it lives the garbage collector leaves the snapshot and its parents, or the file list, alone.
 ///
@@ -64,17 +67,17 @@ struct Open {
 }
 
 impl List {
-    pub(super) fn new(store: &Store) -> Result<List, StoreError> {
-        let list = match new_list(store) {
+    pub(crate) fn new(root: &Path) -> Result<List, StoreError> {
+        let list = match new_list(root) {
             Err(error) if error.is_no_space() => None,
             other => Some(other?),
         };
         Ok(List {
-            collecting: store.path(COLLECTING),
-            all: store.path(ALL),
+            collecting: root.join(COLLECTING),
+            all: root.join(ALL),
             open: Mutex::new(Open {
                 list,
-                gate: Gate::open(store)?,
+                gate: Gate::open(root)?,
                 names: HashSet::new(),
                 is_torn: false,
                 holds_all: None,
@@ -83,7 +86,7 @@ impl List {
     }
 
     /// Puts a name into the list.
-    pub(super) fn hold(self: &Arc<Self>, name: &Name) -> Result<Lease, StoreError> {
+    pub(crate) fn hold(self: &Arc<Self>, name: &Name) -> Result<Lease, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.holds_all.is_none() && !open.names.contains(name) {
             match open.write(name) {
@@ -99,10 +102,10 @@ impl List {
 }
 
 /// An empty list, locked.
-fn new_list(store: &Store) -> Result<Lock, StoreError> {
+fn new_list(root: &Path) -> Result<Lock, StoreError> {
     loop {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let path = store.path(LISTS).join(format!("{}-{serial}", std::process::id()));
+        let path = root.join(LISTS).join(format!("{}-{serial}", std::process::id()));
         // One that is there is of a dead process of the same number, and may still count.
         if let Some((lock, true)) = Lock::try_take_noting(&path)? {
             return Ok(lock);
@@ -141,55 +144,21 @@ impl Drop for List {
     }
 }
 
-impl super::Locks<'_> {
-    /// The list of this process, new if it holds nothing.
-    fn list(&self) -> Result<Arc<List>, StoreError> {
-        let mut list = self.store.leases().lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = list.upgrade() {
-            return Ok(list);
-        }
-        let new = Arc::new(List::new(self.store)?);
-        *list = Arc::downgrade(&new);
-        Ok(new)
-    }
-
-    /// Keeps a committed snapshot, and all below it, from the garbage collector. `None` when there is no such snapshot
-    /// (any more): then it is a cache miss.
-    pub fn lease(&self, snapshot: &SnapshotId) -> Result<Option<Lease>, StoreError> {
-        let lease = self.lease_new(snapshot)?;
-        // Looked for behind the name: from here on nobody removes it.
-        let directory = self.store.snapshots_dir().join(snapshot.to_string());
-        Ok(super::exists(&directory)?.then_some(lease))
-    }
-
-    /// Leases a snapshot that is about to be committed: taken before its directory is renamed into place there is
-    /// no moment in which it stands unprotected.
-    pub fn lease_new(&self, snapshot: &SnapshotId) -> Result<Lease, StoreError> {
-        self.list()?.hold(snapshot.as_bytes())
-    }
-
-    /// Keeps a stored list of files, there or about to be.
-    pub(crate) fn lease_tree(&self, tree: &Digest) -> Result<Lease, StoreError> {
-        self.list()?.hold(tree.as_bytes())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::Collection;
     use crate::testing::store;
 
     #[test]
     fn a_name_that_finds_no_room_is_held_all_the_same() {
         let (_dir, store) = store();
-        let list = Arc::new(List::new(&store).unwrap());
+        let list = Arc::new(List::new(store.root()).unwrap());
         let file = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let path = store.path("locks/leases/full");
         list.open.lock().unwrap().list = Some(Lock { file, path });
         let lease = list.hold(&[1; 32]).unwrap();
         let is_used = || {
-            let mut collection = Collection::begin(&store).unwrap();
+            let mut collection = Collection::begin(store.root()).unwrap();
             collection.unless_used(&[1; 32], || Ok(())).unwrap().is_none()
         };
         assert!(is_used());

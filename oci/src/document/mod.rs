@@ -1,14 +1,20 @@
 //! Reading a manifest or an index when it is not known beforehand which; refusing what could be read in two ways
 //! (CVE-2021-41190).
 
+mod index;
+mod manifest;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::DocumentError;
-use crate::index::Index;
+
 use crate::json;
-use crate::manifest::{MANIFEST_LIMIT, Manifest};
+
 use crate::media_type::{self, DocumentKind};
+
+pub use index::{CONTAINERD_NAME, Index, REF_NAME};
+pub use manifest::{MANIFEST_LIMIT, Manifest};
 
 /// A manifest or an index.
 #[derive(Clone, Debug, PartialEq, Eq)]

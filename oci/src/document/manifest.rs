@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Document;
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
-use crate::document::Document;
 use crate::error::DocumentError;
 use crate::json::{self, null_is_default};
 use crate::media_type::{self, MediaTypes};

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::open;
 use crate::error::{IoContext, StoreError};
-use crate::store::Store;
+use crate::file_lock::open;
 
 /// `locks/gate`, open. Not to be used by two threads at once: they would share the lock.
 #[derive(Debug)]
@@ -16,8 +15,8 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn open(store: &Store) -> Result<Gate, StoreError> {
-        let path = store.path("locks/gate");
+    pub(super) fn open(root: &Path) -> Result<Gate, StoreError> {
+        let path = root.join("locks/gate");
         let file = open(&path)?;
         Ok(Gate { file, path })
     }

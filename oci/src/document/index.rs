@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Document;
 use crate::descriptor::Descriptor;
-use crate::document::Document;
 use crate::error::DocumentError;
 use crate::json;
 use crate::media_type::{self, DocumentKind};

@@ -1,16 +1,17 @@
-//! [`Collection`]: the collector's side of leases. What it means to be in use is told in [`lease`](super::lease).
+//! [`Collection`]: the collector's side of leases. What it means to be in use is told in [the module above](super).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 use rbuild_oci::Digest;
 
 use super::gate::Gate;
-use super::lease::{ALL, COLLECTING, LISTS, Name};
-use super::{Lock, Mode};
+use super::{ALL, COLLECTING, LISTS, Name};
 use crate::error::{IoContext, StoreError};
-use crate::store::{Store, list_dir};
+use crate::file_lock::{Lock, Mode};
+use crate::small_file::list_dir;
 
 /// What is in use while something is collected: what any list says that was not over when the collection began.
 ///
@@ -26,12 +27,12 @@ pub(crate) struct Collection {
 
 impl Collection {
     /// Begins one; removes what dead processes left if no other collection needs it.
-    pub(crate) fn begin(store: &Store) -> Result<Collection, StoreError> {
-        let path = store.path(COLLECTING);
+    pub(crate) fn begin(root: &Path) -> Result<Collection, StoreError> {
+        let path = root.join(COLLECTING);
         let alone = Lock::try_take(&path, Mode::Exclusive)?;
         let mut over = BTreeSet::new();
-        for name in Lists::new(store, BTreeSet::new()).all()? {
-            let Some(list) = Lock::try_take_existing(&store.path(LISTS).join(&name))? else {
+        for name in Lists::new(root, BTreeSet::new()).all()? {
+            let Some(list) = Lock::try_take_existing(&root.join(LISTS).join(&name))? else {
                 continue;
             };
             if alone.is_some() {
@@ -43,8 +44,8 @@ impl Collection {
         drop(alone);
         let collecting = Lock::wait(&path, Mode::Shared)?;
         Ok(Collection {
-            gate: Gate::open(store)?,
-            lists: Lists::new(store, over),
+            gate: Gate::open(root)?,
+            lists: Lists::new(root, over),
             _collecting: collecting,
         })
     }
@@ -65,10 +66,10 @@ impl Collection {
 }
 
 /// The names of what is used. True only for the moment; for display, so it takes no lock.
-pub(crate) fn used(store: &Store) -> Result<HashSet<Name>, StoreError> {
-    let mut lists = Lists::new(store, BTreeSet::new());
+pub(crate) fn used(root: &Path) -> Result<HashSet<Name>, StoreError> {
+    let mut lists = Lists::new(root, BTreeSet::new());
     for name in lists.all()? {
-        if !Lock::is_free(&store.path(LISTS).join(&name)) {
+        if !Lock::is_free(&root.join(LISTS).join(&name)) {
             lists.read(name)?;
         }
     }
@@ -78,7 +79,7 @@ pub(crate) fn used(store: &Store) -> Result<HashSet<Name>, StoreError> {
 /// What the lists say.
 #[derive(Debug)]
 struct Lists {
-    store: Store,
+    root: PathBuf,
     /// Those that were over at the beginning.
     over: BTreeSet<String>,
     /// How much of each other one was read.
@@ -87,9 +88,9 @@ struct Lists {
 }
 
 impl Lists {
-    fn new(store: &Store, over: BTreeSet<String>) -> Lists {
+    fn new(root: &Path, over: BTreeSet<String>) -> Lists {
         Lists {
-            store: store.clone(),
+            root: root.to_owned(),
             over,
             read: BTreeMap::new(),
             names: HashSet::new(),
@@ -98,7 +99,7 @@ impl Lists {
 
     /// What they are called. There are none before the first lease.
     fn all(&self) -> Result<Vec<String>, StoreError> {
-        match list_dir(&self.store.path(LISTS)) {
+        match list_dir(&self.root.join(LISTS)) {
             Err(error) if error.is_not_found() => Ok(Vec::new()),
             other => other,
         }
@@ -110,12 +111,12 @@ impl Lists {
                 self.read(list)?;
             }
         }
-        Ok(self.names.contains(name) || !Lock::is_free(&self.store.path(ALL)))
+        Ok(self.names.contains(name) || !Lock::is_free(&self.root.join(ALL)))
     }
 
     /// Reads what was added to a list.
     fn read(&mut self, list: String) -> Result<(), StoreError> {
-        let path = self.store.path(LISTS).join(&list);
+        let path = self.root.join(LISTS).join(&list);
         let mut file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             other => other.at("open", &path)?,

@@ -1,0 +1,205 @@
+//! Which crate knows which: by its Cargo.toml, and by the paths in its sources. And that no two modules of a crate
+//! below the builder need each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use super::{code_lines, dependencies, sources};
+use crate::harness::base::checkout;
+
+/// A crate: its folder, its name in paths, the crates that it knows. All of these stand above it, so nothing points up
+/// and nothing goes round.
+const CRATES: [(&str, &str, &[&str]); 10] = [
+    ("beneath", "beneath", &[]),
+    ("parser", "dockerfile_parser", &[]),
+    ("solver", "rbuild_solver", &[]),
+    ("sandbox", "rbuild_sandbox", &[]),
+    ("oci", "rbuild_oci", &[]),
+    ("registry", "rbuild_registry", &["rbuild_oci"]),
+    ("layer", "rbuild_layer", &["beneath", "rbuild_oci"]),
+    (
+        "store",
+        "rbuild_store",
+        &["beneath", "rbuild_oci", "rbuild_layer"],
+    ),
+    ("build", "rbuild_build", &BUILDER),
+    (".", "rbuild", &PROGRAM),
+];
+
+const BUILDER: [&str; 8] = [
+    "beneath",
+    "dockerfile_parser",
+    "rbuild_solver",
+    "rbuild_sandbox",
+    "rbuild_oci",
+    "rbuild_registry",
+    "rbuild_layer",
+    "rbuild_store",
+];
+
+const PROGRAM: [&str; 9] = [
+    "beneath",
+    "dockerfile_parser",
+    "rbuild_solver",
+    "rbuild_sandbox",
+    "rbuild_oci",
+    "rbuild_registry",
+    "rbuild_layer",
+    "rbuild_store",
+    "rbuild_build",
+];
+
+#[test]
+fn each_crate_knows_only_crates_above_it() {
+    for (at, (folder, _, knows)) in CRATES.iter().enumerate() {
+        for known in *knows {
+            assert!(
+                CRATES[..at].iter().any(|(_, name, _)| name == known),
+                "`{folder}` knows `{known}`, which is not above it"
+            );
+        }
+    }
+    let folders: BTreeSet<&str> = CRATES.iter().map(|(folder, ..)| *folder).collect();
+    let listed: BTreeSet<&str> = super::CRATES.iter().copied().chain(["."]).collect();
+    assert_eq!(folders, listed);
+}
+
+#[test]
+fn dependencies_are_those_of_the_architecture_and_are_used() {
+    for (folder, name, knows) in CRATES {
+        let declared: BTreeSet<String> = dependencies(folder)
+            .iter()
+            .map(|package| package.replace('-', "_"))
+            .filter(|package| is_ours(package))
+            .collect();
+        let used = crates_named_in(&format!("{folder}/src"));
+        let used: BTreeSet<String> = used.into_iter().filter(|used| used != name).collect();
+        for known in &used {
+            assert!(
+                knows.contains(&known.as_str()),
+                "`{folder}` must not know `{known}`"
+            );
+        }
+        assert_eq!(
+            declared, used,
+            "what Cargo.toml of `{folder}` lists of this project, and what its sources name"
+        );
+    }
+}
+
+#[test]
+fn modules_below_the_builder_do_not_need_each_other() {
+    for folder in ["beneath", "sandbox", "oci", "registry", "layer", "store"] {
+        let arrows = arrows_between_modules(folder);
+        assert!(arrows.len() > 3, "{folder}: the modules were not found");
+        for module in arrows.keys() {
+            let mut way = vec![module.as_str()];
+            assert!(
+                !leads_back(&arrows, module, &mut way, &mut BTreeSet::new()),
+                "{folder}: {}",
+                way.join(" -> ")
+            );
+        }
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    CRATES.iter().any(|(_, ours, _)| *ours == name)
+}
+
+/// The crates of this project that the code below a folder names in paths.
+fn crates_named_in(folder: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, _, code) in code_lines(&sources(folder)) {
+        for (at, _) in code.match_indices("::") {
+            let name = last_word(&code[..at]);
+            if is_ours(name) {
+                found.insert(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn last_word(code: &str) -> &str {
+    let start = code
+        .rfind(|c: char| !c.is_alphanumeric() && c != '_')
+        .map_or(0, |at| at + 1);
+    &code[start..]
+}
+
+/// Which top module of a crate names which, directly or by what the crate's root passes on.
+fn arrows_between_modules(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let root = checkout().join(folder).join("src");
+    let lib = fs::read_to_string(root.join("lib.rs")).expect("a library");
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = lib
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "))
+        .map(|module| (module.trim_end_matches(';').to_owned(), BTreeSet::new()))
+        .collect();
+    let mut passed_on = BTreeMap::new();
+    for statement in lib.split(';').filter_map(|text| text.split("pub use ").nth(1)) {
+        let (module, names) = statement.split_once("::").unwrap_or((statement, ""));
+        for name in words(names) {
+            passed_on.insert(name, module.to_owned());
+        }
+    }
+    for path in sources(&format!("{folder}/src")) {
+        let inside = path.strip_prefix(&root).expect("a source of this crate");
+        let module = inside.components().next().expect("a file has a name");
+        let module = module.as_os_str().to_string_lossy().replace(".rs", "");
+        let code: Vec<String> = code_lines(&[path]).into_iter().map(|(_, _, code)| code).collect();
+        for named in named_in_own_crate(&code.join("\n")) {
+            let target = passed_on.get(&named).unwrap_or(&named);
+            if *target != module
+                && arrows.contains_key(target)
+                && let Some(targets) = arrows.get_mut(&module)
+            {
+                targets.insert(target.clone());
+            }
+        }
+    }
+    arrows
+}
+
+/// What stands behind `crate::`: one name, or the first of each path in braces.
+fn named_in_own_crate(code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            None => named.extend(words(rest).into_iter().next()),
+            Some(group) => {
+                let group = group.split("};").next().unwrap_or("");
+                named.extend(group.split(',').filter_map(|path| words(path).into_iter().next()));
+            }
+        }
+    }
+    named
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether the arrows lead from the last module of `way` to its first; then `way` is the circle.
+fn leads_back<'a>(
+    arrows: &'a BTreeMap<String, BTreeSet<String>>,
+    start: &str,
+    way: &mut Vec<&'a str>,
+    seen: &mut BTreeSet<&'a str>,
+) -> bool {
+    let Some(targets) = way.last().and_then(|last| arrows.get(*last)) else {
+        return false;
+    };
+    for target in targets {
+        way.push(target);
+        if target == start || seen.insert(target) && leads_back(arrows, start, way, seen) {
+            return true;
+        }
+        way.pop();
+    }
+    false
+}
