@@ -53,13 +53,19 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
+    // A server may send any number of digits.
+    let number = |text: &str, max: i64| {
+        let number = i64::from(text.parse::<u16>().ok()?);
+        (number <= max).then_some(number)
+    };
     let mut words = text.split_once(", ")?.1.split(' ');
-    let day: i64 = words.next()?.parse().ok()?;
+    let day = number(words.next()?, 31)?;
     let name = words.next()?;
     let month = i64::try_from(MONTHS.iter().position(|month| *month == name)?).ok()? + 1;
-    let year: i64 = words.next()?.parse().ok()?;
-    let mut time = words.next()?.split(':').map(|part| part.parse::<i64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let year = number(words.next()?, 9999)?;
+    let mut time = words.next()?.split(':');
+    let mut part = |max| number(time.next()?, max);
+    let (hour, minute, second) = (part(23)?, part(59)?, part(60)?);
     (words.next()? == "GMT")
         .then(|| days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
@@ -113,7 +119,15 @@ mod tests {
             Some(1_709_208_000)
         );
         assert_eq!(parse_http_date("Thu, 01 Jan 1970 00:00:09 GMT"), Some(9));
-        assert_eq!(parse_http_date("yesterday"), None);
+        for none in [
+            "yesterday",
+            "Thu, 9223372036854775807 Jan 1970 00:00:09 GMT",
+            "Thu, 01 Jan 9223372036854775807 00:00:09 GMT",
+            "Thu, 01 Jan 1970 9223372036854775807:00:09 GMT",
+            "Thu, 01 Jan 1970 00:00 GMT",
+        ] {
+            assert_eq!(parse_http_date(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::tree::TreeLayer;
 /// the one that the kernel gives: so much beside the step's own time is still its own.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// Programs that copy a time keep its nanoseconds, micro- or milliseconds, or the second alone.
+const PRECISIONS: [u32; 4] = [1, 1_000, 1_000_000, 1_000_000_000];
+
 /// When a command ran, by the clock that its files have their times from. Nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -58,10 +61,10 @@ pub(crate) enum Shape {
 /// The times that were not set in what a command could read.
 #[derive(Debug, Default)]
 struct Undated {
-    /// Two files have one to the nanosecond only if one has it from the other.
-    exact: HashSet<Timestamp>,
-    /// Cut to what programs keep, with the shape and, for files, the contents of those that had it.
-    cut: HashMap<(Timestamp, Shape), HashSet<FileHash>>,
+    /// Those with a fraction of a second, and cut to what programs keep of it. Nobody has one of these but from there.
+    fractions: HashSet<Timestamp>,
+    /// Whole seconds can be anybody's: with the shape and, for files, the contents of those that had them.
+    seconds: HashMap<(Timestamp, Shape), HashSet<FileHash>>,
 }
 
 impl Undated {
@@ -80,27 +83,28 @@ impl Undated {
             return;
         }
         let time = entry.meta.mtime;
-        if time.nanos != 0 {
-            self.exact.insert(time);
+        if time.nanos == 0 {
+            self.seconds.entry((time, shape)).or_default().extend(hash);
+            return;
         }
-        for nanos in [time.nanos / 1000 * 1000, 0] {
-            let time = Timestamp { nanos, ..time };
-            self.cut.entry((time, shape.clone())).or_default().extend(hash);
+        for unit in PRECISIONS {
+            let nanos = time.nanos / unit * unit;
+            self.fractions.insert(Timestamp { nanos, ..time });
         }
     }
 
-    /// Whether what has this time and shape can have it from one of these.
+    /// Whether what has this time and shape has it from one of these.
     fn gave(
         &self,
         time: Timestamp,
         shape: Shape,
         hash: &mut dyn FnMut() -> Result<FileHash, LayerError>,
     ) -> Result<bool, LayerError> {
-        if self.exact.contains(&time) {
+        if self.fractions.contains(&time) {
             return Ok(true);
         }
         let is_file = matches!(shape, Shape::File(_));
-        match self.cut.get(&(time, shape)) {
+        match self.seconds.get(&(time, shape)) {
             None => Ok(false),
             Some(_) if !is_file => Ok(true),
             Some(contents) => Ok(contents.contains(&hash()?)),

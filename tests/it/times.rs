@@ -241,8 +241,8 @@ fn times_of_the_day_end_early() {
     let text = |comment: &str| {
         format!(
             "FROM busybox:local AS build\n\
-             RUN mkdir -p /out/sub && cd /out && for f in moved copied packed linked modes sub/deep; do echo $f > $f; done; sleep 3 # {comment}\n\
-             RUN cd /out && mv moved sub/moved && cp -p copied copy && cp -a sub sub2 && gzip packed && ln linked linked2 && chmod 600 modes && tar c copied | tar x -C sub\n\
+             RUN mkdir -p /out/sub && cd /out && for f in moved copied packed linked modes sub/deep sub/packed; do echo $f > $f; done; sleep 3 # {comment}\n\
+             RUN cd /out && mv moved sub/moved && cp -p copied copy && cp -a sub sub2 && gzip packed sub/packed && ln linked linked2 && chmod 600 modes && tar c copied | tar x -C sub\n\
              FROM busybox:local\nCOPY --from=build /out /out\nRUN cat /proc/sys/kernel/random/uuid > /nonce\n"
         )
     };

@@ -69,20 +69,30 @@ fn a_clock_that_is_set_meanwhile_makes_no_dates() {
 fn a_time_that_is_taken_along_is_worth_what_it_was() {
     let time = at(1_600_000_000, 123_456_789);
     let below = [file("one", time)];
-    // The file itself under another name, copied by programs that keep less and less of the time.
-    for nanos in [123_456_789, 123_456_000, 0] {
+    // The file under another name, or what was made of it, by programs that keep less and less of the time.
+    for nanos in [123_456_789, 123_456_000, 123_000_000, 0] {
         let time = at(time.secs, nanos);
-        assert!(!is_set(&below, "one", time), "{nanos}");
-        assert!(is_set(&[], "one", time), "{nanos}");
+        for content in ["one", "packed"] {
+            assert!(!is_set(&below, content, time), "{content} {nanos}");
+            assert!(is_set(&[], content, time), "{content} {nanos}");
+        }
     }
-    // Made from it, with its time to the nanosecond. A whole second can be anybody's.
-    assert!(!is_set(&below, "packed", time));
-    assert!(is_set(&below, "packed", at(time.secs, 0)));
-    assert!(is_set(&below, "two", at(time.secs, 0)));
+    assert!(is_set(&below, "one", at(time.secs, 123_456_788)));
+    assert!(is_set(&below, "one", at(time.secs + 1, 0)));
     // What was set below is set here.
     let mut dated = file("one", time);
     dated.meta.dated = true;
     assert!(is_set(&[dated], "one", time));
+}
+
+/// A checkout may have whole seconds; so has what somebody sets. Then the content tells.
+#[test]
+fn a_whole_second_is_taken_along_with_the_content() {
+    let time = at(1_600_000_000, 0);
+    let below = [file("one", time)];
+    assert!(!is_set(&below, "one", time));
+    assert!(is_set(&below, "two", time));
+    assert!(is_set(&below, "one", at(1_600_000_000, 1)));
 }
 
 #[test]
