@@ -5,9 +5,8 @@ mod earlier;
 pub use earlier::{Earlier, EarlierStep};
 
 use crate::ops::{OpError, StepOutput};
-use rbuild_solver::{CacheIndex, CacheKey, Claim, MissReason, Preimage, Value, compare};
+use rbuild_solver::{CacheIndex, CacheKey, Claim, Effort, Lookup, MissReason, Preimage, Value, compare};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,8 +22,6 @@ use rbuild_store::{Key, Store, StoreError};
 pub struct RecordIndex {
     store: Store,
     snapshots: Arc<SnapshotStore>,
-    /// Whether ids of files are mapped yet: before that nothing can be verified.
-    entered: Arc<AtomicBool>,
     /// The last build of the same thing.
     earlier: Earlier,
     /// Seconds since 1970.
@@ -56,12 +53,11 @@ impl Claim for HeldClaim {}
 impl RecordIndex {
     /// An index that explains misses by comparing with the last build of the same thing.
     #[must_use]
-    pub fn new(snapshots: Arc<SnapshotStore>, entered: Arc<AtomicBool>, earlier: Earlier, now: u64) -> Self {
+    pub fn new(snapshots: Arc<SnapshotStore>, earlier: Earlier, now: u64) -> Self {
         let store = snapshots.store().clone();
         Self {
             store,
             snapshots,
-            entered,
             earlier,
             now,
             missed: Mutex::default(),
@@ -92,7 +88,10 @@ impl RecordIndex {
     pub fn previous_output(&self, title: &str) -> Option<StepOutput> {
         let key = Key::parse(self.earlier.step(title)?.result()?).ok()?;
         let record = self.store.records().lookup(&key).ok()??;
-        self.output(&record).ok()?
+        match self.output(&record, Effort::Full).ok()? {
+            Lookup::Hit(output) | Lookup::Elsewhere(output) => Some(output),
+            Lookup::Miss | Lookup::Deferred => None,
+        }
     }
 
     fn compared(&self, title: &str, preimage: &Preimage) -> MissReason {
@@ -122,23 +121,27 @@ impl RecordIndex {
         }
     }
 
-    fn output(&self, record: &Record) -> Result<Option<StepOutput>, OpError> {
+    /// The result of a record. One that was not looked at since the machine started cannot be before the user namespace
+    /// is entered: in the warm phase it is deferred.
+    fn output(&self, record: &Record, effort: Effort) -> Result<Lookup<StepOutput>, OpError> {
         let Some(id) = &record.output.snapshot else {
-            return Ok(Some(StepOutput::nothing(record.output.content)));
+            return Ok(Lookup::Hit(StepOutput::nothing(record.output.content)));
         };
         let Some(lease) = self.store.locks().lease(id)? else {
-            return Ok(None);
+            return Ok(Lookup::Miss);
         };
         let Some(snapshot) = self.snapshots.get(id, Check::Skip)? else {
-            return Ok(None);
+            return Ok(Lookup::Miss);
         };
-        // A miss in the warm phase is asked for again in the cold one.
-        if snapshot.needs_check()
-            && (!self.entered.load(Ordering::Acquire) || self.snapshots.get(id, Check::Now)?.is_none())
-        {
-            return Ok(None);
+        if snapshot.needs_check() {
+            if effort == Effort::Cheap {
+                return Ok(Lookup::Deferred);
+            }
+            if self.snapshots.get(id, Check::Now)?.is_none() {
+                return Ok(Lookup::Miss);
+            }
         }
-        Ok(Some(StepOutput::new(snapshot, Some(lease))))
+        Ok(Lookup::Hit(StepOutput::new(snapshot, Some(lease))))
     }
 }
 
@@ -149,10 +152,10 @@ fn key(key: &CacheKey) -> Result<Key, StoreError> {
 impl CacheIndex<StepOutput> for RecordIndex {
     type Error = OpError;
 
-    fn lookup(&self, wanted: &CacheKey) -> Result<Option<StepOutput>, OpError> {
+    fn lookup(&self, wanted: &CacheKey, effort: Effort) -> Result<Lookup<StepOutput>, OpError> {
         match self.store.records().lookup(&key(wanted)?)? {
-            Some(record) => self.output(&record),
-            None => Ok(None),
+            Some(record) => self.output(&record, effort),
+            None => Ok(Lookup::Miss),
         }
     }
 

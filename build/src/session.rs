@@ -44,7 +44,7 @@ pub(crate) struct Session<'a> {
     /// When it began, in seconds since 1970.
     pub(crate) now: u64,
     stop: Stop,
-    entered: Arc<AtomicBool>,
+    entered: AtomicBool,
     tasks: AtomicUsize,
     /// Images that the build starts from, and blobs that it sends on, stay until it ends.
     _pin: BlobPin,
@@ -74,8 +74,7 @@ impl<'a> Session<'a> {
         let earlier = earlier.map(Earlier::new).unwrap_or_default();
         let now = clock::now();
         let snapshots = Arc::new(SnapshotStore::new(store.clone()));
-        let entered = Arc::new(AtomicBool::new(false));
-        let index = RecordIndex::new(Arc::clone(&snapshots), Arc::clone(&entered), earlier, now);
+        let index = RecordIndex::new(Arc::clone(&snapshots), earlier, now);
         let index = Arc::new(index);
         let policy = Policy::new(&inputs.parsed.dockerfile);
         let previous = Arc::clone(&index);
@@ -102,7 +101,7 @@ impl<'a> Session<'a> {
             cancel,
             started,
             now,
-            entered,
+            entered: AtomicBool::new(false),
             tasks: AtomicUsize::new(0),
             _pin: pin,
         })

@@ -9,7 +9,7 @@
 //! | [`graph`] | [`Graph`]: vertices, ordered inputs, merging of equal vertices, pruning |
 //! | [`key`], [`preimage`] | [`CacheKey`], [`KeyHasher`]; [`Preimage`]: the named fields a key is made from |
 //! | [`op`] | [`Op`], [`Effort`], [`RunContext`] |
-//! | [`cache`] | [`CacheIndex`], [`Claim`] |
+//! | [`cache`], [`chain`] | [`CacheIndex`], [`Lookup`], [`Claim`]; [`Chain`]: several indexes |
 //! | [`ready`] | what may start next; pure |
 //! | [`solve`](mod@solve) | the two phases and the deciding loop |
 //! | [`cancel`] | [`CancelToken`] |
@@ -17,6 +17,7 @@
 
 pub mod cache;
 pub mod cancel;
+pub mod chain;
 pub mod event;
 pub mod graph;
 mod jobs;
@@ -29,8 +30,9 @@ pub mod ready;
 pub mod solve;
 mod vertex;
 
-pub use cache::{CacheIndex, Claim};
+pub use cache::{CacheIndex, Claim, Lookup};
 pub use cancel::{CancelToken, Subscription};
+pub use chain::Chain;
 pub use event::{Event, EventKind, Stream};
 pub use graph::{CycleError, Graph, VertexId};
 pub use key::{CacheKey, DefinitionDigest, KeyHasher};

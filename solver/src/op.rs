@@ -59,25 +59,26 @@ pub trait Op: Send + Sync {
     /// The vertex fails. What cannot be read *yet* is deferred, not an error.
     fn preimage(&self, inputs: &[Self::Output], effort: Effort) -> Result<Option<Preimage>, Self::Error>;
 
-    /// The pre-image of the part of the work that does not look at some of its inputs; `None`: it looks at all of
-    /// them. Results are recorded under its key too. When `whole`, the pre-image of the work, is not in the cache but
-    /// its part is, [`transplant`](Self::transplant) makes the output, and the vertex counts as cached.
-    fn part(&self, whole: &Preimage) -> Option<Preimage> {
+    /// What a weaker key is made from: it leaves something out of `whole`, the pre-image of the work, that may or may not
+    /// matter. `None`: there is none. Results are recorded under it too. When `whole` is not in the cache, each candidate
+    /// behind the weak key is shown to [`fit`](Self::fit); the first that fits is the output, and the vertex counts as
+    /// cached. An example is work that does not look at some of its inputs.
+    fn weak(&self, whole: &Preimage) -> Option<Preimage> {
         let _ = whole;
         None
     }
 
-    /// Makes the output from `earlier`, a result of the same part with other inputs. In the cold phase, on a worker
-    /// thread. `None`: it cannot be done, and the work runs.
+    /// Makes the output from `candidate`, a result that stands behind the weak key. In the cold phase, on a worker
+    /// thread. `None`: it does not fit.
     ///
     /// # Errors
     /// The vertex fails.
-    fn transplant(
+    fn fit(
         &self,
         inputs: &[Self::Output],
-        earlier: &Self::Output,
+        candidate: &Self::Output,
     ) -> Result<Option<Self::Output>, Self::Error> {
-        let _ = (inputs, earlier);
+        let _ = (inputs, candidate);
         Ok(None)
     }
 
@@ -117,16 +118,16 @@ impl<T: Op + ?Sized> Op for Box<T> {
         (**self).preimage(inputs, effort)
     }
 
-    fn part(&self, whole: &Preimage) -> Option<Preimage> {
-        (**self).part(whole)
+    fn weak(&self, whole: &Preimage) -> Option<Preimage> {
+        (**self).weak(whole)
     }
 
-    fn transplant(
+    fn fit(
         &self,
         inputs: &[Self::Output],
-        earlier: &Self::Output,
+        candidate: &Self::Output,
     ) -> Result<Option<Self::Output>, Self::Error> {
-        (**self).transplant(inputs, earlier)
+        (**self).fit(inputs, candidate)
     }
 
     fn cacheable(&self) -> bool {

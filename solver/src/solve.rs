@@ -17,9 +17,8 @@ use crate::graph::{Graph, VertexId};
 use crate::jobs::{Job, Jobs};
 use crate::op::{Op, RunContext};
 use crate::outcome::{Cause, CauseOf, ErrorOf, Failure, Outcome, Solution, SolveError};
-use crate::preimage::Preimage;
 use crate::ready::Ready;
-use crate::vertex::{Finish, Probe, complete, probe};
+use crate::vertex::{Finish, Known, Probe, complete, probe};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -116,7 +115,7 @@ type MessageOf<O, C> = Message<<O as Op>::Output, CauseOf<O, C>>;
 
 impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
     /// The warm phase. Returns the pre-images of what missed.
-    fn warm(&mut self, cancel: &CancelToken) -> Result<BTreeMap<VertexId, Preimage>, FailureOf<O, C>> {
+    fn warm(&mut self, cancel: &CancelToken) -> Result<BTreeMap<VertexId, Known>, FailureOf<O, C>> {
         let mut known = BTreeMap::new();
         for vertex in self.order.clone() {
             if cancel.is_cancelled() {
@@ -128,7 +127,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
             let begin = Instant::now();
             match guard(|| probe(self.graph.op(vertex), &inputs, self.cache)) {
                 Ok(Probe::Done(finish)) => self.settle(vertex, finish),
-                Ok(Probe::Cold(preimage)) => known.extend(preimage.map(|preimage| (vertex, preimage))),
+                Ok(Probe::Cold(left)) => known.extend(left.map(|left| (vertex, left))),
                 Err(cause) => return Err(self.fail(vertex, cause, begin.elapsed())),
             }
         }
@@ -138,7 +137,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
     /// The cold phase: everything that the warm one left.
     fn cold(
         &mut self,
-        mut known: BTreeMap<VertexId, Preimage>,
+        mut known: BTreeMap<VertexId, Known>,
         jobs: NonZeroUsize,
         cancel: &CancelToken,
     ) -> Result<(), FailureOf<O, C>> {
@@ -308,7 +307,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
 struct Work<'a, O: Op, C> {
     op: &'a O,
     inputs: Vec<O::Output>,
-    known: Option<Preimage>,
+    known: Option<Known>,
     cache: &'a C,
     context: RunContext<'a>,
     job: Job<'a>,

@@ -1,6 +1,6 @@
 //! What is done with one vertex in each phase: find its key, look it up, run it, record it. No schedule here.
 
-use crate::cache::{CacheIndex, Claim};
+use crate::cache::{CacheIndex, Claim, Lookup};
 use crate::event::EventKind;
 use crate::jobs::Job;
 use crate::key::CacheKey;
@@ -28,7 +28,14 @@ pub(crate) enum Finish<T> {
 pub(crate) enum Probe<T> {
     Done(Finish<T>),
     /// It must be looked at again in the cold phase; its pre-image, if that is known already.
-    Cold(Option<Preimage>),
+    Cold(Option<Known>),
+}
+
+/// What the warm phase leaves to the cold one.
+pub(crate) struct Known {
+    pub(crate) preimage: Preimage,
+    /// The index has said that it has nothing, and not that it must be asked again.
+    pub(crate) missed: bool,
 }
 
 /// The warm phase: an output without work, or nothing.
@@ -47,24 +54,27 @@ pub(crate) fn probe<O: Op, C: CacheIndex<O::Output>>(
         return Ok(Probe::Cold(None));
     };
     let key = preimage.key();
-    Ok(match cache.lookup(&key).map_err(Cause::Cache)? {
-        Some(output) => Probe::Done(Finish::Cached(key, output)),
-        None => Probe::Cold(Some(preimage)),
-    })
+    let missed = match cache.lookup(&key, Effort::Cheap).map_err(Cause::Cache)? {
+        Lookup::Hit(output) => return Ok(Probe::Done(Finish::Cached(key, output))),
+        // The cold phase finds it again, and keeps it here.
+        Lookup::Elsewhere(_) | Lookup::Deferred => false,
+        Lookup::Miss => true,
+    };
+    Ok(Probe::Cold(Some(Known { preimage, missed })))
 }
 
 /// The cold phase: an output by whatever it takes. `known` is the pre-image if the warm phase found it and missed.
 pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
     op: &O,
     inputs: &[O::Output],
-    known: Option<Preimage>,
+    known: Option<Known>,
     cache: &C,
     context: &RunContext<'_>,
     job: &mut Job<'_>,
 ) -> Result<Finish<O::Output>, CauseOf<O, C>> {
-    let already_missed = known.is_some();
+    let already_missed = known.as_ref().is_some_and(|known| known.missed);
     let preimage = match known {
-        Some(preimage) => Some(preimage),
+        Some(known) => Some(known.preimage),
         None => {
             if let Some(output) = op.quick(inputs).map_err(Cause::Op)? {
                 return Ok(Finish::Resolved(output));
@@ -85,11 +95,11 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
         });
     };
     let key = preimage.key();
-    let part = op.part(&preimage);
-    let lookup = || cache.lookup(&key).map_err(Cause::Cache);
+    let weak = op.weak(&preimage);
+    let lookup = || found::<O, C>(cache, &key, &preimage);
     let record = |output: O::Output, cost| {
-        if let Some(part) = &part {
-            cache.record(&part.key(), part, output.clone(), cost)?;
+        if let Some(weak) = &weak {
+            cache.record(&weak.key(), weak, output.clone(), cost)?;
         }
         cache.record(&key, &preimage, output, cost)
     };
@@ -109,8 +119,8 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
         }
         // Somebody else may have the job by now.
         job.resume();
-        if let Some(part) = &part
-            && let Some((output, cost)) = transplant(op, inputs, part, cache)?
+        if let Some(weak) = &weak
+            && let Some((output, cost)) = fitting(op, inputs, weak, cache)?
         {
             let output = record(output, cost).map_err(Cause::Cache)?;
             return Ok(Finish::Cached(key, output));
@@ -132,19 +142,34 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
     })
 }
 
-/// An output made from an earlier result of the same part; `None`: there is none, or it is of no use.
-fn transplant<O: Op, C: CacheIndex<O::Output>>(
+/// What the cache has; a result that came from elsewhere is kept here.
+fn found<O: Op, C: CacheIndex<O::Output>>(
+    cache: &C,
+    key: &CacheKey,
+    preimage: &Preimage,
+) -> Result<Option<O::Output>, CauseOf<O, C>> {
+    let found = cache.lookup(key, Effort::Full).map_err(Cause::Cache)?;
+    Ok(match found {
+        Lookup::Hit(output) => Some(output),
+        Lookup::Elsewhere(output) => Some(cache.adopt(key, preimage, output).map_err(Cause::Cache)?),
+        Lookup::Miss | Lookup::Deferred => None,
+    })
+}
+
+/// An output made from a candidate behind the weak key; `None`: none fits.
+fn fitting<O: Op, C: CacheIndex<O::Output>>(
     op: &O,
     inputs: &[O::Output],
-    part: &Preimage,
+    weak: &Preimage,
     cache: &C,
 ) -> Result<Timed<O::Output>, CauseOf<O, C>> {
     let begin = Instant::now();
-    let Some(earlier) = cache.lookup(&part.key()).map_err(Cause::Cache)? else {
-        return Ok(None);
-    };
-    let output = op.transplant(inputs, &earlier).map_err(Cause::Op)?;
-    Ok(output.map(|output| (output, begin.elapsed())))
+    for candidate in cache.candidates(&weak.key()).map_err(Cause::Cache)? {
+        if let Some(output) = op.fit(inputs, &candidate).map_err(Cause::Op)? {
+            return Ok(Some((output, begin.elapsed())));
+        }
+    }
+    Ok(None)
 }
 
 /// An output and what it took to make; `None`: cancelled.

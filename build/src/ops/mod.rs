@@ -125,15 +125,15 @@ impl Op for BuildOp {
         }
     }
 
-    fn part(&self, whole: &Preimage) -> Option<Preimage> {
+    fn weak(&self, whole: &Preimage) -> Option<Preimage> {
         match &self.step.spec {
-            StepSpec::Copy(spec) => copy::part(spec, whole),
+            StepSpec::Copy(spec) => copy::weak(spec, whole),
             _ => None,
         }
     }
 
-    fn transplant(&self, inputs: &[StepOutput], earlier: &StepOutput) -> Result<Option<StepOutput>, OpError> {
-        copy::transplant(inputs, earlier, &self.engine)
+    fn fit(&self, inputs: &[StepOutput], candidate: &StepOutput) -> Result<Option<StepOutput>, OpError> {
+        copy::transplant(inputs, candidate, &self.engine)
     }
 
     fn cacheable(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::integers::{Add, Memory, add, run, run_with};
 use rbuild_solver::{
-    CacheIndex as _, CancelToken, EventKind, Graph, MissReason, Op as _, Outcome, RunContext,
+    CacheIndex as _, CancelToken, Effort, EventKind, Graph, Lookup, MissReason, Op as _, Outcome, RunContext,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -337,7 +337,7 @@ fn work_that_another_gave_up_is_taken_over() {
         }
     });
     assert_eq!(seen.kinds(step), ["started", "waiting", "missed", "completed"]);
-    assert_eq!(cache.lookup(&key), Ok(Some(1)));
+    assert_eq!(cache.lookup(&key, Effort::Full), Ok(Lookup::Hit(1)));
 }
 
 #[test]

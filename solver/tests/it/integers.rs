@@ -2,7 +2,8 @@
 
 use rbuild_solver::{
     CacheIndex, CacheKey, CancelToken, Claim, DefinitionDigest, Effort, Event, EventKind, Graph, KeyHasher,
-    MissReason, Op, Preimage, RunContext, Solution, SolveError, SolveOptions, VertexId, compare, solve,
+    Lookup, MissReason, Op, Preimage, RunContext, Solution, SolveError, SolveOptions, VertexId, compare,
+    solve,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -26,6 +27,8 @@ pub(crate) struct Add {
     pub(crate) quick: bool,
     pub(crate) keyed: bool,
     pub(crate) parted: bool,
+    /// A candidate fits only if it is the sum.
+    pub(crate) exact: bool,
     pub(crate) body: Option<Body>,
     pub(crate) on_full: Option<Box<dyn Fn() -> Result<(), Broken> + Send + Sync>>,
     pub(crate) runs: Arc<AtomicUsize>,
@@ -41,6 +44,7 @@ pub(crate) fn add(name: &str, number: i64) -> Add {
         quick: false,
         keyed: true,
         parted: false,
+        exact: false,
         body: None,
         on_full: None,
         runs: Arc::default(),
@@ -77,6 +81,11 @@ impl Add {
     }
 
     /// Its number is a part of the work that needs no input.
+    pub(crate) fn exact(mut self) -> Self {
+        self.exact = true;
+        self.parted()
+    }
+
     pub(crate) fn parted(mut self) -> Self {
         self.parted = true;
         self
@@ -121,15 +130,18 @@ impl Op for Add {
         })))
     }
 
-    fn part(&self, _whole: &Preimage) -> Option<Preimage> {
+    fn weak(&self, _whole: &Preimage) -> Option<Preimage> {
         let part = Preimage::new("number", 1).text("number", self.number.to_string());
         self.parted.then_some(part)
     }
 
-    fn transplant(&self, inputs: &[i64], _earlier: &i64) -> Result<Option<i64>, Broken> {
-        // Below zero nothing grows.
-        let sum = inputs.iter().sum::<i64>();
-        Ok((sum >= 0).then_some(self.number + sum))
+    fn fit(&self, inputs: &[i64], candidate: &i64) -> Result<Option<i64>, Broken> {
+        let sum = self.number + inputs.iter().sum::<i64>();
+        Ok(match self.exact {
+            true => (*candidate == sum).then_some(sum),
+            // Below zero nothing grows.
+            false => (sum >= self.number).then_some(sum),
+        })
     }
 
     fn cacheable(&self) -> bool {
@@ -151,7 +163,15 @@ pub(crate) struct Memory {
     pub(crate) records: Mutex<BTreeMap<CacheKey, i64>>,
     pub(crate) last: Mutex<BTreeMap<String, Preimage>>,
     pub(crate) claimed: Mutex<BTreeSet<CacheKey>>,
+    pub(crate) candidates: Mutex<BTreeMap<CacheKey, Vec<i64>>>,
+    /// How it was asked.
+    pub(crate) lookups: Mutex<Vec<Effort>>,
+    /// Nothing can be recorded.
     pub(crate) broken: bool,
+    /// Nothing can be asked.
+    pub(crate) unreachable: bool,
+    /// An answer costs a journey.
+    pub(crate) far: bool,
 }
 
 pub(crate) struct Held<'a>(&'a Memory, CacheKey);
@@ -167,8 +187,21 @@ impl Drop for Held<'_> {
 impl CacheIndex<i64> for Memory {
     type Error = Broken;
 
-    fn lookup(&self, key: &CacheKey) -> Result<Option<i64>, Broken> {
-        Ok(self.records.lock().unwrap().get(key).copied())
+    fn lookup(&self, key: &CacheKey, effort: Effort) -> Result<Lookup<i64>, Broken> {
+        self.lookups.lock().unwrap().push(effort);
+        if self.unreachable {
+            return Err(Broken("nobody answers".to_owned()));
+        }
+        if self.far && effort == Effort::Cheap {
+            return Ok(Lookup::Deferred);
+        }
+        let record = self.records.lock().unwrap().get(key).copied();
+        Ok(record.map_or(Lookup::Miss, Lookup::Hit))
+    }
+
+    fn candidates(&self, weak: &CacheKey) -> Result<Vec<i64>, Broken> {
+        let candidates = self.candidates.lock().unwrap();
+        Ok(candidates.get(weak).cloned().unwrap_or_default())
     }
 
     fn try_claim(&self, key: &CacheKey) -> Result<Option<Box<dyn Claim + '_>>, Broken> {
@@ -189,6 +222,8 @@ impl CacheIndex<i64> for Memory {
             .unwrap()
             .insert(name.unwrap_or_default(), preimage.clone());
         self.records.lock().unwrap().insert(*key, output);
+        let mut candidates = self.candidates.lock().unwrap();
+        candidates.entry(*key).or_default().insert(0, output);
         Ok(output)
     }
 
@@ -242,18 +277,24 @@ pub(crate) fn kind(kind: &EventKind) -> &'static str {
     }
 }
 
-pub(crate) fn run(graph: &Graph<Add>, targets: &[VertexId], cache: &Memory) -> Seen {
+pub(crate) fn run<C>(graph: &Graph<Add>, targets: &[VertexId], cache: &C) -> Seen
+where
+    C: CacheIndex<i64, Error = Broken>,
+{
     run_with(graph, targets, cache, 4, &CancelToken::new(), |_| {})
 }
 
-pub(crate) fn run_with(
+pub(crate) fn run_with<C>(
     graph: &Graph<Add>,
     targets: &[VertexId],
-    cache: &Memory,
+    cache: &C,
     jobs: usize,
     cancel: &CancelToken,
     listen: impl Fn(&Event) + Sync,
-) -> Seen {
+) -> Seen
+where
+    C: CacheIndex<i64, Error = Broken>,
+{
     let events = Mutex::new(Vec::new());
     let prepared = AtomicUsize::new(0);
     let result = solve(

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod caching;
+mod chain;
 mod integers;
 mod schedule;
 mod stopping;

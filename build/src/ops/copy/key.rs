@@ -65,7 +65,7 @@ pub(in crate::ops) fn preimage(
 }
 
 /// With `--link` the layer does not depend on what it goes on top of.
-pub(in crate::ops) fn part(spec: &CopySpec, whole: &Preimage) -> Option<Preimage> {
+pub(in crate::ops) fn weak(spec: &CopySpec, whole: &Preimage) -> Option<Preimage> {
     spec.link.then(|| {
         whole
             .fields()

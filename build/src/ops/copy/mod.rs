@@ -12,7 +12,7 @@ mod sources;
 mod tests;
 
 pub(crate) use key::fingerprint;
-pub(super) use key::{part, preimage};
+pub(super) use key::{preimage, weak};
 pub use select::names_any;
 pub(super) use sources::Sources;
 
