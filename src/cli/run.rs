@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// What was typed for a run.
 #[derive(Debug, Args)]
-#[command(trailing_var_arg = true, disable_help_flag = true, args_override_self = true)]
+#[command(
+    override_usage = "rbuild run [OPTIONS] IMAGE [COMMAND]...",
+    disable_help_flag = true,
+    args_override_self = true
+)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct RunArgs {
     /// Keep standard input open
@@ -86,13 +90,21 @@ pub struct RunArgs {
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
 
-    /// Image to run
-    #[arg(value_name = "IMAGE", required = true)]
-    pub image: String,
+    /// Image to run, then the command and its arguments [default: the image's]
+    // One list: what follows its first word is the command's, whatever it looks like.
+    #[arg(value_name = "IMAGE", required = true, num_args = 1.., trailing_var_arg = true)]
+    pub words: Vec<String>,
+}
 
-    /// Command and its arguments [default: the image's]
-    #[arg(value_name = "COMMAND", allow_hyphen_values = true)]
-    pub command: Vec<String>,
+impl RunArgs {
+    /// The image, and the command that replaces the image's.
+    #[must_use]
+    pub fn image_and_command(&self) -> (&str, &[String]) {
+        match self.words.split_first() {
+            Some((image, command)) => (image, command),
+            None => ("", &[]),
+        }
+    }
 }
 
 /// Runs.

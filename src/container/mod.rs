@@ -39,13 +39,13 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     );
     let platform = build_platform();
     let resolver = Resolver::new(&store, &puller, options.pull);
-    let image =
-        rbuild_build::lower::ResolveImage::image(&resolver, &args.image, &platform).map_err(|failure| {
-            match nearest_name(&store, &args.image) {
-                Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
-                None => failure,
-            }
-        })?;
+    let (name, _) = args.image_and_command();
+    let image = rbuild_build::lower::ResolveImage::image(&resolver, name, &platform).map_err(|failure| {
+        match nearest_name(&store, name) {
+            Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
+            None => failure,
+        }
+    })?;
     let zygote = engine::enter_sandbox(&store)?;
     // What processes that were killed have left behind. It costs room only, so nothing is said.
     let _ = store.sweep_tmp();

@@ -115,7 +115,7 @@ impl RunOptions {
                 .collect::<Result<_, _>>()?,
             pull: pull_policy(&args.pull)?,
             no_new_privs: no_new_privs(&args.security_opts)?,
-            command: args.command.clone(),
+            command: args.image_and_command().1.to_vec(),
         })
     }
 }

@@ -77,6 +77,18 @@ fn entry_point_and_command() {
     };
     assert_eq!(run(&[], &[]), "entry cmd");
     assert_eq!(run(&[], &["-x", "--rm"]), "entry -x --rm");
+    // All that stands behind the image is the command's, also what `run` and rbuild have a flag for.
+    for words in [
+        &["-e", "x"][..],
+        &["--help"],
+        &["-t", "3s"],
+        &["--root", "/x", "-h"],
+        &["--", "-i", "--env=a"],
+        &["--version", "--rm=true", "-it"],
+    ] {
+        assert_eq!(run(&["--rm"], words), format!("entry {}", words.join(" ")));
+    }
+    assert_eq!(run(&["--entrypoint", "sh"], &["-e", "-c", "echo $-"]), "ce");
     assert_eq!(run(&["--entrypoint", "/bin/echo"], &[]), "");
     assert_eq!(run(&["--entrypoint", "echo"], &["a", "b c"]), "a b c");
     assert_eq!(run(&["--entrypoint", ""], &["echo", "bare"]), "bare");
