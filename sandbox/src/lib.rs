@@ -33,6 +33,7 @@ mod sys;
 mod userns;
 mod validate;
 mod wire;
+mod writers;
 mod zygote;
 
 pub use blob::Blob;
@@ -48,4 +49,5 @@ pub use step::{SpawnError, Step};
 pub use stubs::{StubKind, default_mount_points};
 pub use userns::{EnterError, Entered, enter};
 pub use validate::InvalidSpec;
+pub use writers::{Writers, writers};
 pub use zygote::{Exit, ExitStatus, Running, Stdio, Zygote};

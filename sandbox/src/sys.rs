@@ -286,6 +286,22 @@ pub(crate) fn landlock_restrict(scopes: u64) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Asks for a read lease on a file and gives it back: the kernel grants one (`F_SETLEASE` of `fcntl(2)`) only where nobody
+/// has the file open for writing, or mapped so.
+pub(crate) fn try_read_lease(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    const F_SETSIG: libc::c_int = 10;
+    let file = file.as_raw_fd();
+    // Who opens the file for writing in between waits for us, and we are told by a signal. The usual one would end the
+    // process; this one does nothing.
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(file, F_SETSIG, libc::SIGURG) }.into())?;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(file, libc::F_SETLEASE, libc::F_RDLCK) }.into())?;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(file, libc::F_SETLEASE, libc::F_UNLCK) }.into())?;
+    Ok(())
+}
+
 /// Switches a network interface on (`netdevice(7)`); `socket` is any socket of the network namespace.
 pub(crate) fn interface_up(socket: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
     // SAFETY: `ifreq` is plain old data, for which all zeros is valid.

@@ -25,7 +25,7 @@ pub enum Need {
 }
 
 /// `f_type` of statfs(2) → name, from `linux/magic.h` and statfs(2).
-fn name_of(magic: u64) -> &'static str {
+pub(crate) fn name_of(magic: u64) -> &'static str {
     match magic {
         0xEF53 => "ext4",
         0x0102_1994 => "tmpfs",
@@ -34,6 +34,8 @@ fn name_of(magic: u64) -> &'static str {
         0x9123_683E => "btrfs",
         0xF2F5_2010 => "f2fs",
         0x2FC1_2FC1 => "zfs",
+        0xCA45_1A4E => "bcachefs",
+        0xE0F5_E1E2 => "erofs",
         0x6969 => "nfs",
         0x517B => "smb",
         0xFE53_4D42 => "smb2",

@@ -6,8 +6,10 @@ use rayon::prelude::*;
 use rbuild_layer::listing::Xattrs;
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
 use rbuild_layer::{FileHash, image_xattrs};
-use rbuild_store::memo::{FileStat, file_system_now};
+use rbuild_sandbox::Writers;
+use rbuild_store::memo::{ChangeTimes, FileStat, RACY, file_system_now};
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::io::Read;
 
 /// A file that is to be read.
@@ -54,9 +56,9 @@ impl BuildContext {
         let now = file_system_now();
         let learned: Result<Vec<Option<Learned>>, TreeError> =
             if cheap || (tasks.len() < 16 && bytes < CHEAP_BYTES) {
-                tasks.iter_mut().map(|task| self.hash_one(task)).collect()
+                tasks.iter_mut().map(|task| self.hash_one(task, now)).collect()
             } else {
-                self.hash_all(&mut tasks)
+                self.hash_all(&mut tasks, now)
             };
         let learned = match learned {
             // Inside the user namespace more can be read; if not, the error comes then.
@@ -65,23 +67,29 @@ impl BuildContext {
         };
         if let Some(memo) = lock(&self.memo).as_mut() {
             for (path, stat, hash) in learned.into_iter().flatten() {
-                memo.record(&path, &stat, *hash.as_bytes(), now);
+                memo.record(&path, &stat, *hash.as_bytes());
             }
         }
         Ok(true)
     }
 
     /// On all cores, or on this one where no thread can be started.
-    fn hash_all(&self, tasks: &mut [Task<'_>]) -> Result<Vec<Option<Learned>>, TreeError> {
+    fn hash_all(&self, tasks: &mut [Task<'_>], now: i64) -> Result<Vec<Option<Learned>>, TreeError> {
         match rayon::ThreadPoolBuilder::new().build() {
-            Ok(pool) => pool.install(|| tasks.par_iter_mut().map(|task| self.hash_one(task)).collect()),
-            Err(_) => tasks.iter_mut().map(|task| self.hash_one(task)).collect(),
+            Ok(pool) => pool.install(|| {
+                tasks
+                    .par_iter_mut()
+                    .map(|task| self.hash_one(task, now))
+                    .collect()
+            }),
+            Err(_) => tasks.iter_mut().map(|task| self.hash_one(task, now)).collect(),
         }
     }
 
-    /// Reads a file. What the memo may keep of it comes back: not of a file with extended attributes, since the memo
-    /// has no place for them. So a file that the memo knows has none, and an unchanged context is not asked for any.
-    fn hash_one(&self, task: &mut Task<'_>) -> Result<Option<(Vec<u8>, FileStat, FileHash)>, TreeError> {
+    /// Reads a file. What the memo may keep of it comes back: nothing of one that could change unnoticed, and not of one
+    /// with extended attributes, since the memo has no place for them. So a file that the memo knows has none, and an
+    /// unchanged context is not asked for any.
+    fn hash_one(&self, task: &mut Task<'_>, now: i64) -> Result<Option<Learned>, TreeError> {
         let at = |error: std::io::Error| {
             let errno = error
                 .raw_os_error()
@@ -90,6 +98,8 @@ impl BuildContext {
         };
         let mut file = self.open(task.path)?;
         let before = file_stat(&fstat(&file).map_err(|error| error.at(task.path))?);
+        // Between the stat and the reading: what a writer did before is read, what one does later sets the change time.
+        let is_settled = self.is_settled(&file, &before, now);
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; 64 * 1024];
         let mut size = 0;
@@ -111,6 +121,27 @@ impl BuildContext {
         *task.size = size;
         // Best effort: a file system without attributes, or one that hides them, has none.
         *task.xattrs = image_xattrs(&file).unwrap_or_default();
-        Ok(task.xattrs.is_empty().then(|| (task.path.to_vec(), before, hash)))
+        Ok((is_settled && task.xattrs.is_empty()).then(|| (task.path.to_vec(), before, hash)))
+    }
+
+    /// Whether a later change of the file can be seen by its stat.
+    fn is_settled(&self, file: &File, stat: &FileStat, now: i64) -> bool {
+        // Asking about writers is the dear part.
+        if !stat.is_older(RACY, now) {
+            return false;
+        }
+        let kept = *lock(&self.change_times)
+            .entry(stat.dev)
+            .or_insert_with(|| ChangeTimes::of(file));
+        if kept == ChangeTimes::NotKept {
+            return false;
+        }
+        let somebody_writes = match rbuild_sandbox::writers(file) {
+            Writers::None => Some(false),
+            Writers::Some => Some(true),
+            Writers::Unknown => None,
+        };
+        kept.least_age(somebody_writes)
+            .is_some_and(|age| stat.is_older(age, now))
     }
 }

@@ -18,7 +18,7 @@ use rbuild_layer::listing::{Metadata, join};
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
 use rbuild_solver::KeyHasher;
 use rbuild_store::Store;
-use rbuild_store::memo::{FileStat, Memo};
+use rbuild_store::memo::{ChangeTimes, FileStat, Memo};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
@@ -34,6 +34,8 @@ pub struct BuildContext {
     /// The store, where somebody keeps it in the directory: it changes while it is read, and is nothing to copy.
     store: OnceLock<Vec<u8>>,
     memo: Mutex<Option<Memo>>,
+    /// By device.
+    change_times: Mutex<HashMap<u64, ChangeTimes>>,
     /// First name of each inode that has several.
     inodes: Mutex<HashMap<(u64, u64), Vec<u8>>>,
 }
@@ -65,6 +67,7 @@ impl BuildContext {
             ignore: None,
             store: OnceLock::new(),
             memo: Mutex::new(None),
+            change_times: Mutex::default(),
             inodes: Mutex::default(),
         })
     }
@@ -117,6 +120,7 @@ impl BuildContext {
             // What a build knows of the directory, and learns.
             store: _,
             memo: _,
+            change_times: _,
             inodes: _,
         } = self;
         fields.text("context", path.as_os_str().as_bytes());

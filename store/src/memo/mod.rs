@@ -3,11 +3,16 @@
 //! An entry counts only if device, inode, size, mtime **and ctime** are the same as when the file was hashed.
 //! ctime cannot be set by a program, so a file that was changed and given its old mtime back is noticed. A file
 //! changed within the clock's granularity after it was hashed could keep its ctime, therefore a file is not
-//! remembered unless it was already older than [`RACY`] when it was hashed (git calls these "racily clean").
+//! remembered unless it was already older than [`RACY`] when it was hashed (git calls these "racily clean"). And one
+//! that is mapped for writing could be changed without a trace: [`ChangeTimes`].
 //!
 //! One file per context directory, loaded with one read; entries are sorted and are normally asked for in order.
 //!
 //! Not here: walking and hashing.
+
+mod trust;
+
+pub use trust::ChangeTimes;
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +32,7 @@ pub const RACY: i64 = 2_000_000_000;
 /// Entries of files that the last walk did not see (another target, another ignore file) are kept up to this many.
 const KEEP_UNSEEN: usize = 100_000;
 
-const MAGIC: &[u8; 8] = b"rbmemo01";
+const MAGIC: &[u8; 8] = b"rbmemo02";
 /// Magic, checksum, number of entries.
 const HEADER: usize = 8 + 8 + 8;
 /// Path length, then dev, ino, size, mtime, ctime, sha256.
@@ -48,10 +53,16 @@ pub struct FileStat {
     pub ctime: i64,
 }
 
+impl FileStat {
+    /// Whether the last change was at least `age` nanoseconds before `now` (see [`file_system_now`]), which was taken
+    /// before this.
+    #[must_use]
+    pub fn is_older(&self, age: i64, now: i64) -> bool {
+        self.ctime.max(self.mtime) <= now.saturating_sub(age)
+    }
+}
+
 /// The time that local file systems stamp files with, in nanoseconds since 1970: the kernel's coarse clock.
-///
-/// On a network file system the server's clock counts; there the context's own `now` must be found by touching a
-/// file.
 pub fn file_system_now() -> i64 {
     nanoseconds(rustix::time::clock_gettime(ClockId::RealtimeCoarse))
 }
@@ -130,18 +141,13 @@ impl Memo {
         Some(sha256)
     }
 
-    /// Notes what a file hashed to. `stat` was taken **before** it was read, `now` (see [`file_system_now`]) before
-    /// that. Returns whether it will be remembered: a file changed too shortly before is not.
-    pub fn record(&mut self, path: &[u8], stat: &FileStat, sha256: [u8; 32], now: i64) -> bool {
-        if stat.ctime.max(stat.mtime) > now.saturating_sub(RACY) {
-            return false;
-        }
+    /// Notes what a file hashed to. `stat` was taken **before** it was read, and it [is old enough](FileStat::is_older).
+    pub fn record(&mut self, path: &[u8], stat: &FileStat, sha256: [u8; 32]) {
         self.fresh.push(Entry {
             path: path.to_vec(),
             stat: *stat,
             sha256,
         });
-        true
     }
 
     /// Writes the memo if the walk learned something new. Returns whether it was written.

@@ -31,7 +31,7 @@ fn fill(store: &Store, paths: &[&str]) {
     let mut memo = memo(store);
     for path in paths {
         let ino = path.len() as u64;
-        assert!(memo.record(path.as_bytes(), &stat(ino), hash(ino), NOW));
+        memo.record(path.as_bytes(), &stat(ino), hash(ino));
     }
     assert!(memo.save(store).unwrap());
 }
@@ -82,30 +82,45 @@ fn every_part_of_the_stat_counts() {
 }
 
 #[test]
-fn a_file_changed_just_before_it_was_hashed_is_not_remembered() {
-    let (_dir, store) = store();
-    let mut memo = memo(&store);
+fn age_is_that_of_the_last_change() {
     for age in [-RACY, 0, 1, RACY - 1] {
-        let young = FileStat {
+        let changed = FileStat {
             ctime: NOW - age,
             ..stat(1)
         };
-        assert!(!memo.record(b"f", &young, hash(1), NOW), "ctime {age} ns old");
-        let young = FileStat {
+        assert!(!changed.is_older(RACY, NOW), "ctime {age} ns old");
+        let changed = FileStat {
             mtime: NOW - age,
             ..stat(1)
         };
-        assert!(!memo.record(b"f", &young, hash(1), NOW), "mtime {age} ns old");
+        assert!(!changed.is_older(RACY, NOW), "mtime {age} ns old");
     }
-    assert!(memo.record(
-        b"f",
-        &FileStat {
-            ctime: NOW - RACY,
-            ..stat(1)
-        },
-        hash(1),
-        NOW
-    ));
+    let old = FileStat {
+        ctime: NOW - RACY,
+        ..stat(1)
+    };
+    assert!(old.is_older(RACY, NOW));
+}
+
+#[test]
+fn what_can_change_without_a_trace_is_not_remembered() {
+    use ChangeTimes::{Disk, Memory, NotKept};
+    for kept in [Disk, Memory, NotKept] {
+        assert_eq!(kept.least_age(Some(true)), None, "{kept:?}");
+    }
+    assert_eq!(Disk.least_age(Some(false)), Some(RACY));
+    assert_eq!(Memory.least_age(Some(false)), Some(RACY));
+    assert!(
+        Disk.least_age(None) > Some(35 * 1_000_000_000),
+        "pages are written back by then"
+    );
+    assert_eq!(Memory.least_age(None), None);
+    assert_eq!(
+        (NotKept.least_age(None), NotKept.least_age(Some(false))),
+        (None, None)
+    );
+    let of = |path: &str| ChangeTimes::of(&std::fs::File::open(path).unwrap());
+    assert_eq!(of("/proc/self/status"), NotKept);
 }
 
 #[test]
@@ -115,7 +130,7 @@ fn a_changed_file_replaces_its_entry_and_the_others_stay() {
     let mut changed = memo(&store);
     assert_eq!(changed.lookup(b"a", &stat(1)), Some(hash(1)));
     assert_eq!(changed.lookup(b"bb", &stat(77)), None);
-    assert!(changed.record(b"bb", &stat(77), hash(77), NOW));
+    changed.record(b"bb", &stat(77), hash(77));
     assert!(changed.save(&store).unwrap());
     let mut memo = memo(&store);
     assert_eq!(memo.len(), 3);
@@ -156,7 +171,6 @@ fn twenty_thousand_entries() {
             path(number).as_bytes(),
             &stat(u64::from(number)),
             hash(u64::from(number)),
-            NOW,
         );
     }
     memo.save(&store).unwrap();

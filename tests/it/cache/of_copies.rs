@@ -242,6 +242,73 @@ fn a_change_right_after_the_build_is_seen() {
     assert_eq!(images.len(), 8);
 }
 
+/// A second change of a page that is mapped and still dirty sets no time, on a disk for half a minute, in memory for ever:
+/// what somebody has mapped for writing is read each time, and what nobody has is remembered there too.
+#[test]
+fn a_change_by_a_mapping_is_seen() {
+    const WRITER: &str = "import mmap, os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+pages = mmap.mmap(file, 0)
+for line in sys.stdin:
+    pages[0:1] = line[0:1].encode()
+    print(flush=True)
+";
+    let env = TestEnv::new();
+    let memory = tempfile::Builder::new()
+        .prefix("rbuild-it-")
+        .tempdir_in("/dev/shm")
+        .unwrap();
+    for (name, dir) in [("disk", env.path("disk")), ("memory", memory.path().to_owned())] {
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("Dockerfile"), "FROM scratch\nCOPY file /file\n").unwrap();
+        let file = dir.join("file");
+        fs::write(&file, "a".repeat(5000)).unwrap();
+        let mut writer = std::process::Command::new("python3")
+            .args(["-c", WRITER])
+            .arg(&file)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut write = |text: &str| {
+            use std::io::{BufRead, Write};
+            writeln!(writer.stdin.as_mut().unwrap(), "{text}").unwrap();
+            std::io::BufReader::new(writer.stdout.as_mut().unwrap())
+                .read_line(&mut String::new())
+                .unwrap();
+        };
+        write("b");
+        let changed = fs::metadata(&file).unwrap().ctime_nsec();
+        // Older than the racy window, so that nothing but the mapping speaks against remembering it.
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+        let first = build(&env, &dir, &[]).image;
+        write("c");
+        let unnoticed = changed == fs::metadata(&file).unwrap().ctime_nsec();
+        let second = build(&env, &dir, &[]);
+        assert_ne!(second.image, first, "{name}: an old file for a new one");
+        if !unnoticed {
+            // The kernel has written the page back in between.
+            assert_eq!(name, "disk");
+        }
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
+        let learned = memo_of(&env, &dir);
+        assert_eq!(learned, None, "{name}");
+        // Nobody has it open any more.
+        while memo_of(&env, &dir).is_none() {
+            let again = build(&env, &dir, &[]);
+            assert_eq!((again.hits.as_str(), &again.image), ("h", &second.image));
+        }
+    }
+}
+
+/// The memo of a context, where there is one.
+fn memo_of(env: &TestEnv, context: &Path) -> Option<Vec<u8>> {
+    let context = context.canonicalize().unwrap();
+    let name = crate::harness::archive::sha256(context.as_os_str().as_encoded_bytes());
+    fs::read(env.store().join("memo").join(name)).ok()
+}
+
 /// What a build learned of the context, the next one uses; and a damaged memo costs time, not truth.
 #[test]
 fn the_stat_memo_knows_old_files_and_is_not_believed_when_damaged() {
@@ -283,7 +350,7 @@ fn the_stat_memo_knows_old_files_and_is_not_believed_when_damaged() {
         .path();
     for damage in [
         b"".as_slice(),
-        b"rbmemo01",
+        b"rbmemo02",
         b"garbage that is no memo at all",
         &memo[..memo.len() - 1],
     ] {
