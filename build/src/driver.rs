@@ -7,6 +7,7 @@ use crate::arguments;
 use crate::contexts::Contexts;
 use crate::error::BuildError;
 use crate::finish::Finish;
+use crate::host::{Host, ThisHost};
 use crate::inputs::{Inputs, check_filter};
 use crate::observer::{BuildEvent, SharedObserver};
 use crate::open::open_store;
@@ -16,6 +17,7 @@ use crate::request::Request;
 use crate::result::BuildResult;
 use crate::session::Session;
 use rbuild_solver::{Solution, SolveError, SolveOptions, solve};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Builds what is asked for, and tells `observer` of it.
@@ -23,6 +25,19 @@ use std::time::Instant;
 /// # Errors
 /// Whatever stops the build.
 pub fn build(request: &Request, observer: &SharedObserver) -> Result<BuildResult, BuildError> {
+    let host: Arc<dyn Host> = Arc::new(ThisHost);
+    build_on(request, observer, &host)
+}
+
+/// Builds what is asked for, with another way to run steps than this machine's own.
+///
+/// # Errors
+/// Whatever stops the build.
+pub fn build_on(
+    request: &Request,
+    observer: &SharedObserver,
+    host: &Arc<dyn Host>,
+) -> Result<BuildResult, BuildError> {
     let started = Instant::now();
     let early = match Contexts::are_fetched(request) {
         true => Some(open_store(&request.store_root)?),
@@ -45,7 +60,7 @@ pub fn build(request: &Request, observer: &SharedObserver) -> Result<BuildResult
         Some(store) => store,
         None => open_store(&request.store_root)?,
     };
-    let session = Session::open(request, &inputs, observer, store, started)?;
+    let session = Session::open(request, &inputs, observer, host, store, started)?;
     let mut plan = plan(&session)?;
     let solved = run(&session, &plan);
     // Which wildcards match nothing is known now.

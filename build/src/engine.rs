@@ -1,6 +1,7 @@
 //! What all steps of a build share: the store, the sandbox, secrets, logs. Made once per build.
 
 use crate::error::{Failure, Kind};
+use crate::host::{Host, ThisHost};
 use crate::ops::{OpError, StepChecks};
 use crate::pull::Puller;
 use crate::remote::Access;
@@ -9,7 +10,7 @@ use crate::request::SshSource;
 use crate::result::Material;
 use dockerfile_parser::lint::Policy;
 use rbuild_sandbox::probe::{self, Tier};
-use rbuild_sandbox::{IdMapping, Zygote, enter};
+use rbuild_sandbox::{Executor, IdMapping, Zygote, enter};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildLog;
 use rbuild_store::cache_mount::CacheMountName;
@@ -42,7 +43,8 @@ pub struct Engine {
     pub checks: StepChecks,
     /// The caller's home.
     home: Option<PathBuf>,
-    sandbox: OnceLock<Zygote>,
+    host: Arc<dyn Host>,
+    sandbox: OnceLock<Box<dyn Executor>>,
     log: Mutex<Option<BuildLog>>,
     next_log: AtomicUsize,
     logs: Mutex<BTreeMap<String, String>>,
@@ -77,6 +79,7 @@ impl Engine {
             previous,
             checks: StepChecks::default(),
             home: std::env::var_os("HOME").map(PathBuf::from),
+            host: Arc::new(ThisHost),
             sandbox: OnceLock::new(),
             log: Mutex::new(None),
             next_log: AtomicUsize::new(0),
@@ -90,6 +93,13 @@ impl Engine {
     #[must_use]
     pub fn with_ssh(mut self, ssh: BTreeMap<String, SshSource>) -> Self {
         self.ssh = ssh;
+        self
+    }
+
+    /// With another way to run steps.
+    #[must_use]
+    pub fn on(mut self, host: Arc<dyn Host>) -> Self {
+        self.host = host;
         self
     }
 
@@ -108,11 +118,11 @@ impl Engine {
         if self.sandbox.get().is_some() {
             return Ok(());
         }
-        let zygote = enter_sandbox(&self.store)?;
+        let executor = self.host.enter(&self.store)?;
         // What processes that were killed have left behind. It costs room only, so nothing is said.
         let _ = self.store.sweep_tmp();
         // Set once: `prepare` is called by one thread.
-        let _ = self.sandbox.set(zygote);
+        let _ = self.sandbox.set(executor);
         Ok(())
     }
 
@@ -122,12 +132,12 @@ impl Engine {
         self.sandbox.get().is_some()
     }
 
-    /// The zygote.
+    /// Who runs the steps.
     ///
     /// # Errors
     /// [`Engine::prepare`] was not called: a bug.
-    pub fn zygote(&self) -> Result<&Zygote, OpError> {
-        self.sandbox.get().ok_or_else(|| {
+    pub fn executor(&self) -> Result<&dyn Executor, OpError> {
+        self.sandbox.get().map(Box::as_ref).ok_or_else(|| {
             OpError::Failure(Failure::host(
                 "internal error: a step ran before the sandbox was entered",
             ))

@@ -1,5 +1,22 @@
 //! Builds Dockerfiles into OCI images: joins parser, solver, store, sandbox and registry.
 //!
+//! ```no_run
+//! use rbuild_build::observer::{SharedObserver, Unobserved};
+//! use rbuild_build::request::{ContextSource, Request};
+//! use std::sync::Arc;
+//!
+//! # fn main() -> Result<(), rbuild_build::BuildError> {
+//! let request = Request::new("/var/lib/rbuild".into(), ContextSource::Directory(".".into()));
+//! let observer: SharedObserver = Arc::new(Unobserved);
+//! let result = rbuild_build::build(&request, &observer)?;
+//! println!("{} of {} bytes", result.image.id, result.size);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On the machine's own host ([`host::ThisHost`]) the process enters a user namespace before the first step that must run,
+//! so until then it must have one thread. Another [`host::Host`] decides for itself.
+//!
 //! | module | what lives there |
 //! |---|---|
 //! | [`request`] | what to build, as data |
@@ -31,6 +48,7 @@ pub mod export;
 pub mod finding;
 mod finish;
 mod frontend;
+pub mod host;
 mod ignore_file;
 pub mod import;
 pub mod inputs;
@@ -52,7 +70,7 @@ mod side_by_side;
 pub mod sources;
 mod stop;
 
-pub use driver::build;
+pub use driver::{build, build_on};
 pub use error::BuildError;
 pub use ignore_file::IGNORE_FILE;
 pub use open::{open_store, open_store_for};

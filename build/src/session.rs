@@ -5,6 +5,7 @@ use crate::clock;
 use crate::dockerfile::SourceFile;
 use crate::engine::Engine;
 use crate::error::{BuildError, Failure};
+use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::observer::{BuildEvent, SharedObserver};
 use crate::request::Request;
@@ -59,6 +60,7 @@ impl<'a> Session<'a> {
         request: &'a Request,
         inputs: &'a Inputs,
         observer: &'a SharedObserver,
+        host: &Arc<dyn Host>,
         store: Store,
         started: Instant,
     ) -> Result<Self, BuildError> {
@@ -86,7 +88,10 @@ impl<'a> Session<'a> {
             now,
             Box::new(move |title: &str| previous.previous_output(title)),
         );
-        let engine = engine.with_ssh(request.ssh.clone()).with_policy(policy.clone());
+        let engine = engine
+            .with_ssh(request.ssh.clone())
+            .with_policy(policy.clone())
+            .on(Arc::clone(host));
         let cancel = CancelToken::new();
         Ok(Self {
             request,

@@ -13,6 +13,7 @@
 
 mod blob;
 pub mod child;
+mod executor;
 mod idmap;
 pub mod inherited;
 mod init;
@@ -37,6 +38,7 @@ mod writers;
 mod zygote;
 
 pub use blob::Blob;
+pub use executor::{Execution, Executor};
 pub use idmap::{IdMapError, IdMapping, IdRange};
 pub use lookup::{LookupError, MAX_DATABASE_SIZE, User, resolve_user};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};

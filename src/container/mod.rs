@@ -10,6 +10,7 @@ use crate::cli::stored::nearest_name;
 use crate::error::{Failure, Kind};
 use options::{RunOptions, Volume};
 use rbuild_build::engine;
+use rbuild_build::host::root_of;
 use rbuild_build::open_store;
 use rbuild_build::ops::mounts::{Targets, etc_files};
 use rbuild_build::ops::{OpError, owner};
@@ -18,7 +19,7 @@ use rbuild_build::request::{PullPolicy, build_platform};
 use rbuild_build::sources::{Origin, Resolver};
 use rbuild_build::{clock, import};
 use rbuild_oci::ImageConfig;
-use rbuild_sandbox::{Mount, MountFlags, MountKind, Network, Root, SandboxSpec};
+use rbuild_sandbox::{Mount, MountFlags, MountKind, Network, SandboxSpec};
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::snapshot::{ActiveSnapshot, Check, Snapshot, SnapshotStore};
@@ -161,14 +162,7 @@ fn sandbox(
     })?;
     let lower = targets.finish(snapshots, active).map_err(op)?;
 
-    let mut lowers = active.lowers();
-    lowers.extend(lower);
-    let root = Root::Overlay {
-        lowers,
-        upper: active.upper(),
-        work: active.work(),
-        volatile: true,
-    };
+    let root = root_of(active.root(), lower);
     let argv = argv(options, container)?;
     let mut spec = SandboxSpec::new(root, argv.into_iter().map(OsString::from).collect());
     spec.read_only = options.read_only;

@@ -27,7 +27,7 @@ use call::call;
 use dockerfile_parser::Platform;
 use rbuild_build::ops::spec::ExecNetwork;
 use rbuild_build::remote::Remote;
-use rbuild_build::request::{ContextSource, ImageForm, Output, Request, build_platform};
+use rbuild_build::request::{ContextSource, ImageForm, Output, Request, build_platform, default_jobs};
 use sources::sources;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -227,10 +227,6 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
 fn jobs(args: &BuildArgs) -> Result<NonZeroUsize, Failure> {
     match args.jobs {
         Some(jobs) => NonZeroUsize::new(jobs).ok_or_else(|| Failure::usage("--jobs must be at least 1")),
-        // Steps mostly wait (for the network, for a lock), so a few more than processors keep them busy.
-        None => {
-            let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            Ok(NonZeroUsize::new(cpus.max(8)).unwrap_or(NonZeroUsize::MIN))
-        }
+        None => Ok(default_jobs()),
     }
 }

@@ -11,9 +11,10 @@ use super::mounts::{self, Prepared};
 use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};
 use super::{OpError, StepOutput, owner};
 use crate::engine::Engine;
+use crate::host::root_of;
 use command::Command;
 use rbuild_layer::tree::TreeView;
-use rbuild_sandbox::{Capability, ExitStatus, Network, Root, SandboxSpec, Stdio};
+use rbuild_sandbox::{Capability, Execution, ExitStatus, Network, SandboxSpec, Stdio};
 use rbuild_solver::RunContext;
 use rbuild_store::snapshot::Snapshot;
 use rustix::fs::{Mode, OFlags};
@@ -60,14 +61,7 @@ pub(super) fn run(
         context,
     )?;
 
-    let mut lowers = active.lowers();
-    lowers.extend(lower);
-    let root = Root::Overlay {
-        lowers,
-        upper: active.upper(),
-        work: active.work(),
-        volatile: true,
-    };
+    let root = root_of(active.root(), lower);
     let mut sandbox = SandboxSpec::new(root, argv);
     sandbox.mounts = mounts;
     sandbox.env = command::environment(spec, user.home.as_deref(), secrets);
@@ -129,8 +123,8 @@ fn execute(
     let stdin = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| OpError::io("opening /dev/null", errno.into()))?;
     let running = engine
-        .zygote()?
-        .spawn(
+        .executor()?
+        .start(
             sandbox,
             Stdio::Streams {
                 stdin,
@@ -139,7 +133,7 @@ fn execute(
             },
         )
         .map_err(|error| explain::spawn_error(error, spec, tree))?;
-    let running = Arc::new(running);
+    let running: Arc<dyn Execution> = Arc::from(running);
     let to_kill = Arc::clone(&running);
     let _subscription = context.cancel().subscribe(move || to_kill.kill());
     // Its pipes are closed when the last of its processes is dead, and those die with the first.

@@ -96,6 +96,56 @@ pub struct Request {
     pub registry: RegistrySettings,
 }
 
+impl Request {
+    /// Builds the `Dockerfile` of `context` for this machine into the store at `store_root`, with what a build has that
+    /// nobody gave options.
+    #[must_use]
+    pub fn new(store_root: PathBuf, context: ContextSource) -> Self {
+        Self {
+            store_root,
+            context,
+            dockerfile: DockerfileSource::Default,
+            ignore_file: None,
+            tags: Vec::new(),
+            build_args: BTreeMap::new(),
+            target: None,
+            build_platform: build_platform(),
+            platform: build_platform(),
+            outputs: vec![Output::Image {
+                names: Vec::new(),
+                push: false,
+                form: ImageForm::default(),
+            }],
+            no_cache: NoCache::Nothing,
+            pull: PullPolicy::Missing,
+            build_contexts: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            edits: Edits::default(),
+            network: ExecNetwork::Default,
+            strict_syntax: false,
+            entitlements: Entitlements::default(),
+            cdi_spec_dirs: Vec::new(),
+            add_hosts: Vec::new(),
+            jobs: default_jobs(),
+            no_new_privs: false,
+            shm_size: None,
+            squash: Squash::No,
+            docker_format: false,
+            redact_args: false,
+            epoch: None,
+            registry: RegistrySettings::default(),
+        }
+    }
+}
+
+/// Steps at once. They mostly wait (for the network, for a lock), so a few more than processors keep them busy.
+#[must_use]
+pub fn default_jobs() -> NonZeroUsize {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(cpus.max(8)).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// This machine, in OCI's words.
 #[must_use]
 pub fn build_platform() -> Platform {

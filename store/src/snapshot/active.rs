@@ -62,6 +62,20 @@ impl SnapshotStore {
     }
 }
 
+/// The files of a snapshot that is written, in the form that this store keeps. Whoever runs a command takes it as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotRoot {
+    /// To be mounted as an overlay.
+    Overlay {
+        /// Read-only directories, topmost first; none for a snapshot on nothing.
+        lowers: Vec<PathBuf>,
+        /// Receives changes.
+        upper: PathBuf,
+        /// Overlay's own.
+        work: PathBuf,
+    },
+}
+
 impl ActiveSnapshot<'_> {
     /// Overlay's upper directory.
     pub fn upper(&self) -> PathBuf {
@@ -76,6 +90,15 @@ impl ActiveSnapshot<'_> {
     /// The lower directories of the overlay, topmost first; empty for a snapshot on nothing.
     pub fn lowers(&self) -> Vec<PathBuf> {
         self.parent.as_ref().map(Snapshot::lowers).unwrap_or_default()
+    }
+
+    /// What a command can have as its root.
+    pub fn root(&self) -> SnapshotRoot {
+        SnapshotRoot::Overlay {
+            lowers: self.lowers(),
+            upper: self.upper(),
+            work: self.work(),
+        }
     }
 
     /// What it is made on top of.

@@ -34,7 +34,7 @@ use meta::Meta;
 
 pub(crate) use packed::packed_snapshot;
 
-pub use active::ActiveSnapshot;
+pub use active::{ActiveSnapshot, SnapshotRoot};
 pub use builder::LayerBuilder;
 pub use error::SnapshotError;
 pub use import::{ImportLayer, ImportOptions};

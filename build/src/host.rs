@@ -1,0 +1,49 @@
+//! [`Host`]: how steps are run on this machine. The seam for hosts that do not allow what most do.
+
+use crate::engine::enter_sandbox;
+use crate::error::Failure;
+use rbuild_sandbox::{Executor, Root};
+use rbuild_store::Store;
+use rbuild_store::snapshot::SnapshotRoot;
+use std::path::PathBuf;
+
+/// How steps are run.
+pub trait Host: Send + Sync {
+    /// Makes ready to run steps on the snapshots of a store. Called at most once for a build, and only when a step must
+    /// run, on the thread that builds.
+    ///
+    /// # Errors
+    /// What the host does not allow, and what mends it.
+    fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure>;
+}
+
+/// This machine: the process enters a user namespace in which the ids of files are real, so it must have one thread, and
+/// a zygote starts each step in namespaces of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ThisHost;
+
+impl Host for ThisHost {
+    fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure> {
+        Ok(Box::new(enter_sandbox(store)?))
+    }
+}
+
+/// What a command has as its root: a snapshot in whatever form, upon `lower` if that is given.
+#[must_use]
+pub fn root_of(snapshot: SnapshotRoot, lower: Option<PathBuf>) -> Root {
+    match snapshot {
+        SnapshotRoot::Overlay {
+            mut lowers,
+            upper,
+            work,
+        } => {
+            lowers.extend(lower);
+            Root::Overlay {
+                lowers,
+                upper,
+                work,
+                volatile: true,
+            }
+        }
+    }
+}

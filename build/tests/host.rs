@@ -1,0 +1,125 @@
+//! Another way to run steps than this machine's: the commands are not run, what they would write is.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use rbuild_build::error::Failure;
+use rbuild_build::host::Host;
+use rbuild_build::observer::{SharedObserver, Unobserved};
+use rbuild_build::request::ContextSource;
+use rbuild_build::{BuildResult, Request, build_on};
+use rbuild_sandbox::{Execution, Executor, Exit, ExitStatus, Root, SandboxSpec, SpawnError, Stdio};
+use rbuild_solver::Outcome;
+use rbuild_store::Store;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Counts how often it was entered, and keeps what was run.
+#[derive(Default)]
+struct Pretended {
+    entered: AtomicUsize,
+    commands: Arc<Mutex<Vec<String>>>,
+}
+
+/// `write PATH TEXT` makes a file; `fail` ends with 3.
+struct Pretender(Arc<Mutex<Vec<String>>>);
+
+struct Ended(i32);
+
+impl Host for Pretended {
+    fn enter(&self, _: &Store) -> Result<Box<dyn Executor>, Failure> {
+        self.entered.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Pretender(Arc::clone(&self.commands))))
+    }
+}
+
+impl Executor for Pretender {
+    fn start(&self, spec: &SandboxSpec, _: Stdio) -> Result<Box<dyn Execution>, SpawnError> {
+        let words: Vec<String> = spec
+            .argv
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        self.0.lock().unwrap().push(words.join(" "));
+        let Root::Overlay { upper, .. } = &spec.root else {
+            panic!("a step has an overlay: {:?}", spec.root);
+        };
+        match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["write", path, text] => {
+                std::fs::write(upper.join(path.trim_start_matches('/')), text).unwrap();
+                Ok(Box::new(Ended(0)))
+            }
+            _ => Ok(Box::new(Ended(3))),
+        }
+    }
+}
+
+impl Execution for Ended {
+    fn wait(&self) -> Result<Exit, SpawnError> {
+        Ok(Exit {
+            status: ExitStatus::Code(self.0),
+            max_rss: 0,
+            cpu: Duration::ZERO,
+        })
+    }
+
+    fn kill(&self) {}
+}
+
+fn build(place: &Path, dockerfile: &str, host: &Arc<Pretended>) -> Result<BuildResult, String> {
+    let context = place.join("context");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+    let request = Request::new(place.join("store"), ContextSource::Directory(context));
+    let observer: SharedObserver = Arc::new(Unobserved);
+    let host = Arc::clone(host) as Arc<dyn Host>;
+    build_on(&request, &observer, &host).map_err(|error| error.to_string())
+}
+
+fn outcomes(result: &BuildResult) -> Vec<&'static str> {
+    let steps = result.steps.iter().filter(|step| step.title.contains("RUN"));
+    let word = |outcome: &Outcome| match outcome {
+        Outcome::Cached { .. } => "cached",
+        Outcome::Ran { .. } => "ran",
+        _ => "other",
+    };
+    steps.map(|step| word(&step.outcome)).collect()
+}
+
+#[test]
+fn steps_run_where_the_host_says_and_their_files_are_the_image() {
+    let place = tempfile::tempdir().unwrap();
+    let host = Arc::new(Pretended::default());
+    // No thread of the caller is in the way: it is the host that decides what it needs.
+    let (done, waits) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || waits.recv());
+
+    let first = "FROM scratch\nRUN [\"write\", \"/a\", \"one\"]\n";
+    let built = build(place.path(), first, &host).unwrap();
+    assert_eq!(outcomes(&built), ["ran"]);
+    assert_eq!(built.image.layers.len(), 1);
+    assert_eq!(host.entered.load(Ordering::SeqCst), 1);
+
+    // Everything is cached: the host is not entered.
+    let again = build(place.path(), first, &host).unwrap();
+    assert_eq!(outcomes(&again), ["cached"]);
+    assert_eq!(again.image.id, built.image.id);
+    assert_eq!(host.entered.load(Ordering::SeqCst), 1);
+
+    let second = format!("{first}RUN [\"write\", \"/b\", \"two\"]\n");
+    let more = build(place.path(), &second, &host).unwrap();
+    assert_eq!(outcomes(&more), ["cached", "ran"]);
+    assert_eq!(*host.commands.lock().unwrap(), ["write /a one", "write /b two"]);
+    assert_eq!(more.config.history.len(), 2);
+    drop(done);
+    other.join().unwrap().unwrap_err();
+}
+
+#[test]
+fn a_command_that_fails_there_fails_the_build() {
+    let place = tempfile::tempdir().unwrap();
+    let host = Arc::new(Pretended::default());
+    let error = build(place.path(), "FROM scratch\nRUN [\"fail\"]\n", &host).unwrap_err();
+    assert!(error.contains("exit code 3"), "{error}");
+}
