@@ -122,6 +122,11 @@ impl Lock {
         Ok(still_there(&file, &path)?.then_some(Lock { file, path }))
     }
 
+    /// Whether nothing is in the file.
+    pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.file.metadata().at("examine", &self.path)?.len() == 0)
+    }
+
     /// When it was last stamped, in nanoseconds since 1970.
     pub(crate) fn stamped(&self) -> Result<i64, StoreError> {
         let metadata = self.file.metadata().at("examine", &self.path)?;

@@ -38,7 +38,10 @@ impl Collection {
             if alone.is_some() {
                 list.remove_file();
             }
-            over.insert(name);
+            // An empty one may be new: its process has made it and not locked it yet.
+            if !list.is_empty()? {
+                over.insert(name);
+            }
         }
         // A list that ends between the two is removed by its process: nothing was looked at yet.
         drop(alone);

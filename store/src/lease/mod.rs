@@ -149,6 +149,22 @@ mod tests {
     use super::*;
     use crate::testing::store;
 
+    /// Two collections run; the second begins between the two calls with which a process makes and locks its list.
+    #[test]
+    fn a_list_that_is_being_made_is_not_over() {
+        let (_dir, store) = store();
+        std::fs::create_dir_all(store.path(LISTS)).unwrap();
+        let _other = Collection::begin(store.root()).unwrap();
+        let path = store.path(LISTS).join("1-new");
+        std::fs::write(&path, "").unwrap();
+        let mut collection = Collection::begin(store.root()).unwrap();
+        let list = Lock::try_take(&path, Mode::Exclusive).unwrap().unwrap();
+        let line = format!("{}\n", Digest::from_bytes([1; 32]).to_hex());
+        std::fs::write(&path, line).unwrap();
+        assert!(collection.unless_used(&[1; 32], || Ok(())).unwrap().is_none());
+        drop(list);
+    }
+
     #[test]
     fn a_name_that_finds_no_room_is_held_all_the_same() {
         let (_dir, store) = store();
