@@ -76,7 +76,7 @@ impl Undated {
             EntryKind::Fifo | EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => {
                 (Shape::Other, None)
             }
-            // The file that it is another name of is in the same manifest.
+            // The file that it is another name of is in the same listing.
             EntryKind::Hardlink { .. } | EntryKind::Whiteout => return,
         };
         if entry.meta.dated {

@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use rbuild_oci::DiffId;
 
-use crate::listing::ManifestError;
+use crate::listing::ListingError;
 use crate::tree::TreeError;
 
 /// A layer could not be read, written or applied.
@@ -14,9 +14,9 @@ pub enum LayerError {
     /// An operation on a file of the layer failed.
     #[error(transparent)]
     Access(#[from] beneath::Error),
-    /// A manifest could not be read, or the entries make none.
+    /// A listing could not be read, or the entries make none.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Listing(#[from] ListingError),
     /// The tree below could not be asked.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -157,7 +157,7 @@ impl LayerError {
             | LayerError::WrongDiffId { .. }
             | LayerError::Unsupported { .. } => true,
             LayerError::Access(_)
-            | LayerError::Manifest(_)
+            | LayerError::Listing(_)
             | LayerError::Tree(_)
             | LayerError::Content { .. }
             | LayerError::Output(_)

@@ -111,7 +111,7 @@ impl Creator {
         Ok(dir.set_mtime(name, meta.mtime).map_err(|e| e.at(path))?)
     }
 
-    /// Makes a pipe or device. A device that this process may not make stays in the manifest only; then a whiteout
+    /// Makes a pipe or device. A device that this process may not make stays in the listing only; then a whiteout
     /// stands in its place, so that nothing below shows through. `true` when the node was made.
     pub(crate) fn node(
         &self,

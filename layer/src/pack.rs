@@ -1,4 +1,4 @@
-//! A layer's tar: a function of its manifest, its files and the epoch, and of nothing else.
+//! A layer's tar: a function of its listing, its files and the epoch, and of nothing else.
 
 use std::io::{Read, Write};
 
@@ -8,7 +8,7 @@ use crate::LayerError;
 use crate::flow::{self, Out, Work};
 use crate::hash::FileHash;
 use crate::inode::Parents;
-use crate::listing::{Entry, EntryKind, Manifest};
+use crate::listing::{Entry, EntryKind, Listing};
 use crate::piece::{PIECE, read_piece};
 use crate::tar_sink::{PackedLayer, TarSink};
 
@@ -18,27 +18,27 @@ use crate::tar_sink::{PackedLayer, TarSink};
 /// ([`pack_squashed`](crate::pack_squashed)).
 ///
 /// # Errors
-/// [`LayerError::Changed`] when a file is not as long as the manifest says; its hash is not looked at.
+/// [`LayerError::Changed`] when a file is not as long as the listing says; its hash is not looked at.
 pub fn pack(
-    manifest: &Manifest,
+    listing: &Listing,
     files: &Root,
     epoch: Option<i64>,
     out: impl Write,
 ) -> Result<PackedLayer, LayerError> {
     let mut parents = Parents::default();
-    write_tar(manifest, epoch, out, |path| parents.open_file(files, path))
+    write_tar(listing, epoch, out, |path| parents.open_file(files, path))
 }
 
-/// Writes the tar of a manifest whose files `open` opens.
+/// Writes the tar of a listing whose files `open` opens.
 pub(crate) fn write_tar<F: Read>(
-    manifest: &Manifest,
+    listing: &Listing,
     epoch: Option<i64>,
     mut out: impl Write,
     mut open: impl FnMut(&[u8]) -> Result<F, LayerError>,
 ) -> Result<PackedLayer, LayerError> {
-    let mut sink = TarSink::new(manifest.entries(), epoch, Some(&mut out));
+    let mut sink = TarSink::new(listing.entries(), epoch, Some(&mut out));
     let mut buffer = Vec::with_capacity(PIECE);
-    for entry in manifest.entries() {
+    for entry in listing.entries() {
         let EntryKind::File { size, .. } = entry.kind else {
             continue;
         };
@@ -56,7 +56,7 @@ pub(crate) fn write_tar<F: Read>(
 }
 
 /// The identity of a layer's tar, without writing it. Uses all cores when there is much to read.
-pub fn diff_id(manifest: &Manifest, files: &Root, epoch: Option<i64>) -> Result<PackedLayer, LayerError> {
+pub fn diff_id(listing: &Listing, files: &Root, epoch: Option<i64>) -> Result<PackedLayer, LayerError> {
     struct Reading<'a> {
         files: &'a Root,
         entries: Vec<(&'a Entry, u64, FileHash)>,
@@ -83,7 +83,7 @@ pub fn diff_id(manifest: &Manifest, files: &Root, epoch: Option<i64>) -> Result<
         }
     }
 
-    let entries: Vec<_> = manifest
+    let entries: Vec<_> = listing
         .entries()
         .iter()
         .filter_map(|entry| match entry.kind {
@@ -92,7 +92,7 @@ pub fn diff_id(manifest: &Manifest, files: &Root, epoch: Option<i64>) -> Result<
         })
         .collect();
     let work = Reading { files, entries };
-    let mut sink = TarSink::new(manifest.entries(), epoch, None);
+    let mut sink = TarSink::new(listing.entries(), epoch, None);
     flow::run(&work, work.entries.len(), Some(&mut sink))?;
     sink.finish()
 }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn whiteouts_come_before_what_is_beside_them() {
         let meta = Metadata::new(0o755, 0, 0);
-        let manifest = Manifest::new(vec![
+        let listing = Listing::new(vec![
             Entry::dir("a", meta.clone()),
             Entry::dir("a/x", meta.clone()),
             Entry::whiteout("a/y"),
@@ -117,7 +117,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut bytes = Vec::new();
         pack(
-            &manifest.unwrap(),
+            &listing.unwrap(),
             &Root::open(dir.path()).unwrap(),
             None,
             &mut bytes,

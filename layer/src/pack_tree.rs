@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::LayerError;
-use crate::listing::Manifest;
+use crate::listing::Listing;
 use crate::pack::write_tar;
 use crate::tar_sink::PackedLayer;
 use crate::tree::{Tree, TreeView};
@@ -12,12 +12,12 @@ use crate::tree::{Tree, TreeView};
 /// later times become it.
 ///
 /// # Errors
-/// The tree cannot be read, or a file is not as long as its manifest says.
+/// The tree cannot be read, or a file is not as long as its listing says.
 pub fn pack_tree(tree: &TreeView, epoch: Option<i64>, out: impl Write) -> Result<PackedLayer, LayerError> {
     let mut entries = tree.squash(0)?.entries().to_vec();
     entries.retain(|entry| !entry.path.is_empty());
-    let manifest = Manifest::new(entries).map_err(crate::tree::TreeError::from)?;
-    write_tar(&manifest, epoch, out, |path| Ok(tree.open(path)?))
+    let listing = Listing::new(entries).map_err(crate::tree::TreeError::from)?;
+    write_tar(&listing, epoch, out, |path| Ok(tree.open(path)?))
 }
 
 /// Writes all but the lowest `kept` layers of a tree as the tar of one layer on top of those.

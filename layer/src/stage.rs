@@ -22,7 +22,7 @@ use crate::tree::{Node, NodeKind, Tree, TreeError, TreeView, default_root};
 
 pub use finish::{Finished, Tar, fill};
 
-/// A path in the manifest's order.
+/// A path in the listing's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(pub(crate) Vec<u8>);
 

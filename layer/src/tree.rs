@@ -1,7 +1,7 @@
 //! A tree of files as a container sees it, without a mount.
 //!
 //! [`Tree`] is what a source or destination of `COPY` looks like; the build context offers the same shape elsewhere.
-//! [`TreeView`] is the one over stacked layers: it answers from their manifests and touches the files only to open one.
+//! [`TreeView`] is the one over stacked layers: it answers from their listings and touches the files only to open one.
 //! Nothing is written here.
 
 mod merge;
@@ -13,7 +13,7 @@ mod view;
 use std::fs::File;
 
 use crate::hash::FileHash;
-use crate::listing::{ManifestError, Metadata, join, parent};
+use crate::listing::{ListingError, Metadata, join, parent};
 
 pub use beneath::LastLink;
 pub use view::default_root;
@@ -67,9 +67,9 @@ impl Node {
 /// What can go wrong when a tree is asked.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// A manifest could not be read.
+    /// A listing could not be read.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Listing(#[from] ListingError),
     /// A file could not be opened.
     #[error(transparent)]
     Access(#[from] beneath::Error),

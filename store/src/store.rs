@@ -17,7 +17,7 @@ use crate::small_file::{list_dir, make_dirs, read_if_there, rename_in};
 use crate::tmp::{self, Swept, TmpDir};
 
 /// The layout this program reads and writes. Another one is refused, never converted silently.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// Every directory of the layout, created once when the store is made.
 const LAYOUT: &[&str] = &[
@@ -263,7 +263,7 @@ mod tests {
                 & 0o777,
             0o700
         );
-        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "2\n");
+        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "3\n");
         let again = Store::open(&root, "boot\n", Need::Overlay).unwrap();
         assert_eq!(again.boot_id(), "boot");
         assert_eq!(again.root(), root);
@@ -364,7 +364,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("has layout version `7`, this rbuild knows version 2"),
+                .contains("has layout version `7`, this rbuild knows version 3"),
             "{error}"
         );
     }
@@ -378,7 +378,7 @@ mod tests {
                 scope.spawn(|| Store::open(&root, "b", Need::Overlay).unwrap());
             }
         });
-        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "2\n");
+        assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "3\n");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! met it.
 
 use rbuild_layer::LayerError;
-use rbuild_layer::listing::ManifestError;
+use rbuild_layer::listing::ListingError;
 use rbuild_layer::tree::TreeError;
 use rbuild_sandbox::{EnterError, SpawnError, shortage};
 use rbuild_store::StoreError;
@@ -63,7 +63,7 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
             SnapshotError::Record { .. } | SnapshotError::Damaged { .. } => Some(DAMAGED),
             SnapshotError::Layer(error) => remedy(error),
             SnapshotError::Store(error) => remedy(error),
-            SnapshotError::Manifest(error) => remedy(error),
+            SnapshotError::Listing(error) => remedy(error),
             SnapshotError::Tree(error) => remedy(error),
             SnapshotError::Access(error) => remedy(error),
             SnapshotError::Io { source, .. } => remedy(source),
@@ -72,7 +72,7 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<LayerError>() {
         return match error {
             LayerError::Access(error) => remedy(error),
-            LayerError::Manifest(error) => remedy(error),
+            LayerError::Listing(error) => remedy(error),
             LayerError::Tree(error) => remedy(error),
             LayerError::Content { source, .. } | LayerError::Host { source, .. } => remedy(source),
             LayerError::Output(source) => remedy(source),
@@ -82,16 +82,16 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     if let Some(error) = error.downcast_ref::<TreeError>() {
         return match error {
-            TreeError::Manifest(error) => remedy(error),
+            TreeError::Listing(error) => remedy(error),
             TreeError::Access(error) => remedy(error),
             _ => None,
         };
     }
-    if let Some(error) = error.downcast_ref::<ManifestError>() {
+    if let Some(error) = error.downcast_ref::<ListingError>() {
         return match error {
-            ManifestError::Damaged { .. } | ManifestError::Format { .. } => Some(DAMAGED),
-            ManifestError::Io { source, .. } => remedy(source),
-            ManifestError::Invalid { .. } => None,
+            ListingError::Damaged { .. } | ListingError::Format { .. } => Some(DAMAGED),
+            ListingError::Io { source, .. } => remedy(source),
+            ListingError::Invalid { .. } => None,
         };
     }
     if let Some(ImageError::Store(error)) = error.downcast_ref::<ImageError>() {

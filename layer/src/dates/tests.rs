@@ -1,5 +1,5 @@
 use super::*;
-use crate::listing::Manifest;
+use crate::listing::Listing;
 
 const BEFORE: Timestamp = at(1_700_000_000, 500_000_000);
 const AFTER: Timestamp = at(1_700_000_060, 500_000_000);
@@ -16,7 +16,7 @@ fn file(content: &str, time: Timestamp) -> Entry {
 
 /// Whether a file with this content and time has it by being set, where these were to be read.
 fn is_set(entries: &[Entry], content: &str, time: Timestamp) -> bool {
-    let layer = TreeLayer::in_memory(Manifest::new(entries.to_vec()).unwrap(), "nowhere");
+    let layer = TreeLayer::in_memory(Listing::new(entries.to_vec()).unwrap(), "nowhere");
     let dates = Dates::new(Window::new(BEFORE, AFTER, MINUTE), vec![layer]);
     let mut hash = || Ok(FileHash::of(content.as_bytes()));
     let shape = Shape::File(content.len() as u64);

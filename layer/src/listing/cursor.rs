@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{Entry, Manifest, ManifestError, ManifestFile, path_cmp};
+use super::{Entry, Listing, ListingError, ListingFile, path_cmp};
 
-/// One entry of a manifest, without copying it.
+/// One entry of a listing, without copying it.
 #[derive(Debug, Clone)]
 pub struct EntryRef {
     pub(super) block: Arc<Vec<Entry>>,
@@ -23,16 +23,16 @@ impl Deref for EntryRef {
 /// The entries of a layer, wherever they are.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
-    Memory(Manifest),
-    File(Arc<ManifestFile>),
+    Memory(Listing),
+    File(Arc<ListingFile>),
 }
 
 impl Source {
-    pub(crate) fn get(&self, path: &[u8]) -> Result<Option<EntryRef>, ManifestError> {
+    pub(crate) fn get(&self, path: &[u8]) -> Result<Option<EntryRef>, ListingError> {
         match self {
             Source::File(file) => file.get(path),
-            Source::Memory(manifest) => {
-                let block = manifest.shared();
+            Source::Memory(listing) => {
+                let block = listing.shared();
                 let found = block.binary_search_by(|entry| path_cmp(&entry.path, path));
                 Ok(found.ok().map(|index| EntryRef {
                     block: Arc::clone(block),
@@ -43,7 +43,7 @@ impl Source {
     }
 
     /// A cursor at the first entry that is not before `path`.
-    pub(crate) fn seek(&self, path: &[u8]) -> Result<Cursor, ManifestError> {
+    pub(crate) fn seek(&self, path: &[u8]) -> Result<Cursor, ListingError> {
         let mut cursor = Cursor {
             source: self.clone(),
             number: 0,
@@ -66,7 +66,7 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// Goes to the first entry that is not before `path`.
-    pub(crate) fn seek(&mut self, path: &[u8]) -> Result<(), ManifestError> {
+    pub(crate) fn seek(&mut self, path: &[u8]) -> Result<(), ListingError> {
         // Often the target is a few entries ahead in the block at hand.
         let ahead = &self.block[self.index.min(self.block.len())..];
         let step = ahead.partition_point(|entry| path_cmp(&entry.path, path).is_lt());
@@ -78,8 +78,8 @@ impl Cursor {
             return Ok(());
         }
         match &self.source {
-            Source::Memory(manifest) => {
-                self.block = Arc::clone(manifest.shared());
+            Source::Memory(listing) => {
+                self.block = Arc::clone(listing.shared());
                 self.index = self
                     .block
                     .partition_point(|entry| path_cmp(&entry.path, path).is_lt());
@@ -115,13 +115,13 @@ impl Cursor {
     }
 
     /// Goes one entry on.
-    pub(crate) fn advance(&mut self) -> Result<(), ManifestError> {
+    pub(crate) fn advance(&mut self) -> Result<(), ListingError> {
         self.index += 1;
         self.settle()
     }
 
     /// At the end of a block, takes the next.
-    fn settle(&mut self) -> Result<(), ManifestError> {
+    fn settle(&mut self) -> Result<(), ListingError> {
         if let Source::File(file) = &self.source
             && self.index >= self.block.len()
             && self.number + 1 < file.block_count()

@@ -1,4 +1,4 @@
-//! One entry of a manifest.
+//! One entry of a listing.
 
 pub use beneath::Timestamp;
 

@@ -1,7 +1,7 @@
-//! A manifest on disk.
+//! A listing on disk.
 //!
 //! ```text
-//! header    16 bytes "rbuild manifest\n", format u32, 4 bytes 0
+//! header    16 bytes "rbuild listing \n", format u32, 4 bytes 0
 //! blocks    each up to 64 entries, one after the other
 //! index     per block: offset u64, length u32, entries u32, SHA-256 of the block, length u32 and bytes of its first path
 //! trailer   offset u64 and length u64 of the index, blocks u64, entries u64, file length u64, SHA-256 of index and
@@ -21,18 +21,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::codec::{self, Times};
 use super::cursor::EntryRef;
-use super::{Entry, Manifest, ManifestError, path_cmp};
+use super::{Entry, Listing, ListingError, path_cmp};
 
 /// The number of the format that this program reads and writes.
 pub(crate) const FORMAT: u32 = 2;
 
-const MAGIC: &[u8; 16] = b"rbuild manifest\n";
+const MAGIC: &[u8; 16] = b"rbuild listing \n";
 const HEADER: usize = 24;
 const TRAILER: usize = 5 * 8 + 32;
 const BLOCK_ENTRIES: usize = 64;
 const CACHED_BLOCKS: usize = 32;
 
-impl Manifest {
+impl Listing {
     /// Writes the file form.
     pub fn write_to(&self, mut out: impl Write) -> io::Result<()> {
         let mut header = MAGIC.to_vec();
@@ -71,9 +71,9 @@ impl Manifest {
     }
 }
 
-/// A manifest file, open for questions. Shared between threads.
+/// A listing file, open for questions. Shared between threads.
 #[derive(Debug)]
-pub struct ManifestFile {
+pub struct ListingFile {
     file: File,
     path: PathBuf,
     blocks: Vec<Block>,
@@ -90,11 +90,11 @@ struct Block {
     first: Vec<u8>,
 }
 
-impl ManifestFile {
-    /// Opens a manifest file; reads its index and nothing else.
-    pub fn open(path: impl Into<PathBuf>) -> Result<ManifestFile, ManifestError> {
+impl ListingFile {
+    /// Opens a listing file; reads its index and nothing else.
+    pub fn open(path: impl Into<PathBuf>) -> Result<ListingFile, ListingError> {
         let path = path.into();
-        let io = |source| ManifestError::Io {
+        let io = |source| ListingError::Io {
             operation: "open",
             path: path.clone(),
             source,
@@ -102,7 +102,7 @@ impl ManifestFile {
         #[expect(clippy::disallowed_methods, reason = "a file of the store")]
         let file = File::open(&path).map_err(io)?;
         let file_len = file.metadata().map_err(io)?.len();
-        let damaged = |what| ManifestError::Damaged {
+        let damaged = |what| ListingError::Damaged {
             path: path.clone(),
             what,
         };
@@ -112,11 +112,11 @@ impl ManifestFile {
         let mut header = [0; HEADER];
         file.read_exact_at(&mut header, 0).map_err(io)?;
         if &header[..16] != MAGIC {
-            return Err(damaged("it does not begin as a manifest"));
+            return Err(damaged("it does not begin as a listing"));
         }
         let format = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
         if format != FORMAT {
-            return Err(ManifestError::Format { path, found: format });
+            return Err(ListingError::Format { path, found: format });
         }
         let mut trailer = [0; TRAILER];
         file.read_exact_at(&mut trailer, file_len - TRAILER as u64)
@@ -138,7 +138,7 @@ impl ManifestFile {
         }
         let blocks =
             read_index(&index, blocks, index_offset).ok_or_else(|| damaged("its index is malformed"))?;
-        Ok(ManifestFile {
+        Ok(ListingFile {
             file,
             path,
             blocks,
@@ -163,7 +163,7 @@ impl ManifestFile {
     }
 
     /// The entry at a path.
-    pub fn get(&self, path: &[u8]) -> Result<Option<EntryRef>, ManifestError> {
+    pub fn get(&self, path: &[u8]) -> Result<Option<EntryRef>, ListingError> {
         let Some(at) = self.block_for(path) else {
             return Ok(None);
         };
@@ -173,7 +173,7 @@ impl ManifestFile {
     }
 
     /// Reads it whole, checking every block.
-    pub fn load(&self) -> Result<Manifest, ManifestError> {
+    pub fn load(&self) -> Result<Listing, ListingError> {
         let mut entries = Vec::with_capacity(self.len as usize);
         for at in 0..self.blocks.len() {
             entries.extend(self.read_block(at)?);
@@ -181,11 +181,11 @@ impl ManifestFile {
         if entries.len() as u64 != self.len {
             return Err(self.damaged("the number of entries is wrong"));
         }
-        Manifest::new(entries)
+        Listing::new(entries)
     }
 
-    fn damaged(&self, what: &'static str) -> ManifestError {
-        ManifestError::Damaged {
+    fn damaged(&self, what: &'static str) -> ListingError {
+        ListingError::Damaged {
             path: self.path.clone(),
             what,
         }
@@ -203,7 +203,7 @@ impl ManifestFile {
     }
 
     /// A block, from memory if it was asked for lately.
-    pub(super) fn block(&self, at: usize) -> Result<Arc<Vec<Entry>>, ManifestError> {
+    pub(super) fn block(&self, at: usize) -> Result<Arc<Vec<Entry>>, ListingError> {
         let cached = |cache: &mut Vec<(usize, Arc<Vec<Entry>>)>| {
             let found = cache.iter().position(|(have, _)| *have == at)?;
             cache[..=found].rotate_right(1);
@@ -222,14 +222,14 @@ impl ManifestFile {
         Ok(block)
     }
 
-    fn read_block(&self, at: usize) -> Result<Vec<Entry>, ManifestError> {
+    fn read_block(&self, at: usize) -> Result<Vec<Entry>, ListingError> {
         let Some(block) = self.blocks.get(at) else {
             return Err(self.damaged("a block is missing"));
         };
         let mut bytes = vec![0; block.len];
         self.file
             .read_exact_at(&mut bytes, block.offset)
-            .map_err(|source| ManifestError::Io {
+            .map_err(|source| ListingError::Io {
                 operation: "read",
                 path: self.path.clone(),
                 source,
@@ -286,7 +286,7 @@ mod tests {
     use crate::hash::FileHash;
     use crate::listing::{Metadata, Source};
 
-    fn sample(dirs: usize, files: usize) -> Manifest {
+    fn sample(dirs: usize, files: usize) -> Listing {
         let mut entries = Vec::new();
         for dir in 0..dirs {
             entries.push(Entry::dir(
@@ -304,46 +304,46 @@ mod tests {
                 ));
             }
         }
-        Manifest::new(entries).unwrap()
+        Listing::new(entries).unwrap()
     }
 
-    fn written(manifest: &Manifest) -> (tempfile::NamedTempFile, ManifestFile) {
+    fn written(listing: &Listing) -> (tempfile::NamedTempFile, ListingFile) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        manifest.write_to(&mut file).unwrap();
-        let open = ManifestFile::open(file.path()).unwrap();
+        listing.write_to(&mut file).unwrap();
+        let open = ListingFile::open(file.path()).unwrap();
         (file, open)
     }
 
     #[test]
     fn file_answers_as_memory_does() {
         for (dirs, files) in [(0, 0), (1, 0), (1, 62), (1, 63), (1, 64), (7, 100)] {
-            let manifest = sample(dirs, files);
-            let (_file, open) = written(&manifest);
-            assert_eq!(open.load().unwrap(), manifest);
+            let listing = sample(dirs, files);
+            let (_file, open) = written(&listing);
+            assert_eq!(open.load().unwrap(), listing);
             for path in [
                 "", "d", "d0", "d0/f1", "d3/f99", "d3/f99/x", "d6/f99", "zzz", "d9",
             ] {
                 let found = open.get(path.as_bytes()).unwrap();
-                assert_eq!(found.as_deref(), manifest.get(path.as_bytes()), "{path}");
+                assert_eq!(found.as_deref(), listing.get(path.as_bytes()), "{path}");
             }
         }
     }
 
     #[test]
     fn cursor_seeks_forwards_and_backwards() {
-        let manifest = sample(5, 100);
-        let (_file, open) = written(&manifest);
-        for source in [Source::Memory(manifest.clone()), Source::File(Arc::new(open))] {
+        let listing = sample(5, 100);
+        let (_file, open) = written(&listing);
+        for source in [Source::Memory(listing.clone()), Source::File(Arc::new(open))] {
             let mut cursor = source.seek(b"").unwrap();
             let mut seen = Vec::new();
             while let Some(entry) = cursor.peek() {
                 seen.push(entry.clone());
                 cursor.advance().unwrap();
             }
-            assert_eq!(seen, manifest.entries());
+            assert_eq!(seen, listing.entries());
             for path in ["d3/f5", "d1", "d1/f99", "d1/f990", "d0", "zz", "d4/f7"] {
                 cursor.seek(path.as_bytes()).unwrap();
-                let expected = manifest
+                let expected = listing
                     .entries()
                     .iter()
                     .find(|entry| path_cmp(&entry.path, path.as_bytes()).is_ge());
@@ -354,14 +354,14 @@ mod tests {
 
     #[test]
     fn every_damaged_byte_is_noticed() {
-        let manifest = sample(2, 70);
+        let listing = sample(2, 70);
         let mut bytes = Vec::new();
-        manifest.write_to(&mut bytes).unwrap();
+        listing.write_to(&mut bytes).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("manifest");
+        let path = dir.path().join("listing");
         let reads = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            ManifestFile::open(&path).and_then(|file| file.load())
+            ListingFile::open(&path).and_then(|file| file.load())
         };
         assert!(reads(&bytes).is_ok());
         for at in (0..bytes.len())
@@ -380,7 +380,7 @@ mod tests {
         other[16] = 9;
         assert!(matches!(
             reads(&other),
-            Err(ManifestError::Format { found: 9, .. })
+            Err(ListingError::Format { found: 9, .. })
         ));
     }
 }

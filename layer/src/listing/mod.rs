@@ -1,6 +1,6 @@
-//! Manifests: the truth about a layer, one sorted entry per changed path.
+//! Listings: the truth about a layer, one sorted entry per changed path.
 //!
-//! [`Manifest`] is the whole of one in memory, [`ManifestFile`] one on disk that answers without being loaded.
+//! [`Listing`] is the whole of one in memory, [`ListingFile`] one on disk that answers without being loaded.
 //! Where the bytes of the files are, and how layers stack, is not known here.
 
 mod codec;
@@ -20,15 +20,15 @@ use codec::Times;
 pub use cursor::EntryRef;
 pub(crate) use cursor::{Cursor, Source};
 pub use entry::{Entry, EntryKind, Metadata, Timestamp, UNDATED, Xattrs};
-pub use file::ManifestFile;
+pub use file::ListingFile;
 pub(crate) use order::after_subtree;
 pub use order::{ancestors, file_name, is_below, join, parent, path_cmp};
 
-/// What can be wrong with a manifest.
+/// What can be wrong with a listing.
 #[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
+pub enum ListingError {
     /// Reading or writing the file failed.
-    #[error("cannot {operation} manifest {}: {source}", .path.display())]
+    #[error("cannot {operation} the file listing {}: {source}", .path.display())]
     Io {
         /// What was attempted.
         operation: &'static str,
@@ -38,7 +38,7 @@ pub enum ManifestError {
         source: std::io::Error,
     },
     /// The file is not what was once written.
-    #[error("manifest {} is damaged: {what}", .path.display())]
+    #[error("the file listing {} is damaged: {what}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -46,14 +46,14 @@ pub enum ManifestError {
         what: &'static str,
     },
     /// The file was written by another version of this program.
-    #[error("manifest {} has format {found}, this program knows format {}", .path.display(), file::FORMAT)]
+    #[error("the file listing {} has format {found}, this program knows format {}", .path.display(), file::FORMAT)]
     Format {
         /// The file.
         path: PathBuf,
         /// Its format number.
         found: u32,
     },
-    /// Entries that cannot stand in one manifest.
+    /// Entries that cannot stand in one listing.
     #[error("`{}` {what}", String::from_utf8_lossy(.path))]
     Invalid {
         /// The entry's path.
@@ -65,19 +65,19 @@ pub enum ManifestError {
 
 /// The sorted entries of one layer. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Manifest {
+pub struct Listing {
     entries: Arc<Vec<Entry>>,
 }
 
-impl Manifest {
+impl Listing {
     /// Sorts the entries and checks that they can be a layer: proper paths, no path twice, every directory above an
     /// entry is there (the root may be missing), hard links name a file of this layer that sorts before them.
-    pub fn new(mut entries: Vec<Entry>) -> Result<Manifest, ManifestError> {
+    pub fn new(mut entries: Vec<Entry>) -> Result<Listing, ListingError> {
         entries.sort_by(|a, b| path_cmp(&a.path, &b.path));
         let mut dirs: Vec<&[u8]> = Vec::new();
         for (at, entry) in entries.iter().enumerate() {
             let fail = |what| {
-                Err(ManifestError::Invalid {
+                Err(ListingError::Invalid {
                     path: entry.path.clone(),
                     what,
                 })
@@ -113,7 +113,7 @@ impl Manifest {
             }
         }
         drop(dirs);
-        Ok(Manifest {
+        Ok(Listing {
             entries: Arc::new(entries),
         })
     }
@@ -237,33 +237,33 @@ mod tests {
             vec![file(".wh.x")],
         ];
         for entries in bad {
-            assert!(Manifest::new(entries.clone()).is_err(), "{entries:?}");
+            assert!(Listing::new(entries.clone()).is_err(), "{entries:?}");
         }
-        assert!(Manifest::new(vec![file("b"), link("c", "b"), Entry::dir("", meta())]).is_ok());
+        assert!(Listing::new(vec![file("b"), link("c", "b"), Entry::dir("", meta())]).is_ok());
     }
 
     #[test]
     fn ids_are_pinned() {
         // A changed literal means that every store out there loses its cache: bump the version in the text instead.
-        let manifest = Manifest::new(vec![
+        let listing = Listing::new(vec![
             Entry::dir("d", meta().with_date(5, 7)),
             file("d/f"),
             Entry::whiteout("w"),
         ])
         .unwrap();
         assert_eq!(
-            manifest.content_id(None).to_hex(),
+            listing.content_id(None).to_hex(),
             "e213485d8aa30f902b7a1e97064a7495dec16392dd6bb8755b95cafad432108b"
         );
         assert_eq!(
-            manifest.snapshot_id(None).to_hex(),
+            listing.snapshot_id(None).to_hex(),
             "a21d1769dbcb728058b70278e98c4b013d2b3f6d53435f6286bb82968af93e14"
         );
     }
 
     #[test]
     fn times_that_were_not_set_count_for_the_snapshot_only() {
-        let of = |meta| Manifest::new(vec![Entry::dir("d", meta)]).unwrap();
+        let of = |meta| Listing::new(vec![Entry::dir("d", meta)]).unwrap();
         let made = |secs| of(meta().with_mtime(secs, 5));
         assert_eq!(made(1).content_id(None), made(2).content_id(None));
         assert_ne!(made(1).snapshot_id(None), made(2).snapshot_id(None));

@@ -1,4 +1,4 @@
-//! The order of paths in a manifest.
+//! The order of paths in a listing.
 
 use std::cmp::Ordering;
 

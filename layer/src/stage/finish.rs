@@ -6,7 +6,7 @@ use super::{Key, Stage, Staged, StagedKind};
 use crate::diff::UNKNOWN;
 use crate::fill::{FileJob, Fill};
 use crate::inode::Creator;
-use crate::listing::{Entry, EntryKind, Manifest, path_cmp};
+use crate::listing::{Entry, EntryKind, Listing, path_cmp};
 use crate::tar_sink::{PackedLayer, TarSink};
 use crate::tree::{Tree, default_root};
 use crate::{LayerError, flow};
@@ -20,7 +20,7 @@ struct Link {
 /// What comes out of a stage.
 pub struct Finished {
     /// The listing of the layer.
-    pub manifest: Manifest,
+    pub listing: Listing,
     /// Present when it was asked for.
     pub packed: Option<PackedLayer>,
 }
@@ -70,7 +70,7 @@ impl Stage {
         Ok(pairs)
     }
 
-    /// Fills in the planned files, gives all directories their metadata, and makes the manifest.
+    /// Fills in the planned files, gives all directories their metadata, and makes the listing.
     pub fn finish(mut self, tar: Tar) -> Result<Finished, LayerError> {
         let links = self.order_links()?;
         let nodes = std::mem::take(&mut self.nodes);
@@ -122,7 +122,7 @@ impl Stage {
             self.creator.finish_dir(self.root.dir(), b"", &meta, false)?;
         }
         Ok(Finished {
-            manifest: Manifest::new(entries)?,
+            listing: Listing::new(entries)?,
             packed,
         })
     }

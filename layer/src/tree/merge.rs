@@ -1,6 +1,6 @@
 //! Several layers read as one: the entries of a stack in order, each path once, what is hidden left out.
 
-use crate::listing::{Cursor, Entry, EntryKind, EntryRef, ManifestError, after_subtree, is_below, path_cmp};
+use crate::listing::{Cursor, Entry, EntryKind, EntryRef, ListingError, after_subtree, is_below, path_cmp};
 
 /// A merged walk below one directory.
 pub(super) struct Merge {
@@ -23,7 +23,7 @@ impl Merge {
     }
 
     /// The next entry that can be seen, with the number of its cursor.
-    pub(super) fn next(&mut self) -> Result<Option<(usize, EntryRef)>, ManifestError> {
+    pub(super) fn next(&mut self) -> Result<Option<(usize, EntryRef)>, ListingError> {
         loop {
             let Some(path) = self.smallest() else {
                 return Ok(None);
@@ -44,7 +44,7 @@ impl Merge {
     }
 
     /// Leaves out all below `path`, which was the last entry returned.
-    pub(super) fn skip_below(&mut self, path: &[u8]) -> Result<(), ManifestError> {
+    pub(super) fn skip_below(&mut self, path: &[u8]) -> Result<(), ListingError> {
         let target = after_subtree(path);
         for cursor in &mut self.cursors {
             if cursor.peek().is_some_and(|entry| is_below(&entry.path, path)) {
@@ -91,7 +91,7 @@ impl Merge {
     }
 
     /// Moves all cursors behind `path`; those that do not count below it behind its whole subtree.
-    fn pass(&mut self, path: &[u8], below: usize) -> Result<(), ManifestError> {
+    fn pass(&mut self, path: &[u8], below: usize) -> Result<(), ListingError> {
         for (at, cursor) in self.cursors.iter_mut().enumerate() {
             if cursor.peek().is_some_and(|entry| entry.path == path) {
                 cursor.advance()?;

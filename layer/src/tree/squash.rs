@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::{TreeError, TreeView};
-use crate::listing::{Entry, EntryKind, Manifest, path_cmp};
+use crate::listing::{Entry, EntryKind, Listing, path_cmp};
 
 impl TreeView {
     /// What all but the lowest `kept` layers come to as one layer on top of those.
@@ -14,8 +14,8 @@ impl TreeView {
     /// file is what [`Tree::open`](super::Tree::open) gives.
     ///
     /// # Errors
-    /// A manifest cannot be read.
-    pub fn squash(&self, kept: usize) -> Result<Manifest, TreeError> {
+    /// A listing cannot be read.
+    pub fn squash(&self, kept: usize) -> Result<Listing, TreeError> {
         let squashed = self.layers().len().saturating_sub(kept);
         let kept = TreeView::new(self.layers()[squashed..].to_vec());
         let mut entries = Vec::new();
@@ -26,10 +26,10 @@ impl TreeView {
             entries.push(shown(&*root?));
         }
         let Some((mut seen, layers)) = self.merge(b"")? else {
-            return Ok(Manifest::new(entries)?);
+            return Ok(Listing::new(entries)?);
         };
         let Some((mut below, _)) = kept.merge(b"")? else {
-            return Ok(Manifest::new(entries)?);
+            return Ok(Listing::new(entries)?);
         };
         let mut first_names: HashMap<(usize, Vec<u8>), Vec<u8>> = HashMap::new();
         let mut old = below.next()?;
@@ -79,7 +79,7 @@ impl TreeView {
                 ..shown(&entry)
             });
         }
-        Ok(Manifest::new(entries)?)
+        Ok(Listing::new(entries)?)
     }
 }
 

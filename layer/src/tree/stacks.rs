@@ -2,14 +2,14 @@
 
 use super::{TreeLayer, TreeView};
 use crate::hash::FileHash;
-use crate::listing::{Entry, EntryKind, Manifest, Metadata};
+use crate::listing::{Entry, EntryKind, Listing, Metadata};
 
 pub(super) fn meta() -> Metadata {
     Metadata::new(0o755, 0, 0)
 }
 
-pub(super) fn in_memory(manifest: Manifest) -> TreeLayer {
-    TreeLayer::in_memory(manifest, "/nowhere")
+pub(super) fn in_memory(listing: Listing) -> TreeLayer {
+    TreeLayer::in_memory(listing, "/nowhere")
 }
 
 /// `d` dir, `D` opaque dir, `f` file, `h` hard link to the name after `>`, `w` whiteout, `l` link to the text after `>`.
@@ -34,7 +34,7 @@ fn layer(text: &str) -> TreeLayer {
             _ => Entry::whiteout(path),
         }
     });
-    in_memory(Manifest::new(entries.collect()).unwrap())
+    in_memory(Listing::new(entries.collect()).unwrap())
 }
 
 /// A stack of such layers, topmost first.

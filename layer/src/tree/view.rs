@@ -9,7 +9,7 @@ use beneath::Root;
 use super::merge::Merge;
 use super::{Node, NodeKind, Tree, TreeError, Walk};
 use crate::listing::{
-    Entry, EntryKind, EntryRef, Manifest, ManifestError, ManifestFile, Metadata, Source, ancestors, is_below,
+    Entry, EntryKind, EntryRef, Listing, ListingError, ListingFile, Metadata, Source, ancestors, is_below,
 };
 
 /// One layer of a view: its entries and where its files are. Cheap to clone.
@@ -27,18 +27,18 @@ struct Files {
 }
 
 impl TreeLayer {
-    /// A committed layer: its manifest file and the directory of its files.
-    pub fn new(manifest: Arc<ManifestFile>, files: impl Into<PathBuf>) -> Self {
+    /// A committed layer: its listing file and the directory of its files.
+    pub fn new(listing: Arc<ListingFile>, files: impl Into<PathBuf>) -> Self {
         TreeLayer {
-            entries: Source::File(manifest),
+            entries: Source::File(listing),
             files: Files::at(files.into()),
         }
     }
 
-    /// A layer whose manifest is in memory.
-    pub fn in_memory(manifest: Manifest, files: impl Into<PathBuf>) -> Self {
+    /// A layer whose listing is in memory.
+    pub fn in_memory(listing: Listing, files: impl Into<PathBuf>) -> Self {
         TreeLayer {
-            entries: Source::Memory(manifest),
+            entries: Source::Memory(listing),
             files: Files::at(files.into()),
         }
     }
@@ -58,7 +58,7 @@ impl TreeLayer {
     }
 
     /// Shows all its entries in order.
-    pub(crate) fn each_entry(&self, visit: &mut dyn FnMut(&Entry)) -> Result<(), ManifestError> {
+    pub(crate) fn each_entry(&self, visit: &mut dyn FnMut(&Entry)) -> Result<(), ListingError> {
         let mut cursor = self.entries.seek(b"")?;
         while let Some(entry) = cursor.peek() {
             visit(entry);
@@ -68,7 +68,7 @@ impl TreeLayer {
     }
 
     /// The layer's own entry at a path, whatever other layers say.
-    pub fn entry(&self, path: &[u8]) -> Result<Option<EntryRef>, ManifestError> {
+    pub fn entry(&self, path: &[u8]) -> Result<Option<EntryRef>, ListingError> {
         self.entries.get(path)
     }
 }

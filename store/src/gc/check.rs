@@ -75,7 +75,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Compares every file of every snapshot with its manifest.
+    /// Compares every file of every snapshot with its listing.
     fn snapshots(&mut self) -> Result<(), StoreError> {
         let snapshots = SnapshotStore::new(self.store.clone());
         for name in list_dir(&self.store.snapshots_dir())? {

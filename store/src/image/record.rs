@@ -46,7 +46,7 @@ pub struct ImageLayer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerSource {
-    /// Built here: the tar is made again from the snapshot's manifest.
+    /// Built here: the tar is made again from the snapshot's listing.
     Snapshot {
         /// Which snapshot.
         id: SnapshotId,

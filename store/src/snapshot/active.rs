@@ -8,7 +8,7 @@ use beneath::{Errno, Kind, Root, Timestamp};
 use rbuild_layer::dates::{Dates, Window};
 use rbuild_layer::diff;
 use rbuild_layer::inode::Creator;
-use rbuild_layer::listing::{Manifest, ancestors, parent};
+use rbuild_layer::listing::{Listing, ancestors, parent};
 use rbuild_layer::stage::{Finished, fill};
 use rbuild_layer::tree::{Tree, TreeLayer, TreeView, default_root};
 
@@ -251,7 +251,7 @@ impl ActiveSnapshot<'_> {
         let diff::Changes { mut entries, files } = diff::changes(&root, &below, &dates)?;
         let packed = fill(&root, Creator::current(), &files, &mut entries, options.tar.tar())?;
         let finished = Finished {
-            manifest: Manifest::new(entries)?,
+            listing: Listing::new(entries)?,
             packed,
         };
         self.store

@@ -171,7 +171,7 @@ impl LayerBuilder<'_> {
         Ok(self.stage.fifo(path, meta)?)
     }
 
-    /// Adds a character device. Where it may not be made it is in the manifest, and so in the image, only.
+    /// Adds a character device. Where it may not be made it is in the listing, and so in the image, only.
     pub fn char_device(&mut self, path: &[u8], rdev: u64, meta: Metadata) -> Result<(), SnapshotError> {
         Ok(self.stage.char_device(path, rdev, meta)?)
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rbuild_layer::listing::ManifestError;
+use rbuild_layer::listing::ListingError;
 use rbuild_layer::tree::TreeError;
 use rbuild_layer::{LayerError, SnapshotId};
 
@@ -18,9 +18,9 @@ pub enum SnapshotError {
     /// A part of the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A manifest failed.
+    /// A listing failed.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Listing(#[from] ListingError),
     /// A tree failed.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -45,7 +45,7 @@ pub enum SnapshotError {
         /// What is wrong with it.
         what: String,
     },
-    /// A snapshot's files are not what its manifest says.
+    /// A snapshot's files are not what its listing says.
     #[error("snapshot {id} is damaged: `{}` {what}", String::from_utf8_lossy(.path))]
     Damaged {
         /// The snapshot.

@@ -1,6 +1,6 @@
 //! Snapshots: committed layers on disk, each on top of its parent.
 //!
-//! A snapshot is born under `tmp/`, gets its manifest, its name from the manifest, and is renamed into place: it is there
+//! A snapshot is born under `tmp/`, gets its listing, its name from the listing, and is renamed into place: it is there
 //! whole or not at all. Mounting is the sandbox's work, deciding when to run or reuse a step the solver's.
 
 mod active;
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rbuild_layer::listing::ManifestFile;
+use rbuild_layer::listing::ListingFile;
 use rbuild_layer::tree::{TreeLayer, TreeView};
 use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
@@ -54,7 +54,7 @@ struct Inner {
     parent: Option<Snapshot>,
     /// No power loss can have hurt this or anything below it: made in this boot, or verified in it or a later one.
     sound: AtomicBool,
-    /// Opened when it is first asked: a build in which everything is cached needs no manifest.
+    /// Opened when it is first asked: a build in which everything is cached needs no listing.
     layer: OnceLock<TreeLayer>,
 }
 
@@ -124,16 +124,16 @@ impl Snapshot {
         if let Some(layer) = self.0.layer.get() {
             return Ok(layer);
         }
-        let manifest = ManifestFile::open(self.0.dir.join(MANIFEST))?;
+        let listing = ListingFile::open(self.0.dir.join(LISTING))?;
         Ok(self
             .0
             .layer
-            .get_or_init(|| TreeLayer::new(Arc::new(manifest), self.fs())))
+            .get_or_init(|| TreeLayer::new(Arc::new(listing), self.fs())))
     }
 
-    /// Its own layer's manifest, as a whole.
-    pub fn manifest(&self) -> Result<rbuild_layer::listing::Manifest, SnapshotError> {
-        Ok(ManifestFile::open(self.0.dir.join(MANIFEST))?.load()?)
+    /// Its own layer's listing, as a whole.
+    pub fn listing(&self) -> Result<rbuild_layer::listing::Listing, SnapshotError> {
+        Ok(ListingFile::open(self.0.dir.join(LISTING))?.load()?)
     }
 
     /// All its files as a container sees them.
@@ -144,7 +144,7 @@ impl Snapshot {
 }
 
 const FS: &str = "fs";
-const MANIFEST: &str = "manifest";
+const LISTING: &str = "listing";
 const META: &str = "meta.json";
 
 /// Whether snapshots that a power loss may have hurt are verified before they are given out.

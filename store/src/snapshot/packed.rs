@@ -40,11 +40,11 @@ impl SnapshotStore {
         if let Some(known) = self.known_diff_id(snapshot.id(), epoch)? {
             return Ok(known);
         }
-        let manifest = snapshot.manifest()?;
-        let packed = if manifest.entries().iter().any(Entry::is_opaque) {
+        let listing = snapshot.listing()?;
+        let packed = if listing.entries().iter().any(Entry::is_opaque) {
             self.pack_squashed(snapshot, 1, epoch, std::io::sink())?
         } else {
-            rbuild_layer::diff_id(&manifest, snapshot.layer()?.root()?, epoch)?
+            rbuild_layer::diff_id(&listing, snapshot.layer()?.root()?, epoch)?
         };
         self.remember_packed(snapshot.id(), epoch, &packed)?;
         Ok(packed)
@@ -95,12 +95,12 @@ impl SnapshotStore {
         epoch: Option<i64>,
         out: impl Write,
     ) -> Result<PackedLayer, SnapshotError> {
-        let manifest = snapshot.manifest()?;
-        if manifest.entries().iter().any(Entry::is_opaque) {
+        let listing = snapshot.listing()?;
+        if listing.entries().iter().any(Entry::is_opaque) {
             return self.pack_squashed(snapshot, 1, epoch, out);
         }
         Ok(rbuild_layer::pack(
-            &manifest,
+            &listing,
             snapshot.layer()?.root()?,
             epoch,
             out,

@@ -12,7 +12,7 @@ use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
 
 use super::meta::{Meta, PackedAtCommit, VERSION};
-use super::{FS, MANIFEST, META, Snapshot, SnapshotError, SnapshotStore};
+use super::{FS, LISTING, META, Snapshot, SnapshotError, SnapshotStore};
 use crate::lock::Lease;
 use crate::remove::remove_tree;
 use crate::tmp::TmpDir;
@@ -139,8 +139,8 @@ impl SnapshotStore {
         finished: Finished,
         options: &CommitOptions,
     ) -> Result<Committed, SnapshotError> {
-        let content_id = finished.manifest.content_id(parent.map(Snapshot::content_id));
-        let id = finished.manifest.snapshot_id(parent.map(Snapshot::id));
+        let content_id = finished.listing.content_id(parent.map(Snapshot::content_id));
+        let id = finished.listing.snapshot_id(parent.map(Snapshot::id));
         let identity = Identity {
             id,
             content_id,
@@ -171,8 +171,8 @@ impl SnapshotStore {
             parent: parent.map(|parent| *parent.id()),
             content_id,
             imported,
-            bytes: finished.manifest.content_bytes(),
-            entries: finished.manifest.len() as u64,
+            bytes: finished.listing.content_bytes(),
+            entries: finished.listing.len() as u64,
             created: options.now,
             boot_id: self.store.boot_id().to_owned(),
             packed: match (finished.packed, options.tar) {
@@ -181,10 +181,10 @@ impl SnapshotStore {
             },
             confirmed: false,
         };
-        let path = nest.dir.join(MANIFEST);
+        let path = nest.dir.join(LISTING);
         write_new(&path, |file| {
             finished
-                .manifest
+                .listing
                 .write_to(std::io::BufWriter::with_capacity(64 * 1024, file))
         })?;
         let path = nest.dir.join(META);

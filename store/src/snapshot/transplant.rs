@@ -19,11 +19,11 @@ impl SnapshotStore {
         parent: Option<&Snapshot>,
         options: &CommitOptions,
     ) -> Result<Option<Committed>, SnapshotError> {
-        let manifest = scion.manifest()?;
+        let listing = scion.listing()?;
         let files: Arc<dyn Tree> = Arc::new(TreeView::new(vec![scion.layer()?.clone()]));
         let mut layer = self.begin_independent_layer(parent)?;
         layer.reuse(scion)?;
-        for entry in manifest.entries() {
+        for entry in listing.entries() {
             let (path, meta) = (entry.path.as_slice(), entry.meta.clone());
             match &entry.kind {
                 EntryKind::File { size, hash } => {
@@ -48,7 +48,7 @@ impl SnapshotStore {
         let committed = layer.commit(&CommitOptions { tar, ..*options })?;
         if let HashTar::Now { epoch } = options.tar
             && let Some(packed) = self.known_diff_id(scion.id(), epoch)?
-            && committed.snapshot.manifest()?.entries() == manifest.entries()
+            && committed.snapshot.listing()?.entries() == listing.entries()
         {
             self.remember_packed(committed.snapshot.id(), epoch, &packed)?;
         }

@@ -19,10 +19,10 @@ pub struct Usage {
 impl Snapshot {
     /// Looks at every file of the layer.
     pub fn usage(&self) -> Result<Usage, SnapshotError> {
-        let manifest = self.manifest()?;
+        let listing = self.listing()?;
         let root = self.layer()?.root()?;
         let mut names: HashMap<&[u8], u64> = HashMap::new();
-        for entry in manifest.entries() {
+        for entry in listing.entries() {
             match &entry.kind {
                 EntryKind::File { .. } => *names.entry(&entry.path).or_default() += 1,
                 EntryKind::Hardlink { target } => *names.entry(target).or_default() += 1,
@@ -30,7 +30,7 @@ impl Snapshot {
             }
         }
         let mut usage = Usage::default();
-        for entry in manifest.entries() {
+        for entry in listing.entries() {
             let EntryKind::File { size, .. } = entry.kind else {
                 continue;
             };

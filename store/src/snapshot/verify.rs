@@ -1,4 +1,4 @@
-//! Comparing a snapshot's files with its manifest.
+//! Comparing a snapshot's files with its listing.
 //!
 //! Nothing is synced when a snapshot is committed, so after a power loss files may be empty or missing. That is found
 //! here: once per snapshot, in the first boot after the one it was committed in.
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use beneath::{Errno, Kind, Stat};
 use rbuild_layer::fill::{Content, FileJob, fill_and_hash};
 use rbuild_layer::inode::Creator;
-use rbuild_layer::listing::{Entry, EntryKind, Manifest, file_name, join, parent};
+use rbuild_layer::listing::{Entry, EntryKind, Listing, file_name, join, parent};
 use rbuild_layer::{FileHash, LayerError};
 
 use super::{META, Snapshot, SnapshotError, SnapshotStore};
@@ -36,7 +36,7 @@ impl SnapshotStore {
                     self.store.write_file(&path, &meta.to_bytes(&path)?)?;
                     snapshot.0.sound.store(true, Ordering::Release);
                 }
-                Err(SnapshotError::Damaged { .. } | SnapshotError::Manifest(_)) => {
+                Err(SnapshotError::Damaged { .. } | SnapshotError::Listing(_)) => {
                     self.remove(snapshot.id())?;
                     self.lock().clear();
                     return Ok(false);
@@ -60,23 +60,23 @@ impl Snapshot {
         !self.0.sound.load(Ordering::Acquire)
     }
 
-    /// Compares the files of its own layer with its manifest: nothing missing, nothing besides, types, sizes, hashes.
+    /// Compares the files of its own layer with its listing: nothing missing, nothing besides, types, sizes, hashes.
     ///
     /// # Errors
     /// [`SnapshotError::Damaged`] names the first path that differs.
     pub fn verify(&self) -> Result<(), SnapshotError> {
-        let manifest = self.manifest()?;
+        let listing = self.listing()?;
         if self.imported_layers().is_none() {
             let parent = self.parent();
-            let same = manifest.snapshot_id(parent.map(Snapshot::id)) == *self.id()
-                && manifest.content_id(parent.map(Snapshot::content_id)) == *self.content_id();
+            let same = listing.snapshot_id(parent.map(Snapshot::id)) == *self.id()
+                && listing.content_id(parent.map(Snapshot::content_id)) == *self.content_id();
             if !same {
-                return Err(self.damaged(b"", "has a manifest that makes another name"));
+                return Err(self.damaged(b"", "has a listing that makes another name"));
             }
         }
-        self.verify_entries(&manifest)?;
-        self.verify_names(&manifest)?;
-        self.verify_contents(&manifest)
+        self.verify_entries(&listing)?;
+        self.verify_names(&listing)?;
+        self.verify_contents(&listing)
     }
 
     fn damaged(&self, path: &[u8], what: &'static str) -> SnapshotError {
@@ -87,10 +87,10 @@ impl Snapshot {
         }
     }
 
-    fn verify_entries(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+    fn verify_entries(&self, listing: &Listing) -> Result<(), SnapshotError> {
         let root = self.layer()?.root()?;
         let mut last: Option<(&[u8], beneath::Dir)> = None;
-        for entry in manifest.entries().iter().filter(|entry| !entry.path.is_empty()) {
+        for entry in listing.entries().iter().filter(|entry| !entry.path.is_empty()) {
             let above = parent(&entry.path).unwrap_or_default();
             if last.as_ref().is_none_or(|(have, _)| *have != above) {
                 let dir = match root.open_dir(above) {
@@ -117,14 +117,14 @@ impl Snapshot {
         Ok(())
     }
 
-    fn verify_names(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+    fn verify_names(&self, listing: &Listing) -> Result<(), SnapshotError> {
         let root = self.layer()?.root()?;
-        let known: HashSet<&[u8]> = manifest
+        let known: HashSet<&[u8]> = listing
             .entries()
             .iter()
             .map(|entry| entry.path.as_slice())
             .collect();
-        let dirs = manifest
+        let dirs = listing
             .entries()
             .iter()
             .filter(|entry| entry.is_dir() && !entry.path.is_empty());
@@ -132,17 +132,17 @@ impl Snapshot {
             for item in root.read_dir(dir)? {
                 let path = join(dir, &item.name);
                 if !known.contains(path.as_slice()) {
-                    return Err(self.damaged(&path, "is not in the manifest"));
+                    return Err(self.damaged(&path, "is not in the listing"));
                 }
             }
         }
         Ok(())
     }
 
-    fn verify_contents(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+    fn verify_contents(&self, listing: &Listing) -> Result<(), SnapshotError> {
         let mut expected: Vec<FileHash> = Vec::new();
         let mut jobs = Vec::new();
-        for entry in manifest.entries() {
+        for entry in listing.entries() {
             if let EntryKind::File { size, hash } = entry.kind {
                 let (path, meta) = (entry.path.clone(), entry.meta.clone());
                 jobs.push(FileJob {

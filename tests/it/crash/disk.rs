@@ -93,7 +93,7 @@ fn a_damaged_file_is_never_a_wrong_image() {
         "content",
         "images",
         "records",
-        "snapshots/manifest",
+        "snapshots/listing",
         "snapshots/meta.json",
         "tags",
     ] {

@@ -1,13 +1,13 @@
-//! Squashing hand-made and random stacks of manifests; no file is touched.
+//! Squashing hand-made and random stacks of listings; no file is touched.
 
 use crate::hash::FileHash;
-use crate::listing::{Entry, EntryKind, Manifest};
+use crate::listing::{Entry, EntryKind, Listing};
 use crate::tree::stacks::{in_memory, meta, view};
 use crate::tree::{Node, NodeKind, Tree, TreeLayer, TreeView, Walk};
 use proptest::prelude::*;
 
 /// The entries in the words of [`stacks`](crate::tree::stacks).
-fn words(manifest: &Manifest) -> String {
+fn words(listing: &Listing) -> String {
     let word = |entry: &Entry| {
         let path = String::from_utf8_lossy(&entry.path);
         match &entry.kind {
@@ -18,7 +18,7 @@ fn words(manifest: &Manifest) -> String {
             _ => format!("f{path}"),
         }
     };
-    manifest.entries().iter().map(word).collect::<Vec<_>>().join(" ")
+    listing.entries().iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn any_layer() -> impl Strategy<Value = TreeLayer> {
         let mut picks = picks.into_iter();
         let mut entries = Vec::new();
         fill(b"", 3, &mut picks, &mut entries);
-        in_memory(Manifest::new(entries).unwrap())
+        in_memory(Listing::new(entries).unwrap())
     })
 }
 

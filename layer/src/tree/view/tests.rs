@@ -1,4 +1,4 @@
-//! Views over hand-made manifests; no file is touched.
+//! Views over hand-made listings; no file is touched.
 
 use super::*;
 use crate::hash::FileHash;
@@ -116,7 +116,7 @@ fn later_names_of_a_hard_link_are_files() {
         meta: meta(),
     });
     let tree = TreeView::new(vec![TreeLayer::in_memory(
-        Manifest::new(entries).unwrap(),
+        Listing::new(entries).unwrap(),
         "/nowhere",
     )]);
     let kind = tree.lookup(b"b").unwrap().unwrap().kind;

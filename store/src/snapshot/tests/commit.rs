@@ -23,7 +23,7 @@ fn layers_stack_up_and_read_back() {
 }
 
 #[test]
-fn files_on_disk_have_the_metadata_of_the_manifest() {
+fn files_on_disk_have_the_metadata_of_the_listing() {
     let fixture = fixture!();
     let mut layer = fixture.snapshots.begin_layer(None).unwrap();
     let mut with_xattr = meta(0o4751);
@@ -35,7 +35,7 @@ fn files_on_disk_have_the_metadata_of_the_manifest() {
     layer.hardlink(b"a-first", b"d/file").unwrap();
     let snapshot = layer.commit(&now()).unwrap().snapshot;
     let root = beneath::Root::open(snapshot.fs()).unwrap();
-    for entry in snapshot.manifest().unwrap().entries() {
+    for entry in snapshot.listing().unwrap().entries() {
         let stat = root.lstat(&entry.path).unwrap();
         assert_eq!((stat.mode, stat.uid, stat.gid, stat.mtime), {
             (entry.meta.mode, entry.meta.uid, entry.meta.gid, entry.meta.mtime)
@@ -49,8 +49,8 @@ fn files_on_disk_have_the_metadata_of_the_manifest() {
         root.lstat(b"d/file").unwrap().ino,
         root.lstat(b"a-first").unwrap().ino
     );
-    let manifest = snapshot.manifest().unwrap();
-    let kind = |path: &[u8]| manifest.get(path).unwrap().kind.clone();
+    let listing = snapshot.listing().unwrap();
+    let kind = |path: &[u8]| listing.get(path).unwrap().kind.clone();
     assert!(
         matches!(kind(b"a-first"), EntryKind::File { size: 7, .. }),
         "the first name in order is the file"
@@ -281,7 +281,7 @@ fn the_same_tar_alone_and_on_all_cores() {
         DiffId::from_bytes(rbuild_oci::hash::sha256(&bytes))
     );
     let later = rbuild_layer::diff_id(
-        &snapshot.manifest().unwrap(),
+        &snapshot.listing().unwrap(),
         snapshot.layer().unwrap().root().unwrap(),
         None,
     );
@@ -434,7 +434,7 @@ fn verify_names_what_differs() {
     );
     check(
         &|fs| std::fs::write(fs.join("d/more"), "").unwrap(),
-        "`d/more` is not in the manifest",
+        "`d/more` is not in the listing",
     );
     check(
         &|fs| {

@@ -280,7 +280,7 @@ fn device_nodes_are_recorded_and_never_whiteouts() {
         bytes
     };
     let [imported, _] = canary.contained(&device(b"null", 1, 3));
-    let kind = imported.manifest().unwrap().get(b"null").unwrap().kind.clone();
+    let kind = imported.listing().unwrap().get(b"null").unwrap().kind.clone();
     assert_eq!(
         kind,
         rbuild_layer::listing::EntryKind::CharDevice {

@@ -247,7 +247,7 @@ fn adding_an_archive_merges_and_follows_links_inside() {
         "etc/ etc/below=1 etc/conf=b etc/linked=b lib>usr/lib opt/ usr/ usr/lib/ usr/lib/new=2 usr/lib/old=1"
     );
     assert_eq!(
-        top.manifest().unwrap().get(b""),
+        top.listing().unwrap().get(b""),
         None,
         "`./` does not touch the root"
     );

@@ -223,7 +223,7 @@ fn a_put_together_layer_is_what_an_overlay_shows() {
             .commit(&now())
             .unwrap()
             .snapshot
-            .manifest()
+            .listing()
             .unwrap()
             .is_empty()
     );

@@ -24,8 +24,8 @@ fn it_is_the_same_layer_and_no_byte_is_written() {
     };
     let second = moved(Some(&other));
     assert_eq!(
-        second.manifest().unwrap().entries(),
-        first.manifest().unwrap().entries()
+        second.listing().unwrap().entries(),
+        first.listing().unwrap().entries()
     );
     assert_eq!(second.parent().unwrap().id(), other.id());
     let inode = |snapshot: &Snapshot| std::fs::metadata(snapshot.fs().join("bin/f")).unwrap().ino();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use beneath::{Kind, Root};
-use rbuild_layer::listing::{Entry, EntryKind, Manifest};
+use rbuild_layer::listing::{Entry, EntryKind, Listing};
 
 use super::*;
 
@@ -56,8 +56,8 @@ fn set_back(upper: &Root, parent: &Snapshot, path: &str) {
     }
 }
 
-fn paths(manifest: &Manifest) -> Vec<String> {
-    manifest
+fn paths(listing: &Listing) -> Vec<String> {
+    listing
         .entries()
         .iter()
         .map(|entry| String::from_utf8_lossy(&entry.path).into_owned())
@@ -69,7 +69,7 @@ fn nothing_written_is_an_empty_layer() {
     let fixture = fixture!();
     let base = fixture.layer(None, "a/b=1");
     let same = run(&fixture, &base, |_, _| {});
-    assert!(same.manifest().unwrap().is_empty());
+    assert!(same.listing().unwrap().is_empty());
     assert_eq!(shown(&same), shown(&base));
     assert_ne!(same.id(), base.id());
 }
@@ -89,12 +89,12 @@ fn false_copies_are_dropped_from_layer_and_disk() {
         )
         .unwrap();
     });
-    let manifest = top.manifest().unwrap();
-    assert_eq!(paths(&manifest), ["etc", "etc/new"]);
+    let listing = top.listing().unwrap();
+    assert_eq!(paths(&listing), ["etc", "etc/new"]);
     assert!(!top.fs().join("usr").exists());
     assert!(!top.fs().join("etc/passwd").exists());
     assert_ne!(
-        manifest.get(b"etc").unwrap().meta.mtime,
+        listing.get(b"etc").unwrap().meta.mtime,
         meta(0).mtime,
         "its time did change"
     );
@@ -109,7 +109,7 @@ fn each_kind_of_change_counts() {
             copy_up(upper, &base, "f");
             change(upper);
         });
-        paths(&top.manifest().unwrap())
+        paths(&top.listing().unwrap())
     };
     assert_eq!(changed(&|_| {}), [""; 0]);
     assert_eq!(changed(&|upper| upper.chmod(b"f", 0o600).unwrap()), ["f"]);
@@ -165,14 +165,14 @@ fn whiteouts_and_opaque_directories() {
         upper.mknod(b"new/w", Kind::CharDevice, 0).unwrap();
     });
     assert_eq!(shown(&top), "d/ d/3= e/ g/ g/deep/ g/deep/er=1 new/");
-    let manifest = top.manifest().unwrap();
-    let kind = |path: &str| manifest.get(path.as_bytes()).map(|entry| entry.kind.clone());
+    let listing = top.listing().unwrap();
+    let kind = |path: &str| listing.get(path.as_bytes()).map(|entry| entry.kind.clone());
     assert_eq!(kind("d"), Some(EntryKind::Dir { opaque: true }));
     assert_eq!(kind("new"), Some(EntryKind::Dir { opaque: false }));
     assert_eq!(kind("e"), Some(EntryKind::Dir { opaque: false }));
     assert_eq!(kind("f"), Some(EntryKind::Whiteout));
     assert_eq!(kind("nothing"), None);
-    // What the manifest does not say the disk does not either: a mount point in a lower layer is seen in `new`.
+    // What the listing does not say the disk does not either: a mount point in a lower layer is seen in `new`.
     let disk = Root::open(top.fs()).unwrap();
     let mark = |dir: &[u8]| disk.get_xattr(dir, b"user.overlay.opaque").unwrap();
     assert_eq!(mark(b"d").as_deref(), Some(&b"y"[..]));
@@ -196,13 +196,13 @@ fn hard_links_stay_together() {
         // Both names unchanged is not a change, whatever the link count says.
         copy_up(upper, &base, "z");
     });
-    let manifest = top.manifest().unwrap();
-    assert_eq!(paths(&manifest), ["a", "b", "y1", "y2"]);
+    let listing = top.listing().unwrap();
+    assert_eq!(paths(&listing), ["a", "b", "y1", "y2"]);
     let hardlink = |target: &[u8]| EntryKind::Hardlink {
         target: target.to_vec(),
     };
-    assert_eq!(manifest.get(b"b").unwrap().kind, hardlink(b"a"));
-    assert_eq!(manifest.get(b"y2").unwrap().kind, hardlink(b"y1"));
+    assert_eq!(listing.get(b"b").unwrap().kind, hardlink(b"a"));
+    assert_eq!(listing.get(b"y2").unwrap().kind, hardlink(b"y1"));
     let flat = import(&fixture, &[packed(&fixture, &base), packed(&fixture, &top)]).unwrap();
     assert_eq!(shown(&flat), shown(&top));
 }
@@ -253,8 +253,8 @@ fn a_time_counts_if_the_command_set_it() {
     let top = active.commit(&now()).unwrap().snapshot;
     top.verify().unwrap();
 
-    let manifest = top.manifest().unwrap();
-    let dated: Vec<&Entry> = manifest
+    let listing = top.listing().unwrap();
+    let dated: Vec<&Entry> = listing
         .entries()
         .iter()
         .filter(|entry| entry.meta.dated)
@@ -264,11 +264,11 @@ fn a_time_counts_if_the_command_set_it() {
         .map(|entry| String::from_utf8_lossy(&entry.path))
         .collect();
     assert_eq!(dated, ["", "dated", "dated2", "old-link", "other", "touched"]);
-    assert_eq!(manifest.len(), 13, "{:?}", paths(&manifest));
+    assert_eq!(listing.len(), 13, "{:?}", paths(&listing));
 
     // What a later command does not touch is no change, the root's time not either.
     let same = run(&fixture, &top, |upper, _| copy_up(upper, &top, "dated"));
-    assert!(same.manifest().unwrap().is_empty());
+    assert!(same.listing().unwrap().is_empty());
 }
 
 #[test]
@@ -282,9 +282,9 @@ fn sockets_go_and_foreign_attributes_stay_out() {
             upper.set_xattr(b"f", name.as_bytes(), b"1").unwrap();
         }
     });
-    assert_eq!(paths(&top.manifest().unwrap()), ["f"]);
+    assert_eq!(paths(&top.listing().unwrap()), ["f"]);
     assert!(!top.fs().join("socket").exists());
-    let xattrs = top.manifest().unwrap().get(b"f").unwrap().meta.xattrs.clone();
+    let xattrs = top.listing().unwrap().get(b"f").unwrap().meta.xattrs.clone();
     assert_eq!(
         xattrs.iter().collect::<Vec<_>>(),
         [(&b"user.kept"[..], &b"1"[..])]
@@ -307,7 +307,7 @@ fn file_capabilities_are_stored_for_any_namespace() {
         upper.create_file(b"ping").unwrap();
         upper.set_xattr(b"ping", b"security.capability", &v3).unwrap();
     });
-    let meta = top.manifest().unwrap().get(b"ping").unwrap().meta.clone();
+    let meta = top.listing().unwrap().get(b"ping").unwrap().meta.clone();
     assert_eq!(meta.xattrs.get(b"security.capability"), Some(&v2[..]));
     let back = import(&fixture, &[packed(&fixture, &top)]).unwrap();
     let root = Root::open(back.fs()).unwrap();
@@ -342,7 +342,7 @@ fn owners_and_devices_survive_the_tar() {
     assert_eq!((stat.uid, stat.gid, stat.mode), (3_000_000, 70_000, 0o6755));
     let stat = Root::open(back.fs()).unwrap().lstat(b"link").unwrap();
     assert_eq!((stat.uid, stat.gid), (5, 6));
-    let entry: Entry = back.manifest().unwrap().get(b"zero").unwrap().clone();
+    let entry: Entry = back.listing().unwrap().get(b"zero").unwrap().clone();
     assert_eq!(
         entry.kind,
         EntryKind::CharDevice {
@@ -364,7 +364,7 @@ fn mount_points_leave_no_trace() {
             .commit(&now())
             .unwrap()
             .snapshot
-            .manifest()
+            .listing()
             .unwrap()
             .is_empty()
     );
@@ -382,7 +382,7 @@ fn mount_points_leave_no_trace() {
     std::fs::write(active.upper().join("run/other"), "x").unwrap();
     let top = active.commit(&now()).unwrap().snapshot;
     assert_eq!(
-        paths(&top.manifest().unwrap()),
+        paths(&top.listing().unwrap()),
         ["etc", "etc/hosts", "mnt", "run", "run/other"]
     );
     assert!(canary.is_dir());
