@@ -52,7 +52,7 @@ impl Index {
 
     /// Reads and checks an index. `announced` is the media type in the descriptor or HTTP header.
     pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Index, DocumentError> {
-        match Document::parse(bytes, announced)? {
+        match Document::parse_as("index", bytes, announced)? {
             Document::Index(index) => Ok(index),
             manifest @ Document::Manifest(_) => Err(DocumentError::MediaType {
                 what: "index".to_owned(),

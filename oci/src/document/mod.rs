@@ -29,6 +29,15 @@ impl Document {
     /// Reads either. `announced` is what the descriptor or the HTTP header says it is: a media type, with or without
     /// parameters. Types that say nothing (`application/json`, `text/plain`, none) are ignored.
     pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, DocumentError> {
+        Document::parse_as("manifest", bytes, announced)
+    }
+
+    /// Reads either; an error says `what` was expected.
+    fn parse_as(
+        what: &'static str,
+        bytes: &[u8],
+        announced: Option<&str>,
+    ) -> Result<Document, DocumentError> {
         let announced = announced
             .map(media_type::essence)
             .filter(|name| !says_nothing(name));
@@ -36,7 +45,7 @@ impl Document {
         announced
             .as_deref()
             .map_or(Ok(()), |name| kind_of(name).map(|_| ()))?;
-        let shape = Shape::of(bytes)?;
+        let shape = Shape::of(what, bytes)?;
         match shape.kind(announced.as_deref())? {
             DocumentKind::Index => json::parse("index", bytes, MANIFEST_LIMIT).map(Document::Index),
             DocumentKind::Manifest => json::parse("manifest", bytes, MANIFEST_LIMIT)
@@ -97,16 +106,16 @@ fn is_there<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 }
 
 impl Shape {
-    fn of(bytes: &[u8]) -> Result<Shape, DocumentError> {
+    fn of(what: &'static str, bytes: &[u8]) -> Result<Shape, DocumentError> {
         // serde would also read a struct from an array.
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(DocumentError::Invalid {
-                what: "manifest",
+                what,
                 detail: "it is no JSON object".to_owned(),
             });
         }
         // A repeated field is an error, so no reader can have seen another `mediaType` than this one.
-        let shape: Shape = json::parse("manifest", bytes, MANIFEST_LIMIT)?;
+        let shape: Shape = json::parse(what, bytes, MANIFEST_LIMIT)?;
         match shape.schema_version {
             Some(2) => Ok(shape),
             Some(1) => Err(DocumentError::SchemaOne),

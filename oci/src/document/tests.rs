@@ -157,6 +157,8 @@ fn a_document_is_what_was_asked_for() {
         matches!(&error, DocumentError::NotAnImage { media_type } if media_type.contains("helm")),
         "{error}"
     );
+    let error = Index::parse(b"{", None).unwrap_err();
+    assert!(error.to_string().contains("index"), "{error}");
     let large = [&b"{"[..], &vec![b' '; MANIFEST_LIMIT as usize]].concat();
     assert!(matches!(
         Document::parse(&large, None),
