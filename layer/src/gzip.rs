@@ -6,8 +6,8 @@
 
 use std::io::{self, Write};
 use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
@@ -33,8 +33,6 @@ pub struct GzipWriter<W: Write> {
     /// How much input is collected before the threads start on it.
     batch: usize,
     running: Option<Running>,
-    /// Compressors to use again.
-    idle: Arc<Mutex<Vec<Compress>>>,
     crc: Crc,
     started: bool,
 }
@@ -67,7 +65,6 @@ impl<W: Write> GzipWriter<W> {
             dictionary: 0,
             batch: threads * PER_THREAD * BLOCK,
             running: None,
-            idle: Arc::default(),
             crc: Crc::new(),
             started: false,
         })
@@ -109,16 +106,13 @@ impl<W: Write> GzipWriter<W> {
         let blocks = (input.len() - first).div_ceil(BLOCK);
         let (sender, done) = channel();
         for at in 0..blocks {
-            let (input, sender, idle) = (Arc::clone(&input), sender.clone(), Arc::clone(&self.idle));
+            let (input, sender) = (Arc::clone(&input), sender.clone());
             let level = self.level;
             let work = move || {
                 let start = first + at * BLOCK;
                 let end = (start + BLOCK).min(input.len());
                 let dictionary = &input[start.saturating_sub(DICTIONARY)..start];
-                let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut deflate = lock().pop().unwrap_or_else(|| Compress::new(level, false));
-                let result = deflate_block(&mut deflate, dictionary, &input[start..end]);
-                lock().push(deflate);
+                let result = deflate_block(level, dictionary, &input[start..end]);
                 // The receiver is gone only when the writer was dropped in the middle.
                 let _ = sender.send((at, result));
             };
@@ -170,8 +164,10 @@ impl<W: Write> Write for GzipWriter<W> {
     }
 }
 
-fn deflate_block(deflate: &mut Compress, dictionary: &[u8], block: &[u8]) -> io::Result<Deflated> {
-    deflate.reset();
+/// A compressor that is used again, though it was reset, may find other matches than a new one: it remembers what it had
+/// before. Which block it had before is chance, so each block has a new one.
+fn deflate_block(level: Compression, dictionary: &[u8], block: &[u8]) -> io::Result<Deflated> {
+    let mut deflate = Compress::new(level, false);
     if !dictionary.is_empty() {
         deflate.set_dictionary(dictionary).map_err(io::Error::other)?;
     }
@@ -229,6 +225,53 @@ mod tests {
             assert_eq!(back, input, "{len}");
             assert_eq!(one[..10], HEADER);
         }
+    }
+
+    /// What a layer is like: text and programs, which repeat at all distances.
+    fn layer(len: usize) -> Vec<u8> {
+        let mut state = 7_u64;
+        let mut random = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let words: Vec<Vec<u8>> = (0..700)
+            .map(|_| (0..2 + random(14)).map(|_| b' ' + random(90) as u8).collect())
+            .collect();
+        let mut bytes = Vec::with_capacity(len + 16);
+        while bytes.len() < len {
+            // The square prefers some words to others.
+            bytes.extend_from_slice(&words[(random(700) * random(700) / 700) as usize]);
+        }
+        bytes.truncate(len);
+        bytes
+    }
+
+    /// Which thread takes which block, and after which other, is chance; a busy machine makes that chance large.
+    #[test]
+    fn same_bytes_hundreds_of_times_under_load() {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let input = layer(8 * BLOCK + 4321);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            let mut seen: Vec<std::collections::BTreeSet<Vec<u8>>> = vec![Default::default(); 10];
+            for round in 0..100 {
+                for level in [1, DEFAULT_LEVEL, 6] {
+                    let bytes = compressed(&input, level, 1 + round % 7, 64 * 1024);
+                    seen[level as usize].insert(bytes);
+                }
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            let counts: Vec<usize> = seen.iter().map(|seen| seen.len()).collect();
+            assert_eq!(counts, [0, 1, 1, 0, 0, 0, 1, 0, 0, 0], "digests by level");
+        });
     }
 
     #[test]

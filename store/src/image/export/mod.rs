@@ -86,7 +86,8 @@ impl Compression {
     fn algorithm(self) -> String {
         match self {
             Compression::None => "tar".to_owned(),
-            Compression::Gzip { level } => format!("gzip{level}"),
+            // Raised when the same level gives other bytes: earlier ones depended on chance.
+            Compression::Gzip { level } => format!("gzip{level}r2"),
         }
     }
 
