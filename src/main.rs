@@ -1,12 +1,20 @@
 //! Entry point: the command line to an exit code.
 
 use rbuild::cli;
+use rbuild::error::Failure;
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     rbuild_sandbox::inherited::settle();
-    let args = cli::root_after_verb(std::env::args_os().collect());
+    let args = match cli::verbs::translate(std::env::args_os().collect()) {
+        Ok(cli::verbs::Meant::Words(args)) => cli::root_after_verb(args),
+        Ok(cli::verbs::Meant::Nothing(why)) => {
+            cli::streams::note(why);
+            return ExitCode::SUCCESS;
+        }
+        Err(failure) => return fail(&failure),
+    };
     let cli = match cli::parse(&args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -21,10 +29,12 @@ fn main() -> ExitCode {
     };
     match cli::dispatch(cli) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            // Nobody may be reading; that changes nothing about the exit code.
-            let _ = std::io::stderr().write_all(failure.text().as_bytes());
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => fail(&failure),
     }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    // Nobody may be reading; that changes nothing about the exit code.
+    let _ = std::io::stderr().write_all(failure.text().as_bytes());
+    ExitCode::from(failure.exit_code())
 }

@@ -38,7 +38,7 @@ impl Outputs<'_> {
         }
         let (mut written, mut manifest) = (Vec::new(), None);
         for output in outputs {
-            if !matches!(output, Output::Image { push: false, .. }) {
+            if !matches!(output, Output::Cache | Output::Image { push: false, .. }) {
                 session.enter()?;
             }
             let prepared = match output {
@@ -66,7 +66,7 @@ impl Outputs<'_> {
         let names = || self.names(output).iter().map(Reference::to_string).collect();
         let title = |kind: &str, dest: &Destination| format!("writing {dest} ({kind})");
         let (kind, dest, prepared) = match output {
-            Output::Image { .. } => return Ok(None),
+            Output::Cache | Output::Image { .. } => return Ok(None),
             Output::Oci { dest, tar, form, .. } => {
                 let form = self.form(form);
                 let made = session.task(&title("oci", dest), |_| {

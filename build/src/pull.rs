@@ -7,8 +7,8 @@ use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
 use rbuild_oci::{Descriptor, ImageConfig, Reference};
 use rbuild_registry::{
-    Cancel, Client, ClientOptions, Credentials, Env, Event, HostSet, ProxySettings, ResolvedManifest,
-    RetryPolicy,
+    Cancel, Client, ClientOptions, Credential, Credentials, Env, Event, HostSet, ProxySettings,
+    ResolvedManifest, RetryPolicy,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
@@ -29,6 +29,8 @@ pub struct RegistrySettings {
     pub authfile: Option<PathBuf>,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// A credential for a host, before all that are found.
+    pub given: Option<(String, Credential)>,
 }
 
 /// Makes a client when one is needed: a warm build needs none. Clones share it, and with it tokens and connections.
@@ -77,7 +79,7 @@ impl Puller {
                 extra_ca: self.settings.authorities.clone(),
                 retry: self.settings.retry,
                 cert_dirs: env.cert_dirs(),
-                credentials: Credentials::new(env),
+                credentials: Credentials::new(env).with(self.settings.given.clone()),
                 proxies: ProxySettings::from_process(),
                 user_agent: concat!("rbuild/", env!("CARGO_PKG_VERSION")).to_owned(),
                 events: Arc::clone(&self.notify),

@@ -112,6 +112,8 @@ pub enum CredentialError {
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     env: Env,
+    /// What was given for a host; it comes before what is found.
+    given: Option<(String, Credential)>,
 }
 
 /// What a lookup found.
@@ -144,13 +146,23 @@ impl Default for Patience<'_> {
 impl Credentials {
     /// Credentials as this environment sees them.
     pub fn new(env: Env) -> Self {
-        Self { env }
+        Self { env, given: None }
+    }
+
+    /// The same, with a credential that is to be used for a host.
+    #[must_use]
+    pub fn with(self, given: Option<(String, Credential)>) -> Self {
+        Self { given, ..self }
     }
 
     /// Finds the credential for a repository. In each file, in order: the helper for the host, the general
     /// helper, then `auths` with the most specific key (`host/ns/repo`, `host/ns`, `host`).
     pub fn lookup(&self, host: &str, repository: &str, patience: &Patience<'_>) -> Lookup {
         let mut found = Lookup::default();
+        if let Some((_, credential)) = self.given.as_ref().filter(|(given, _)| given == host) {
+            found.credential = Some(credential.clone());
+            return found;
+        }
         for path in self.env.auth_files() {
             let file = match AuthFile::read(&path) {
                 Ok(Some(file)) => file,

@@ -1,11 +1,13 @@
-//! Flags of docker, buildx, buildah and kaniko that rbuild does not have: each is accepted because what it asks for is
+//! Flags of docker, podman, buildx, buildah and kaniko that rbuild does not have: each is accepted because what it asks for is
 //! so anyway, or refused with what to use instead. None is unknown, none is ignored without a word.
 //!
-//! The table is the whole truth: the parser, the messages and `docs/flags.md` are made from it.
+//! The tables are the whole truth: the parser, the messages and `docs/flags.md` are made from them.
 
+mod run;
 mod table;
 
-pub use table::FOREIGN;
+pub use run::RUN;
+pub use table::BUILD;
 
 use crate::error::Failure;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -35,6 +37,13 @@ pub enum Accepted {
     /// These.
     Only(&'static [&'static str]),
 }
+
+/// For switches that ask for what is always so.
+const ON: Accepted = Accepted::Only(&["true", "1"]);
+/// For switches that ask for what is never so.
+const OFF: Accepted = Accepted::Only(&["false", "0"]);
+
+const SYSTEM_CALLS: &str = "the sandbox calls the kernel itself, there is no runtime to choose";
 
 /// What rbuild does anyway, or has no use for.
 const fn ignored(name: &'static str, text: &'static str) -> Foreign {
@@ -118,7 +127,7 @@ impl Foreign {
 
 /// The foreign flags that were given, with their values.
 #[derive(Debug, Clone, Default)]
-pub struct ForeignArgs(Vec<(&'static str, String)>);
+pub struct ForeignArgs(Vec<(&'static Foreign, String)>);
 
 impl ForeignArgs {
     /// What to say of those without effect.
@@ -128,10 +137,8 @@ impl ForeignArgs {
     pub fn judge(&self) -> Result<Vec<String>, Failure> {
         let mut notes = Vec::new();
         let mut refused: Vec<(String, &str)> = Vec::new();
-        for (name, value) in &self.0 {
-            let Some(flag) = FOREIGN.iter().find(|flag| flag.name == *name) else {
-                continue;
-            };
+        for (flag, value) in &self.0 {
+            let name = flag.name;
             let shown = match (value.as_str(), flag.takes_value) {
                 ("true", false) => format!("--{name}"),
                 _ => format!("--{name}={value}"),
@@ -161,9 +168,9 @@ impl ForeignArgs {
 
     /// A command that builds, and understands these flags too. They are no part of [`super::Cli`]: neither its help nor
     /// completions are to offer what there is not.
-    pub(super) fn understood_by(command: Command) -> Command {
+    pub(super) fn understood_by_build(command: Command) -> Command {
         command
-            .args(FOREIGN.iter().map(Foreign::arg))
+            .args(BUILD.iter().map(Foreign::arg))
             // kaniko's `--context DIR` gets its hint, not the complaint that the context is missing.
             .mut_arg("context", |context| {
                 context
@@ -172,12 +179,17 @@ impl ForeignArgs {
             })
     }
 
-    /// What was given.
-    pub(super) fn given(matches: &ArgMatches) -> Self {
+    /// The same for a command that runs an image.
+    pub(super) fn understood_by_run(command: Command) -> Command {
+        command.args(RUN.iter().map(Foreign::arg))
+    }
+
+    /// What was given of a table.
+    pub(super) fn given(matches: &ArgMatches, table: &'static [Foreign]) -> Self {
         let mut given = Vec::new();
-        for flag in FOREIGN {
+        for flag in table {
             for value in matches.get_many::<String>(flag.id).into_iter().flatten() {
-                given.push((flag.name, value.clone()));
+                given.push((flag, value.clone()));
             }
         }
         Self(given)

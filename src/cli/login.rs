@@ -18,6 +18,10 @@ pub struct LoginArgs {
     #[arg(short, long, value_name = "NAME")]
     pub username: Option<String>,
 
+    /// Password, which all who list processes see; better: --password-stdin
+    #[arg(short, long, value_name = "PASSWORD", conflicts_with = "password_stdin")]
+    pub password: Option<String>,
+
     /// Read the password from standard input
     #[arg(long)]
     pub password_stdin: bool,
@@ -54,7 +58,7 @@ pub fn run(args: &LoginArgs) -> Result<u8, Failure> {
     let host = host(&args.host)?;
     let username = match &args.username {
         Some(name) => name.clone(),
-        None if args.password_stdin || !std::io::stdin().is_terminal() => {
+        None if args.password_stdin || args.password.is_some() || !std::io::stdin().is_terminal() => {
             return Err(Failure::usage("no user name was given").hint("give -u NAME"));
         }
         None => ask("user name: ")?,
@@ -62,7 +66,15 @@ pub fn run(args: &LoginArgs) -> Result<u8, Failure> {
     if username.is_empty() || username.contains(':') {
         return Err(Failure::usage("the user name is empty, or has a colon in it"));
     }
-    let password = password(args.password_stdin)?;
+    let password = match &args.password {
+        Some(given) => {
+            note(
+                "warning: a password on a command line is seen by all who list processes: use --password-stdin",
+            );
+            given.clone()
+        }
+        None => password(args.password_stdin)?,
+    };
     if password.is_empty() {
         return Err(Failure::usage("the password is empty"));
     }

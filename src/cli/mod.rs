@@ -26,12 +26,15 @@ pub mod save;
 pub mod store;
 pub mod stored;
 pub mod streams;
+mod switches;
 pub mod table;
 pub mod tag;
 pub mod transfer;
+pub mod verbs;
 pub mod why;
 
 use crate::error::Failure;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use foreign::ForeignArgs;
 use std::ffi::OsString;
@@ -120,23 +123,34 @@ pub enum Command {
     Man(complete::ManArgs),
 }
 
-/// Reads the command line; a build understands the flags of other builders too.
+/// Reads the command line; a build and a run understand the flags of other programs too, and switches take a value.
 ///
 /// # Errors
 /// What is wrong with it, or the help that was asked for.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     // They are many, and rarely there.
     match Cli::try_parse_from(args) {
-        Err(error) if error.kind() == clap::error::ErrorKind::UnknownArgument => {}
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::UnknownArgument | ErrorKind::TooManyValues
+            ) => {}
         other => return other,
     }
-    let command =
-        ForeignArgs::understood_by(Cli::command()).mut_subcommand("build", ForeignArgs::understood_by);
+    let command = ForeignArgs::understood_by_build(Cli::command())
+        .mut_subcommand("build", ForeignArgs::understood_by_build)
+        .mut_subcommand("run", ForeignArgs::understood_by_run);
+    let command = switches::with_values(command);
     let matches = command.try_get_matches_from(args)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     match (&mut cli.command, matches.subcommand()) {
-        (Some(Command::Build(build)), Some((_, matches))) => build.foreign = ForeignArgs::given(matches),
-        (None, _) => cli.build.foreign = ForeignArgs::given(&matches),
+        (Some(Command::Build(build)), Some((_, matches))) => {
+            build.foreign = ForeignArgs::given(matches, foreign::BUILD);
+        }
+        (Some(Command::Run(run)), Some((_, matches))) => {
+            run.foreign = ForeignArgs::given(matches, foreign::RUN);
+        }
+        (None, _) => cli.build.foreign = ForeignArgs::given(&matches, foreign::BUILD),
         _ => {}
     }
     Ok(cli)
@@ -248,7 +262,7 @@ pub fn root_after_verb(mut args: Vec<OsString>) -> Vec<OsString> {
 /// nearer to `--target` than to `--tag`.
 #[must_use]
 pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error {
-    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    use clap::error::{ContextKind, ContextValue};
     // What follows a mistyped verb was read as arguments of the bare form.
     if matches!(
         error.kind(),
@@ -272,6 +286,9 @@ pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
+    let wrong = wrong.clone();
+    // How to pass it as a word is no help to who meant a flag.
+    error.remove(ContextKind::Suggested);
     let Some(wrong) = wrong.strip_prefix("--").map(str::to_owned) else {
         return error;
     };

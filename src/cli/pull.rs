@@ -4,10 +4,11 @@ use super::stored;
 use super::streams::{note, print};
 use super::transfer::{Transfer, puller};
 use crate::error::Failure;
-use crate::options::registry::RegistryArgs;
+use crate::options::registry::{RegistryArgs, creds};
 use crate::{interrupt, options};
 use clap::Args;
 use dockerfile_parser::Platform;
+use rbuild_build::pull::RegistrySettings;
 use rbuild_build::request::build_platform;
 use rbuild_build::sources::{Origin, stored_name};
 use rbuild_build::{clock, engine};
@@ -23,6 +24,10 @@ pub struct PullArgs {
     /// Platform to take from images for several [default: this machine's]
     #[arg(long, env = "DOCKER_DEFAULT_PLATFORM", value_name = "PLATFORM")]
     pub platform: Option<String>,
+
+    /// User and password, which all who list processes see; better: `rbuild login`
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub creds: Option<String>,
 
     /// Registries.
     #[command(flatten)]
@@ -47,7 +52,10 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
         }
     };
     let store = stored::open(root)?;
-    let puller = puller(args.registry.settings()?);
+    let puller = puller(RegistrySettings {
+        given: creds(args.creds.as_deref(), reference.host())?,
+        ..args.registry.settings()?
+    });
     let image = puller.resolve(&reference, &platform)?;
     if !image.matches(&platform) {
         note(&format!(

@@ -5,9 +5,10 @@ use super::streams::print;
 use super::transfer::{Transfer, puller};
 use crate::error::Failure;
 use crate::options::choice;
-use crate::options::registry::RegistryArgs;
+use crate::options::registry::{RegistryArgs, creds};
 use crate::{interrupt, options};
 use clap::Args;
+use rbuild_build::pull::RegistrySettings;
 use rbuild_build::request::LayerCompression;
 use rbuild_build::{engine, export};
 use std::path::Path;
@@ -23,6 +24,10 @@ pub struct PushArgs {
     /// Media types of the image: oci or docker
     #[arg(long, value_name = "FORMAT", default_value = "oci")]
     pub format: String,
+
+    /// User and password, which all who list processes see; better: `rbuild login`
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub creds: Option<String>,
 
     /// Registries.
     #[command(flatten)]
@@ -55,7 +60,10 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
         )));
     }
     let (store, record) = stored::image(stored::existing(root)?, &args.image)?;
-    let puller = puller(args.registry.settings()?);
+    let puller = puller(RegistrySettings {
+        given: creds(args.creds.as_deref(), reference.host())?,
+        ..args.registry.settings()?
+    });
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);

@@ -1,5 +1,7 @@
 //! `rbuild run [OPTIONS] IMAGE [COMMAND…]`.
 
+use super::foreign::ForeignArgs;
+use super::streams::note;
 use crate::error::Failure;
 use crate::options::registry::RegistryArgs;
 use clap::Args;
@@ -67,7 +69,7 @@ pub struct RunArgs {
     pub name: Option<String>,
 
     /// Network: none, or host (the caller's own)
-    #[arg(long, value_name = "MODE", default_value = "host")]
+    #[arg(long, alias = "net", value_name = "MODE", default_value = "host")]
     pub network: String,
 
     /// Add a line to /etc/hosts: HOST:IP (repeatable)
@@ -94,6 +96,10 @@ pub struct RunArgs {
     // One list: what follows its first word is the command's, whatever it looks like.
     #[arg(value_name = "IMAGE", required = true, num_args = 1.., trailing_var_arg = true)]
     pub words: Vec<String>,
+
+    /// Flags of other programs; see [`super::parse`].
+    #[arg(skip)]
+    pub foreign: ForeignArgs,
 }
 
 impl RunArgs {
@@ -112,5 +118,8 @@ impl RunArgs {
 /// # Errors
 /// Whatever keeps the command from running; its own exit code is the `Ok` value.
 pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    for text in args.foreign.judge()? {
+        note(&format!("note: {text}"));
+    }
     crate::container::run(args, root)
 }

@@ -21,6 +21,7 @@ const TYPES: &[(&str, &[&str], bool)] = &[
     ("docker", &["dest", "name", "rewrite-timestamp"], false),
     ("local", &["dest"], false),
     ("tar", &["dest"], false),
+    ("cacheonly", &[], false),
 ];
 
 /// Reads one `-o` value. A text without `=` is a directory for `type=local`; `-` is a tar on standard output.
@@ -89,6 +90,8 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
     form.compression = layer_compression(compression.as_deref(), level)?;
     let destination = || -> Result<Destination, Failure> {
         match dest.as_deref() {
+            // A stream without a place goes to standard output, a directory cannot.
+            None if kind != "local" => Ok(Destination::Stdout),
             None | Some("") => Err(Failure::usage(format!("-o `{text}`: `dest=` is missing"))),
             Some("-") => Ok(Destination::Stdout),
             Some(path) => Ok(Destination::Path(PathBuf::from(path))),
@@ -123,6 +126,7 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
             names,
         }),
         "tar" => Ok(Output::Tar { dest: destination()? }),
+        "cacheonly" => Ok(Output::Cache),
         "local" => match destination()? {
             Destination::Path(dest) => Ok(Output::Local { dest }),
             Destination::Stdout => Err(Failure::usage("-o type=local needs a directory as `dest=`")),
@@ -229,6 +233,31 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_without_a_place_is_standard_output() {
+        let dest = Destination::Stdout;
+        let names = Vec::new();
+        assert_eq!(
+            parse("type=docker").unwrap(),
+            Output::Docker {
+                dest: dest.clone(),
+                names
+            }
+        );
+        assert_eq!(parse("type=tar").unwrap(), Output::Tar { dest });
+        assert!(matches!(
+            parse("type=oci").unwrap(),
+            Output::Oci {
+                tar: true,
+                dest: Destination::Stdout,
+                ..
+            }
+        ));
+        assert!(parse("type=oci,dest=").is_err());
+        assert_eq!(parse("type=cacheonly").unwrap(), Output::Cache);
+        assert!(parse("type=cacheonly,dest=x").is_err());
+    }
+
+    #[test]
     fn wrong_type_suggests() {
         assert!(
             parse("type=dockr,dest=x")
@@ -237,7 +266,7 @@ mod tests {
                 .contains("did you mean `docker`?")
         );
         assert!(
-            parse("type=oci")
+            parse("type=local")
                 .unwrap_err()
                 .text()
                 .contains("`dest=` is missing")

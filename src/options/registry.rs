@@ -5,7 +5,7 @@ use crate::error::Failure;
 use clap::Args;
 use rbuild_build::pull::RegistrySettings;
 use rbuild_build::request::PullPolicy;
-use rbuild_registry::{HostSet, RetryPolicy};
+use rbuild_registry::{Credential, HostSet, RetryPolicy, Secret};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,7 +78,27 @@ impl RegistryArgs {
                 .unwrap_or_default(),
             authfile: self.authfile.clone(),
             retry,
+            given: None,
         })
+    }
+}
+
+/// Reads `--creds USER[:PASSWORD]`, for the host of an image.
+///
+/// # Errors
+/// There is no password, or no user.
+pub fn creds(text: Option<&str>, host: &str) -> Result<Option<(String, Credential)>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() && !password.is_empty() => {
+            let credential = Credential::Basic {
+                username: user.to_owned(),
+                password: Secret::new(password.to_owned()),
+            };
+            Ok(Some((host.to_owned(), credential)))
+        }
+        _ => Err(Failure::usage("--creds is not of the form USER:PASSWORD")
+            .hint("`rbuild login` asks for a password, and keeps it")),
     }
 }
 

@@ -8,7 +8,9 @@ use rbuild_oci::Reference;
 /// # Errors
 /// What is wrong with it.
 pub fn reference(flag: &str, text: &str) -> Result<Reference, Failure> {
-    Reference::parse(text).map_err(|error| Failure::usage(format!("{flag} `{text}`: {error}")))
+    // How podman and skopeo call a registry.
+    let name = text.strip_prefix("docker://").unwrap_or(text);
+    Reference::parse(name).map_err(|error| Failure::usage(format!("{flag} `{text}`: {error}")))
 }
 
 /// The error for a word that is none of `known`.

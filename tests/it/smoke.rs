@@ -188,3 +188,51 @@ fn a_mistyped_verb_file_or_image_is_named() {
         .says("did you mean `busybox:local`")
         .no_panic();
 }
+
+/// What hands of docker's and podman's users type.
+#[test]
+fn verbs_of_other_programs() {
+    let env = TestEnv::with(&[Base::Busybox]);
+    let run = |words: &[&str]| env.rbuild(words).run().no_panic();
+    let prints = |words: &[&str], text: &str| {
+        let outcome = run(words).success();
+        assert!(outcome.out().contains(text), "{outcome}");
+    };
+    for words in [&["image", "ls"][..], &["image", "list"], &["images"]] {
+        prints(words, "busybox");
+    }
+    prints(&["version"], "rbuild");
+    prints(&["system", "df"], "images");
+    for words in [&["ps", "-aq"][..], &["container", "ls"]] {
+        let outcome = run(words).success().says("rbuild keeps no containers");
+        assert!(outcome.stdout.is_empty());
+    }
+    for (words, text) in [
+        (&["exec", "x", "sh"][..], "rbuild run"),
+        (&["container", "stop", "x"], "signal"),
+        (&["run", "-d", "busybox:local"], "systemd-run"),
+        (&["run", "--memory", "1g", "busybox:local"], "MemoryMax"),
+        (&["compose", "up"], "Kubernetes"),
+    ] {
+        run(words).exits(125).says("rbuild has no").says(text);
+    }
+    run(&[
+        "container",
+        "run",
+        "--rm=true",
+        "--tty=false",
+        "busybox:local",
+        "echo",
+        "hi",
+    ])
+    .success()
+    .prints("hi");
+    // A context may have such a name.
+    env.context("info", &[("Dockerfile", "FROM busybox:local\n")]);
+    prints(&["-q", "info"], "sha256:");
+    run(&["info"]).success().says("sha256:");
+    run(&["bud", "-o", "type=cacheonly", "-t", "nowhere", "info"]).success();
+    run(&["inspect", "nowhere"]).exits(125);
+    let archive = run(&["build", "-o", "type=docker", "info"]).success();
+    assert!(archive.stdout.len() > 1_000_000);
+}

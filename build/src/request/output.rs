@@ -55,6 +55,8 @@ impl Default for ImageForm {
 /// One output of a build (FEATURES 2.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
+    /// Nothing: the results of the steps are kept, as always.
+    Cache,
     /// The local store; `push` sends it to its registry too.
     Image {
         /// Names besides those of `-t`.
@@ -112,7 +114,7 @@ impl Output {
     pub fn names(&self) -> &[Reference] {
         match self {
             Output::Image { names, .. } | Output::Oci { names, .. } | Output::Docker { names, .. } => names,
-            Output::Local { .. } | Output::Tar { .. } => &[],
+            Output::Cache | Output::Local { .. } | Output::Tar { .. } => &[],
         }
     }
 }

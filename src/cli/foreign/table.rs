@@ -1,11 +1,6 @@
 //! The table: every flag of docker, buildx, buildah and kaniko that rbuild does not have, and its verdict.
 
-use super::{Accepted, Foreign, ignored, only, refused};
-
-/// For switches that ask for what is always so.
-const ON: Accepted = Accepted::Only(&["true", "1"]);
-/// For switches that ask for what is never so.
-const OFF: Accepted = Accepted::Only(&["false", "0"]);
+use super::{Accepted, Foreign, OFF, ON, SYSTEM_CALLS, ignored, only, refused};
 
 /// What clap knows `--context` by: `context` is the word itself.
 pub(super) const CONTEXT_FLAG: &str = "context-flag";
@@ -18,7 +13,6 @@ const ONE_PLATFORM: &str = "one platform at a time: use --platform OS/ARCH[/VARI
 const SIGNING: &str = "sign what was pushed with cosign or notation";
 const MOUNTS: &str = "use RUN --mount=type=bind, or --build-context for directories outside of the context";
 const COMPRESSION: &str = "use -o type=…,compression=…,compression-level=N,force-compression=true";
-const SYSTEM_CALLS: &str = "the sandbox calls the kernel itself, there is no runtime to choose";
 const DNS: &str = "steps use the host's resolver: put names into --add-host";
 const ALWAYS: &str = "it is always so";
 const NO_USE: &str = "there is nothing that it could do here";
@@ -29,7 +23,7 @@ const MIRRORS: &str = "registries are asked by the name that the image has";
 const LOGS: &str = "use --progress=plain or rawjson; whole logs are kept in the store";
 
 /// Every such flag, by name.
-pub const FOREIGN: &[Foreign] = &[
+pub const BUILD: &[Foreign] = &[
     refused("all-platforms", ONE_PLATFORM).switch(),
     refused("arch", ONE_PLATFORM),
     refused("attest", ATTESTATION),

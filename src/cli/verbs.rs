@@ -1,0 +1,270 @@
+//! Verbs of docker, podman and buildah: each is one of rbuild's, does nothing because there is nothing to do, or is
+//! refused with what to use instead. `docs/flags.md` is made from the table.
+
+use crate::error::Failure;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// What becomes of a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// These words of rbuild's.
+    Same(&'static [&'static str]),
+    /// There is nothing to do, and this is said.
+    Nothing(&'static str),
+    /// What to do instead.
+    Refused(&'static str),
+}
+use Fate::{Nothing, Refused, Same};
+
+/// What a command line became.
+#[derive(Debug)]
+pub enum Meant {
+    /// rbuild's own words.
+    Words(Vec<OsString>),
+    /// Nothing, and why.
+    Nothing(&'static str),
+}
+
+const CONTAINERS: &str = "rbuild keeps no containers: each lives as long as its `rbuild run`";
+const OTHER: &str = "a container can be reached through its `rbuild run` alone: have that run what is needed";
+const END: &str = "end its `rbuild run` with a signal, which reaches the command";
+const OUTPUT: &str = "the output of a container is that of its `rbuild run`: redirect it";
+const KEEP: &str =
+    "a container lives as long as its `rbuild run`: let a unit keep that (`systemd-run --user rbuild run …`)";
+const FILES: &str =
+    "use -v HOST:CONTAINER with `rbuild run`, or `rbuild build -o DIR` for the files of an image";
+const CHANGE: &str = "write a Dockerfile: what a container changes is gone with it";
+const DAEMON: &str = "there is no daemon";
+const CLUSTER: &str = "that is the work of docker, podman or Kubernetes, which take the image";
+const INDEXES: &str =
+    "indexes are not made: push each platform under a name, then join them with another tool";
+const NETWORKS: &str = "there is the host's network and --network none";
+const VOLUMES: &str = "use -v HOST:CONTAINER: a volume is a directory of the host";
+const SIGNING: &str = "sign what was pushed with cosign or notation";
+const MOUNTED: &str = "use `rbuild build -o DIR` with `FROM IMAGE` for the files of an image";
+const IMPORT: &str = "use `FROM scratch` and `ADD FILE.tar /`";
+const SEARCH: &str = "registries are not searched";
+const BUILDERS: &str = "there is no builder to choose: rbuild is the builder";
+
+/// Every such verb, by its words.
+pub const VERBS: &[(&str, Fate)] = &[
+    ("add", Refused(CHANGE)),
+    ("artifact", Refused(CLUSTER)),
+    ("attach", Refused(OTHER)),
+    ("auto-update", Refused(KEEP)),
+    ("bud", Same(&["build"])),
+    (
+        "builder",
+        Refused("use `rbuild build`, or `rbuild prune -a` for the build cache"),
+    ),
+    ("builder build", Same(&["build"])),
+    ("builder prune", Same(&["prune", "--all"])),
+    (
+        "buildx",
+        Refused("use `rbuild build`, `rbuild df` or `rbuild prune`"),
+    ),
+    (
+        "buildx bake",
+        Refused("write the builds as commands: there are no bake files"),
+    ),
+    ("buildx build", Same(&["build"])),
+    ("buildx create", Refused(BUILDERS)),
+    ("buildx du", Same(&["df"])),
+    ("buildx history", Refused("use `rbuild why`")),
+    ("buildx imagetools", Refused(INDEXES)),
+    ("buildx inspect", Same(&["doctor"])),
+    ("buildx ls", Refused(BUILDERS)),
+    ("buildx prune", Same(&["prune", "--all"])),
+    ("buildx rm", Refused(BUILDERS)),
+    ("buildx stop", Refused(BUILDERS)),
+    ("buildx use", Refused(BUILDERS)),
+    ("buildx version", Same(&["--version"])),
+    ("checkpoint", Refused(KEEP)),
+    ("commit", Refused(CHANGE)),
+    ("compose", Refused(CLUSTER)),
+    ("config", Refused(CHANGE)),
+    ("container", Refused(CONTAINERS)),
+    ("container list", Nothing(CONTAINERS)),
+    ("container ls", Nothing(CONTAINERS)),
+    ("container prune", Nothing(CONTAINERS)),
+    ("container ps", Nothing(CONTAINERS)),
+    ("container run", Same(&["run"])),
+    ("containers", Nothing(CONTAINERS)),
+    ("context", Refused(DAEMON)),
+    ("copy", Refused(CHANGE)),
+    ("cp", Refused(FILES)),
+    ("create", Refused(KEEP)),
+    ("diff", Refused(CHANGE)),
+    ("events", Refused(DAEMON)),
+    ("exec", Refused(OTHER)),
+    ("export", Refused(FILES)),
+    ("farm", Refused(CLUSTER)),
+    ("from", Refused(CHANGE)),
+    ("generate", Refused(CLUSTER)),
+    ("healthcheck", Refused(KEEP)),
+    ("help", Same(&["--help"])),
+    (
+        "image",
+        Refused("use `rbuild images`, `rmi`, `tag`, `history`, `inspect`, `save`, `load`, `pull` or `push`"),
+    ),
+    ("image build", Same(&["build"])),
+    ("image diff", Refused("use `rbuild history`")),
+    (
+        "image exists",
+        Refused("use `rbuild inspect IMAGE`, and its exit code"),
+    ),
+    ("image history", Same(&["history"])),
+    ("image import", Refused(IMPORT)),
+    ("image inspect", Same(&["inspect"])),
+    ("image list", Same(&["images"])),
+    ("image load", Same(&["load"])),
+    ("image ls", Same(&["images"])),
+    ("image mount", Refused(MOUNTED)),
+    ("image prune", Same(&["prune"])),
+    ("image pull", Same(&["pull"])),
+    ("image push", Same(&["push"])),
+    ("image remove", Same(&["rmi"])),
+    ("image rm", Same(&["rmi"])),
+    ("image save", Same(&["save"])),
+    (
+        "image scp",
+        Refused("use `rbuild save IMAGE | ssh HOST rbuild load`"),
+    ),
+    ("image search", Refused(SEARCH)),
+    ("image sign", Refused(SIGNING)),
+    ("image tag", Same(&["tag"])),
+    ("image tree", Same(&["history"])),
+    ("image trust", Refused(SIGNING)),
+    ("image unmount", Refused(MOUNTED)),
+    ("image untag", Same(&["rmi"])),
+    ("import", Refused(IMPORT)),
+    ("info", Same(&["doctor"])),
+    ("init", Refused(OTHER)),
+    ("kill", Refused(END)),
+    ("kube", Refused(CLUSTER)),
+    ("list", Nothing(CONTAINERS)),
+    ("logs", Refused(OUTPUT)),
+    ("machine", Refused("rbuild runs on Linux itself")),
+    ("manifest", Refused(INDEXES)),
+    ("mount", Refused(MOUNTED)),
+    ("network", Refused(NETWORKS)),
+    ("node", Refused(CLUSTER)),
+    ("pause", Refused("send SIGSTOP to the processes of the container")),
+    ("play", Refused(CLUSTER)),
+    ("plugin", Refused(DAEMON)),
+    ("pod", Refused(CLUSTER)),
+    (
+        "port",
+        Refused("a container is on the host's network: its ports are the host's"),
+    ),
+    ("ps", Nothing(CONTAINERS)),
+    ("quadlet", Refused(KEEP)),
+    ("rename", Refused(CONTAINERS)),
+    ("restart", Refused(KEEP)),
+    (
+        "rm",
+        Refused("a container is gone when its command ends; `rbuild rmi` removes images"),
+    ),
+    ("search", Refused(SEARCH)),
+    (
+        "secret",
+        Refused("use --secret id=NAME,src=FILE with `rbuild build`"),
+    ),
+    ("service", Refused(CLUSTER)),
+    ("source", Refused(INDEXES)),
+    ("stack", Refused(CLUSTER)),
+    ("start", Refused(KEEP)),
+    (
+        "stats",
+        Refused("use `systemd-cgtop`, with `rbuild run` in a unit"),
+    ),
+    ("stop", Refused(END)),
+    ("swarm", Refused(CLUSTER)),
+    (
+        "system",
+        Refused("use `rbuild df`, `rbuild prune` or `rbuild doctor`"),
+    ),
+    ("system df", Same(&["df"])),
+    ("system events", Refused(DAEMON)),
+    ("system info", Same(&["doctor"])),
+    ("system prune", Same(&["prune"])),
+    (
+        "top",
+        Refused("use `ps` on the host: the processes of a container are below its `rbuild run`"),
+    ),
+    ("trust", Refused(SIGNING)),
+    ("umount", Refused(MOUNTED)),
+    ("unmount", Refused(MOUNTED)),
+    (
+        "unpause",
+        Refused("send SIGCONT to the processes of the container"),
+    ),
+    (
+        "unshare",
+        Refused("use unshare(1): `unshare --map-auto --map-root-user`"),
+    ),
+    ("untag", Same(&["rmi"])),
+    (
+        "update",
+        Refused("containers have no limits of their own: change those of the unit around `rbuild run`"),
+    ),
+    ("version", Same(&["--version"])),
+    ("volume", Refused(VOLUMES)),
+    (
+        "wait",
+        Refused("`rbuild run` waits for its command, and ends with its code"),
+    ),
+];
+
+/// What a verb becomes; of two words that are none together, the first decides.
+#[must_use]
+pub fn fate(verb: &str) -> Option<Fate> {
+    let at = VERBS.binary_search_by(|(name, _)| (*name).cmp(verb)).ok()?;
+    VERBS.get(at).map(|(_, fate)| *fate)
+}
+
+/// rbuild's words for a command line that begins with a verb of another program.
+///
+/// # Errors
+/// It is one of those that there are none for, with what to use instead.
+pub fn translate(args: Vec<OsString>) -> Result<Meant, Failure> {
+    let root = match args.get(1).and_then(|word| word.to_str()) {
+        Some("--root") => 2,
+        Some(word) if word.starts_with("--root=") => 1,
+        _ => 0,
+    };
+    let word = |at: usize| args.get(1 + root + at).and_then(|word| word.to_str());
+    let Some(first) = word(0) else {
+        return Ok(Meant::Words(args));
+    };
+    let both = word(1).map(|second| format!("{first} {second}"));
+    let two = both.as_deref().and_then(fate).or_else(|| {
+        // `container stop` is `stop`.
+        let of_container = word(1).filter(|_| first == "container")?;
+        fate(of_container).filter(|fate| !matches!(fate, Same(_)))
+    });
+    // A context may be called as another program's verb.
+    let (words, fate, verb) = match (two, fate(first)) {
+        (Some(fate), _) => (2, fate, both.as_deref().unwrap_or(first)),
+        (None, Some(fate)) if !is_there(first) => (1, fate, first),
+        _ => return Ok(Meant::Words(args)),
+    };
+    match fate {
+        Same(own) => {
+            let mut args = args;
+            args.splice(1 + root..1 + root + words, own.iter().map(OsString::from));
+            Ok(Meant::Words(args))
+        }
+        Nothing(why) => Ok(Meant::Nothing(why)),
+        Refused(text) => Err(Failure::usage(format!("rbuild has no `{verb}`")).hint(text)),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
+fn is_there(word: &str) -> bool {
+    Path::new(word).exists()
+}
+
+#[cfg(test)]
+mod tests;
