@@ -22,6 +22,7 @@ use rbuild_oci::Digest;
 
 use crate::error::{IoContext, StoreError};
 use crate::file_lock::{Lock, Mode};
+use crate::small_file::make_dirs;
 use gate::Gate;
 
 pub(crate) use collection::{Collection, used};
@@ -106,9 +107,12 @@ fn new_list(root: &Path) -> Result<Lock, StoreError> {
     loop {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let path = root.join(LISTS).join(format!("{}-{serial}", std::process::id()));
-        // One that is there is of a dead process of the same number, and may still count.
-        if let Some((lock, true)) = Lock::try_take_noting(&path)? {
-            return Ok(lock);
+        match Lock::try_take_noting(&path) {
+            Ok(Some((lock, true))) => return Ok(lock),
+            // One that is there is of a dead process of the same number, and may still count.
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => make_dirs(&root.join(LISTS))?,
+            Err(error) => return Err(error),
         }
     }
 }
