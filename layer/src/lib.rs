@@ -17,6 +17,7 @@ mod error;
 pub mod fill;
 mod flow;
 mod gzip;
+mod handles;
 mod hash;
 mod header;
 pub mod inode;

@@ -4,6 +4,7 @@
 //! [`TreeView`] is the one over stacked layers: it answers from their listings and touches the files only to open one.
 //! Nothing is written here.
 
+mod fold;
 mod merge;
 mod squash;
 #[cfg(test)]
@@ -16,8 +17,9 @@ use crate::hash::FileHash;
 use crate::listing::{ListingError, Metadata, join, parent};
 
 pub use beneath::LastLink;
+pub use fold::Folded;
 pub use view::default_root;
-pub use view::{TreeLayer, TreeView};
+pub use view::{Run, TreeLayer, TreeView};
 
 /// What is at a path of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -244,7 +244,7 @@ fn one(
             writable,
         } => bind(
             target,
-            &input_tree(inputs, *input)?,
+            inputs.get(*input).and_then(StepOutput::snapshot),
             source,
             *writable,
             engine,

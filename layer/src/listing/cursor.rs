@@ -12,6 +12,13 @@ pub struct EntryRef {
     pub(super) index: usize,
 }
 
+impl EntryRef {
+    /// The number of the entry in a manifest that is in memory.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+}
+
 impl Deref for EntryRef {
     type Target = Entry;
 

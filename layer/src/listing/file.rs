@@ -8,7 +8,8 @@
 //!           these five numbers
 //! ```
 //! All numbers are little endian. Opening reads trailer and index; looking up a path reads one block. Every block is
-//! checked against the index, the index against the trailer: what is damaged is found before it is believed.
+//! checked against the index, the index against the trailer: what is damaged is found before it is believed, also when
+//! the file was closed in between. A small file is read whole.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::codec::{self, Times};
 use super::cursor::EntryRef;
 use super::{Entry, Listing, ListingError, path_cmp};
+use crate::handles::Handle;
 
 /// The number of the format that this program reads and writes.
 pub(crate) const FORMAT: u32 = 2;
@@ -31,6 +33,9 @@ const HEADER: usize = 24;
 const TRAILER: usize = 5 * 8 + 32;
 const BLOCK_ENTRIES: usize = 64;
 const CACHED_BLOCKS: usize = 32;
+
+/// Up to this many bytes it is read whole when it is opened: most layers are that small, and there may be thousands.
+const SMALL: u64 = 32 * 1024;
 
 impl Listing {
     /// Writes the file form.
@@ -74,11 +79,43 @@ impl Listing {
 /// A listing file, open for questions. Shared between threads.
 #[derive(Debug)]
 pub struct ListingFile {
-    file: File,
+    bytes: Bytes,
     path: PathBuf,
     blocks: Vec<Block>,
     len: u64,
     cache: Mutex<Vec<(usize, Arc<Vec<Entry>>)>>,
+}
+
+/// Where its bytes are.
+#[derive(Debug)]
+enum Bytes {
+    Here(Vec<u8>),
+    OnDisk(Handle<File>),
+}
+
+impl Bytes {
+    /// All of an open file, or the file.
+    fn of(file: File, len: u64) -> io::Result<Bytes> {
+        if len > SMALL {
+            return Ok(Bytes::OnDisk(Handle::new(file)));
+        }
+        let mut bytes = vec![0; len as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Bytes::Here(bytes))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the path of a manifest in the store")]
+    fn read(&self, path: &Path, into: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Bytes::OnDisk(handle) => handle.get(|| File::open(path))?.read_exact_at(into, offset),
+            Bytes::Here(bytes) => {
+                let from = usize::try_from(offset).ok();
+                let slice = from.and_then(|from| bytes.get(from..from.checked_add(into.len())?));
+                into.copy_from_slice(slice.ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -109,8 +146,10 @@ impl ListingFile {
         if file_len < (HEADER + TRAILER) as u64 {
             return Err(damaged("it is too short"));
         }
+        let bytes = Bytes::of(file, file_len).map_err(io)?;
+        let read = |into: &mut [u8], offset| bytes.read(&path, into, offset).map_err(io);
         let mut header = [0; HEADER];
-        file.read_exact_at(&mut header, 0).map_err(io)?;
+        read(&mut header, 0)?;
         if &header[..16] != MAGIC {
             return Err(damaged("it does not begin as a listing"));
         }
@@ -119,8 +158,7 @@ impl ListingFile {
             return Err(ListingError::Format { path, found: format });
         }
         let mut trailer = [0; TRAILER];
-        file.read_exact_at(&mut trailer, file_len - TRAILER as u64)
-            .map_err(io)?;
+        read(&mut trailer, file_len - TRAILER as u64)?;
         let mut numbers = &trailer[..40];
         let mut number = || take_u64(&mut numbers).unwrap_or(0);
         let (index_offset, index_len, blocks, entries, total) =
@@ -129,7 +167,7 @@ impl ListingFile {
             return Err(damaged("its length is wrong"));
         }
         let mut index = vec![0; index_len as usize];
-        file.read_exact_at(&mut index, index_offset).map_err(io)?;
+        read(&mut index, index_offset)?;
         let mut hasher = Sha256::new();
         hasher.update(&index);
         hasher.update(&trailer[..40]);
@@ -139,7 +177,7 @@ impl ListingFile {
         let blocks =
             read_index(&index, blocks, index_offset).ok_or_else(|| damaged("its index is malformed"))?;
         Ok(ListingFile {
-            file,
+            bytes,
             path,
             blocks,
             len: entries,
@@ -227,8 +265,8 @@ impl ListingFile {
             return Err(self.damaged("a block is missing"));
         };
         let mut bytes = vec![0; block.len];
-        self.file
-            .read_exact_at(&mut bytes, block.offset)
+        self.bytes
+            .read(&self.path, &mut bytes, block.offset)
             .map_err(|source| ListingError::Io {
                 operation: "read",
                 path: self.path.clone(),

@@ -7,7 +7,7 @@ use super::{TreeError, TreeView};
 use crate::listing::{Entry, EntryKind, Listing, path_cmp};
 
 impl TreeView {
-    /// What all but the lowest `kept` layers come to as one layer on top of those.
+    /// What all but the lowest `kept` of the stack come to as one layer on top of those.
     ///
     /// What a layer made and a later one removed leaves no trace. What is hidden of the kept layers has a whiteout by
     /// name, whether it was removed or its directory made anew; there are no opaque directories. The content of each
@@ -16,16 +16,16 @@ impl TreeView {
     /// # Errors
     /// A listing cannot be read.
     pub fn squash(&self, kept: usize) -> Result<Listing, TreeError> {
-        let squashed = self.layers().len().saturating_sub(kept);
-        let kept = TreeView::new(self.layers()[squashed..].to_vec());
+        let squashed = self.stack().len().saturating_sub(kept);
+        let kept = TreeView::of(self.stack()[squashed..].to_vec());
         let mut entries = Vec::new();
-        if let Some(root) = self.layers()[..squashed]
+        if let Some(root) = self.stack()[..squashed]
             .iter()
-            .find_map(|layer| layer.entry(b"").transpose())
+            .find_map(|run| run.entries().get(b"").transpose())
         {
             entries.push(shown(&*root?));
         }
-        let Some((mut seen, layers)) = self.merge(b"")? else {
+        let Some((mut seen, stack)) = self.merge(b"")? else {
             return Ok(Listing::new(entries)?);
         };
         let Some((mut below, _)) = kept.merge(b"")? else {
@@ -48,7 +48,7 @@ impl TreeView {
                 }
                 // Below what is gone, or is no directory any more, nothing needs to be hidden.
                 if !new.as_ref().is_some_and(|(_, new)| order.is_eq() && new.is_dir()) {
-                    below.skip_below(&gone.path)?;
+                    below.skip_below(&gone.path);
                 }
                 old = below.next()?;
             }
@@ -66,7 +66,10 @@ impl TreeView {
             };
             // The first name that is seen becomes the file, in whatever order its layer has them.
             let inode = (at, first_name.clone());
-            let kind = match (first_names.get(&inode), layers[at].entry(first_name)?.as_deref()) {
+            let kind = match (
+                first_names.get(&inode),
+                stack[at].1.entries().get(first_name)?.as_deref(),
+            ) {
                 (Some(first), _) => EntryKind::Hardlink {
                     target: first.clone(),
                 },

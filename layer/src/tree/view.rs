@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use beneath::Root;
 
+use super::fold::Folded;
 use super::merge::Merge;
 use super::{Node, NodeKind, Tree, TreeError, Walk};
+use crate::handles::Handle;
 use crate::listing::{
     Entry, EntryKind, EntryRef, Listing, ListingError, ListingFile, Metadata, Source, ancestors, is_below,
 };
@@ -22,8 +24,8 @@ pub struct TreeLayer {
 #[derive(Debug)]
 struct Files {
     path: PathBuf,
-    /// Opened when the first file is wanted: most questions need no file.
-    root: OnceLock<Root>,
+    /// Opened when a file is wanted: most questions need none.
+    root: Handle<Root>,
 }
 
 impl TreeLayer {
@@ -49,12 +51,8 @@ impl TreeLayer {
     }
 
     /// That directory, open.
-    pub fn root(&self) -> Result<&Root, beneath::Error> {
-        if let Some(root) = self.files.root.get() {
-            return Ok(root);
-        }
-        let root = Root::open(&self.files.path)?;
-        Ok(self.files.root.get_or_init(|| root))
+    pub fn root(&self) -> Result<Arc<Root>, beneath::Error> {
+        self.files.root.get(|| Root::open(&self.files.path))
     }
 
     /// Shows all its entries in order.
@@ -77,45 +75,98 @@ impl Files {
     fn at(path: PathBuf) -> Arc<Files> {
         Arc::new(Files {
             path,
-            root: OnceLock::new(),
+            root: Handle::default(),
         })
+    }
+}
+
+/// A part of a stack: a layer, or several folded into one. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Run {
+    /// One layer.
+    Layer(TreeLayer),
+    /// Several.
+    Folded(Arc<Folded>),
+}
+
+impl Run {
+    pub(super) fn entries(&self) -> &Source {
+        match self {
+            Run::Layer(layer) => &layer.entries,
+            Run::Folded(folded) => folded.source(),
+        }
+    }
+
+    /// The layer in which the inode of an entry is.
+    fn layer(&self, entry: &EntryRef) -> &TreeLayer {
+        match self {
+            Run::Layer(layer) => layer,
+            Run::Folded(folded) => folded.layer(entry),
+        }
     }
 }
 
 /// A stack of layers as one tree: upper layers hide lower ones, whiteouts and opaque directories are obeyed.
 #[derive(Debug, Clone, Default)]
 pub struct TreeView {
-    layers: Vec<TreeLayer>,
+    stack: Vec<Run>,
 }
+
+/// A part of a stack with its number.
+type Numbered<'r> = (usize, &'r Run);
 
 impl TreeView {
     /// Stacks layers, the topmost first. No layers make an empty tree: just a root directory.
     pub fn new(layers: Vec<TreeLayer>) -> Self {
-        TreeView { layers }
+        Self::of(layers.into_iter().map(Run::Layer).collect())
     }
 
-    /// The layers, topmost first.
-    pub fn layers(&self) -> &[TreeLayer] {
-        &self.layers
+    /// As [`TreeView::new`], where some may be folded.
+    pub fn of(stack: Vec<Run>) -> Self {
+        TreeView { stack }
     }
 
-    /// The layer whose entry is seen at `path`, and the entry.
+    /// What it is made of, topmost first.
+    pub fn stack(&self) -> &[Run] {
+        &self.stack
+    }
+
+    /// The layer whose inode is seen at `path`, and its entry.
     pub fn locate(&self, path: &[u8]) -> Result<Option<(&TreeLayer, EntryRef)>, TreeError> {
-        let Some(layers) = self.visible_below_ancestors(path)? else {
+        let found = self.find(path)?;
+        Ok(found.map(|((_, run), entry)| (run.layer(&entry), entry)))
+    }
+
+    /// Whether a layer hides what one below all of these has at `path`: by a whiteout, an opaque directory, or something
+    /// that is no directory, there or above it, even where a layer further up has a directory.
+    pub fn hides(&self, path: &[u8]) -> Result<bool, TreeError> {
+        for run in &self.stack {
+            for at in ancestors(path).chain(std::iter::once(path)) {
+                let entry = run.entries().get(at)?;
+                if entry.is_some_and(|entry| entry.kind != (EntryKind::Dir { opaque: false })) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn find(&self, path: &[u8]) -> Result<Option<(Numbered<'_>, EntryRef)>, TreeError> {
+        let Some(stack) = self.visible_below_ancestors(path)? else {
             return Ok(None);
         };
-        for layer in layers {
-            if let Some(entry) = layer.entries.get(path)? {
+        for run in stack {
+            if let Some(entry) = run.1.entries().get(path)? {
                 let hidden = entry.kind == EntryKind::Whiteout;
-                return Ok((!hidden).then_some((layer, entry)));
+                return Ok((!hidden).then_some((run, entry)));
             }
         }
         Ok(None)
     }
 
-    /// The layers that can have something at `path`, topmost first; `None` if none can.
-    fn visible_below_ancestors(&self, path: &[u8]) -> Result<Option<Vec<&TreeLayer>>, TreeError> {
-        let mut alive: Vec<&TreeLayer> = self.layers.iter().collect();
+    /// What of the stack can have something at `path`, topmost first; `None` if nothing can.
+    fn visible_below_ancestors(&self, path: &[u8]) -> Result<Option<Vec<Numbered<'_>>>, TreeError> {
+        let mut alive: Vec<Numbered<'_>> = self.stack.iter().enumerate().collect();
         if path.is_empty() {
             return Ok(Some(alive));
         }
@@ -128,21 +179,15 @@ impl TreeView {
         Ok(Some(alive))
     }
 
-    /// The number of one of the layers, the topmost being 0.
-    fn number(&self, layer: &TreeLayer) -> usize {
-        let is_it = |other: &TreeLayer| Arc::ptr_eq(&other.files, &layer.files);
-        self.layers.iter().position(is_it).unwrap_or_default()
-    }
-
-    fn node(&self, layer: &TreeLayer, entry: &Entry) -> Result<Node, TreeError> {
+    fn node(&self, (number, run): Numbered<'_>, entry: &Entry) -> Result<Node, TreeError> {
         let kind = match &entry.kind {
             EntryKind::File { size, hash } => NodeKind::File {
                 size: *size,
                 hash: Some(*hash),
                 first_name: None,
-                layer: self.number(layer),
+                layer: number,
             },
-            EntryKind::Hardlink { target } => match layer.entries.get(target)?.as_deref() {
+            EntryKind::Hardlink { target } => match run.entries().get(target)?.as_deref() {
                 Some(Entry {
                     kind: EntryKind::File { size, hash },
                     ..
@@ -150,7 +195,7 @@ impl TreeView {
                     size: *size,
                     hash: Some(*hash),
                     first_name: Some(target.clone()),
-                    layer: self.number(layer),
+                    layer: number,
                 },
                 _ => return Err(TreeError::NotAFile(entry.path.clone())),
             },
@@ -159,7 +204,7 @@ impl TreeView {
             EntryKind::Fifo => NodeKind::Fifo,
             EntryKind::CharDevice { rdev } => NodeKind::CharDevice(*rdev),
             EntryKind::BlockDevice { rdev } => NodeKind::BlockDevice(*rdev),
-            // Never seen: locate() and Merge leave them out.
+            // Never seen: find() and Merge leave them out.
             EntryKind::Whiteout => return Err(TreeError::NotAFile(entry.path.clone())),
         };
         Ok(Node {
@@ -169,20 +214,20 @@ impl TreeView {
         })
     }
 
-    /// A merged walk below `dir`, and the layers its numbers mean.
-    pub(super) fn merge(&self, dir: &[u8]) -> Result<Option<(Merge, Vec<&TreeLayer>)>, TreeError> {
-        let Some(layers) = self.visible_below_ancestors(dir)? else {
+    /// A merged walk below `dir`, and what its numbers mean.
+    pub(super) fn merge(&self, dir: &[u8]) -> Result<Option<(Merge, Vec<Numbered<'_>>)>, TreeError> {
+        let Some(stack) = self.visible_below_ancestors(dir)? else {
             return Ok(None);
         };
-        let layers = below(layers, dir)?;
-        let mut cursors = Vec::with_capacity(layers.len());
+        let stack = below(stack, dir)?;
+        let mut cursors = Vec::with_capacity(stack.len());
         let start = if dir.is_empty() {
             Vec::new()
         } else {
             [dir, b"/"].concat()
         };
-        for layer in &layers {
-            let mut cursor = layer.entries.seek(&start)?;
+        for (_, run) in &stack {
+            let mut cursor = run.entries().seek(&start)?;
             if cursor
                 .peek()
                 .is_some_and(|entry| !is_below(&entry.path, dir) && entry.path == dir)
@@ -191,24 +236,24 @@ impl TreeView {
             }
             cursors.push(cursor);
         }
-        Ok(Some((Merge::new(dir, cursors), layers)))
+        Ok(Some((Merge::new(dir, cursors), stack)))
     }
 }
 
-/// Of these layers, top first, those that can have something below `dir`: the ones with a directory there, down to the
-/// first that hides the rest. Every layer has a root, written or not.
-fn below<'l>(layers: Vec<&'l TreeLayer>, dir: &[u8]) -> Result<Vec<&'l TreeLayer>, TreeError> {
-    let mut alive = Vec::with_capacity(layers.len());
-    for layer in layers {
-        match layer.entries.get(dir)?.as_deref().map(|entry| &entry.kind) {
+/// Of these, top first, those that can have something below `dir`: the ones with a directory there, down to the first
+/// that hides the rest. Every layer has a root, written or not.
+pub(super) fn below<'r>(stack: Vec<Numbered<'r>>, dir: &[u8]) -> Result<Vec<Numbered<'r>>, TreeError> {
+    let mut alive = Vec::with_capacity(stack.len());
+    for run in stack {
+        match run.1.entries().get(dir)?.as_deref().map(|entry| &entry.kind) {
             Some(EntryKind::Dir { opaque }) => {
-                alive.push(layer);
+                alive.push(run);
                 if *opaque {
                     break;
                 }
             }
             Some(_) => break,
-            None if dir.is_empty() => alive.push(layer),
+            None if dir.is_empty() => alive.push(run),
             None => {}
         }
     }
@@ -217,8 +262,8 @@ fn below<'l>(layers: Vec<&'l TreeLayer>, dir: &[u8]) -> Result<Vec<&'l TreeLayer
 
 impl Tree for TreeView {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, TreeError> {
-        match self.locate(path)? {
-            Some((layer, entry)) => self.node(layer, &entry).map(Some),
+        match self.find(path)? {
+            Some((run, entry)) => self.node(run, &entry).map(Some),
             None if path.is_empty() => Ok(Some(default_root())),
             None => Ok(None),
         }
@@ -226,12 +271,12 @@ impl Tree for TreeView {
 
     fn list(&self, dir: &[u8]) -> Result<Vec<Node>, TreeError> {
         let mut nodes = Vec::new();
-        let Some((mut merge, layers)) = self.merge(dir)? else {
+        let Some((mut merge, stack)) = self.merge(dir)? else {
             return Ok(nodes);
         };
         while let Some((at, entry)) = merge.next()? {
-            merge.skip_below(&entry.path)?;
-            nodes.push(self.node(layers[at], &entry)?);
+            merge.skip_below(&entry.path);
+            nodes.push(self.node(stack[at], &entry)?);
         }
         Ok(nodes)
     }
@@ -252,13 +297,13 @@ impl Tree for TreeView {
         dir: &[u8],
         visit: &mut dyn FnMut(Node) -> Result<Walk, TreeError>,
     ) -> Result<(), TreeError> {
-        let Some((mut merge, layers)) = self.merge(dir)? else {
+        let Some((mut merge, stack)) = self.merge(dir)? else {
             return Ok(());
         };
         while let Some((at, entry)) = merge.next()? {
-            match visit(self.node(layers[at], &entry)?)? {
+            match visit(self.node(stack[at], &entry)?)? {
                 Walk::Into => {}
-                Walk::Over => merge.skip_below(&entry.path)?,
+                Walk::Over => merge.skip_below(&entry.path),
                 Walk::Stop => break,
             }
         }

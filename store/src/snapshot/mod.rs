@@ -5,6 +5,7 @@
 
 mod active;
 mod builder;
+mod chain;
 mod error;
 mod import;
 mod meta;
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rbuild_layer::listing::ListingFile;
-use rbuild_layer::tree::{TreeLayer, TreeView};
+use rbuild_layer::tree::TreeLayer;
 use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
 
@@ -30,6 +31,7 @@ use crate::remove::remove_tree;
 use crate::small_file::list_dir;
 use crate::store::Store;
 use crate::tmp::TmpDir;
+use chain::Place;
 use meta::Meta;
 
 pub(crate) use packed::packed_snapshot;
@@ -52,6 +54,7 @@ struct Inner {
     meta: Meta,
     dir: PathBuf,
     parent: Option<Snapshot>,
+    place: Place,
     /// No power loss can have hurt this or anything below it: made in this boot, or verified in it or a later one.
     sound: AtomicBool,
     /// Opened when it is first asked: a build in which everything is cached needs no listing.
@@ -61,10 +64,18 @@ struct Inner {
 impl Drop for Inner {
     /// One after the other: a chain of many thousands would end the stack.
     fn drop(&mut self) {
-        let mut next = self.parent.take();
+        let mut next = self.leave();
         while let Some(Snapshot(inner)) = next {
-            next = Arc::into_inner(inner).and_then(|mut inner| inner.parent.take());
+            next = Arc::into_inner(inner).and_then(|mut inner| inner.leave());
         }
+    }
+}
+
+impl Inner {
+    /// Gives up what is below; the answer is its parent, which may be nobody else's.
+    fn leave(&mut self) -> Option<Snapshot> {
+        self.place.leave();
+        self.parent.take()
     }
 }
 
@@ -109,11 +120,6 @@ impl Snapshot {
         self.0.dir.join(FS)
     }
 
-    /// This and all below it, topmost first.
-    pub fn chain(&self) -> impl Iterator<Item = &Snapshot> {
-        std::iter::successors(Some(self), |snapshot| snapshot.parent())
-    }
-
     /// The lower directories of an overlay mount on top of it, topmost first.
     pub fn lowers(&self) -> Vec<PathBuf> {
         self.chain().map(Snapshot::fs).collect()
@@ -134,12 +140,6 @@ impl Snapshot {
     /// Its own layer's listing, as a whole.
     pub fn listing(&self) -> Result<rbuild_layer::listing::Listing, SnapshotError> {
         Ok(ListingFile::open(self.0.dir.join(LISTING))?.load()?)
-    }
-
-    /// All its files as a container sees them.
-    pub fn tree(&self) -> Result<TreeView, SnapshotError> {
-        let layers: Result<Vec<_>, _> = self.chain().map(|snapshot| snapshot.layer().cloned()).collect();
-        Ok(TreeView::new(layers?))
     }
 }
 
@@ -242,6 +242,7 @@ impl SnapshotStore {
             let sound = unhurt && !parent.as_ref().is_some_and(Snapshot::needs_check);
             let inner = Inner {
                 id,
+                place: Place::new(parent.as_ref(), &meta),
                 meta,
                 dir: self.dir(&id),
                 parent,

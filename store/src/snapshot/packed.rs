@@ -44,7 +44,8 @@ impl SnapshotStore {
         let packed = if listing.entries().iter().any(Entry::is_opaque) {
             self.pack_squashed(snapshot, 1, epoch, std::io::sink())?
         } else {
-            rbuild_layer::diff_id(&listing, snapshot.layer()?.root()?, epoch)?
+            let root = snapshot.layer()?.root()?;
+            rbuild_layer::diff_id(&listing, &root, epoch)?
         };
         self.remember_packed(snapshot.id(), epoch, &packed)?;
         Ok(packed)
@@ -75,8 +76,8 @@ impl SnapshotStore {
         epoch: Option<i64>,
         out: impl Write,
     ) -> Result<PackedLayer, SnapshotError> {
-        let kept = snapshot.chain().count().saturating_sub(depth);
-        Ok(rbuild_layer::pack_squashed(&snapshot.tree()?, kept, epoch, out)?)
+        let (tree, kept) = snapshot.tree_above(depth)?;
+        Ok(rbuild_layer::pack_squashed(&tree, kept, epoch, out)?)
     }
 
     fn squashed_path(&self, id: &SnapshotId, depth: usize, epoch: Option<i64>) -> PathBuf {
@@ -99,12 +100,8 @@ impl SnapshotStore {
         if listing.entries().iter().any(Entry::is_opaque) {
             return self.pack_squashed(snapshot, 1, epoch, out);
         }
-        Ok(rbuild_layer::pack(
-            &listing,
-            snapshot.layer()?.root()?,
-            epoch,
-            out,
-        )?)
+        let root = snapshot.layer()?.root()?;
+        Ok(rbuild_layer::pack(&listing, &root, epoch, out)?)
     }
 
     pub(super) fn remember_packed(

@@ -155,7 +155,8 @@ impl Snapshot {
                 expected.push(hash);
             }
         }
-        let hashes = match fill_and_hash(self.layer()?.root()?, Creator::current(), &jobs) {
+        let root = self.layer()?.root()?;
+        let hashes = match fill_and_hash(&root, Creator::current(), &jobs) {
             Err(LayerError::Changed { path }) => return Err(self.damaged(&path, "is too short")),
             other => other?,
         };

@@ -4,9 +4,10 @@ use super::{Targets, host_form};
 use crate::engine::Engine;
 use crate::ops::{OpError, StepOutput, copy};
 use rbuild_layer::listing::{EntryKind, ancestors};
-use rbuild_layer::tree::{LastLink, NodeKind, Resolved, Tree, TreeView, Walk};
+use rbuild_layer::tree::{LastLink, NodeKind, Resolved, Tree, TreeLayer, Walk};
 use rbuild_sandbox::{Mount, MountFlags, MountKind};
 use rbuild_solver::Tree as Fingerprints;
+use rbuild_store::snapshot::Snapshot;
 use std::any::Any;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -44,7 +45,7 @@ pub(in crate::ops) fn bind_fingerprints(
 
 pub(super) fn bind(
     target: &str,
-    tree: &TreeView,
+    files: Option<&Snapshot>,
     source: &str,
     writable: bool,
     engine: &Engine,
@@ -55,6 +56,7 @@ pub(super) fn bind(
         path: source.to_owned(),
         target: target.to_owned(),
     };
+    let tree = files.map(Snapshot::tree).transpose()?.unwrap_or_default();
     let Resolved { node, path } = tree.resolve(source.as_bytes(), LastLink::Follow)?;
     let node = node.ok_or_else(missing)?;
     let flags = MountFlags {
@@ -81,7 +83,8 @@ pub(super) fn bind(
             },
         });
     }
-    let mut lowers = directories(tree, &path)?;
+    let layers = files.map(Snapshot::layers).transpose()?.unwrap_or_default();
+    let mut lowers = directories(&layers, &path)?;
     let target = targets.place(target, true)?;
     if !writable && lowers.len() == 1 {
         let source = lowers.swap_remove(0);
@@ -118,10 +121,10 @@ pub(super) fn bind(
     })
 }
 
-/// The directories that together are `path` of a tree, topmost first: what an overlay is made of.
-fn directories(tree: &TreeView, path: &[u8]) -> Result<Vec<PathBuf>, OpError> {
+/// The directories that together are `path` of stacked layers, topmost first: what an overlay is made of.
+fn directories(layers: &[TreeLayer], path: &[u8]) -> Result<Vec<PathBuf>, OpError> {
     let mut found = Vec::new();
-    'layers: for layer in tree.layers() {
+    'layers: for layer in layers {
         let entry = |at: &[u8]| layer.entry(at).map_err(rbuild_layer::tree::TreeError::from);
         let mut last = false;
         for at in ancestors(path) {

@@ -1,7 +1,7 @@
 //! Where mounts go, and the stubs that they stand on.
 
 use crate::ops::OpError;
-use rbuild_layer::listing::{EntryKind, ancestors, is_below};
+use rbuild_layer::listing::is_below;
 use rbuild_layer::tree::{LastLink, Resolved, Tree, TreeView};
 use rbuild_store::snapshot::{ActiveSnapshot, SnapshotStore, StubKind};
 use std::collections::BTreeSet;
@@ -62,7 +62,8 @@ impl<'a> Targets<'a> {
 
     fn stub(&mut self, path: &[u8], is_dir: bool) -> Result<(), OpError> {
         let kind = if is_dir { StubKind::Dir } else { StubKind::File };
-        if self.is_hidden(path)? {
+        // An overlay goes no deeper where a layer hides what is below.
+        if self.tree.hides(path)? {
             self.upper.push((path.to_vec(), kind));
         } else {
             self.lower.insert((path.to_vec(), kind));
@@ -90,20 +91,6 @@ impl<'a> Targets<'a> {
         {
             self.upper.push((path.to_vec(), StubKind::Dir));
         }
-    }
-
-    /// Whether a layer would hide a stub in the lowest one: by a whiteout, an opaque directory, or something that is
-    /// no directory, even where a layer above it has one. An overlay goes no deeper there.
-    fn is_hidden(&self, path: &[u8]) -> Result<bool, OpError> {
-        for layer in self.tree.layers() {
-            for at in ancestors(path).chain(std::iter::once(path)) {
-                let entry = layer.entry(at).map_err(rbuild_layer::tree::TreeError::from)?;
-                if entry.is_some_and(|entry| entry.kind != (EntryKind::Dir { opaque: false })) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 
     /// Makes the stubs: the lowest layer (none if nothing is missing), and those of the upper directory.

@@ -282,7 +282,7 @@ fn the_same_tar_alone_and_on_all_cores() {
     );
     let later = rbuild_layer::diff_id(
         &snapshot.listing().unwrap(),
-        snapshot.layer().unwrap().root().unwrap(),
+        &snapshot.layer().unwrap().root().unwrap(),
         None,
     );
     assert_eq!(later.unwrap(), at_commit);
@@ -608,11 +608,13 @@ fn a_chain_of_100_000_is_asked_and_dropped_one_after_the_other() {
     };
     let mut chain: Vec<Snapshot> = Vec::new();
     for _ in 0..100_000 {
+        let parent = chain.last().cloned();
         chain.push(Snapshot(Arc::new(Inner {
             id: SnapshotId::from_bytes([0; 32]),
+            place: Place::new(parent.as_ref(), &meta),
             meta: meta.clone(),
             dir: PathBuf::new(),
-            parent: chain.last().cloned(),
+            parent,
             sound: AtomicBool::new(true),
             layer: OnceLock::new(),
         })));
