@@ -6,11 +6,19 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (String, Vec<u8>)| {
     let (text, path) = input;
-    let Ok(ignore) = IgnoreFile::parse(&text) else { return };
-    let clean = path.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."));
+    let Ok(ignore) = IgnoreFile::parse(&text) else {
+        return;
+    };
+    let clean = path
+        .split(|byte| *byte == b'/')
+        .all(|part| !matches!(part, b"" | b"." | b".."));
     if clean && !ignore.decide(&path).excluded {
         for (at, byte) in path.iter().enumerate() {
-            assert!(*byte != b'/' || ignore.may_reinclude_below(&path[..at]), "{:?}", &path[..at]);
+            assert!(
+                *byte != b'/' || ignore.may_reinclude_below(&path[..at]),
+                "{:?}",
+                &path[..at]
+            );
         }
     }
 });
