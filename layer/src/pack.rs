@@ -12,7 +12,7 @@ use crate::listing::{Entry, EntryKind, Listing};
 use crate::piece::{PIECE, read_piece};
 use crate::tar_sink::{PackedLayer, TarSink};
 
-/// Writes the tar of a layer whose files are in `files`, and tells its identity. With `epoch`, later times become it.
+/// Writes the tar of a layer whose files are in `files`, and tells its identity. With `epoch`, times follow it.
 ///
 /// A tar has no opaque directories: a layer that has one is packed together with what it hides
 /// ([`pack_squashed`](crate::pack_squashed)).

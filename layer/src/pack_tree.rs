@@ -9,7 +9,7 @@ use crate::tar_sink::PackedLayer;
 use crate::tree::{Tree, TreeView};
 
 /// Writes everything in a tree as a tar, as a layer on nothing would be, the root directory left out. With `epoch`,
-/// later times become it.
+/// times follow it.
 ///
 /// # Errors
 /// The tree cannot be read, or a file is not as long as its listing says.

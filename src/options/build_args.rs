@@ -80,7 +80,7 @@ pub(super) fn check_steering(build_args: &BTreeMap<String, String>) -> Result<()
     Ok(())
 }
 
-/// The time that later ones are clamped to, in seconds since 1970.
+/// `SOURCE_DATE_EPOCH`, in seconds since 1970.
 ///
 /// # Errors
 /// It is no such number.

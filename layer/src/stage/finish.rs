@@ -30,7 +30,7 @@ pub struct Finished {
 pub enum Tar {
     /// It is.
     Hashed {
-        /// `SOURCE_DATE_EPOCH`: later times are clamped to it.
+        /// `SOURCE_DATE_EPOCH`: times follow it.
         epoch: Option<i64>,
     },
     /// It can be made later.

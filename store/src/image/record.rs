@@ -52,7 +52,7 @@ pub enum LayerSource {
         id: SnapshotId,
         /// Bytes of the uncompressed tar.
         size: u64,
-        /// `SOURCE_DATE_EPOCH` the tar was made with: later times are clamped to it.
+        /// `SOURCE_DATE_EPOCH` that the times in the tar follow.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<i64>,
         /// How many snapshots it is squashed from: this one and those below it. 1 is its own layer.

@@ -31,7 +31,7 @@ pub struct CommitOptions {
 pub enum HashTar {
     /// With the files, which are read once for both.
     Now {
-        /// Later times in the tar become this one (`SOURCE_DATE_EPOCH`).
+        /// `SOURCE_DATE_EPOCH`: the times in the tar follow it.
         epoch: Option<i64>,
     },
     /// When it is asked for ([`SnapshotStore::diff_id`]).

@@ -244,7 +244,7 @@ fn a_time_counts_if_the_command_set_it() {
     upper.link(b"made2", b"made").unwrap();
     upper.link(b"dated2", b"dated").unwrap();
     new("copy", "m", Some(past(1_700_000_000, 0)));
-    new("other", "o", Some(past(1_700_000_000, 0)));
+    new("other", "o", Some(past(1_700_000_001, 0)));
     new("bound", "b", Some(past(1_500_000_000, 7)));
     upper.symlink(b"link", b"made").unwrap();
     upper.symlink(b"old-link", b"made").unwrap();
