@@ -1,7 +1,7 @@
 //! Layers of an image: what changed, as a listing, a directory or a tar, and trees of stacked ones.
 //!
 //! A [listing](listing::Listing) is the truth about a layer: one sorted entry per changed path. [`diff`] makes it of
-//! what a command left in an overlay's upper directory, [`unpack`] of an archive, [`stage`] of single files; [`pack`]
+//! what a command left in an overlay's upper directory, [`unpack`] of an archive, [`stage`] of single files; [`pack()`]
 //! writes the layer's tar from it. A [tree](tree::TreeView) is what a container sees of stacked layers. Where layers
 //! are kept and what they are called is not known here.
 
