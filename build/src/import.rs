@@ -1,12 +1,14 @@
 //! Images into the store: layers unpacked to one snapshot, and the record that names them.
 
 use crate::error::{Failure, Kind};
-use rbuild_layer::Limits;
-use rbuild_oci::Descriptor;
+use rbuild_layer::{LayerError, Limits, decompress};
+use rbuild_oci::{Descriptor, DiffId, Digest};
 use rbuild_store::Store;
 use rbuild_store::image::source::{self, ImageSource};
 use rbuild_store::image::{ImageError, ImageLayer, ImageRecord, LayerSource};
 use rbuild_store::snapshot::{Check, ImportLayer, ImportOptions, SnapshotStore};
+use sha2::{Digest as _, Sha256};
+use std::io::Read;
 
 /// Unpacks the layers, whose blobs are in the store, and records the image. Must run inside the user namespace, with
 /// the blobs pinned.
@@ -29,6 +31,8 @@ pub fn import(
         .imported(&diff_ids, Check::Now)
         .map_err(Failure::from_host)?
     {
+        // What is unpacked is what the config names. Whether the blobs are that too, nobody may have looked.
+        check_content(store, &layers)?;
         lease = store.locks().lease(found.id()).map_err(Failure::from_host)?;
         Some(*found.id())
     } else {
@@ -53,23 +57,82 @@ fn unpack(
     let count = layers.len();
     let mut inputs = Vec::with_capacity(count);
     for (at, layer) in layers.iter().enumerate() {
-        let LayerSource::Blob(descriptor) = &layer.source else {
-            return Err(Failure::host("internal error: a layer to import has no blob"));
-        };
-        let file = blobs.open(&descriptor.digest).map_err(Failure::from_host)?;
+        let digest = blob_of(layer)?;
+        let file = blobs.open(&digest).map_err(Failure::from_host)?;
         inputs.push(ImportLayer {
             reader: Box::new(file),
             diff_id: layer.diff_id,
-            name: format!("layer {} of {count} ({})", at + 1, descriptor.digest),
+            name: layer_name(at, count, &digest),
         });
     }
     let options = ImportOptions {
         now: i64::try_from(now).unwrap_or(i64::MAX),
         limits: Limits::default(),
     };
-    snapshots
+    let committed = snapshots
         .import_layers(inputs, &options)
+        .map_err(Failure::from_host)?;
+    for layer in layers {
+        note_content(store, layer)?;
+    }
+    Ok(committed)
+}
+
+/// Reads the blobs of which it is not known that they are the tars that the config names: else the store would show one
+/// image and hand out another.
+fn check_content(store: &Store, layers: &[ImageLayer]) -> Result<(), Failure> {
+    for (at, layer) in layers.iter().enumerate() {
+        let digest = blob_of(layer)?;
+        let known = store.images().is_known_content(&digest, &layer.diff_id);
+        if known.map_err(Failure::from_host)? {
+            continue;
+        }
+        let name = layer_name(at, layers.len(), &digest);
+        let file = store.blobs().open(&digest).map_err(Failure::from_host)?;
+        let (_, mut tar) = decompress(file, &name).map_err(Failure::from_host)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let read = match tar.read(&mut buffer) {
+                _ if rbuild_layer::is_stopped() => {
+                    return Err(Failure::new(Kind::Interrupted, "interrupted"));
+                }
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Failure::host(format!("{name}: {error}"))),
+            };
+            hasher.update(&buffer[..read]);
+        }
+        let actual = DiffId::from_bytes(hasher.finalize().into());
+        if actual != layer.diff_id {
+            return Err(Failure::from_host(LayerError::WrongDiffId {
+                layer: name,
+                expected: layer.diff_id,
+                actual,
+            }));
+        }
+        note_content(store, layer)?;
+    }
+    Ok(())
+}
+
+fn note_content(store: &Store, layer: &ImageLayer) -> Result<(), Failure> {
+    store
+        .images()
+        .note_content(&blob_of(layer)?, &layer.diff_id)
         .map_err(Failure::from_host)
+}
+
+fn blob_of(layer: &ImageLayer) -> Result<Digest, Failure> {
+    match &layer.source {
+        LayerSource::Blob(descriptor) => Ok(descriptor.digest),
+        _ => Err(Failure::host("internal error: a layer to import has no blob")),
+    }
+}
+
+fn layer_name(at: usize, count: usize, digest: &Digest) -> String {
+    format!("layer {} of {count} ({digest})", at + 1)
 }
 
 /// Brings one image of an OCI layout or archive into the store. Must run inside the user namespace.

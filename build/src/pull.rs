@@ -184,7 +184,13 @@ impl Puller {
         total: u64,
         progress: Progress<'_>,
     ) -> Result<(), Failure> {
-        if store.blobs().has(&layer.digest).map_err(Failure::from_host)? {
+        if let Some(actual) = store.blobs().size(&layer.digest).map_err(Failure::from_host)? {
+            if actual != layer.size {
+                return Err(Failure::host(format!(
+                    "the manifest of {reference} says that layer {} has {} bytes, but it has {actual}",
+                    layer.digest, layer.size
+                )));
+            }
             progress(done.fetch_add(layer.size, Ordering::Relaxed) + layer.size, total);
             return Ok(());
         }

@@ -623,3 +623,43 @@ fn the_debian_base_has_its_devices() {
         .success()
         .prints("0:42 640");
 }
+
+/// Layers that were unpacked before are not unpacked again; that the blobs of another image are those layers is then only
+/// that image's word, which is checked.
+#[test]
+fn other_blobs_behind_known_layers_are_refused() {
+    let env = TestEnv::new();
+    let file = |contents: &[u8]| tar(|tar| add(tar, "file", tar::EntryType::Regular, "", contents));
+    let sound = layout(&env, "sound", &[file(b"one")]);
+    let image = OciImage::from_dir(&sound);
+    let forged = env.path("forged");
+    env.tool("cp").arg("-a").arg(&sound).arg(&forged).run().success();
+    let put = |bytes: &[u8]| -> (Value, Value) {
+        fs::write(forged.join("blobs/sha256").join(sha256(bytes)), bytes).unwrap();
+        (format!("sha256:{}", sha256(bytes)).into(), bytes.len().into())
+    };
+    let mut manifest = image.manifest.clone();
+    (manifest["layers"][0]["digest"], manifest["layers"][0]["size"]) = put(&file(b"evil"));
+    let mut index = image.index.clone();
+    (index["manifests"][0]["digest"], index["manifests"][0]["size"]) = put(manifest.to_string().as_bytes());
+    fs::write(forged.join("index.json"), index.to_string()).unwrap();
+
+    let load = |path: &Path| env.rbuild(["load", "-i"]).arg(path).run().no_panic();
+    load(&sound).success();
+    // Again: what was refused once is not taken for checked.
+    for _ in 0..2 {
+        load(&forged).exits(125).says("has the wrong content");
+    }
+    load(&sound).success();
+    // The same layer in another form is another pair, and a right one.
+    let mut packed = Vec::new();
+    {
+        let mut gzip = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, &file(b"one")).unwrap();
+    }
+    (manifest["layers"][0]["digest"], manifest["layers"][0]["size"]) = put(&packed);
+    manifest["layers"][0]["mediaType"] = format!("{LAYER}+gzip").into();
+    (index["manifests"][0]["digest"], index["manifests"][0]["size"]) = put(manifest.to_string().as_bytes());
+    fs::write(forged.join("index.json"), index.to_string()).unwrap();
+    load(&forged).success();
+}

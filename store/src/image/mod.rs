@@ -10,7 +10,7 @@ mod tags;
 
 use std::path::PathBuf;
 
-use rbuild_oci::{Digest, DocumentError, json};
+use rbuild_oci::{DiffId, Digest, DocumentError, json};
 
 use crate::error::StoreError;
 use crate::small_file::{list_dir, read_if_there, remove_if_there};
@@ -47,6 +47,23 @@ impl Store {
 impl<'a> Images<'a> {
     fn record_path(&self, id: &Digest) -> PathBuf {
         self.store.path("images").join(format!("{}.json", id.to_hex()))
+    }
+
+    /// Where the content of a layer's blob is noted: beside the memos, since it may vanish at any time.
+    fn content_path(&self, blob: &Digest) -> PathBuf {
+        self.store.memo_dir().join(format!("layer-{}", blob.to_hex()))
+    }
+
+    /// Whether a blob was read before and gave this tar.
+    pub fn is_known_content(&self, blob: &Digest, tar: &DiffId) -> Result<bool, StoreError> {
+        let known = read_if_there(&self.content_path(blob))?;
+        Ok(known.is_some_and(|known| known == tar.to_hex().as_bytes()))
+    }
+
+    /// Notes what tar a blob gave.
+    pub fn note_content(&self, blob: &Digest, tar: &DiffId) -> Result<(), StoreError> {
+        self.store
+            .write_file(&self.content_path(blob), tar.to_hex().as_bytes())
     }
 
     fn tag_path(&self, name: &str) -> Result<PathBuf, StoreError> {
