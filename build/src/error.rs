@@ -85,7 +85,7 @@ pub enum StepCause {
     Thread(std::io::Error),
 }
 
-/// What sort of thing went wrong; decides the exit code (FEATURES 2.4).
+/// What sort of thing went wrong; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The command line is wrong: 125.

@@ -4,6 +4,20 @@
 //! what a command left in an overlay's upper directory, [`unpack`] of an archive, [`stage`] of single files; [`pack()`]
 //! writes the layer's tar from it. A [tree](tree::TreeView) is what a container sees of stacked layers. Where layers
 //! are kept and what they are called is not known here.
+//!
+//! ```
+//! use beneath::Root;
+//! use rbuild_layer::listing::{Entry, Listing, Metadata};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let files = tempfile::tempdir()?;
+//! let etc = Entry::dir("etc", Metadata::new(0o755, 0, 0));
+//! let listing = Listing::new(vec![Entry::whiteout("tmp"), etc])?;
+//! let mut tar = Vec::new();
+//! let packed = rbuild_layer::pack(&listing, &Root::open(files.path())?, None, &mut tar)?;
+//! assert_eq!(packed.size, tar.len() as u64);
+//! # Ok(()) }
+//! ```
 
 // The law of paths, whose list is in `clippy.toml`.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]

@@ -1,9 +1,23 @@
-//! Blobs, layers, snapshots, images and cache records on disk.
+//! Blobs, snapshots, images, tags and cache records in one directory, shared by processes without a daemon.
+//!
+//! Files are complete before they are renamed into place, so nothing that is killed leaves half of anything. What is
+//! in use is held by kernel locks, beside which a collection may run at any time.
+//!
+//! ```
+//! use rbuild_store::{Need, Store};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let store = Store::open(&dir.path().join("store"), "the id of this boot", Need::Reading)?;
+//! let _pin = store.locks().pin_blobs()?;
+//! let blob = store.blobs().put_bytes(b"a layer, a config or a manifest")?;
+//! store.blobs().verify(&blob.digest)?;
+//! # Ok(()) }
+//! ```
 
 pub mod blob;
 pub mod buildlog;
 pub mod cache_mount;
-
 mod error;
 mod file_lock;
 mod filesystem;

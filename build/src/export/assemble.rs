@@ -1,4 +1,4 @@
-//! From a solved target to an image: config, history and layers (FEATURES 1.10).
+//! From a solved target to an image: config, history and layers.
 
 use crate::clock;
 use crate::error::Failure;

@@ -1,4 +1,4 @@
-//! Where results go: the image itself, archives, directories (FEATURES 2.2).
+//! Where results go: the image itself, archives, directories.
 
 mod archive;
 mod assemble;

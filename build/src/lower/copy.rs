@@ -1,4 +1,4 @@
-//! `COPY` and `ADD` to vertices (FEATURES 1.6).
+//! `COPY` and `ADD` to vertices.
 
 use super::From;
 use super::finding::Finding;

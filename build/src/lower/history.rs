@@ -1,4 +1,4 @@
-//! History entries of the image config (FEATURES 1.10): one per instruction, in BuildKit's shape, with our comment.
+//! History entries of the image config: one per instruction, in BuildKit's shape, with our comment.
 
 use rbuild_solver::VertexId;
 

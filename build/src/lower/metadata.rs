@@ -1,4 +1,4 @@
-//! Instructions that only change the image config: they fold into it and make no vertex (FEATURES 1.8).
+//! Instructions that only change the image config: they fold into it and make no vertex.
 
 use super::finding::Finding;
 use super::stage::StageLowering;

@@ -1,4 +1,4 @@
-//! `RUN` to a vertex (FEATURES 1.7).
+//! `RUN` to a vertex.
 
 use super::finding::Finding;
 use super::history;

@@ -1,4 +1,4 @@
-//! Which variables a word sees: global ARGs for FROM, ENV over ARG inside a stage (FEATURES 1.4).
+//! Which variables a word sees: global ARGs for FROM, ENV over ARG inside a stage.
 
 use super::variables::Variables;
 use dockerfile_parser::{Platform, Scope};

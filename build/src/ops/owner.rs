@@ -14,7 +14,7 @@ pub fn user(tree: &dyn Tree, spec: &str) -> Result<User, OpError> {
     resolve_user(spec, &passwd, &group).map_err(|error| OpError::Owner(error.to_string()))
 }
 
-/// `--chown=user[:group]`: as USER, but a number alone is the group too (FEATURES 1.6).
+/// `--chown=user[:group]`: as USER, but a number alone is the group too.
 ///
 /// # Errors
 /// As [`user`].

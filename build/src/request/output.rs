@@ -52,7 +52,7 @@ impl Default for ImageForm {
     }
 }
 
-/// One output of a build (FEATURES 2.2).
+/// One output of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Nothing: the results of the steps are kept, as always.

@@ -17,7 +17,7 @@ use rbuild_oci::ImageConfig;
 use rbuild_solver::VertexId;
 use std::sync::Arc;
 
-/// `PATH` where the base image sets none (FEATURES 1.5).
+/// `PATH` where the base image sets none.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Those that images are made for; others are not refused.

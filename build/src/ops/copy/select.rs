@@ -1,4 +1,4 @@
-//! What a `COPY` takes: patterns against a source tree (FEATURES 1.6). The destination plays no part here.
+//! What a `COPY` takes: patterns against a source tree. The destination plays no part here.
 
 use super::names::Named;
 use crate::ops::OpError;
