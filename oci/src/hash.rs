@@ -39,7 +39,7 @@ fn excerpt(text: &str) -> String {
     text.chars().take(100).flat_map(char::escape_default).collect()
 }
 
-/// Reads what [`write`] wrote with the same prefix, `sha256:` or none. For [`hash_type!`](crate::hash_type).
+/// Reads what [`write()`] wrote with the same prefix, `sha256:` or none. For [`hash_type!`](crate::hash_type).
 pub fn parse(prefix: &str, text: &str) -> Result<[u8; 32], DigestError> {
     let digits = match text.split_once(':') {
         _ if prefix.is_empty() => text,
