@@ -6,6 +6,7 @@ use crate::error::{Failure, Kind};
 use rbuild_sandbox::signals::SigSet;
 use rbuild_sandbox::{RawMode, SandboxSpec, SpawnError, Stdio, Zygote};
 use rustix::fs::{Mode, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,11 +35,6 @@ fn streams(
     options: &RunOptions,
     signals: SigSet,
 ) -> Result<u8, Failure> {
-    let duplicate = |fd: &dyn AsFd| -> Result<OwnedFd, Failure> {
-        fd.as_fd()
-            .try_clone_to_owned()
-            .map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
-    };
     #[expect(clippy::disallowed_methods, reason = "a device of the host")]
     let stdin = if options.interactive {
         duplicate(&io::stdin())?
@@ -46,14 +42,42 @@ fn streams(
         rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| Failure::host(format!("opening /dev/null: {errno}")))?
     };
+    let (stdout, shown) = written(&io::stdout(), io::stdout)?;
+    let (stderr, told) = written(&io::stderr(), io::stderr)?;
     let stdio = Stdio::Streams {
         stdin,
-        stdout: duplicate(&io::stdout())?,
-        stderr: duplicate(&io::stderr())?,
+        stdout,
+        stderr,
     };
     let target = Target::new(Arc::new(zygote.spawn(spec, stdio).map_err(spawn_failure)?));
     target.forward(signals, None)?;
-    target.wait()
+    let code = target.wait();
+    // Their other sides are closed with the container: all that it wrote arrives first.
+    for thread in [shown, told].into_iter().flatten() {
+        let _ = thread.join();
+    }
+    code
+}
+
+fn duplicate(fd: &impl AsFd) -> Result<OwnedFd, Failure> {
+    fd.as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
+}
+
+/// What the command gets for one of our streams: a file or pipe as it is. Through a terminal it could read what is typed,
+/// even where the descriptor is for writing, and it would take a container for one with `-t`; so it gets a pipe.
+fn written<W: Write>(
+    ours: &(impl AsFd + IsTerminal),
+    open: impl FnOnce() -> W + Send + 'static,
+) -> Result<(OwnedFd, Option<JoinHandle<()>>), Failure> {
+    if !ours.is_terminal() {
+        return Ok((duplicate(ours)?, None));
+    }
+    let (here, there) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Failure::host(format!("making a pipe: {errno}")))?;
+    let thread = spawn(move || carry(&mut File::from(here), &mut open()))?;
+    Ok((there, Some(thread)))
 }
 
 fn terminal(

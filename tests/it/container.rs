@@ -501,3 +501,19 @@ fn the_image_stays_as_it_is() {
     .prints("bin dev etc home link proc root run sbin sys tmp usr var work uid: 0 0 0\nrbuild");
     assert_eq!(before, id(&env));
 }
+
+/// Without `-t` a command has no terminal, as docker has it: it could read what is typed through one.
+#[test]
+fn a_terminal_is_not_lent() {
+    let env = with_image();
+    let script = "for fd in 0 1 2; do test -t $fd && echo terminal; (exec 3<>/proc/self/fd/$fd; timeout 1 head -c1 <&3) 2>&1; done; \
+                  echo out; echo err >&2; exit 3";
+    let invocation = shell(&env, &[], script);
+    let mut terminal = crate::harness::Terminal::start(invocation, 24, 80);
+    terminal.types("typed\n");
+    let status = terminal.wait();
+    assert_eq!(status.code(), Some(3));
+    let seen = terminal.seen();
+    assert!(seen.contains("out") && seen.contains("err"), "{seen}");
+    assert!(!seen.contains("terminal"), "{seen}");
+}

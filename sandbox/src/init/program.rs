@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::elf;
 use super::{Init, Outcome};
 use crate::step::{SpawnError, Step};
 
@@ -91,8 +92,10 @@ fn check_program(path: &OsStr, depth: usize) -> Result<(), Errno> {
     };
     let mut line = [0; SCRIPT_LINE];
     let length = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut line)).unwrap_or(0);
-    match interpreter(&line[..length]) {
-        Some(interpreter) if depth < MAX_INTERPRETERS => match check_program(interpreter, depth + 1) {
+    let start = &line[..length];
+    let named = interpreter(start).map(OsStr::to_owned);
+    match named.or_else(|| elf::loader(&file, start)) {
+        Some(interpreter) if depth < MAX_INTERPRETERS => match check_program(&interpreter, depth + 1) {
             // Whether the interpreter can be executed is for exec to say; only a magic link is refused here.
             Err(Errno::LOOP) => Err(Errno::LOOP),
             _ => Ok(()),

@@ -26,6 +26,20 @@ fn the_builder_cannot_be_overwritten_through_proc() {
     }
 }
 
+/// An ELF file of 64 bits with one program header, that of its loader.
+fn elf_with_loader(loader: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 120];
+    bytes[..5].copy_from_slice(b"\x7fELF\x02");
+    bytes[32..40].copy_from_slice(&64_u64.to_ne_bytes());
+    bytes[54..56].copy_from_slice(&56_u16.to_ne_bytes());
+    bytes[56..58].copy_from_slice(&1_u16.to_ne_bytes());
+    bytes[64..68].copy_from_slice(&3_u32.to_ne_bytes());
+    bytes[72..80].copy_from_slice(&120_u64.to_ne_bytes());
+    bytes[96..104].copy_from_slice(&(loader.len() as u64).to_ne_bytes());
+    bytes.extend(loader);
+    bytes
+}
+
 /// CVE-2019-5736, the way in: a program or interpreter that is `/proc/self/exe`.
 #[test]
 fn a_program_that_is_the_builder_is_refused() {
@@ -36,7 +50,8 @@ fn a_program_that_is_the_builder_is_refused() {
         symlink("exe", base.join("work/exe2")).unwrap();
         fs::write(base.join("work/script"), "#!/proc/self/exe\n").unwrap();
         fs::write(base.join("work/script2"), "#! /work/script\n").unwrap();
-        for name in ["script", "script2"] {
+        fs::write(base.join("work/elf"), elf_with_loader(b"/proc/self/exe\0")).unwrap();
+        for name in ["script", "script2", "elf"] {
             fs::set_permissions(base.join("work").join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         place.give(&base);
@@ -47,6 +62,7 @@ fn a_program_that_is_the_builder_is_refused() {
             "/work/exe2",
             "/work/script",
             "/work/script2",
+            "/work/elf",
         ] {
             let outcome = place.run(&place.spec(&[program]));
             outcome.failed_at("Program", "magic link");
