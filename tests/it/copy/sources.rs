@@ -83,7 +83,6 @@ COPY --from=1 --chown=1:2 ../../x /owned
         ("COPY --from=1 /a /b", "circular dependency"),
         ("COPY --from=7 /a /b", "no stage 7"),
         ("COPY --from=scratch /a /b", "scratch"),
-        ("ARG X=one\nCOPY --from=$X /a /b", "global"),
         ("COPY --from=ome /a /b", "one"),
         ("COPY --from=one /nothing /b", "nothing"),
     ] {
