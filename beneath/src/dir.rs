@@ -257,47 +257,6 @@ impl Dir {
     pub fn is_empty(&self) -> Result<bool> {
         self.read_dir().map(|entries| entries.is_empty())
     }
-
-    /// Removes a name and all below it. Directories without permissions are opened up first. A missing name is fine.
-    pub fn remove_tree(&self, name: &[u8]) -> Result<()> {
-        match self.lstat(name) {
-            Ok(stat) if stat.kind == Kind::Dir => {}
-            Ok(_) => return self.unlink(name),
-            Err(e) if e.errno == Errno::NOENT => return Ok(()),
-            Err(e) => return Err(e),
-        }
-        let dir = match self.open_dir(name) {
-            Ok(dir) => dir,
-            Err(e) if e.errno == Errno::ACCESS => {
-                self.chmod(name, 0o700)?;
-                self.open_dir(name)?
-            }
-            Err(e) => return Err(e),
-        };
-        dir.clear()?;
-        self.rmdir(name)
-    }
-
-    /// Removes all that the directory holds.
-    pub fn clear(&self) -> Result<()> {
-        let entries = self.read_dir()?;
-        for entry in &entries {
-            let removed = match entry.kind {
-                Some(Kind::Dir) | None => self.remove_tree(&entry.name),
-                Some(_) => self.unlink(&entry.name),
-            };
-            match removed {
-                Err(e) if e.errno == Errno::ACCESS => {
-                    // The directory itself may lack write permission for its owner.
-                    rustix::fs::fchmod(&self.fd, Mode::RWXU)
-                        .map_err(|e| Error::new("change mode of", b"", e))?;
-                    self.remove_tree(&entry.name)?;
-                }
-                other => other?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Sets owner and group through a descriptor.

@@ -24,6 +24,7 @@
 mod dir;
 mod error;
 mod path;
+mod remove;
 mod resolve;
 mod root;
 mod stat;

@@ -4,6 +4,8 @@
 //! directories that are there only because something in them changed once, marks of the overlay, sockets. What differs
 //! in nothing is left out of the layer, and is removed from the directory too.
 
+mod walk;
+
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
@@ -15,10 +17,11 @@ use crate::dates::{Dates, Shape};
 use crate::fill::{Content, FileJob};
 use crate::hash::FileHash;
 use crate::inode::Creator;
-use crate::listing::{Entry, EntryKind, Metadata, Xattrs, is_below, join, parent};
+use crate::listing::{Entry, EntryKind, Metadata, Xattrs, is_below, parent};
 use crate::piece::read_piece;
 use crate::tree::{Node, NodeKind, Tree};
 use crate::xattr;
+use walk::Step;
 
 /// Real changes. The hashes in the entries' files are not set yet: that is the work of `files`, in the same order.
 pub struct Changes {
@@ -43,7 +46,7 @@ pub fn changes(upper: &Root, below: &dyn Tree, dates: &Dates) -> Result<Changes,
     };
     let root = upper.dir();
     diff.root(root)?;
-    diff.dir(root, b"", Below::Shown)?;
+    diff.tree(upper)?;
     let Diff {
         mut found,
         inodes,
@@ -136,26 +139,6 @@ impl Diff<'_> {
         });
     }
 
-    fn dir(&mut self, dir: &Dir, path: &[u8], below: Below) -> Result<(), LayerError> {
-        for item in dir.read_dir().map_err(|e| e.at(path))? {
-            let path = join(path, &item.name);
-            let old = match below {
-                Below::Shown => self.below.lookup(&path)?,
-                Below::Hidden => None,
-            };
-            let stat = dir.lstat(&item.name).map_err(|e| e.at(&path))?;
-            match stat.kind {
-                Kind::CharDevice if stat.rdev == 0 => self.whiteout(dir, &item.name, path, old.is_some())?,
-                Kind::Dir => self.subdir(dir, &item.name, path, old)?,
-                Kind::File => self.file(dir, &item.name, path, old)?,
-                // A socket is the host's; a listener does not survive in an image.
-                Kind::Socket => self.remove(dir, &item.name, &path)?,
-                _ => self.other(dir, &item.name, path, &stat, old)?,
-            }
-        }
-        Ok(())
-    }
-
     fn whiteout(&mut self, dir: &Dir, name: &[u8], path: Vec<u8>, hides: bool) -> Result<(), LayerError> {
         if !hides {
             return self.remove(dir, name, &path);
@@ -164,7 +147,13 @@ impl Diff<'_> {
         Ok(())
     }
 
-    fn subdir(&mut self, dir: &Dir, name: &[u8], path: Vec<u8>, old: Option<Node>) -> Result<(), LayerError> {
+    fn subdir(
+        &mut self,
+        dir: &Dir,
+        name: &[u8],
+        path: Vec<u8>,
+        old: Option<Node>,
+    ) -> Result<Step, LayerError> {
         let open = dir.open_dir(name).map_err(|e| e.at(&path))?;
         let stat = open.stat().map_err(|e| e.at(&path))?;
         let marks = xattr::read(&open).map_err(|e| e.at(&path))?;
@@ -190,7 +179,7 @@ impl Diff<'_> {
             },
             unchanged,
         );
-        self.dir(&open, &path, below)
+        Step::new(open, path, below)
     }
 
     fn file(&mut self, dir: &Dir, name: &[u8], path: Vec<u8>, old: Option<Node>) -> Result<(), LayerError> {

@@ -144,6 +144,13 @@ impl LayerError {
         }
     }
 
+    pub(crate) fn long_path(path: &[u8]) -> Self {
+        LayerError::Path {
+            path: path.to_vec(),
+            what: "is longer than the 4,094 bytes that a path may have",
+        }
+    }
+
     /// True when the fault is in what was to become a layer, not in the host or the store.
     pub fn is_input(&self) -> bool {
         match self {
@@ -155,7 +162,8 @@ impl LayerError {
             | LayerError::Entry { .. }
             | LayerError::Limit { .. }
             | LayerError::WrongDiffId { .. }
-            | LayerError::Unsupported { .. } => true,
+            | LayerError::Unsupported { .. }
+            | LayerError::Listing(ListingError::Invalid { .. }) => true,
             LayerError::Access(_)
             | LayerError::Listing(_)
             | LayerError::Tree(_)
@@ -205,8 +213,17 @@ impl fmt::Display for Lossy<'_> {
         if self.0.is_empty() {
             return f.write_str("/");
         }
-        for c in String::from_utf8_lossy(self.0).chars() {
-            if c.is_control() {
+        // Of a path that fills the screen both ends are enough to find it.
+        const SHOWN: usize = 120;
+        let text = String::from_utf8_lossy(self.0);
+        let count = text.chars().count();
+        let left_out = |at: usize| count > 3 * SHOWN && at >= SHOWN && at < count - SHOWN;
+        for (at, c) in text.chars().enumerate() {
+            if left_out(at) {
+                if at == SHOWN {
+                    f.write_str("…")?;
+                }
+            } else if c.is_control() {
                 write!(f, "{}", c.escape_default())?
             } else {
                 write!(f, "{c}")?

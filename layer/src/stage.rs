@@ -17,7 +17,7 @@ use crate::LayerError;
 use crate::fill::Content;
 use crate::hash::FileHash;
 use crate::inode::{Creator, Parents};
-use crate::listing::{Metadata, Xattrs, ancestors, file_name, parent, path_cmp};
+use crate::listing::{MAX_PATH, Metadata, Xattrs, ancestors, file_name, parent, path_cmp};
 use crate::tree::{Node, NodeKind, Tree, TreeError, TreeView, default_root};
 
 pub use finish::{Finished, Tar, fill};
@@ -77,6 +77,8 @@ pub struct Stage {
     /// What missing parents get.
     implicit: Metadata,
     nodes: BTreeMap<Key, Staged>,
+    /// How many directories were ever staged that hide what is below.
+    opaque: usize,
     /// First names of linked files and their further names.
     links: HashMap<Vec<u8>, Vec<Vec<u8>>>,
     creator: Creator,
@@ -93,6 +95,7 @@ impl Stage {
             below,
             implicit: Metadata::new(0o755, 0, 0),
             nodes: BTreeMap::new(),
+            opaque: 0,
             links: HashMap::new(),
             creator: Creator::current(),
             parents: Parents::default(),
@@ -135,15 +138,25 @@ impl Stage {
 
     /// What of the tree below shows at a path that is not staged itself.
     fn lookup_below(&self, path: &[u8]) -> Result<Option<Node>, TreeError> {
-        let hides = |dir: &[u8]| {
-            self.get(dir)
-                .is_some_and(|staged| !matches!(staged.kind, StagedKind::Dir { opaque: false }))
-        };
         match &self.below {
-            Some(below) if !hides(b"") && !ancestors(path).any(hides) => below.lookup(path),
+            Some(below) if !below.stack().is_empty() && self.shows_below(path) => below.lookup(path),
             _ if path.is_empty() => Ok(Some(default_root())),
             _ => Ok(None),
         }
+    }
+
+    /// Whether nothing that is staged hides what is below at a path.
+    fn shows_below(&self, path: &[u8]) -> bool {
+        let mut at = parent(path);
+        while let Some(dir) = at {
+            match self.get(dir).map(|staged| &staged.kind) {
+                // All above it is staged too, and directories.
+                Some(StagedKind::Dir { opaque: false }) if self.opaque == 0 => return true,
+                None | Some(StagedKind::Dir { opaque: false }) => at = parent(dir),
+                Some(_) => return false,
+            }
+        }
+        true
     }
 
     fn node(&self, path: &[u8], staged: &Staged) -> Option<Node> {
@@ -219,6 +232,7 @@ impl Stage {
     }
 
     fn insert(&mut self, path: &[u8], kind: StagedKind, meta: Metadata) {
+        self.opaque += usize::from(matches!(kind, StagedKind::Dir { opaque: true }));
         self.nodes.insert(
             Key(path.to_vec()),
             Staged {
@@ -422,6 +436,9 @@ fn check(path: &[u8]) -> Result<(), LayerError> {
             what,
         })
     };
+    if path.len() > MAX_PATH {
+        return Err(LayerError::long_path(path));
+    }
     for name in path.split(|&byte| byte == b'/').filter(|_| !path.is_empty()) {
         if beneath::check_name(name).is_err() {
             return fail("has a name that no file can have");

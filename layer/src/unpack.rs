@@ -3,22 +3,24 @@
 //! Names in an archive are hostile until proven otherwise. Each is cleaned, its directory part is followed through
 //! links as they are staged (never on disk), and the result is written by descriptors that follow no link at all.
 
+mod way;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use beneath::LastLink;
 use rbuild_oci::DiffId;
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::{TarEntry, TarKind, TarReader};
 use crate::fill::{Content, FileSource};
 use crate::hash::FileHash;
-use crate::listing::{Metadata, Xattrs, file_name, join, parent};
+use crate::listing::{MAX_PATH, Metadata, Xattrs, file_name, join, parent};
 use crate::piece::PIECE;
 use crate::stage::{Stage, StagedKind};
-use crate::tree::{Missing, Node, NodeKind, Resolved, TreeError, resolve_by};
+use crate::tree::{Node, NodeKind, TreeError};
 use crate::{LayerError, xattr};
+use way::Ways;
 
 /// How much of an archive is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +112,7 @@ pub fn apply(
             meaning,
             limits,
             buffer: Vec::new(),
-            last_dir: None,
+            ways: Ways::default(),
         };
         let mut applied = unpacker.all(&mut archive);
         if applied.is_ok() {
@@ -188,8 +190,7 @@ struct Unpacker<'a> {
     meaning: Meaning<'a>,
     limits: Limits,
     buffer: Vec<u8>,
-    /// The directory part of the last name as it was written, and where it led.
-    last_dir: Option<(Vec<u8>, Vec<u8>)>,
+    ways: Ways,
 }
 
 impl Unpacker<'_> {
@@ -259,20 +260,18 @@ impl Unpacker<'_> {
             };
         }
         let path = join(&dir, last);
-        if path.len() >= PATH_MAX {
+        if path.len() > MAX_PATH {
             return Err(refuse("has too long a path"));
         }
+        self.ways.landed(&path, entry.kind == TarKind::Dir);
         match entry.kind {
-            TarKind::Dir => {
-                // What is a link to a directory, below or in an earlier layer, becomes a directory: the layer says so.
-                self.replace_dir(&path, meta)
-            }
+            // What is a link to a directory, below or in an earlier layer, becomes a directory: the layer says so.
+            TarKind::Dir => self.stage.dir(&path, meta),
             TarKind::File(size) => self.file(archive, &path, size, meta),
             TarKind::Symlink(ref target) => {
                 if target.is_empty() || target.len() >= PATH_MAX {
                     return Err(refuse("is a symbolic link without, or with too long, a target"));
                 }
-                self.last_dir = None;
                 self.stage.symlink(&path, target, meta)
             }
             TarKind::Hardlink(ref target) => {
@@ -290,48 +289,9 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Follows a directory part. Names that are missing are kept: those directories get made.
-    fn follow(&mut self, dir: &[u8]) -> Result<Vec<u8>, TreeError> {
-        if let Some((written, led)) = &self.last_dir
-            && written == dir
-        {
-            return Ok(led.clone());
-        }
-        let resolved = self.resolve(dir, LastLink::Follow)?;
-        if resolved.node.is_some_and(|node| !node.is_dir()) {
-            return Err(TreeError::NotADirectory(resolved.path));
-        }
-        self.last_dir = Some((dir.to_vec(), resolved.path.clone()));
-        Ok(resolved.path)
-    }
-
-    /// Where a hard link's target is; a link in its last place is not followed.
-    fn target(&mut self, target: &[u8]) -> Result<Vec<u8>, TreeError> {
-        Ok(self.resolve(target, LastLink::Keep)?.path)
-    }
-
-    /// Resolves a name in the archive as a process would whose root is the directory that the archive is unpacked in:
-    /// whatever links say that the archive brought, or that were there before, nothing outside of it is reached.
-    fn resolve(&self, name: &[u8], last: LastLink) -> Result<Resolved, TreeError> {
-        let (base, missing) = match self.meaning {
-            Meaning::Layer => (&b""[..], Missing::Kept),
-            Meaning::Archive { dest, .. } => (dest, Missing::KeptUnlessLinked),
-        };
-        let inside = resolve_by(
-            &mut |path| self.stage.lookup(&join(base, path)),
-            name,
-            last,
-            missing,
-        )?;
-        Ok(Resolved {
-            path: join(base, &inside.path),
-            ..inside
-        })
-    }
-
     /// A whiteout; `false` when the name hides nothing that can be.
     fn whiteout(&mut self, dir: &[u8], hidden: &[u8]) -> Result<bool, LayerError> {
-        self.last_dir = None;
+        self.ways = Ways::default();
         match hidden {
             b".wh..opq" => self.stage.hide_earlier_below(dir)?,
             // Bookkeeping of AUFS: `.wh..wh.aufs`, `.wh..wh.plnk`, `.wh..wh.orph`.
@@ -340,11 +300,6 @@ impl Unpacker<'_> {
             _ => self.stage.hide_earlier(&join(dir, hidden))?,
         }
         Ok(true)
-    }
-
-    fn replace_dir(&mut self, path: &[u8], meta: Metadata) -> Result<(), LayerError> {
-        self.last_dir = None;
-        self.stage.dir(path, meta)
     }
 
     fn special(&mut self, path: &[u8], kind: StagedKind, meta: Metadata) -> Result<(), LayerError> {
@@ -365,13 +320,6 @@ impl Unpacker<'_> {
         size: u64,
         meta: Metadata,
     ) -> Result<(), LayerError> {
-        if self
-            .stage
-            .get(path)
-            .is_some_and(|staged| matches!(staged.kind, StagedKind::Dir { .. }))
-        {
-            self.last_dir = None;
-        }
         let mut file = self.stage.create_file(path)?;
         let hash = copy_content(archive, &mut file, &mut self.buffer, path)?;
         self.stage.written_file(path, &file, size, hash, meta)
@@ -388,10 +336,7 @@ impl Unpacker<'_> {
             return Ok(false);
         };
         match kind {
-            NodeKind::Symlink(text) => {
-                self.last_dir = None;
-                self.stage.symlink(path, &text, meta)?;
-            }
+            NodeKind::Symlink(text) => self.stage.symlink(path, &text, meta)?,
             NodeKind::Fifo => self.stage.node_at(path, StagedKind::Fifo, meta)?,
             NodeKind::CharDevice(rdev) => self.stage.node_at(path, StagedKind::CharDevice(rdev), meta)?,
             NodeKind::BlockDevice(rdev) => self.stage.node_at(path, StagedKind::BlockDevice(rdev), meta)?,

@@ -22,6 +22,7 @@ mod config;
 mod container;
 mod copy;
 mod crash;
+mod deep;
 mod devices;
 mod edits;
 mod examples;

@@ -14,12 +14,12 @@ mod unpack;
 use beneath::{Dir, Kind, LastLink, Root, Stat};
 use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_layer::FileHash;
-use rbuild_layer::listing::{Metadata, join};
+use rbuild_layer::listing::{Metadata, ancestors, join};
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
 use rbuild_solver::KeyHasher;
 use rbuild_store::Store;
 use rbuild_store::memo::{ChangeTimes, FileStat, Memo};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -38,6 +38,8 @@ pub struct BuildContext {
     change_times: Mutex<HashMap<u64, ChangeTimes>>,
     /// First name of each inode that has several.
     inodes: Mutex<HashMap<(u64, u64), Vec<u8>>>,
+    /// Excluded directories that are known to have something included below them.
+    included: Mutex<HashSet<Vec<u8>>>,
 }
 
 /// The ignore file in force.
@@ -69,6 +71,7 @@ impl BuildContext {
             memo: Mutex::new(None),
             change_times: Mutex::default(),
             inodes: Mutex::default(),
+            included: Mutex::default(),
         })
     }
 
@@ -122,6 +125,7 @@ impl BuildContext {
             memo: _,
             change_times: _,
             inodes: _,
+            included: _,
         } = self;
         fields.text("context", path.as_os_str().as_bytes());
         let Some(Ignore { patterns, name }) = ignore else {
@@ -181,8 +185,45 @@ impl BuildContext {
 
     /// Whether something below an excluded directory is included after all. A directory in which that is possible
     /// must be readable: what cannot be seen cannot be left out silently.
-    fn has_included_below(&self, path: &[u8]) -> Result<bool, TreeError> {
-        Ok(self.may_reinclude_below(path) && !self.list(path)?.is_empty())
+    fn has_included_below(&self, top: &[u8]) -> Result<bool, TreeError> {
+        if !self.may_reinclude_below(top) {
+            return Ok(false);
+        }
+        if lock(&self.included).contains(top) {
+            return Ok(true);
+        }
+        let mut open = vec![top.to_vec()];
+        while let Some(path) = open.pop() {
+            let dir = match self.root.open_dir(&path) {
+                Ok(dir) => dir,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let mut below = Vec::new();
+            for entry in dir.read_dir().map_err(|error| error.at(&path))? {
+                let child = join(&path, &entry.name);
+                let kind = match entry.kind {
+                    Some(kind) => kind,
+                    None => dir.lstat(&entry.name).map_err(|error| error.at(&child))?.kind,
+                };
+                // A socket is no file of the context.
+                if !self.excluded(&child) && kind != Kind::Socket {
+                    self.note_included(top, &path);
+                    return Ok(true);
+                }
+                if kind == Kind::Dir && self.may_reinclude_below(&child) {
+                    below.push(child);
+                }
+            }
+            open.extend(below.into_iter().rev());
+        }
+        Ok(false)
+    }
+
+    /// All directories from `top` to `path` have something included below them: each is asked for in turn.
+    fn note_included(&self, top: &[u8], path: &[u8]) {
+        let above = ancestors(path).filter(|above| above.len() >= top.len());
+        lock(&self.included).extend(above.chain([path]).map(<[u8]>::to_vec));
     }
 
     fn visible(&self, path: &[u8], is_dir: bool) -> Result<bool, TreeError> {

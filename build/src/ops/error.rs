@@ -2,7 +2,10 @@
 
 use super::checks::StepCheck;
 use crate::error::{Failure, remedy};
+use rbuild_layer::LayerError;
+use rbuild_layer::listing::ListingError;
 use rbuild_sandbox::{ExitStatus, SpawnError};
+use rbuild_store::snapshot::SnapshotError;
 use std::path::PathBuf;
 
 /// A word of a COPY or ADD.
@@ -117,7 +120,7 @@ pub enum OpError {
     Store(#[from] rbuild_store::StoreError),
     /// A snapshot could not be made or read.
     #[error(transparent)]
-    Snapshot(#[from] rbuild_store::snapshot::SnapshotError),
+    Snapshot(#[from] SnapshotError),
     /// An archive could not be unpacked.
     #[error(transparent)]
     Layer(#[from] rbuild_layer::LayerError),
@@ -179,6 +182,18 @@ impl OpError {
                 remedy(&std::io::Error::from(std::io::ErrorKind::StorageFull))
             }
             _ => None,
+        }
+    }
+
+    /// A layer that could not be made. A fault in what a step was given, or made, is the user's to mend: no failure of
+    /// the store.
+    pub(super) fn of_layer(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Layer(layer) if layer.is_input() => OpError::Layer(layer),
+            SnapshotError::Listing(error @ ListingError::Invalid { .. }) => {
+                OpError::Layer(LayerError::Listing(error))
+            }
+            other => other.into(),
         }
     }
 

@@ -92,7 +92,11 @@ pub(super) fn run(
             log: log_path,
         });
     }
-    Ok(StepOutput::committed(active.commit(&engine.commit_options())?))
+    Ok(StepOutput::committed(
+        active
+            .commit(&engine.commit_options())
+            .map_err(OpError::of_layer)?,
+    ))
 }
 
 /// The inputs whose files are mounted, or are in a cache that began as a copy of them.

@@ -198,7 +198,11 @@ pub(super) fn run(
                 FileSource::File(Arc::new(content)),
                 meta,
             )?;
-            Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
+            Ok(StepOutput::committed(
+                layer
+                    .commit(&engine.commit_options())
+                    .map_err(OpError::of_layer)?,
+            ))
         }
         FetchSpec::Git(address) => {
             let commit = match found {
@@ -256,5 +260,9 @@ fn repository(address: &GitAddress, commit: &str, engine: &Engine) -> Result<Ste
             NodeKind::Fifo | NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) => {}
         }
     }
-    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
+    Ok(StepOutput::committed(
+        layer
+            .commit(&engine.commit_options())
+            .map_err(OpError::of_layer)?,
+    ))
 }

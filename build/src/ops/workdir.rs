@@ -43,5 +43,9 @@ pub(super) fn run(spec: &WorkdirSpec, inputs: &[StepOutput], engine: &Engine) ->
             layer.dir(&resolved.path, meta)?;
         }
     }
-    Ok(StepOutput::committed(layer.commit(&engine.commit_options())?))
+    Ok(StepOutput::committed(
+        layer
+            .commit(&engine.commit_options())
+            .map_err(OpError::of_layer)?,
+    ))
 }

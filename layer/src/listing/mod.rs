@@ -22,7 +22,7 @@ pub(crate) use cursor::{Cursor, Source};
 pub use entry::{Entry, EntryKind, Metadata, Timestamp, UNDATED, Xattrs};
 pub use file::ListingFile;
 pub(crate) use order::after_subtree;
-pub use order::{ancestors, file_name, is_below, join, parent, path_cmp};
+pub use order::{MAX_PATH, ancestors, file_name, is_below, join, parent, path_cmp};
 
 /// What can be wrong with a listing.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,9 @@ impl Listing {
             };
             if !is_proper(&entry.path) {
                 return fail("is no proper path");
+            }
+            if entry.path.len() > MAX_PATH {
+                return fail("is longer than a path may be");
             }
             if file_name(&entry.path).starts_with(b".wh.") {
                 return fail("has a name that images reserve for whiteouts");

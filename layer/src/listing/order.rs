@@ -2,11 +2,15 @@
 
 use std::cmp::Ordering;
 
+/// Bytes that a path in a layer may have: with `/` before it and a zero behind it, it is a path that the kernel takes
+/// (`PATH_MAX`).
+pub const MAX_PATH: usize = 4094;
+
 /// Compares two paths by their names: a directory comes first, then all below it, then its next sibling.
 ///
 /// That is byte order with `/` below every other byte (`a`, `a/b`, `a-b`), so a subtree is one contiguous range.
 pub fn path_cmp(a: &[u8], b: &[u8]) -> Ordering {
-    let common = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let common = common(a, b);
     match (a.get(common), b.get(common)) {
         (None, None) => Ordering::Equal,
         (None, Some(_)) => Ordering::Less,
@@ -14,6 +18,14 @@ pub fn path_cmp(a: &[u8], b: &[u8]) -> Ordering {
         // Paths hold no NUL, so 0 is free for `/`.
         (Some(&x), Some(&y)) => rank(x).cmp(&rank(y)),
     }
+}
+
+/// How many bytes are the same at the beginning. Deep paths have long ones in common: they are compared block by block.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    const BLOCK: usize = 64;
+    let blocks = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK));
+    let at = BLOCK * blocks.take_while(|(x, y)| x == y).count();
+    at + a[at..].iter().zip(&b[at..]).take_while(|(x, y)| x == y).count()
 }
 
 fn rank(byte: u8) -> u8 {

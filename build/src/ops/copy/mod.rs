@@ -74,7 +74,9 @@ pub(super) fn run(
     let (uid, gid) = chown.unwrap_or((0, 0));
     layer.implicit_dirs(Metadata::new(0o755, uid, gid));
     write(&mut layer, plan, spec, sources)?;
-    let committed = layer.commit(&engine.commit_options()).map_err(given)?;
+    let committed = layer
+        .commit(&engine.commit_options())
+        .map_err(OpError::of_layer)?;
     Ok(StepOutput::committed(committed))
 }
 
@@ -145,7 +147,7 @@ fn write(
     for Unpacked { source, node, dest } in plan.archives {
         for entry in planned.by_ref().chain(std::mem::take(&mut later)) {
             if entry.source < source {
-                add(layer, entry, spec, &sources.trees)?;
+                add(layer, entry, spec, &sources.trees).map_err(OpError::of_layer)?;
             } else {
                 later.push(entry);
             }
@@ -157,21 +159,13 @@ fn write(
         let mut archive = Hashing::new(tree.open(&node.path)?);
         layer
             .archive(&mut archive, &name, &dest, Limits::default())
-            .map_err(given)?;
+            .map_err(OpError::of_layer)?;
         archive.check(node)?;
     }
     for entry in planned.chain(later) {
-        add(layer, entry, spec, &sources.trees)?;
+        add(layer, entry, spec, &sources.trees).map_err(OpError::of_layer)?;
     }
     Ok(())
-}
-
-/// A fault in the sources or the archives is the user's to mend: no failure of the store.
-fn given(error: SnapshotError) -> OpError {
-    match error {
-        SnapshotError::Layer(layer) if layer.is_input() => OpError::Layer(layer),
-        other => other.into(),
-    }
 }
 
 fn add(
@@ -179,7 +173,7 @@ fn add(
     planned: Planned,
     spec: &CopySpec,
     trees: &[Option<Arc<dyn Tree>>],
-) -> Result<(), OpError> {
+) -> Result<(), SnapshotError> {
     let Planned { path, what, meta, .. } = planned;
     match what {
         What::Dir => layer.dir(&path, meta)?,

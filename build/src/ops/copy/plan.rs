@@ -5,7 +5,7 @@
 use crate::ops::OpError;
 use dockerfile_parser::chmod::Chmod;
 use rbuild_layer::FileHash;
-use rbuild_layer::listing::{Metadata, ancestors, path_cmp};
+use rbuild_layer::listing::{Metadata, parent, path_cmp};
 use rbuild_layer::tree::{Node, NodeKind, Tree};
 use std::collections::HashMap;
 
@@ -131,10 +131,23 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
+    /// The directories above a path: mostly the last of them is planned, and so all are.
     fn ensure_parents(&mut self, path: &[u8]) -> Result<(), OpError> {
-        let parents: Vec<Vec<u8>> = ancestors(path).map(<[u8]>::to_vec).collect();
-        for parent in parents {
-            self.ensure_dir(&parent)?;
+        let is_planned = |dir: &[u8]| {
+            let planned = self.planned.get(dir);
+            planned.is_some_and(|planned| planned.what == What::Dir)
+        };
+        let mut missing = Vec::new();
+        let mut at = parent(path);
+        while let Some(dir) = at
+            && !dir.is_empty()
+            && !is_planned(dir)
+        {
+            missing.push(dir.to_vec());
+            at = parent(dir);
+        }
+        for dir in missing.iter().rev() {
+            self.ensure_dir(dir)?;
         }
         Ok(())
     }
