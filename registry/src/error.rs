@@ -149,6 +149,9 @@ pub enum ErrorKind {
     /// Indexes within indexes within indexes.
     #[error("indexes are nested more than {0} deep")]
     TooDeep(usize),
+    /// Indexes that list indexes without end.
+    #[error("its indexes list more than {0} further ones")]
+    TooMany(usize),
     /// More bytes than are read of such a document.
     #[error("it is larger than the limit of {limit} bytes")]
     TooLarge {

@@ -5,6 +5,8 @@ use rbuild_oci::{
     Descriptor, Digest, DigestError, Document, DocumentKind, Index, MANIFEST_LIMIT, Manifest, Platform,
     Reference,
 };
+use std::collections::BTreeSet;
+
 use ureq::http::header;
 
 use crate::auth::Scope;
@@ -21,6 +23,19 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 4;
+
+/// How many documents are asked for on the way to one image.
+const MAX_DOCUMENTS: usize = 64;
+
+/// What was met on the way.
+#[derive(Default)]
+struct Way {
+    /// The indexes that the search is in.
+    chain: Vec<FetchedManifest>,
+    platforms: Vec<Platform>,
+    /// What was asked for: twice would say the same, and may be without end.
+    asked: BTreeSet<String>,
+}
 
 /// A manifest or index as the registry keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,10 +87,10 @@ impl Client {
         platform: &Platform,
     ) -> Result<ResolvedManifest, Error> {
         let whole = attempt(Action::FetchManifest, reference, reference.object());
-        let mut platforms = Vec::new();
-        let found = self.search(reference, &whole, top, platform, &mut Vec::new(), &mut platforms)?;
+        let mut way = Way::default();
+        let found = self.search(reference, &whole, top, platform, &mut way)?;
         found.ok_or_else(|| {
-            let available = platforms.iter().map(Platform::to_string).collect();
+            let available = way.platforms.iter().map(Platform::to_string).collect();
             ErrorKind::NoPlatform {
                 wanted: platform.to_string(),
                 available,
@@ -90,8 +105,7 @@ impl Client {
         whole: &Attempt,
         document: FetchedManifest,
         platform: &Platform,
-        chain: &mut Vec<FetchedManifest>,
-        platforms: &mut Vec<Platform>,
+        way: &mut Way,
     ) -> Result<Option<ResolvedManifest>, Error> {
         let index: Index = match document.document {
             Document::Manifest(image) => {
@@ -103,25 +117,31 @@ impl Client {
                     descriptor,
                     bytes,
                     image: *image,
-                    chain: chain.clone(),
+                    chain: way.chain.clone(),
                 }));
             }
             Document::Index(ref index) => index.clone(),
         };
-        if chain.len() >= MAX_DEPTH {
+        if way.chain.len() >= MAX_DEPTH {
             return Err(ErrorKind::TooDeep(MAX_DEPTH).at(whole));
         }
-        platforms.extend(index.platforms());
-        chain.push(document);
+        way.platforms.extend(index.platforms());
+        way.chain.push(document);
         for candidate in index.candidates(platform) {
+            if !way.asked.insert(candidate.digest.to_string()) {
+                continue;
+            }
+            if way.asked.len() > MAX_DOCUMENTS {
+                return Err(ErrorKind::TooMany(MAX_DOCUMENTS).at(whole));
+            }
             let child = self.fetch_manifest_by(reference, candidate)?;
             let nested = matches!(child.document, Document::Index(_));
-            let found = self.search(reference, whole, child, platform, chain, platforms)?;
+            let found = self.search(reference, whole, child, platform, way)?;
             if found.is_some() || !nested {
                 return Ok(found);
             }
         }
-        chain.pop();
+        way.chain.pop();
         Ok(None)
     }
 

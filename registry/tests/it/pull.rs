@@ -233,6 +233,26 @@ fn indexes_do_not_nest_for_ever() {
     assert!(matches!(error.kind, ErrorKind::TooDeep(_)), "{error}");
 }
 
+/// Each index lists the next one many times over: without a memory that is 60 to the third requests.
+#[test]
+fn an_index_that_is_listed_again_is_not_asked_for_again() {
+    let mut documents = Vec::new();
+    let (mut bytes, mut current) = index(&[]);
+    for _ in 0..3 {
+        documents.insert(0, (bytes, current.clone()));
+        let entry = json(&current, "");
+        (bytes, current) = index(&vec![entry; 60]);
+    }
+    documents.insert(0, (bytes, current));
+    let fake = Fake::start(serve(documents));
+    let error = setup()
+        .client()
+        .resolve(&reference(&fake, "a:1"), &linux())
+        .unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::NoPlatform { .. }), "{error}");
+    assert!(fake.asked().len() < 10, "{}", fake.asked().len());
+}
+
 #[test]
 fn a_missing_image_says_so_and_is_not_asked_for_twice() {
     let fake = Fake::start(serve(vec![]));

@@ -200,7 +200,7 @@ fn keyring(_: &mut Init) -> Outcome {
 
 fn limits(init: &mut Init) -> Outcome {
     use rustix::process::{Resource as R, Rlimit, getrlimit, setrlimit};
-    inherited::restore_core_limit();
+    inherited::restore_limits();
     for limit in &init.spec.rlimits {
         let resource = match limit.resource {
             Resource::Core => R::Core,

@@ -58,7 +58,11 @@ pub(super) fn check(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreEr
 }
 
 impl Check<'_> {
+    /// What another process removes meanwhile is no problem.
     fn report(&mut self, path: &Path, what: String, repaired: bool) {
+        if !repaired && !path.exists() {
+            return;
+        }
         self.problems.push(Problem {
             path: path.to_owned(),
             what,
@@ -68,10 +72,8 @@ impl Check<'_> {
 
     /// Reports a file, and removes it if asked to.
     fn drop_file(&mut self, path: &Path, what: String) -> Result<(), StoreError> {
-        if self.repair {
-            remove_if_there(path)?;
-        }
-        self.report(path, what, self.repair);
+        let repaired = self.repair && remove_if_there(path)?;
+        self.report(path, what, repaired);
         Ok(())
     }
 
@@ -97,7 +99,7 @@ impl Check<'_> {
             };
             match verified {
                 Ok(()) => {}
-                Err(error) if error.is_permission_denied() => {
+                Err(error) if !error.is_damage() => {
                     self.report(&path, format!("it cannot be checked: {error}"), false);
                 }
                 Err(error) => self.drop_snapshot(&snapshots, &id, &path, error.to_string())?,

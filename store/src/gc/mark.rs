@@ -76,10 +76,16 @@ impl Graph {
             }
         }
         for id in store.images().ids()? {
-            // A damaged record leads nowhere; `check` reports it.
-            if let Ok(Some(record)) = store.images().get(&id) {
-                let path = store.path("images").join(format!("{}.json", id.to_hex()));
-                graph.images.push((record, modified(&path).unwrap_or(i64::MAX)));
+            match store.images().get(&id) {
+                Ok(Some(record)) => {
+                    let path = store.path("images").join(format!("{}.json", id.to_hex()));
+                    graph.images.push((record, modified(&path).unwrap_or(i64::MAX)));
+                }
+                Ok(None) => {}
+                // A damaged record leads nowhere; `check` reports it.
+                Err(error) if error.is_corruption() => {}
+                // One that cannot be read now may lead to what would be removed.
+                Err(error) => return Err(error),
             }
         }
         graph.tagged = store.images().tags()?.into_iter().map(|tag| tag.id).collect();

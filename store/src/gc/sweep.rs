@@ -362,14 +362,15 @@ fn index_entries(store: &Store) -> Result<BTreeMap<SnapshotId, Vec<PathBuf>>, St
     Ok(entries)
 }
 
-/// Moves a directory away, and what is about it out of the indexes; false: it is not there.
+/// Moves a directory away, and before that what is about it out of the indexes; false: it is not there.
 fn move_away(path: &Path, to: &Path, about: Option<&Vec<PathBuf>>) -> Result<bool, StoreError> {
-    match std::fs::rename(path, to) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        other => other.map_err(|error| StoreError::from_io("move away", path, error))?,
-    }
     for path in about.into_iter().flatten() {
         remove_if_there(path)?;
     }
-    Ok(true)
+    match std::fs::rename(path, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        other => other
+            .map(|()| true)
+            .map_err(|error| StoreError::from_io("move away", path, error)),
+    }
 }

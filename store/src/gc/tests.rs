@@ -505,3 +505,34 @@ fn a_collector_beside_builders() {
         "three named images of two snapshots"
     );
 }
+
+#[test]
+fn two_collectors_and_a_check_side_by_side_find_nothing_wrong() {
+    let (_dir, store) = store();
+    for round in 0..5 {
+        for number in 0..30 {
+            let name = format!("{round} {number}");
+            let parent = (number > 0).then(|| format!("{round} {}", number - 1));
+            drop(snapshot(&store, &name, parent.as_deref()));
+            record(&store, &name, Some(&name));
+        }
+        let names = [format!("{round} 29")];
+        image(&store, &names[0], None);
+        std::thread::scope(|scope| {
+            let pruning: Vec<_> = (0..2)
+                .map(|_| {
+                    let store = Store::open(store.root(), "boot", crate::Need::Overlay).unwrap();
+                    scope.spawn(move || store.prune(&all(), later()).unwrap())
+                })
+                .collect();
+            let found = store.check(false).unwrap();
+            assert!(found.is_empty(), "{found:#?}");
+            for pruned in pruning {
+                let pruned = pruned.join().unwrap();
+                assert!(pruned.failed.is_empty(), "{pruned:?}");
+            }
+        });
+    }
+    store.prune(&all(), later()).unwrap();
+    assert!(list_dir(&store.snapshots_dir()).unwrap().is_empty());
+}

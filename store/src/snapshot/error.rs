@@ -66,6 +66,35 @@ impl SnapshotError {
         }
     }
 
+    /// True when the snapshot is not what it should be; false when it could not be looked at: no descriptor or memory to be
+    /// had, no permission, a device that does not answer.
+    pub fn is_damage(&self) -> bool {
+        let missing = |error: &beneath::Error| {
+            let kind = io::Error::from(error.errno).kind();
+            matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        };
+        let listing = |error: &ListingError| match error {
+            ListingError::Io { source, .. } => {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+                )
+            }
+            _ => true,
+        };
+        match self {
+            SnapshotError::Damaged { .. } | SnapshotError::Record { .. } => true,
+            SnapshotError::Listing(error)
+            | SnapshotError::Layer(LayerError::Listing(error))
+            | SnapshotError::Tree(TreeError::Listing(error)) => listing(error),
+            SnapshotError::Access(error)
+            | SnapshotError::Layer(LayerError::Access(error))
+            | SnapshotError::Tree(TreeError::Access(error)) => missing(error),
+            SnapshotError::Layer(LayerError::Changed { .. } | LayerError::NotADirectory { .. }) => true,
+            _ => false,
+        }
+    }
+
     /// True when a file may not be read or written by this process: outside of the user namespace that owns it.
     pub fn is_permission_denied(&self) -> bool {
         let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
@@ -95,5 +124,47 @@ impl SnapshotError {
             SnapshotError::Io { source, .. } => full(source),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beneath::Errno;
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_damaged() {
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::AGAIN,
+            Errno::IO,
+            Errno::ACCESS,
+        ] {
+            let access = || beneath::Error::new("open", b"f", errno);
+            let listing = || ListingError::Io {
+                operation: "open",
+                path: "listing".into(),
+                source: errno.into(),
+            };
+            for error in [
+                SnapshotError::Access(access()),
+                SnapshotError::Layer(LayerError::Access(access())),
+                SnapshotError::Tree(TreeError::Access(access())),
+                SnapshotError::Listing(listing()),
+                SnapshotError::io("read", Path::new("meta.json"), errno.into()),
+            ] {
+                assert!(!error.is_damage(), "{error:?}");
+            }
+        }
+        let gone = beneath::Error::new("open", b"f", Errno::NOENT);
+        assert!(SnapshotError::Access(gone).is_damage());
+        let short = ListingError::Io {
+            operation: "read",
+            path: "listing".into(),
+            source: io::ErrorKind::UnexpectedEof.into(),
+        };
+        assert!(SnapshotError::Listing(short).is_damage());
     }
 }

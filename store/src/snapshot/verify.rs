@@ -36,7 +36,7 @@ impl SnapshotStore {
                     self.store.write_file(&path, &meta.to_bytes(&path)?)?;
                     snapshot.0.sound.store(true, Ordering::Release);
                 }
-                Err(SnapshotError::Damaged { .. } | SnapshotError::Listing(_)) => {
+                Err(error) if error.is_damage() => {
                     self.remove(snapshot.id())?;
                     self.lock().clear();
                     return Ok(false);

@@ -42,9 +42,14 @@ impl Sweep<'_> {
             if left == 0 && !self.options.dry_run {
                 // Fails, as it should, if a step has just made a new copy.
                 let dir = self.store.path("cache-mounts").join(&mount.hash);
-                if list_dir(&dir)?.iter().all(|name| name == "id") {
-                    remove_if_there(&dir.join("id"))?;
-                    let _ = std::fs::remove_dir(&dir);
+                match list_dir(&dir) {
+                    Ok(names) if names.iter().all(|name| name == "id") => {
+                        remove_if_there(&dir.join("id"))?;
+                        let _ = std::fs::remove_dir(&dir);
+                    }
+                    // Another collector was faster.
+                    Err(error) if !error.is_not_found() => return Err(error),
+                    _ => {}
                 }
             }
         }
