@@ -6,6 +6,7 @@ use crate::error::{Failure, Kind};
 use crate::remote::address::passwords_hidden;
 use crate::request::{ContextSource, DockerfileSource, Request};
 use dockerfile_parser::lint::{self, LintInput};
+use dockerfile_parser::secrets::hidden_in_file;
 use dockerfile_parser::{Diagnostic, Dockerfile};
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
@@ -26,7 +27,10 @@ impl SourceFile {
     /// Its text as excerpts show it: logs are read by more people than Dockerfiles.
     #[must_use]
     pub fn shown(&self) -> Cow<'_, str> {
-        passwords_hidden(&self.text)
+        match hidden_in_file(&self.text) {
+            Cow::Borrowed(text) => passwords_hidden(text),
+            Cow::Owned(text) => Cow::Owned(passwords_hidden(&text).into_owned()),
+        }
     }
 }
 

@@ -11,12 +11,12 @@ use crate::host::{Host, ThisHost};
 use crate::inputs::{Inputs, check_filter};
 use crate::observer::{BuildEvent, SharedObserver};
 use crate::open::open_store;
-use crate::ops::{OpError, StepOutput};
+use crate::ops::{BuildOp, OpError, StepOutput};
 use crate::plan::{Plan, plan};
 use crate::request::Request;
 use crate::result::BuildResult;
 use crate::session::Session;
-use rbuild_solver::{Solution, SolveError, SolveOptions, solve};
+use rbuild_solver::{Event, EventKind, Graph, Solution, SolveError, SolveOptions, solve};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -93,15 +93,19 @@ type Solved = Result<Solution<StepOutput>, Box<SolveError<OpError, OpError>>>;
 
 /// Solves the graph, and keeps what was learned about contexts.
 fn run(session: &Session<'_>, plan: &Plan) -> Solved {
+    let graph = &plan.graph;
     let solved = solve(
-        &plan.graph,
+        graph,
         &[plan.target.vertex],
         session.index.as_ref(),
         SolveOptions {
             jobs: session.request.jobs,
             prepare: Box::new(|| session.enter().map_err(OpError::Failure)),
             cancel: session.cancel.clone(),
-            events: &|event| session.observer.event(&BuildEvent::Step(&event)),
+            events: &|event| {
+                let event = without_secrets(event, graph);
+                session.observer.event(&BuildEvent::Step(&event));
+            },
             started: session.started,
         },
     );
@@ -111,4 +115,12 @@ fn run(session: &Session<'_>, plan: &Plan) -> Solved {
         let _ = session.store.sweep_tmp();
     }
     solved.map_err(Box::new)
+}
+
+/// What happens, without the values of secrets in a step's words.
+fn without_secrets(mut event: Event, graph: &Graph<BuildOp>) -> Event {
+    if let EventKind::Failed { message: text } | EventKind::Progress { label: text, .. } = &mut event.kind {
+        *text = graph.op(event.vertex).step().shown(text);
+    }
+    event
 }

@@ -48,7 +48,7 @@ pub enum BuildError {
         findings: Vec<Finding>,
     },
     /// A step failed.
-    #[error("step `{}` failed: {}", .0.step.title, .0.cause)]
+    #[error("step `{}` failed: {}", .0.step.title, .0.reason())]
     Step(Box<StepError>),
     /// The build was ended through its [`Stop`](crate::Stop).
     #[error("interrupted")]
@@ -69,6 +69,14 @@ pub struct StepError {
     pub span: Span,
     /// The Dockerfile.
     pub file: SourceFile,
+}
+
+impl StepError {
+    /// Why, without the values of secrets in the step's words.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        self.step.shown(&self.cause.to_string())
+    }
 }
 
 /// Why a step failed.

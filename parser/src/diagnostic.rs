@@ -1,7 +1,7 @@
 //! What the parser and the checks report. Wording is `message.rs`, drawing is `render.rs`.
 
 use crate::kind::Kind;
-use crate::{Span, message};
+use crate::{Span, message, secrets};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,30 +69,35 @@ impl Diagnostic {
     /// Sets the words beside the carets.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(shown(label));
         self
     }
 
     /// Adds another place.
     #[must_use]
     pub fn with_secondary(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.secondary.push((span, label.into()));
+        self.secondary.push((span, shown(label)));
         self
     }
 
     /// Sets what to do.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shown(help));
         self
     }
 
-    /// Sets a replacement for the span, and says so in the help when there is no other.
+    /// Sets a replacement for the span, and says so in the help when there is no other. One that holds a secret is kept to
+    /// itself.
     #[must_use]
     pub fn with_suggestion(mut self, replacement: impl Into<String>) -> Self {
         let replacement = replacement.into();
+        let shown = secrets::hidden(&replacement);
         if self.help.is_none() {
-            self.help = Some(format!("did you mean `{replacement}`?"));
+            self.help = Some(format!("did you mean `{shown}`?"));
+        }
+        if shown != replacement {
+            return self;
         }
         self.suggestion = Some(Suggestion {
             span: self.span,
@@ -108,12 +113,21 @@ impl Diagnostic {
 
     /// One line, lower case, user's words in backticks.
     pub fn message(&self) -> String {
-        message::message(&self.kind)
+        shown(message::message(&self.kind))
     }
 
     /// A stable name of the kind: `unknown-instruction`, or the rule's name.
     pub fn code(&self) -> &'static str {
         message::code(&self.kind)
+    }
+}
+
+/// Words without the values of secrets.
+fn shown(text: impl Into<String>) -> String {
+    let text = text.into();
+    match secrets::hidden(&text) {
+        std::borrow::Cow::Borrowed(_) => text,
+        std::borrow::Cow::Owned(hidden) => hidden,
     }
 }
 

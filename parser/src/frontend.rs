@@ -30,7 +30,7 @@ pub(crate) struct Foreign {
     pub(crate) span: Span,
 }
 
-/// Looks for `// syntax=` at the top, or for a JSON object with a `syntax`. `start` is behind a byte order mark.
+/// Looks for `// syntax=` at the top, or for a JSON object with a `syntax`, whatever else it holds. `start` is behind a byte order mark.
 pub(crate) fn of_another_language(source: &str, start: usize) -> Option<Foreign> {
     let mut lines = PhysicalLines::new(source, start);
     let mut begin = start;
@@ -102,13 +102,27 @@ mod tests {
         assert_eq!(image("#!/usr/bin/env x\n// syntax=a\n"), Some("a".into()));
         assert_eq!(image("{\"x\": \"y\", \"syntax\": \"a/b\"}\n"), Some("a/b".into()));
         assert_eq!(image("#!x\n{ \"syntax\" : \"a\" }"), Some("a".into()));
+        assert_eq!(
+            image("{\"syntax\": \"x\", \"other\": [\"y\", {\"z\": null}], \"n\": -1.5e3}"),
+            Some("x".into())
+        );
+        assert_eq!(
+            image("{\"syntax\": \"x\", \"other\": [\"y\"]} \r\nFROM scratch\n"),
+            Some("x".into())
+        );
+        assert_eq!(
+            image("{\"other\": {\"syntax\": \"no\"},\n \"syntax\": \"x\"\n}\n"),
+            Some("x".into())
+        );
         for none in [
             "",
             "FROM a\n// syntax=a\n",
             "// a comment\n// syntax=a\n",
             " // syntax=a\n",
             "{\"syntax\": 1}",
-            "{\"syntax\": \"a\", \"x\": [1]}",
+            "{\"syntax\": \"a\", \"x\": [1}",
+            "{\"syntax\": \"a\", \"syntax\": [1]}",
+            "{\"x\": {\"syntax\": \"a\"}}",
             "{\"syntax\": \"a\"} FROM",
             "{}",
         ] {

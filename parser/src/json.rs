@@ -37,7 +37,8 @@ pub(crate) fn array(text: &str) -> Array {
     reader.top().unwrap_or(Array::Other)
 }
 
-/// The string of a member of an object that holds strings alone, and where it stands between its quotes.
+/// The string that is the member of an object, and where it stands between its quotes. Nothing follows the object in its
+/// last line.
 pub(crate) fn string_member(text: &str, name: &str) -> Option<(String, Range<usize>)> {
     let mut reader = Reader {
         text,
@@ -52,12 +53,15 @@ pub(crate) fn string_member(text: &str, name: &str) -> Option<(String, Range<usi
     loop {
         let key = reader.key()?;
         reader.space();
-        if reader.peek()? != b'"' {
-            return None;
-        }
-        let value = reader.string()?;
+        let value = if reader.peek()? == b'"' {
+            let value = reader.string()?;
+            Some((value.text, value.inner))
+        } else {
+            reader.value()?;
+            None
+        };
         if key.text == name {
-            found = Some((value.text, value.inner));
+            found = value;
         }
         reader.space();
         match reader.byte()? {
@@ -66,8 +70,8 @@ pub(crate) fn string_member(text: &str, name: &str) -> Option<(String, Range<usi
             _ => return None,
         }
     }
-    reader.space();
-    found.filter(|_| reader.pos == reader.bytes.len())
+    let rest = text.get(reader.pos..)?.lines().next().unwrap_or_default();
+    found.filter(|_| rest.trim().is_empty())
 }
 
 struct Reader<'a> {

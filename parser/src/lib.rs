@@ -52,6 +52,7 @@ mod parse;
 pub mod platform;
 pub mod port;
 pub mod render;
+pub mod secrets;
 pub mod signal;
 pub mod source;
 mod span;

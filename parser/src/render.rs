@@ -1,4 +1,4 @@
-//! Draws diagnostics as text: values in, a string out, no colour, no terminal.
+//! Draws diagnostics as text: values in, a string out, no colour, no terminal. Values of secrets are painted over.
 //!
 //! ```
 //! let source = "FROM alpine\nRNU make\n";
@@ -17,7 +17,7 @@
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::kind::Kind;
-use crate::{LineIndex, Span};
+use crate::{LineIndex, Span, secrets};
 
 /// Columns of a source line that are shown; a longer one is cut around what matters.
 const WIDTH: usize = 120;
@@ -35,12 +35,17 @@ struct Mark<'a> {
 
 /// Draws one diagnostic, with a final newline. `path` is how the file is called in the message.
 pub fn render(path: &str, source: &str, diagnostic: &Diagnostic) -> String {
-    render_with(path, &LineIndex::new(source), diagnostic)
+    render_with(
+        path,
+        &LineIndex::new(&secrets::hidden_in_file(source)),
+        diagnostic,
+    )
 }
 
 /// Draws all diagnostics of a file, an empty line between them.
 pub fn render_all(path: &str, source: &str, diagnostics: &[Diagnostic]) -> String {
-    let index = LineIndex::new(source);
+    let source = secrets::hidden_in_file(source);
+    let index = LineIndex::new(&source);
     let mut drawn: Vec<String> = diagnostics
         .iter()
         .take(SHOWN)

@@ -85,13 +85,20 @@ impl Stage {
     /// of ONBUILD are not among them: they belong to the child.
     pub fn sources(&self) -> impl Iterator<Item = (&Instruction, &Word)> {
         self.instructions.iter().flat_map(|instruction| {
-            let words: Vec<&Word> = match &instruction.kind {
-                InstructionKind::Copy(copy) => copy.from.iter().collect(),
-                InstructionKind::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
-                _ => Vec::new(),
-            };
+            let words = instruction.kind.sources();
             words.into_iter().map(move |word| (instruction, word))
         })
+    }
+}
+
+impl InstructionKind {
+    /// The words by which it takes files from elsewhere: `--from=` of COPY, `from=` of mounts.
+    pub fn sources(&self) -> Vec<&Word> {
+        match self {
+            InstructionKind::Copy(copy) => copy.from.iter().collect(),
+            InstructionKind::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -8,10 +8,12 @@ use crate::error::Failure;
 use crate::options::BuildOptions;
 use dockerfile_parser::instruction::Arg;
 use dockerfile_parser::mount::{Mount, MountType};
+use dockerfile_parser::secrets::is_secret_name;
 use dockerfile_parser::stage::{NearestArgs, StageIndex};
 use dockerfile_parser::{Dockerfile, InstructionKind, Line, LineIndex, Span, Word, suggest};
 use rbuild_build::dockerfile::SourceFile;
 use rbuild_build::lower::Variables;
+use rbuild_build::ops::spec::without;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,7 +195,36 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
         (position >= global_names || needed.contains(&argument.name)).then_some(argument)
     };
     outline.arguments = list.into_values().enumerate().filter_map(is_needed).collect();
-    outline
+    outline.without_secrets()
+}
+
+impl Outline {
+    /// Whoever prints it is told what there is, not what it holds.
+    fn without_secrets(mut self) -> Self {
+        let is_secret = |argument: &&mut Argument| is_secret_name(&argument.name);
+        let secrets: Vec<String> = self
+            .arguments
+            .iter_mut()
+            .filter(is_secret)
+            .filter_map(|argument| argument.value.as_mut())
+            .filter(|value| !value.is_empty())
+            .map(|value| std::mem::replace(value, "***".to_owned()))
+            .collect();
+        for value in self
+            .arguments
+            .iter_mut()
+            .filter_map(|argument| argument.value.as_mut())
+        {
+            *value = without(&secrets, value);
+        }
+        for wanted in [&mut self.secrets, &mut self.agents, &mut self.caches] {
+            let shown = std::mem::take(wanted).into_iter();
+            *wanted = shown
+                .map(|(id, wanted)| (without(&secrets, &id), wanted))
+                .collect();
+        }
+        self
+    }
 }
 
 /// The names that a word uses.

@@ -31,7 +31,7 @@ fn parse(
             None => (line.trim_end(), caller(line.trim_end())),
         };
         if key.is_empty() {
-            return Err((index + 1, format!("no variable name in `{line}`")));
+            return Err((index + 1, "there is no variable name before `=`".to_owned()));
         }
         if key.contains(char::is_whitespace) {
             return Err((index + 1, format!("the variable name `{key}` contains blanks")));

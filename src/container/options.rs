@@ -64,7 +64,7 @@ impl RunOptions {
         }
         for text in &args.env {
             match text.split_once('=') {
-                Some(("", _)) => return Err(Failure::usage(format!("-e `{text}` has no variable name"))),
+                Some(("", _)) => return Err(Failure::usage("-e: there is no variable name before `=`")),
                 Some((name, value)) => env.push((name.to_owned(), value.to_owned())),
                 None => env.extend(caller(text).map(|value| (text.clone(), value))),
             }

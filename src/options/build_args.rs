@@ -30,9 +30,7 @@ pub(super) fn build_args(
     for text in &args.build_args {
         match text.split_once('=') {
             Some(("", _)) => {
-                return Err(Failure::usage(format!(
-                    "--build-arg `{text}` is not of the form KEY[=VALUE]"
-                )));
+                return Err(Failure::usage("--build-arg: there is no name before `=`"));
             }
             Some((name, value)) => {
                 values.insert(name.to_owned(), value.to_owned());

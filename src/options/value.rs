@@ -89,7 +89,7 @@ pub(super) fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> 
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     if key.is_empty() {
         return Err(Failure::usage(format!(
-            "{flag} `{text}` is not of the form KEY=VALUE"
+            "{flag}: there is no name before `=`, as in KEY=VALUE"
         )));
     }
     Ok((key.to_owned(), value.to_owned()))

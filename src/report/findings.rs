@@ -73,11 +73,7 @@ fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic
     let message = diagnostic.message();
     let help: Vec<String> = diagnostic.help.iter().cloned().collect();
     let span = diagnostic.span;
-    // A warning about a secret must not carry it into a log.
-    let text = match diagnostic.code() {
-        "SecretsUsedInArgOrEnv" => std::borrow::Cow::Owned(values_hidden(&file.text, span.start..span.end)),
-        _ => file.shown(),
-    };
+    let text = file.shown();
     report::diagnostic(
         Source {
             name: &file.name,
@@ -115,38 +111,6 @@ fn labels<T: AsRef<str>>(places: &[(Span, T)]) -> Vec<Label<'_>> {
         .collect()
 }
 
-/// The text, with asterisks for all of the instruction around `shown` but its keyword: other values stand beside it.
-fn values_hidden(text: &str, shown: std::ops::Range<usize>) -> String {
-    let continued = |line: &str| line.trim_end().ends_with(['\\', '`']);
-    let mut first = text[..shown.start].rfind('\n').map_or(0, |at| at + 1);
-    while let Some(above) = first.checked_sub(1) {
-        let start = text[..above].rfind('\n').map_or(0, |at| at + 1);
-        if !continued(&text[start..above]) {
-            break;
-        }
-        first = start;
-    }
-    let keyword = text[first..]
-        .trim_start()
-        .find(char::is_whitespace)
-        .unwrap_or_default();
-    let keyword = first + text[first..].len() - text[first..].trim_start().len() + keyword;
-    let last = text[first..]
-        .split_inclusive('\n')
-        .scan(true, |more, line| {
-            std::mem::replace(more, continued(line)).then_some(line.len())
-        })
-        .sum::<usize>();
-    text.char_indices()
-        .flat_map(|(at, c)| {
-            let is_hidden =
-                (keyword..first + last).contains(&at) && !shown.contains(&at) && !c.is_whitespace();
-            let (sign, times) = if is_hidden { ('*', c.len_utf8()) } else { (c, 1) };
-            std::iter::repeat_n(sign, times)
-        })
-        .collect()
-}
-
 /// Which check it was, and the page that explains it.
 fn check_line(rule: Rule) -> String {
     format!("check: {} ({})\n", rule.name(), rule.url())
@@ -179,30 +143,4 @@ fn draw_place(file: &SourceFile, finding: &Finding, look: &Look) -> String {
         },
         look,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::values_hidden;
-
-    #[test]
-    fn values_beside_a_secret_name_are_hidden() {
-        let hidden = |text: &str, name: &str| {
-            let at = text.find(name).unwrap_or_default();
-            let hidden = values_hidden(text, at..at + name.len());
-            assert_eq!(hidden.len(), text.len(), "spans stay where they were");
-            hidden
-        };
-        let text = "FROM a\nENV TOKEN=abc \\\n  PASSWORD=d\u{e9}f\nRUN x\n";
-        assert_eq!(
-            hidden(text, "PASSWORD"),
-            "FROM a\nENV ********* *\n  PASSWORD*****\nRUN x\n"
-        );
-        assert_eq!(
-            hidden(text, "TOKEN"),
-            "FROM a\nENV TOKEN**** *\n  *************\nRUN x\n"
-        );
-        assert_eq!(hidden("ARG KEY", "KEY"), "ARG KEY");
-        assert_eq!(hidden("ENV KEY some words", "KEY"), "ENV KEY **** *****");
-    }
 }

@@ -71,7 +71,8 @@ pub fn failed(failed: &StepError, options: &BuildOptions, look: &Look) -> Failur
         },
         look,
     );
-    let failure = Failure::new(kind, format!("step `{title}` failed: {error}")).drawn(drawn);
+    let message = step.shown(&format!("step `{title}` failed: {error}"));
+    let failure = Failure::new(kind, message).drawn(step.shown(&drawn));
     match exit_code {
         Some(code) if options.propagate_exit => failure.with_exit_code(code),
         _ => failure,

@@ -5,7 +5,7 @@ use super::finding::Finding;
 use super::path;
 use super::stage::StageLowering;
 use crate::ops::owner;
-use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec};
+use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec, without};
 use crate::ops::{FetchSpec, UNNAMED};
 use crate::remote::Remote;
 use crate::remote::address::{commit_prefix, file_name, redacted, scheme};
@@ -194,11 +194,12 @@ impl StageLowering<'_, '_> {
             }
         };
         let step = Step {
-            title: format!("[fetch] {title}"),
+            title: without(&self.secrets, &format!("[fetch] {title}")),
             stage: String::new(),
             line: 0,
             span,
             no_cache: false,
+            secrets: self.secrets.clone(),
             spec: StepSpec::Fetch(spec),
         };
         let vertex = self.stages.add(step, &[]);

@@ -93,6 +93,18 @@ impl Finding {
         self
     }
 
+    /// All of its words, changed.
+    #[must_use]
+    pub fn map_text(mut self, change: impl Fn(&str) -> String) -> Self {
+        self.message = change(&self.message);
+        self.label = self.label.map(|label| change(&label));
+        self.help = self.help.map(|help| change(&help));
+        for (_, label) in &mut self.secondary {
+            *label = change(label);
+        }
+        self
+    }
+
     /// Sets "did you mean" when a candidate is near.
     #[must_use]
     pub fn suggest<'a>(self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {

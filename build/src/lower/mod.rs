@@ -28,6 +28,7 @@ use crate::error::Failure;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::request::{Entitlements, NamedContext, Secret, SshSource, context_key};
 use crate::sources::BaseImage;
+use dockerfile_parser::secrets::hidden;
 use dockerfile_parser::stage::{NearestArgs, StageIndex};
 use dockerfile_parser::{Dockerfile, Platform, Span, Stage, Word};
 use rbuild_solver::{Graph, VertexId};
@@ -403,7 +404,8 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
 
     fn report(&mut self, finding: Finding) {
         if !finding.is_consequence {
-            self.findings.push(finding);
+            self.findings
+                .push(finding.map_text(|text| hidden(text).into_owned()));
         }
     }
 

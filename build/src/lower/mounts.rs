@@ -203,7 +203,9 @@ impl StageLowering<'_, '_> {
         };
         Ok(match from {
             From::Vertex(vertex) => vertex,
-            From::Context(context) => stage::context_files(self.stages, context, source, places.source),
+            From::Context(context) => {
+                stage::context_files(self.stages, context, source, places.source, &self.secrets)
+            }
         })
     }
 }

@@ -6,6 +6,7 @@ use super::scope::HOSTNAME_ARG;
 use super::stage::StageLowering;
 use crate::ops::spec::{ExecNetwork, ExecSpec, StepSpec};
 use dockerfile_parser::instruction::{CommandForm, Network, Run, RunScript, Security};
+use dockerfile_parser::secrets::is_secret_name;
 use dockerfile_parser::{Instruction, Span};
 use std::collections::BTreeSet;
 
@@ -72,7 +73,7 @@ impl StageLowering<'_, '_> {
         let args = self.state.scope.visible_args();
         let redact = self.stages.input().redact_args;
         let created_by = history::run(&args, &argv, redact);
-        let redacted = match redact {
+        let mut redacted: BTreeSet<String> = match redact {
             true => args.iter().map(|(name, _)| name.clone()).collect(),
             false => BTreeSet::new(),
         };
@@ -81,6 +82,11 @@ impl StageLowering<'_, '_> {
             .map(|(name, value)| (name.to_owned(), value.clone()))
             .collect();
         env.extend(args);
+        let secret = env
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| is_secret_name(name));
+        redacted.extend(secret.cloned());
         let input = self.stages.input();
         let spec = ExecSpec {
             argv,

@@ -1,7 +1,8 @@
 //! Which variables a word sees: global ARGs for FROM, ENV over ARG inside a stage.
 
 use super::variables::Variables;
-use dockerfile_parser::{Platform, Scope};
+use dockerfile_parser::secrets::is_secret_name;
+use dockerfile_parser::{Platform, Scope, Word};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,6 +178,8 @@ pub struct StageScope {
     pub env: Variables<String>,
     /// Declared ARGs in order of declaration, with their values.
     pub args: Variables<Option<String>>,
+    /// Whether any name says that its value is secret.
+    has_secrets: bool,
     /// Those of `env` that the file sets itself.
     own_env: BTreeSet<String>,
     /// Predefined arguments that were given.
@@ -204,6 +207,7 @@ impl StageScope {
     /// Sets an ENV variable in its old place, or at the end.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.env.set(name, value.to_owned());
+        self.has_secrets |= is_secret_name(name);
     }
 
     /// Sets the variable of an ENV in the file.
@@ -227,6 +231,23 @@ impl StageScope {
             .or_else(|| global.value(name).map(str::to_owned))
             .or_else(|| self.args.get(name).cloned().flatten());
         self.args.set(name, value);
+        self.has_secrets |= is_secret_name(name);
+    }
+
+    /// The values of secrets that these words use.
+    #[must_use]
+    pub fn secrets_in(&self, words: &[&Word]) -> Vec<String> {
+        if !self.has_secrets {
+            return Vec::new();
+        }
+        let words = words.iter().filter(|word| word.has_variables());
+        let used = words
+            .filter_map(|word| word.expand(self).ok())
+            .flat_map(|word| word.used);
+        let secret = used.filter(|name| is_secret_name(name));
+        secret
+            .filter_map(|name| self.get(&name).map(Cow::into_owned))
+            .collect()
     }
 
     /// Declared ARGs with a value that no ENV hides: what RUN sees besides ENV.

@@ -11,10 +11,11 @@ use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::scope::{FromScope, StageScope};
 use super::{Beginning, From, Reported, Stages, path};
-use crate::ops::spec::{Step, StepSpec, WorkdirSpec};
+use crate::ops::spec::{Step, StepSpec, WorkdirSpec, without};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
+use dockerfile_parser::secrets::{hidden_in_file, is_secret_name};
 use dockerfile_parser::{
     Expanded, Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
 };
@@ -76,6 +77,8 @@ pub(super) struct StageLowering<'a, 'b> {
     no_cache: bool,
     /// The trigger that is lowered, and the FROM that pulled it in.
     trigger: Option<(String, Span)>,
+    /// Values that the instruction uses and no message shows.
+    pub(super) secrets: Vec<String>,
 }
 
 pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<StageState, Reported> {
@@ -109,6 +112,7 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         total,
         no_cache,
         trigger: None,
+        secrets: Vec::new(),
     };
     lowering.state.config.config.on_build.clear();
     let mut failed = false;
@@ -117,7 +121,10 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         .map(|trigger| (trigger, Some(stage.from.base.span)))
         .chain(stage.instructions.iter().map(|instruction| (instruction, None)))
     {
-        lowering.trigger = at.map(|from| (instruction.line.text.clone(), from));
+        lowering.trigger = at.map(|from| (hidden_in_file(&instruction.line.text).into_owned(), from));
+        let mut words = instruction.kind.words();
+        words.extend(instruction.kind.sources());
+        lowering.secrets = lowering.state.scope.secrets_in(&words);
         if let Err(finding) = lowering.instruction(instruction, at) {
             lowering.report(finding);
             failed = true;
@@ -330,6 +337,7 @@ impl StageLowering<'_, '_> {
             },
             span: at.unwrap_or(instruction.line.span),
             no_cache: self.no_cache,
+            secrets: self.secrets.clone(),
             spec,
         };
         let mut inputs = vec![self.state.vertex];
@@ -343,6 +351,7 @@ impl StageLowering<'_, '_> {
 
     /// Hands on what was found at an instruction. A trigger has no place in this file but the FROM that pulled it in.
     pub(super) fn report(&mut self, finding: Finding) {
+        let finding = finding.map_text(|text| without(&self.secrets, text));
         self.stages.report(match &self.trigger {
             None => finding,
             Some((text, from)) => Finding {
@@ -413,8 +422,12 @@ impl StageLowering<'_, '_> {
         }
         if let Some(name) = env {
             let message = format!("`{what}` sees the ARG `{name}`, not the ENV");
-            let value = format!("it is `{}`", expanded.value);
-            self.report(Finding::warning(message, word.span).label(value));
+            let warning = Finding::warning(message, word.span);
+            let is_secret = expanded.used.iter().any(|name| is_secret_name(name));
+            self.report(match is_secret {
+                true => warning,
+                false => warning.label(format!("it is `{}`", expanded.value)),
+            });
         }
         Ok(())
     }

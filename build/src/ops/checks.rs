@@ -47,14 +47,16 @@ impl StepChecks {
         let unmatched = sources.unmatched().map(|(source, pattern)| StepCheck {
             rule: Rule::WildcardMatchedNothing,
             part: CopyPart::Source(source),
-            message: format!("no file matches `{pattern}`"),
+            message: step.shown(&format!("no file matches `{pattern}`")),
             help: None,
         });
         let shared = sources.shared_name().map(|dest| StepCheck {
             rule: Rule::SeveralSourcesOneName,
             part: CopyPart::Dest,
-            message: format!("several files are copied to the one name `{dest}`, so only the last stays"),
-            help: Some(format!("for a directory add a `/`: `{dest}/`")),
+            message: step.shown(&format!(
+                "several files are copied to the one name `{dest}`, so only the last stays"
+            )),
+            help: Some(step.shown(&format!("for a directory add a `/`: `{dest}/`"))),
         });
         for check in unmatched.chain(shared) {
             match self.policy.severity(check.rule, step.span) {

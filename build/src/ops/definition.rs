@@ -29,6 +29,7 @@ pub(super) fn definition(step: &Step) -> DefinitionDigest {
         stage: _,
         line: _,
         span: _,
+        secrets: _,
         no_cache,
         spec,
     } = step;

@@ -278,6 +278,25 @@ pub struct Step {
     pub span: dockerfile_parser::Span,
     /// `--no-cache` holds for it.
     pub no_cache: bool,
+    /// Values in its words that no message shows.
+    pub secrets: Vec<String>,
     /// What it does.
     pub spec: StepSpec,
+}
+
+impl Step {
+    /// A message about it, without the values of secrets.
+    #[must_use]
+    pub fn shown(&self, message: &str) -> String {
+        without(&self.secrets, message)
+    }
+}
+
+/// A message without these values; one of a letter or two would be found in any word.
+#[must_use]
+pub fn without(secrets: &[String], message: &str) -> String {
+    let secrets = secrets.iter().filter(|secret| secret.len() > 2);
+    secrets.fold(message.to_owned(), |message, secret| {
+        message.replace(secret.as_str(), "***")
+    })
 }

@@ -53,8 +53,13 @@ fn check(cx: &mut Checker<'_>) {
             "write `# {} ...`, or put an empty line below a comment that is for something else",
             names.first().unwrap_or(&"NAME")
         );
-        let diagnostic = cx.report(comment.span, format!("the comment does not describe {listed}"));
-        *diagnostic = diagnostic.clone().with_help(help);
+        // Where BuildKit has it: at what the comment should describe.
+        let message = format!("the comment above does not describe {listed}");
+        let diagnostic = cx.report(line.keyword, message);
+        *diagnostic = diagnostic
+            .clone()
+            .with_secondary(comment.span, "this comment")
+            .with_help(help);
     }
 }
 

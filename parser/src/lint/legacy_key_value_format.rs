@@ -3,6 +3,7 @@
 use crate::InstructionKind;
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
+use crate::secrets::is_secret_name;
 
 pub(super) const DEFINITION: Definition = Definition {
     docs: "`ENV key value` takes the rest of the line as the value, so `ENV a=1 b` and `ENV a 1 b=2` surprise. The form with `=` is clear.",
@@ -31,7 +32,10 @@ fn check(cx: &mut Checker<'_>) {
             );
             let diagnostic = cx.report(span, message);
             let found = diagnostic.clone();
-            *diagnostic = if value.starts_with('=') {
+            *diagnostic = if is_secret_name(key) {
+                // Never the value: the message may end in a public log.
+                found.with_help(format!("write `{key}=...`"))
+            } else if value.starts_with('=') {
                 found.with_help("no space stands before or after `=`")
             } else if let Some(name) = key.strip_suffix(':') {
                 // As in YAML; the colon would be in the name.

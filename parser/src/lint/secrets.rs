@@ -1,24 +1,4 @@
-//! Which names of variables and files stand for secrets.
-
-/// Whether a variable's name says that its value is secret, and nothing says otherwise.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    const SECRET: &[&str] = &[
-        "apikey",
-        "auth",
-        "credential",
-        "credentials",
-        "key",
-        "password",
-        "pword",
-        "passwd",
-        "secret",
-        "token",
-    ];
-    const HARMLESS: &[&str] = &["public", "file", "version"];
-    let lower = name.to_lowercase();
-    let words = || lower.split(['_', '-', '.']);
-    words().any(|word| SECRET.contains(&word)) && !words().any(|word| HARMLESS.contains(&word))
-}
+//! Which names of files stand for secrets.
 
 /// Whether a path's last component is a file that holds private keys or credentials.
 pub(super) fn is_secret_file(path: &str) -> bool {
@@ -44,31 +24,6 @@ pub(super) fn is_secret_file(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names() {
-        for name in [
-            "API_TOKEN",
-            "AWS_SECRET_ACCESS_KEY",
-            "password",
-            "GIT-AUTH",
-            "MY_CREDENTIALS",
-            "APIKEY",
-        ] {
-            assert!(is_secret_name(name), "{name}");
-        }
-        for name in [
-            "KEYBOARD",
-            "PUBLIC_KEY",
-            "TOKEN_FILE",
-            "AUTHOR",
-            "SECRET_VERSION",
-            "MONKEY",
-            "",
-        ] {
-            assert!(!is_secret_name(name), "{name}");
-        }
-    }
 
     #[test]
     fn files() {

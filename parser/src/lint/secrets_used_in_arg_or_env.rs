@@ -2,8 +2,7 @@
 
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
-use crate::lint::secrets;
-use crate::{InstructionKind, Word};
+use crate::{InstructionKind, Word, secrets};
 
 pub(super) const DEFINITION: Definition = Definition {
     docs: "Values of `ARG` and `ENV` can be read from the image's history and configuration by everyone who has the image. Secrets belong into `RUN --mount=type=secret`.",

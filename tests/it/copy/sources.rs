@@ -83,6 +83,7 @@ COPY --from=1 --chown=1:2 ../../x /owned
         ("COPY --from=1 /a /b", "circular dependency"),
         ("COPY --from=7 /a /b", "no stage 7"),
         ("COPY --from=scratch /a /b", "scratch"),
+        ("ENV X=one\nCOPY --from=$X /a /b", "sees ARGs only"),
         ("COPY --from=ome /a /b", "one"),
         ("COPY --from=one /nothing /b", "nothing"),
     ] {

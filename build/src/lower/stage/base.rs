@@ -8,7 +8,7 @@ use crate::lower::finding::Finding;
 use crate::lower::history::HistoryItem;
 use crate::lower::scope::StageScope;
 use crate::lower::{NamedSource, Reported, Stages, expand_global};
-use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec};
+use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, without};
 use crate::request::{NamedContext, context_key};
 use crate::sources::BaseImage;
 use dockerfile_parser::lint::Rule;
@@ -68,6 +68,7 @@ pub(super) fn base(
         line: stage.line.start_line,
         span: word.span,
         no_cache: false,
+        secrets: Vec::new(),
         spec,
     };
     let scratch = match &named {
@@ -107,7 +108,7 @@ fn from_named(
 ) -> Result<StageState, Finding> {
     match named {
         NamedSource::Directory(context) => {
-            let vertex = context_files(stages, context, "/", word.span);
+            let vertex = context_files(stages, context, "/", word.span, &[]);
             let mut state = fresh(stages, vertex, platform, name);
             state.history.push(HistoryItem {
                 created_by: format!("FROM {name}"),
@@ -255,6 +256,7 @@ pub(in crate::lower) fn image_vertex(
         line: 0,
         span,
         no_cache: false,
+        secrets: Vec::new(),
         spec: StepSpec::Source(SourceSpec::Image(image)),
     };
     stages.add(step, &[])
@@ -266,13 +268,15 @@ pub(in crate::lower) fn context_files(
     context: Arc<BuildContext>,
     source: &str,
     span: Span,
+    secrets: &[String],
 ) -> VertexId {
     let internal = |title: String, spec| Step {
-        title,
+        title: without(secrets, &title),
         stage: String::new(),
         line: 0,
         span,
         no_cache: false,
+        secrets: secrets.to_vec(),
         spec,
     };
     let scratch = stages.add(

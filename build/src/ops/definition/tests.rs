@@ -38,6 +38,7 @@ fn step(spec: StepSpec) -> Step {
         line: 1,
         span: dockerfile_parser::Span::new(0, 1),
         no_cache: false,
+        secrets: Vec::new(),
         spec,
     }
 }
@@ -86,7 +87,7 @@ fn steps() {
     });
     let flipped = flips!(base => Step {
         title: "[2/2] x".into(), stage: "1".into(), line: 2, span: dockerfile_parser::Span::new(1, 2),
-        no_cache: true, spec: other,
+        no_cache: true, secrets: vec!["a".into()], spec: other,
     });
     for (field, other) in flipped {
         let counts = matches!(field, "no_cache" | "spec");
