@@ -28,7 +28,7 @@ pub struct LoadArgs {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Name the image; for archives with one image (repeatable)
+    /// Name the image, in place of its names in the archive; for archives with one image (repeatable)
     #[arg(short, long = "tag", value_name = "NAME")]
     pub tags: Vec<String>,
 
@@ -82,8 +82,11 @@ pub fn run(args: &LoadArgs, root: Option<&Path>) -> Result<u8, Failure> {
         )));
     }
     for (entry, names) in chosen {
-        let mut references = references(&names);
-        references.extend(tags.iter().cloned());
+        // A name that is given takes the place of those in the archive.
+        let references = match tags.is_empty() {
+            true => references(&names),
+            false => tags.clone(),
+        };
         load(&store, source.as_ref(), entry, &references, args.quiet)?;
     }
     Ok(0)

@@ -242,6 +242,22 @@ fn wrong_values_name_their_line() {
 }
 
 #[test]
+fn a_stage_on_nothing_works_in_the_root_directory() {
+    let env = TestEnv::new();
+    let image = env.image_of("FROM scratch\nCOPY a /a\n", &[("a", "A")]);
+    assert_eq!(image.config["config"]["WorkingDir"], "/");
+}
+
+#[test]
+fn a_colon_is_no_user() {
+    let env = TestEnv::new();
+    env.refused("FROM scratch\nUSER :\n", &[])
+        .says("`:` names neither a user nor a group");
+    env.refused("FROM scratch\nARG NONE\nUSER $NONE:$NONE\n", &[])
+        .says("names neither");
+}
+
+#[test]
 fn words_that_expand_to_nothing() {
     let env = TestEnv::new();
     let dockerfile = "FROM scratch\nARG NOTHING\nWORKDIR /w\nUSER 5\nWORKDIR $NOTHING\nUSER $NOTHING\n\

@@ -145,6 +145,11 @@ impl StageLowering<'_, '_> {
         let text = self.expand(&user.user)?;
         if text.is_empty() {
             self.warn_of_empty("USER", "steps run as root", &user.user);
+        } else if text == ":" {
+            return Err(
+                Finding::error("`:` names neither a user nor a group", user.user.span)
+                    .help("`USER 0` is root"),
+            );
         }
         self.state.config.config.user.clone_from(&text);
         Ok(format!("USER {text}"))

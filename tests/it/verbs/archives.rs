@@ -70,6 +70,15 @@ fn archives_go_round() {
         .run()
         .success();
     assert_eq!(id(&other, "renamed:1"), wanted);
+    // A name that is given is the only one.
+    let third = TestEnv::new();
+    third
+        .rbuild(["load", "-t", "renamed:1", "-i"])
+        .arg(env.path("layout"))
+        .run()
+        .success()
+        .prints("loaded renamed:1");
+    third.rbuild(["inspect", "app"]).run().exits(125);
     // The same image is the same archive.
     env.rbuild(["save", "-o", "again.tar", "app", "busybox:local", "team/app:1"])
         .run()

@@ -206,12 +206,14 @@ fn from_image(
 
 /// A stage without a base image.
 fn fresh(stages: &dyn Stages, vertex: VertexId, platform: Platform, name: &str) -> StageState {
-    let config = ImageConfig {
+    let mut config = ImageConfig {
         os: platform.os.clone(),
         architecture: platform.architecture.clone(),
         variant: Some(platform.variant.clone()).filter(|variant| !variant.is_empty()),
         ..ImageConfig::default()
     };
+    // What other builders write; `docker inspect` is compared.
+    "/".clone_into(&mut config.config.working_dir);
     state(stages, vertex, config, platform, name)
 }
 
