@@ -82,11 +82,13 @@ impl StageLowering<'_, '_> {
             .map(|(name, value)| (name.to_owned(), value.clone()))
             .collect();
         env.extend(args);
-        let secret = env
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| is_secret_name(name));
-        redacted.extend(secret.cloned());
+        if self.state.scope.has_secrets() {
+            let secret = env
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|name| is_secret_name(name));
+            redacted.extend(secret.cloned());
+        }
         let input = self.stages.input();
         let spec = ExecSpec {
             argv,

@@ -234,6 +234,12 @@ impl StageScope {
         self.has_secrets |= is_secret_name(name);
     }
 
+    /// Whether any name says that its value is secret.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        self.has_secrets
+    }
+
     /// The values of secrets that these words use.
     #[must_use]
     pub fn secrets_in(&self, words: &[&Word]) -> Vec<String> {

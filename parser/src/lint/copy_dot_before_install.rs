@@ -35,6 +35,7 @@ const INSTALLERS: &[(&str, &str)] = &[
 fn check(cx: &mut Checker<'_>) {
     for stage in &cx.dockerfile.stages {
         let mut dot = None;
+        let mut installed: Vec<&str> = Vec::new();
         for instruction in &stage.instructions {
             match &instruction.kind {
                 InstructionKind::Copy(copy) if copy.from.is_none() => {
@@ -47,12 +48,19 @@ fn check(cx: &mut Checker<'_>) {
                     dot = dot.or(whole);
                 }
                 InstructionKind::Run(run) => {
-                    let Some(span) = dot else { continue };
                     let RunScript::Shell(text) = run.script() else {
                         continue;
                     };
                     let found = INSTALLERS.iter().find(|(command, _)| text.contains(command));
                     let Some((command, list)) = found else { continue };
+                    let Some(span) = dot else {
+                        installed.push(*list);
+                        continue;
+                    };
+                    // What was installed before is only added to.
+                    if installed.contains(list) {
+                        continue;
+                    }
                     let message = format!("every change of the context runs `{command}` again");
                     let diagnostic = cx.report(span, message);
                     *diagnostic = diagnostic

@@ -301,3 +301,27 @@ fn a_copy_of_a_context_that_is_all_excluded() {
         assert_eq!(found(some_are_left), 0, "{some_are_left}");
     }
 }
+
+#[test]
+fn a_name_made_of_a_variable_may_be_any() {
+    assert_eq!(
+        rules("FROM scratch\nARG src=f\nARG ${src}=x\nCOPY $f /\n"),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        rules("FROM scratch\nARG src=f\nENV ${src}=x\nCOPY $f /\n"),
+        Vec::<&str>::new()
+    );
+    // Not above it, and not in a stage beside.
+    let beside = "FROM scratch AS a\nARG src=f\nCOPY $g /\nARG ${src}=x\nFROM scratch\nCOPY --from=a $f /\n";
+    assert_eq!(rules(beside), ["UndefinedVar", "UndefinedVar"]);
+}
+
+#[test]
+fn what_was_installed_before_the_context_came_is_not_installed_again() {
+    let uv = "FROM scratch\nRUN --mount=type=bind,source=uv.lock,target=uv.lock uv sync --no-install-project\n\
+              COPY . .\nRUN uv sync\n";
+    assert_eq!(rules(uv), Vec::<&str>::new());
+    let other = "FROM scratch\nRUN npm ci\nCOPY . .\nRUN uv sync\n";
+    assert_eq!(rules(other), ["CopyDotBeforeInstall"]);
+}

@@ -42,6 +42,7 @@ fn check(cx: &mut Checker<'_>) {
                 }
                 Step::Leave(added) => added.iter().for_each(|name| {
                     known.own.remove(name);
+                    known.open -= usize::from(name.contains('$'));
                 }),
             }
         }
@@ -102,6 +103,8 @@ struct Known<'a> {
     /// when it is not known, so that it may set anything.
     base: LazyCell<Option<BTreeSet<String>>, OfBase<'a>>,
     own: BTreeSet<String>,
+    /// How many of them are made of variables, as in `ARG ${NAME}=x`: what they set is known to a build only.
+    open: usize,
 }
 
 impl<'a> Known<'a> {
@@ -115,21 +118,25 @@ impl<'a> Known<'a> {
         Known {
             base: LazyCell::new(Box::new(base)),
             own: BTreeSet::new(),
+            open: 0,
         }
     }
 
     /// Adds names; returns those that are new.
     fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
         let names = names.into_iter();
-        names
+        let added: Vec<String> = names
             .filter(|name| self.own.insert((*name).to_owned()))
             .map(str::to_owned)
-            .collect()
+            .collect();
+        self.open += added.iter().filter(|name| name.contains('$')).count();
+        added
     }
 
     fn contains(&self, name: &str) -> bool {
         // Every image has a PATH in the end, and proxies need no ARG.
         name == "PATH"
+            || self.open > 0
             || variables::is_predefined(name)
             || self.own.contains(name)
             || self.base.as_ref().is_some_and(|base| base.contains(name))
