@@ -208,7 +208,13 @@ pub(super) fn broken(
 ) -> Result<BuildError, Failure> {
     add_checks_above_errors(&dockerfile, &mut diagnostics);
     if options.call_json {
-        let mut findings = findings_json(&file, &diagnostics);
+        // BuildKit has warnings there alone; what else is wrong is told beside them.
+        let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics
+            .iter()
+            .cloned()
+            .partition(|found| found.is_error() && rule(found).is_none());
+        let mut findings = findings_json(&file, &warnings);
+        findings["errors"] = findings_json(&file, &errors)["warnings"].take();
         if let Some(error) = diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
             findings["buildError"] = build_error(&file, error.span, &error.message());
         }
