@@ -232,6 +232,15 @@ fn findings_above_what_does_not_parse_are_told() {
 }
 
 #[test]
+fn a_build_tells_warnings_beside_what_does_not_parse() {
+    let env = TestEnv::new();
+    env.refused("FROM scratch as a\nCMD a b\nRNU x\nLABEL a b\n", &[])
+        .says("JSONArgsRecommended")
+        .says("unknown instruction `RNU`")
+        .never_says("LegacyKeyValueFormat");
+}
+
+#[test]
 fn a_mount_option_without_effect_is_told_once() {
     let env = TestEnv::with(&[Base::Busybox]);
     let context = env.context_of(
