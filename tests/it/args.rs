@@ -427,6 +427,13 @@ fn values_of_secrets_are_in_no_message() {
 }
 
 #[test]
+fn a_directory_to_work_in_that_is_a_file_is_refused() {
+    let env = TestEnv::new();
+    env.refused("FROM scratch\nCOPY f /f\nWORKDIR /f\n", &[("f", "")])
+        .says("`/f` is no directory in the image");
+}
+
+#[test]
 fn a_user_without_a_name_is_refused() {
     let env = TestEnv::new();
     env.refused("FROM scratch\nUSER :\n", &[]).says("names nobody");

@@ -44,6 +44,12 @@ pub enum OpError {
         /// The link's text.
         target: String,
     },
+    /// The directory to work in is something else.
+    #[error("`{path}` is no directory in the image")]
+    WorkdirIsNone {
+        /// Path in the image.
+        path: String,
+    },
     /// A directory is to be written where something else is.
     #[error("cannot copy to non-directory: `{path}`")]
     NotADirectory {

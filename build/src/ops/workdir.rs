@@ -26,7 +26,7 @@ pub(super) fn run(spec: &WorkdirSpec, inputs: &[StepOutput], engine: &Engine) ->
     let mut layer = engine.snapshots.begin_layer(parent)?;
     match resolved.node {
         Some(node) if !node.is_dir() => {
-            return Err(OpError::NotADirectory {
+            return Err(OpError::WorkdirIsNone {
                 path: spec.path.clone(),
             });
         }
