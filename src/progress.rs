@@ -94,6 +94,11 @@ impl Observer for Progress {
                 "warning: device files are left out: {}",
                 paths.join(", ")
             )),
+            BuildEvent::SetIdDropped(dest, paths) => self.message(&format!(
+                "warning: other users may enter `{}`, so these are set-id no more: {}; `chmod 700` before keeps them",
+                dest.display(),
+                paths.join(", ")
+            )),
         }
     }
 

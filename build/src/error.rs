@@ -4,6 +4,7 @@
 
 mod remedy;
 
+pub(crate) use remedy::DISK_FULL;
 pub use remedy::remedy;
 
 use crate::dockerfile::SourceFile;

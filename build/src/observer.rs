@@ -65,6 +65,8 @@ pub enum BuildEvent<'a> {
     },
     /// Device files that an output cannot have.
     DevicesLeftOut(&'a [String]),
+    /// A directory of files that others may enter, and the files that are not set-id any more for that.
+    SetIdDropped(&'a std::path::Path, &'a [String]),
 }
 
 /// A step as the user knows it.

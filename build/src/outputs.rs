@@ -85,8 +85,13 @@ impl Outputs<'_> {
                 let left_out = session.task(&title("local", &shown), |_| {
                     export::local(&tree(snapshot)?, dest, epoch)
                 })?;
-                if !left_out.is_empty() {
-                    session.observer.event(&BuildEvent::DevicesLeftOut(&left_out));
+                if !left_out.devices.is_empty() {
+                    let devices = BuildEvent::DevicesLeftOut(&left_out.devices);
+                    session.observer.event(&devices);
+                }
+                if !left_out.set_id.is_empty() {
+                    let set_id = BuildEvent::SetIdDropped(dest, &left_out.set_id);
+                    session.observer.event(&set_id);
                 }
                 ("local", shown, None)
             }

@@ -1,7 +1,7 @@
 //! Filling a layer's directory with files: copying, hard-linking, or taking what is there, and hashing on the way.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::Arc;
 
 use beneath::Root;
@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::LayerError;
 use crate::flow::{self, Out, Work};
 use crate::hash::FileHash;
+use crate::holes::Holes;
 use crate::inode::{Creator, Parents};
 use crate::listing::{Metadata, file_name};
 use crate::piece::read_piece;
@@ -169,9 +170,11 @@ impl Fill<'_> {
             }
         };
         let dir = state.here.of(self.root, &job.path)?;
-        let mut file = dir
+        let file = dir
             .create_file(file_name(&job.path))
             .map_err(|e| e.at(&job.path))?;
+        let written = |e: std::io::Error| LayerError::content("write", &job.path, e);
+        let mut holes = Holes::new(&file);
         let mut hasher = Sha256::new();
         let mut left = job.size;
         let mut input = input;
@@ -179,10 +182,10 @@ impl Fill<'_> {
             read_piece(&mut input, left, &mut state.buffer, &job.path)?;
             left -= state.buffer.len() as u64;
             hasher.update(&state.buffer);
-            file.write_all(&state.buffer)
-                .map_err(|e| LayerError::content("write", &job.path, e))?;
+            holes.put(&state.buffer).map_err(written)?;
             state.buffer = out.give(std::mem::take(&mut state.buffer))?;
         }
+        holes.end().map_err(written)?;
         let more = input
             .read(&mut [0; 1])
             .map_err(|e| LayerError::content("read", &job.path, e))?;

@@ -6,7 +6,7 @@
 mod way;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use rbuild_oci::DiffId;
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::archive::{TarEntry, TarKind, TarReader};
 use crate::fill::{Content, FileSource};
 use crate::hash::FileHash;
+use crate::holes::Holes;
 use crate::listing::{MAX_PATH, Metadata, Xattrs, file_name, join, parent};
 use crate::piece::PIECE;
 use crate::stage::{Stage, StagedKind};
@@ -320,8 +321,8 @@ impl Unpacker<'_> {
         size: u64,
         meta: Metadata,
     ) -> Result<(), LayerError> {
-        let mut file = self.stage.create_file(path)?;
-        let hash = copy_content(archive, &mut file, &mut self.buffer, path)?;
+        let file = self.stage.create_file(path)?;
+        let hash = copy_content(archive, &file, &mut self.buffer, path)?;
         self.stage.written_file(path, &file, size, hash, meta)
     }
 
@@ -359,16 +360,18 @@ impl Unpacker<'_> {
 
 fn copy_content<R: Read>(
     archive: &mut TarReader<R>,
-    file: &mut File,
+    file: &File,
     buffer: &mut Vec<u8>,
     path: &[u8],
 ) -> Result<FileHash, LayerError> {
+    let written = |e: io::Error| LayerError::content("write", path, e);
     let mut hasher = Sha256::new();
+    let mut holes = Holes::new(file);
     while archive.piece(buffer, PIECE)? {
         hasher.update(&*buffer);
-        file.write_all(buffer)
-            .map_err(|e| LayerError::content("write", path, e))?;
+        holes.put(buffer).map_err(written)?;
     }
+    holes.end().map_err(written)?;
     Ok(FileHash::from_bytes(hasher.finalize().into()))
 }
 

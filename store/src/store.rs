@@ -90,6 +90,15 @@ impl Store {
         &self.0.root
     }
 
+    /// Whether its file system has no room left, for bytes or for files.
+    pub fn is_full(&self) -> bool {
+        const LEFT: u64 = 1024 * 1024;
+        rustix::fs::statvfs(self.root()).is_ok_and(|stat| {
+            // Some file systems count no inodes.
+            stat.f_bavail.saturating_mul(stat.f_frsize) < LEFT || (stat.f_files > 0 && stat.f_favail == 0)
+        })
+    }
+
     /// The boot this process runs in.
     pub fn boot_id(&self) -> &str {
         &self.0.boot_id

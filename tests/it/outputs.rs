@@ -641,3 +641,71 @@ fn hard_links_of_two_layers_are_two_files() {
         );
     }
 }
+
+#[test]
+fn set_id_files_of_root_stay_out_of_reach() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM scratch\nCOPY --chmod=4755 f /bin/f\nCOPY --chmod=2711 f /bin/g\nCOPY f /plain\n";
+    let context = env.context_of(dockerfile, &[("f", "F")]);
+    let build = |out: &Path| {
+        let words = env
+            .building(["-o"])
+            .arg(format!("type=local,dest={}", out.display()))
+            .arg(&context)
+            .run()
+            .success();
+        let mode = |path: &str| std::fs::metadata(out.join(path)).unwrap().permissions().mode() & 0o7777;
+        ([mode(""), mode("bin/f"), mode("bin/g")], words)
+    };
+    let (modes, words) = build(&env.path("above/made"));
+    assert_eq!(modes, [0o700, 0o4755, 0o2711]);
+    words.never_says("set-id");
+    for (mode, expected) in [(0o755, [0o755, 0o755, 0o711]), (0o700, [0o700, 0o4755, 0o2711])] {
+        let there = env.path(format!("there-{mode:o}"));
+        std::fs::create_dir(&there).unwrap();
+        std::fs::set_permissions(&there, PermissionsExt::from_mode(mode)).unwrap();
+        let (modes, words) = build(&there);
+        assert_eq!(modes, expected);
+        match mode {
+            0o755 => words.says("these are set-id no more: bin/f, bin/g"),
+            _ => words.never_says("set-id"),
+        };
+    }
+    // Where there is none of them a directory is made as any other is.
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY f /plain\n").unwrap();
+    let plain = env.path("plain");
+    env.building(["-o"]).arg(&plain).arg(&context).run().success();
+    assert_ne!(
+        std::fs::metadata(&plain).unwrap().permissions().mode() & 0o7777,
+        0o700
+    );
+}
+
+#[test]
+fn zeros_stay_holes() {
+    const SIZE: u64 = 256 << 20;
+    let env = TestEnv::new();
+    let context = env.context_of("FROM scratch\nCOPY big /\nADD big.tar /added/\n", &[]);
+    let big = std::fs::File::create(context.join("big")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&big, b"end", SIZE).unwrap();
+    let mut tar = tar::Builder::new(std::fs::File::create(context.join("big.tar")).unwrap());
+    tar.sparse(false);
+    let mut big = std::fs::File::open(context.join("big")).unwrap();
+    tar.append_file("big", &mut big).unwrap();
+    tar.finish().unwrap();
+    let out = env.path("out");
+    env.building(["-o"]).arg(&out).arg(&context).run().success();
+    for path in ["big", "added/big"] {
+        let meta = std::fs::metadata(out.join(path)).unwrap();
+        assert_eq!(meta.len(), SIZE + 3);
+        assert!(meta.blocks() * 512 < SIZE / 4, "{path}: {} blocks", meta.blocks());
+    }
+    let used = env
+        .tool("du")
+        .args(["-s", "--block-size=1"])
+        .arg(env.store())
+        .run()
+        .success();
+    let used: u64 = used.out().split_whitespace().next().unwrap().parse().unwrap();
+    assert!(used < SIZE / 4, "the store takes {used}");
+}

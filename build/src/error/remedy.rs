@@ -14,6 +14,9 @@ use std::io;
 /// For a full disk.
 const NO_SPACE: &str =
     "`rbuild prune` frees space in the store; --root or RBUILD_ROOT puts the store on another disk";
+/// For a command that may have failed for it, which says little of that by itself.
+pub(crate) const DISK_FULL: &str = "the disk of the store is full: `rbuild prune` frees space in it; --root or \
+                                    RBUILD_ROOT puts the store on another disk";
 /// For a store with files that are not what they were.
 const DAMAGED: &str =
     "`rbuild store check --repair` removes what is damaged, so that it is made or fetched again";

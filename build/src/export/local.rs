@@ -3,34 +3,54 @@
 use super::destination::write_to;
 use crate::error::{Failure, Kind};
 use crate::request::Destination;
+use rbuild_layer::Holes;
 use rbuild_layer::listing::path_cmp;
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeView, Walk};
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Set-user-id and set-group-id.
 const SET_ID: u16 = 0o6000;
+
+/// Search permission of group and others.
+const OTHERS_ENTER: u16 = 0o011;
+
+/// What of a tree is not as it was.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// Device files, which are not there.
+    pub devices: Vec<String>,
+    /// Files that are not set-user-id or set-group-id any more, since others could run them.
+    pub set_id: Vec<String>,
+}
 
 /// Writes the files of a tree into a directory, owned by the caller, modes kept, times by `epoch`.
 /// What is in the directory already stays, unless the tree has something else at that place. Devices are left out and
 /// returned.
 ///
 /// A set-id program of another user than root would run with the caller's rights once it is the caller's: those bits
-/// are dropped, as `chown` does.
+/// are dropped, as `chown` does. Root's are kept where nobody else gets at them: a directory that is made is for the
+/// caller alone then, and in one that others may enter they are dropped and told.
 ///
 /// # Errors
 /// The directory cannot be written or the tree cannot be read.
-pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<String>, Failure> {
+pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<LeftOut, Failure> {
     let at = |error: beneath::Error| {
         Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
     };
-    #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
-    std::fs::create_dir_all(dest)
-        .map_err(|error| Failure::host(format!("creating `{}`: {error}", dest.display())))?;
-    let root = beneath::Root::open(dest).map_err(at)?;
-    let mut left_out = Vec::new();
+    let mut left_out = LeftOut::default();
+    let mut nodes = nodes(tree, epoch)?;
+    let root = make(dest, nodes.iter().any(has_set_id))?;
+    if root.dir().stat().map_err(at)?.mode & OTHERS_ENTER != 0 {
+        for node in nodes.iter_mut().filter(|node| has_set_id(node)) {
+            node.meta.mode &= !SET_ID;
+            left_out.set_id.push(shown(&node.path));
+        }
+    }
     let mut links = HashMap::new();
-    let nodes = nodes(tree, epoch)?;
     for node in &nodes {
         if rbuild_layer::is_stopped() {
             return Err(Failure::new(Kind::Interrupted, "interrupted"));
@@ -45,6 +65,34 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<Vec<Str
         root.set_mtime(&node.path, node.meta.mtime).map_err(at)?;
     }
     Ok(left_out)
+}
+
+/// The directory, open. `private`: if it has to be made, only its owner may enter it.
+fn make(dest: &Path, private: bool) -> Result<beneath::Root, Failure> {
+    let failed = |error: std::io::Error| Failure::host(format!("creating `{}`: {error}", dest.display()));
+    let mut builder = std::fs::DirBuilder::new();
+    if let Some(above) = dest.parent() {
+        builder.recursive(true).create(above).map_err(failed)?;
+    }
+    if private {
+        builder.mode(0o700);
+    }
+    match builder.recursive(false).create(dest) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    beneath::Root::open(dest).map_err(|error| {
+        Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
+    })
+}
+
+fn has_set_id(node: &Node) -> bool {
+    let is_file = matches!(node.kind, NodeKind::File { .. });
+    is_file && node.meta.mode & SET_ID != 0
+}
+
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
 }
 
 fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
@@ -67,7 +115,7 @@ fn write_node(
     tree: &TreeView,
     node: &Node,
     links: &mut HashMap<(usize, Vec<u8>), Vec<u8>>,
-    left_out: &mut Vec<String>,
+    left_out: &mut LeftOut,
 ) -> Result<(), crate::ops::OpError> {
     let path = &node.path;
     let there = match root.lstat(path) {
@@ -90,11 +138,8 @@ fn write_node(
             if let Some(first) = links.get(&inode) {
                 return Ok(root.link(path, first)?);
             }
-            let mut from = tree.open(path)?;
-            let mut to = root.create_file(path)?;
-            std::io::copy(&mut from, &mut to).map_err(|error| {
-                crate::ops::OpError::io(format!("copying `{}`", String::from_utf8_lossy(path)), error)
-            })?;
+            copy(&mut tree.open(path)?, &root.create_file(path)?)
+                .map_err(|error| crate::ops::OpError::io(format!("copying `{}`", shown(path)), error))?;
             links.insert(inode, path.clone());
             root.chmod(path, node.meta.mode)?;
         }
@@ -103,11 +148,24 @@ fn write_node(
             root.chmod(path, node.meta.mode)?;
         }
         NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) => {
-            left_out.push(String::from_utf8_lossy(path).into_owned());
+            left_out.devices.push(shown(path));
             return Ok(());
         }
     }
     Ok(root.set_mtime(path, node.meta.mtime)?)
+}
+
+fn copy(from: &mut impl Read, to: &File) -> std::io::Result<()> {
+    let mut buffer = vec![0; 256 * 1024];
+    let mut holes = Holes::new(to);
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return holes.end(),
+            Ok(read) => holes.put(&buffer[..read])?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Writes the files of a tree as one tar, owners and all.

@@ -1,7 +1,7 @@
 //! How a step fails, as data; the program finds the words for the user.
 
 use super::checks::StepCheck;
-use crate::error::{Failure, remedy};
+use crate::error::{DISK_FULL, Failure, remedy};
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
 use rbuild_sandbox::{ExitStatus, SpawnError};
@@ -85,6 +85,8 @@ pub enum OpError {
         tail: Vec<String>,
         /// Where all of its output is.
         log: Option<PathBuf>,
+        /// The store had no room left.
+        disk_full: bool,
     },
     /// The program is not there or cannot be executed.
     #[error("{message}")]
@@ -182,10 +184,10 @@ impl OpError {
             OpError::Access(error) => remedy(error),
             OpError::Io { source, .. } => remedy(source),
             OpError::Sandbox(error) => remedy(error),
-            OpError::CommandFailed { tail, .. }
-                if tail.iter().any(|line| line.contains("No space left on device")) =>
+            OpError::CommandFailed { tail, disk_full, .. }
+                if *disk_full || tail.iter().any(|line| line.contains("No space left on device")) =>
             {
-                remedy(&std::io::Error::from(std::io::ErrorKind::StorageFull))
+                Some(DISK_FULL)
             }
             _ => None,
         }

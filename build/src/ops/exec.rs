@@ -90,6 +90,7 @@ pub(super) fn run(
             status,
             tail,
             log: log_path,
+            disk_full: engine.store.is_full(),
         });
     }
     Ok(StepOutput::committed(

@@ -220,6 +220,23 @@ fn a_full_disk_is_told_and_the_store_stays_whole() {
 }
 
 #[test]
+fn a_command_that_fails_on_a_full_disk_is_explained() {
+    let env = TestEnv::new();
+    // What it says itself is lost.
+    let text = "FROM busybox:local\nRUN head -c 100000000 /dev/zero > /r 2> /dev/null\n";
+    env.context("context", &[("Dockerfile", text)]);
+    fs::create_dir(env.path("mnt")).unwrap();
+    let script = format!("mount -t tmpfs -o size=20m,mode=700 none $M; {BUILD}; echo build $?");
+    if let Some(outcome) = with_mounts(&env, "a_command_on_a_full_disk", &script) {
+        outcome
+            .no_panic()
+            .says("the disk of the store is full")
+            .says("rbuild prune")
+            .says("exit code 1");
+    }
+}
+
+#[test]
 fn places_that_cannot_hold_a_store_are_refused_with_the_reason() {
     let env = TestEnv::new();
     env.context("context", &[("Dockerfile", "FROM busybox:local\nRUN true\n")]);
