@@ -139,7 +139,7 @@ fn output(title: &str, output: Output<'_>, look: &Look) -> String {
                 1 => "last line".to_owned(),
                 count => format!("last {count} lines"),
             };
-            let lines: String = lines.iter().map(|line| quote(line)).collect();
+            let lines: String = lines.iter().map(|line| quote(&clean(line.as_bytes()))).collect();
             format!("{count} of step `{title}`:\n{lines}")
         }
         Output::Whole(log) => {
