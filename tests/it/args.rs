@@ -434,14 +434,6 @@ fn a_directory_to_work_in_that_is_a_file_is_refused() {
 }
 
 #[test]
-fn a_user_without_a_name_is_refused() {
-    let env = TestEnv::new();
-    env.refused("FROM scratch\nUSER :\n", &[]).says("names nobody");
-    env.refused("FROM scratch\nARG U G\nUSER $U:$G\n", &[])
-        .says("names nobody");
-}
-
-#[test]
 fn a_changed_secret_is_explained_without_its_value() {
     let env = TestEnv::with(&[Base::Busybox]);
     for value in ["hunter2", "hunter3"] {

@@ -151,9 +151,6 @@ impl StageLowering<'_, '_> {
                     .help("`USER 0` is root"),
             );
         }
-        if text == ":" {
-            return Err(Finding::error("USER: `:` names nobody", user.user.span));
-        }
         self.state.config.config.user.clone_from(&text);
         Ok(format!("USER {text}"))
     }
