@@ -30,7 +30,7 @@ fn deep_trees_go_through_every_instruction() {
     let dockerfile = format!(
         r"FROM busybox:local AS made
 RUN p=; i=0; while [ $i -lt {DEPTH} ]; do p=d/$p; i=$((i+1)); done; mkdir -p /run/$p && touch /run/${{p}}f
-RUN rm -r /run/d/d/d && mkdir -p /run/d/d/d/new
+RUN ulimit -n $(ulimit -Hn); rm -r /run/d/d/d && mkdir -p /run/d/d/d/new
 FROM scratch
 COPY copied /copied/
 COPY --parents copied/d/** /kept/
