@@ -2,6 +2,8 @@
 //!
 //! Only the bytes become entries here; where an entry may land is decided in `unpack`.
 
+mod sparse;
+
 use std::io::{self, Read};
 
 use tar::{EntryType, Header};
@@ -9,9 +11,13 @@ use tar::{EntryType, Header};
 use crate::header::{BLOCK, padding};
 use crate::listing::Timestamp;
 use crate::{LayerError, pax};
+use sparse::{Content, MAX_MAP, Map, Records, Run};
 
 /// Bytes of pax records or of a GNU long name that are read into memory.
 const MAX_EXTRA: u64 = 1024 * 1024;
+
+/// What is wrong with a map of holes.
+const BAD_MAP: &str = "a map of a sparse file is malformed";
 
 /// One entry of an archive, as it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +65,8 @@ pub struct TarReader<R> {
     /// Content of the current entry that was not read, and the padding behind it.
     left: u64,
     padding: u64,
+    /// Where the content of the current entry has its holes, if it has any.
+    sparse: Option<Content>,
     ended: bool,
     /// A header for all entries was read.
     global: bool,
@@ -74,6 +82,7 @@ struct Extra {
     gid: Option<u32>,
     mtime: Option<(i64, u32)>,
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    sparse: Option<Records>,
 }
 
 impl<R: Read> TarReader<R> {
@@ -85,6 +94,7 @@ impl<R: Read> TarReader<R> {
             offset: 0,
             left: 0,
             padding: 0,
+            sparse: None,
             ended: false,
             global: false,
         }
@@ -100,7 +110,7 @@ impl<R: Read> TarReader<R> {
         let mut extra = Extra::default();
         loop {
             self.skip(self.left + self.padding)?;
-            (self.left, self.padding) = (0, 0);
+            (self.left, self.padding, self.sparse) = (0, 0, None);
             let Some(header) = self.header()? else {
                 return Ok(None);
             };
@@ -140,10 +150,14 @@ impl<R: Read> TarReader<R> {
         &mut self,
         header: &Header,
         declared: Option<u64>,
-        extra: Extra,
+        mut extra: Extra,
     ) -> Result<TarEntry, LayerError> {
         let bytes = header.as_bytes();
-        let path = extra.path.unwrap_or_else(|| header.path_bytes().into_owned());
+        // The name that a sparse file has beside is made up, for tools that know none.
+        let sparse_name = extra.sparse.as_mut().and_then(|sparse| sparse.name.take());
+        let path = sparse_name
+            .or(extra.path)
+            .unwrap_or_else(|| header.path_bytes().into_owned());
         let link = match extra.link {
             Some(link) => link,
             None => header.link_name_bytes().unwrap_or_default().into_owned(),
@@ -204,13 +218,13 @@ impl<R: Read> TarReader<R> {
                     TarKind::BlockDevice(rdev)
                 }
             }
-            EntryType::GNUSparse => return refuse("is a GNU sparse file, which is not supported"),
+            EntryType::GNUSparse => TarKind::File(size),
             _ => return refuse("has a type that is not supported"),
         };
-        if let TarKind::File(size) = kind {
-            self.left = size;
-            self.padding = padding(size) as u64;
-        }
+        let kind = match kind {
+            TarKind::File(size) => TarKind::File(self.begin(header, size, extra.sparse)?),
+            other => other,
+        };
         Ok(TarEntry {
             path,
             kind,
@@ -220,6 +234,54 @@ impl<R: Read> TarReader<R> {
             mtime: Timestamp { secs, nanos },
             xattrs: extra.xattrs,
         })
+    }
+
+    /// Begins the content of a file that has `size` bytes in the archive, and gives the size that it has unpacked.
+    fn begin(&mut self, header: &Header, size: u64, records: Option<Records>) -> Result<u64, LayerError> {
+        let is_gnu = header.entry_type() == EntryType::GNUSparse;
+        let map = if is_gnu { Some(self.gnu_map(header)?) } else { None };
+        (self.left, self.padding) = (size, padding(size) as u64);
+        let map = match (map, records) {
+            (Some(map), _) => map,
+            (None, Some(records)) if records.before_data => self.map_before_data(records.map().size)?,
+            (None, Some(records)) => records.map(),
+            (None, None) => return Ok(size),
+        };
+        let map = map.checked(self.left).ok_or_else(|| self.malformed(BAD_MAP))?;
+        let size = map.size;
+        self.sparse = Some(Content::new(map));
+        Ok(size)
+    }
+
+    fn gnu_map(&mut self, header: &Header) -> Result<Map, LayerError> {
+        let mut map = Map::default();
+        let mut block = *header.as_bytes();
+        let mut is_header = true;
+        for _ in 0..MAX_MAP / BLOCK {
+            match map.add_gnu(&block, is_header) {
+                None => return Err(self.malformed(BAD_MAP)),
+                Some(false) => return Ok(map),
+                Some(true) => self.read_exact_or(&mut block)?,
+            }
+            is_header = false;
+        }
+        Err(self.malformed(BAD_MAP))
+    }
+
+    fn map_before_data(&mut self, size: u64) -> Result<Map, LayerError> {
+        let mut bytes = Vec::new();
+        while bytes.len() < MAX_MAP && self.left >= BLOCK as u64 {
+            let mut block = [0; BLOCK];
+            self.read_exact_or(&mut block)?;
+            self.left -= BLOCK as u64;
+            bytes.extend_from_slice(&block);
+            match Map::of_lines(&bytes, size) {
+                None => {}
+                Some(Ok(map)) => return Ok(map),
+                Some(Err(())) => break,
+            }
+        }
+        Err(self.malformed(BAD_MAP))
     }
 
     fn pax(&self, block: &[u8], extra: &mut Extra) -> Result<(), LayerError> {
@@ -234,13 +296,11 @@ impl<R: Read> TarReader<R> {
                 b"uid" => extra.uid = Some(id()?),
                 b"gid" => extra.gid = Some(id()?),
                 b"mtime" => extra.mtime = Some(pax::time(value).ok_or_else(malformed)?),
-                _ if key.starts_with(b"GNU.sparse.") => {
-                    return Err(LayerError::Unsupported {
-                        layer: self.name.clone(),
-                        what: "a sparse file",
-                    });
-                }
                 _ => {
+                    if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                        let sparse = extra.sparse.get_or_insert_default();
+                        sparse.take(key, value).ok_or_else(malformed)?;
+                    }
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.")
                         && !name.is_empty()
                     {
@@ -354,13 +414,25 @@ impl<R: Read> TarReader<R> {
 
     /// Reads the next piece of the current entry's content into `buffer`; `false` when it was read whole.
     pub fn piece(&mut self, buffer: &mut Vec<u8>, max: usize) -> Result<bool, LayerError> {
-        let want = self.left.min(max as u64);
-        if want == 0 {
-            return Ok(false);
+        let run = match &mut self.sparse {
+            Some(sparse) => sparse.next(max),
+            None => {
+                let want = self.left.min(max as u64) as usize;
+                (want > 0).then_some(Run::Data(want))
+            }
+        };
+        match run {
+            None => return Ok(false),
+            Some(Run::Zeros(len)) => {
+                buffer.clear();
+                buffer.resize(len, 0);
+            }
+            Some(Run::Data(len)) => {
+                buffer.resize(len, 0);
+                self.read_exact_or(buffer)?;
+                self.left -= len as u64;
+            }
         }
-        buffer.resize(want as usize, 0);
-        self.read_exact_or(buffer)?;
-        self.left -= want;
         Ok(true)
     }
 

@@ -114,6 +114,7 @@ pub fn apply(
             limits,
             buffer: Vec::new(),
             ways: Ways::default(),
+            unpacked: 0,
         };
         let mut applied = unpacker.all(&mut archive);
         if applied.is_ok() {
@@ -192,6 +193,8 @@ struct Unpacker<'a> {
     limits: Limits,
     buffer: Vec<u8>,
     ways: Ways,
+    /// Bytes of all files.
+    unpacked: u64,
 }
 
 impl Unpacker<'_> {
@@ -321,6 +324,14 @@ impl Unpacker<'_> {
         size: u64,
         meta: Metadata,
     ) -> Result<(), LayerError> {
+        // Holes count too, which cost the archive nothing.
+        self.unpacked = self.unpacked.saturating_add(size);
+        if self.unpacked > self.limits.bytes {
+            return Err(LayerError::Limit {
+                layer: archive.name().to_owned(),
+                what: "is larger than allowed",
+            });
+        }
         let file = self.stage.create_file(path)?;
         let hash = copy_content(archive, &file, &mut self.buffer, path)?;
         self.stage.written_file(path, &file, size, hash, meta)
@@ -368,6 +379,7 @@ fn copy_content<R: Read>(
     let mut hasher = Sha256::new();
     let mut holes = Holes::new(file);
     while archive.piece(buffer, PIECE)? {
+        crate::stop::check().map_err(written)?;
         hasher.update(&*buffer);
         holes.put(buffer).map_err(written)?;
     }

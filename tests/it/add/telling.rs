@@ -85,3 +85,63 @@ fn an_archive_is_not_unpacked_onto_a_file() {
     assert_eq!(image.tree()["here/plain"].text(), "plain");
     assert!(!words.err().contains("warning"), "{words}");
 }
+
+#[test]
+fn sparse_files_of_every_form() {
+    const SIZE: u64 = 64 << 20;
+    let env = TestEnv::new();
+    let context = context(&env, "", &[]);
+    let file = std::fs::File::create(context.join("holes")).unwrap();
+    let pieces = [
+        (0, "begin"),
+        (1 << 20, "inside"),
+        (40 << 20, "more"),
+        (SIZE - 3, "end"),
+    ];
+    for (at, text) in pieces {
+        std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), at).unwrap();
+    }
+    // More segments than a header has room for.
+    for at in 0..60 {
+        std::os::unix::fs::FileExt::write_all_at(&file, b"x", (2 << 20) + at * (512 << 10)).unwrap();
+    }
+    let only_hole = std::fs::File::create(context.join("only-hole")).unwrap();
+    only_hole.set_len(SIZE).unwrap();
+    let forms = [
+        ("gnu", "--format=gnu", "0.0"),
+        ("pax-0.0", "--format=posix", "0.0"),
+        ("pax-0.1", "--format=posix", "0.1"),
+        ("pax-1.0", "--format=posix", "1.0"),
+    ];
+    let mut dockerfile = String::from("FROM scratch\n");
+    for (name, format, version) in forms {
+        env.tool("tar")
+            .args(["--sparse", format, &format!("--sparse-version={version}"), "-C"])
+            .arg(&context)
+            .args(["-cf"])
+            .arg(context.join(name))
+            .args(["holes", "only-hole"])
+            .run()
+            .success();
+        assert!(
+            std::fs::metadata(context.join(name)).unwrap().len() < SIZE / 8,
+            "{name}"
+        );
+        dockerfile += &format!("ADD {name} /{name}/\n");
+    }
+    std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+    let tree = env.image([""; 0], &context).tree();
+    let sum = |path: &str| archive::sha256(&std::fs::read(context.join(path)).unwrap());
+    for (name, ..) in forms {
+        for file in ["holes", "only-hole"] {
+            let Kind::File { size, sha256, .. } = &tree[&format!("{name}/{file}")].kind else {
+                panic!("{name}/{file}")
+            };
+            assert_eq!(
+                (*size, sha256.as_str()),
+                (SIZE, sum(file).as_str()),
+                "{name}/{file}"
+            );
+        }
+    }
+}

@@ -294,15 +294,22 @@ fn device_nodes_are_recorded_and_never_whiteouts() {
 fn what_cannot_be_represented_is_refused() {
     let canary = Canary::new(fixture!());
     canary.refused(
-        &Tar::default().raw(b"s", b'S', b"", b"").end(),
-        "is a GNU sparse file",
+        &Tar::default().raw(b"s", b'S', b"", b"data").end(),
+        "a map of a sparse file",
     );
     canary.refused(
         &Tar::default().raw(b"v", b'V', b"", b"").end(),
         "has a type that is not supported",
     );
     let sparse: &[(&str, &[u8])] = &[("GNU.sparse.major", b"1"), ("GNU.sparse.realsize", b"9")];
-    canary.refused(&Tar::default().pax(sparse).file("f", "x").end(), "sparse");
+    canary.refused(
+        &Tar::default().pax(sparse).file("f", "x").end(),
+        "a map of a sparse file",
+    );
+    // A hole costs an archive nothing: it counts as what it unpacks to.
+    let huge: &[(&str, &[u8])] = &[("GNU.sparse.map", b"0,1"), ("GNU.sparse.size", b"1000000000")];
+    let [_, added] = canary.try_both(&Tar::default().pax(huge).file("f", "x").end());
+    assert!(added.unwrap_err().to_string().contains("is larger than allowed"));
     canary.refused(
         &Tar::default().pax(&[("uid", b"4294967295")]).file("f", "x").end(),
         "has an owner that is no id",
