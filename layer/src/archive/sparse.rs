@@ -71,9 +71,11 @@ impl Map {
     /// and length. `None` while it is not whole.
     pub(super) fn of_lines(bytes: &[u8], size: u64) -> Option<Result<Map, ()>> {
         let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
-        let mut next = || match lines.next()?.strip_suffix(b"\n") {
-            Some(line) => Some(decimal(line).ok_or(())),
-            None => None,
+        let mut next = || {
+            lines
+                .next()?
+                .strip_suffix(b"\n")
+                .map(|line| decimal(line).ok_or(()))
         };
         let count = match next()? {
             Ok(count) if count <= MAX_MAP as u64 => count,
