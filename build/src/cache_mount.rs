@@ -30,17 +30,17 @@ pub fn acquire(
         Sharing::Locked => store::Sharing::Locked,
     };
     let init = |path: &Path| -> io::Result<()> {
-        let root = beneath::Root::open(path)?;
+        let root = rbuild_rootdir::Root::open(path)?;
         if let Some((tree, source)) = &seed {
             fill(&root, tree, source).map_err(io::Error::other)?;
         }
-        beneath::fchown(root.dir(), uid, gid).map_err(|error| match error.errno {
+        rbuild_rootdir::fchown(root.dir(), uid, gid).map_err(|error| match error.errno {
             Errno::INVAL => io::Error::other(format!(
                 "its owner {uid}:{gid} is outside the range that the user namespace maps"
             )),
             _ => error.into(),
         })?;
-        Ok(beneath::fchmod(
+        Ok(rbuild_rootdir::fchmod(
             root.dir(),
             u16::try_from(mode & 0o7777).unwrap_or(0o755),
         )?)
@@ -58,7 +58,7 @@ pub fn acquire(
 }
 
 /// Copies the files below `source` of a tree into a new cache directory.
-fn fill(root: &beneath::Root, tree: &TreeView, source: &str) -> Result<(), OpError> {
+fn fill(root: &rbuild_rootdir::Root, tree: &TreeView, source: &str) -> Result<(), OpError> {
     let resolved = tree.resolve(source.as_bytes(), LastLink::Follow)?;
     let Some(top) = resolved.node.filter(|node| node.is_dir()) else {
         return Err(OpError::MissingMountSource {

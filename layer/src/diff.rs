@@ -9,7 +9,7 @@ mod walk;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
-use beneath::{Dir, Kind, Root, Stat};
+use rbuild_rootdir::{Dir, Kind, Root, Stat};
 use sha2::{Digest as _, Sha256};
 
 use crate::LayerError;
@@ -163,7 +163,7 @@ impl Diff<'_> {
         // about files; but a mount point in a lower layer would not be seen through it.
         let opaque = marks.opaque && old.is_some();
         if marks.opaque && !opaque {
-            beneath::fremovexattr(&open, xattr::OPAQUE).map_err(|e| e.at(&path))?;
+            rbuild_rootdir::fremovexattr(&open, xattr::OPAQUE).map_err(|e| e.at(&path))?;
         }
         let unchanged = !opaque && old.as_ref().is_some_and(|old| old.meta == meta);
         let below = if opaque || old.is_none() {
@@ -370,7 +370,7 @@ fn restore_times(upper: &Root, found: &[Found], touched: &HashSet<Vec<u8>>) -> R
     for Found { entry, .. } in found {
         if entry.is_dir() && touched.contains(&entry.path) {
             let dir = upper.open_dir(&entry.path)?;
-            beneath::fset_mtime(&dir, entry.meta.mtime).map_err(|e| e.at(&entry.path))?;
+            rbuild_rootdir::fset_mtime(&dir, entry.meta.mtime).map_err(|e| e.at(&entry.path))?;
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::tree::TreeError;
 pub enum LayerError {
     /// An operation on a file of the layer failed.
     #[error(transparent)]
-    Access(#[from] beneath::Error),
+    Access(#[from] rbuild_rootdir::Error),
     /// A listing could not be read, or the entries make none.
     #[error(transparent)]
     Listing(#[from] ListingError),

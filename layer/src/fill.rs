@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use beneath::Root;
+use rbuild_rootdir::Root;
 use sha2::{Digest as _, Sha256};
 
 use crate::LayerError;

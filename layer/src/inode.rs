@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use beneath::{Dir, Errno, Kind, Root};
+use rbuild_rootdir::{Dir, Errno, Kind, Root};
 
 use crate::LayerError;
 use crate::listing::{Metadata, file_name, parent};
@@ -76,7 +76,7 @@ impl Creator {
         opaque: bool,
     ) -> Result<(), LayerError> {
         if opaque {
-            beneath::fsetxattr(dir, xattr::OPAQUE, b"y").map_err(|e| e.at(path))?;
+            rbuild_rootdir::fsetxattr(dir, xattr::OPAQUE, b"y").map_err(|e| e.at(path))?;
         }
         self.finish(dir, path, meta)
     }
@@ -84,13 +84,13 @@ impl Creator {
     fn finish(&self, fd: impl AsFd, path: &[u8], meta: &Metadata) -> Result<(), LayerError> {
         let fd = fd.as_fd();
         if !self.owns(meta) {
-            beneath::fchown(fd, meta.uid, meta.gid).map_err(|e| owner_error(path, meta, e))?;
+            rbuild_rootdir::fchown(fd, meta.uid, meta.gid).map_err(|e| owner_error(path, meta, e))?;
         }
         for (name, value) in meta.xattrs.iter() {
-            beneath::fsetxattr(fd, name, value).map_err(|e| e.at(path))?;
+            rbuild_rootdir::fsetxattr(fd, name, value).map_err(|e| e.at(path))?;
         }
-        beneath::fchmod(fd, meta.mode).map_err(|e| e.at(path))?;
-        beneath::fset_mtime(fd, meta.mtime).map_err(|e| e.at(path))?;
+        rbuild_rootdir::fchmod(fd, meta.mode).map_err(|e| e.at(path))?;
+        rbuild_rootdir::fset_mtime(fd, meta.mtime).map_err(|e| e.at(path))?;
         Ok(())
     }
 
@@ -152,11 +152,11 @@ impl Creator {
     }
 }
 
-fn denied(path: &[u8]) -> beneath::Error {
-    beneath::Error::new("create node", path, Errno::PERM)
+fn denied(path: &[u8]) -> rbuild_rootdir::Error {
+    rbuild_rootdir::Error::new("create node", path, Errno::PERM)
 }
 
-fn owner_error(path: &[u8], meta: &Metadata, error: beneath::Error) -> LayerError {
+fn owner_error(path: &[u8], meta: &Metadata, error: rbuild_rootdir::Error) -> LayerError {
     LayerError::Owner {
         path: path.to_vec(),
         uid: meta.uid,

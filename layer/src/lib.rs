@@ -6,7 +6,7 @@
 //! are kept and what they are called is not known here.
 //!
 //! ```
-//! use beneath::Root;
+//! use rbuild_rootdir::Root;
 //! use rbuild_layer::listing::{Entry, Listing, Metadata};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use beneath::Root;
+use rbuild_rootdir::Root;
 
 use crate::LayerError;
 use crate::flow::{self, Out, Work};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::Arc;
 
-use beneath::{Kind, Root};
+use rbuild_rootdir::{Kind, Root};
 
 use crate::LayerError;
 use crate::fill::Content;
@@ -440,7 +440,7 @@ fn check(path: &[u8]) -> Result<(), LayerError> {
         return Err(LayerError::long_path(path));
     }
     for name in path.split(|&byte| byte == b'/').filter(|_| !path.is_empty()) {
-        if beneath::check_name(name).is_err() {
+        if rbuild_rootdir::check_name(name).is_err() {
             return fail("has a name that no file can have");
         }
         if name.starts_with(b".wh.") {

@@ -16,8 +16,8 @@ use std::fs::File;
 use crate::hash::FileHash;
 use crate::listing::{ListingError, Metadata, join, parent};
 
-pub use beneath::LastLink;
 pub use fold::Folded;
+pub use rbuild_rootdir::LastLink;
 pub use view::default_root;
 pub use view::{Run, TreeLayer, TreeView};
 
@@ -74,7 +74,7 @@ pub enum TreeError {
     Listing(#[from] ListingError),
     /// A file could not be opened.
     #[error(transparent)]
-    Access(#[from] beneath::Error),
+    Access(#[from] rbuild_rootdir::Error),
     /// A path goes on below something that is no directory.
     #[error("`{}` is not a directory", String::from_utf8_lossy(.0))]
     NotADirectory(Vec<u8>),
@@ -162,7 +162,10 @@ pub(crate) fn resolve_by(
     let mut at: Vec<u8> = Vec::new();
     // False as soon as a name does not exist: then there is nothing more to follow.
     let mut node = lookup(b"")?;
-    let mut rest: Vec<Vec<u8>> = beneath::components(path).rev().map(<[u8]>::to_vec).collect();
+    let mut rest: Vec<Vec<u8>> = rbuild_rootdir::components(path)
+        .rev()
+        .map(<[u8]>::to_vec)
+        .collect();
     let mut wants_dir = path.ends_with(b"/") || path.ends_with(b"/.");
     while let Some(name) = rest.pop() {
         if name == b".." {
@@ -208,7 +211,7 @@ pub(crate) fn resolve_by(
                 node = lookup(b"")?;
             }
             wants_dir |= rest.is_empty() && (target.ends_with(b"/") || target.ends_with(b"/."));
-            rest.extend(beneath::components(target).rev().map(<[u8]>::to_vec));
+            rest.extend(rbuild_rootdir::components(target).rev().map(<[u8]>::to_vec));
             continue;
         }
         at = here;

@@ -394,7 +394,7 @@ fn copy_content<R: Read>(
 /// Words for what is wrong with it: it climbs out, or no file can have it.
 pub fn clean_name(name: &[u8]) -> Result<Vec<u8>, &'static str> {
     let mut path: Vec<&[u8]> = Vec::new();
-    for part in beneath::components(name) {
+    for part in rbuild_rootdir::components(name) {
         if part.len() > 255 {
             return Err("has too long a name");
         }

@@ -48,22 +48,22 @@ pub(crate) struct Marks {
 
 /// The attributes of an open inode that belong to an image: file capabilities and `user.*`, less what overlays and
 /// container tools keep there.
-pub fn image_xattrs(fd: impl AsFd) -> beneath::Result<Xattrs> {
+pub fn image_xattrs(fd: impl AsFd) -> rbuild_rootdir::Result<Xattrs> {
     read(fd).map(|marks| marks.kept)
 }
 
 /// Reads the attributes of an open inode.
-pub(crate) fn read(fd: impl AsFd) -> beneath::Result<Marks> {
+pub(crate) fn read(fd: impl AsFd) -> rbuild_rootdir::Result<Marks> {
     let fd = fd.as_fd();
     let mut marks = Marks::default();
-    for name in beneath::flistxattr(fd)? {
+    for name in rbuild_rootdir::flistxattr(fd)? {
         if name == OPAQUE || name == OPAQUE_TRUSTED {
             // "x" is another mark: this directory may hold xattr whiteouts.
-            marks.opaque |= beneath::fgetxattr(fd, &name)?.as_deref() == Some(b"y");
+            marks.opaque |= rbuild_rootdir::fgetxattr(fd, &name)?.as_deref() == Some(b"y");
         } else if name == WHITEOUT || name == WHITEOUT_TRUSTED {
             marks.whiteout = true;
         } else if belongs_to_image(&name)
-            && let Some(value) = beneath::fgetxattr(fd, &name)?
+            && let Some(value) = rbuild_rootdir::fgetxattr(fd, &name)?
         {
             keep(&mut marks.kept, &name, &value);
         }

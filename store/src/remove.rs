@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use beneath::{Errno, Root};
+use rbuild_rootdir::{Errno, Root};
 
 use crate::error::{IoContext, StoreError};
 

@@ -10,7 +10,11 @@ const DEPTH: usize = 1300;
 /// Makes directories in each other, the innermost with a file.
 fn nest(top: &Path, depth: usize) {
     std::fs::create_dir_all(top).unwrap();
-    let mut dir = beneath::Root::open(top).unwrap().dir().try_clone().unwrap();
+    let mut dir = rbuild_rootdir::Root::open(top)
+        .unwrap()
+        .dir()
+        .try_clone()
+        .unwrap();
     for _ in 0..depth {
         dir.mkdir(b"d").unwrap();
         dir.chmod(b"d", 0o755).unwrap();
@@ -73,7 +77,7 @@ ADD t.tar /added/
         .arg(&context)
         .run()
         .success();
-    let root = beneath::Root::open(&out).unwrap();
+    let root = rbuild_rootdir::Root::open(&out).unwrap();
     root.open_file(innermost("copied", DEPTH).as_bytes()).unwrap();
     env.rbuild(["store", "check"]).run().success();
     env.rbuild(["prune", "--all", "--force"]).run().success();

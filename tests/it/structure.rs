@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::base::checkout;
 
 const CRATES: [&str; 9] = [
-    "beneath", "build", "layer", "oci", "parser", "solver", "store", "sandbox", "registry",
+    "rootdir", "build", "layer", "oci", "parser", "solver", "store", "sandbox", "registry",
 ];
 
 #[test]

@@ -1,11 +1,11 @@
 //! Hashing the files of a context that the memo does not know.
 
 use super::{BuildContext, file_stat, lock};
-use beneath::fstat;
 use rayon::prelude::*;
 use rbuild_layer::listing::Xattrs;
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
 use rbuild_layer::{FileHash, image_xattrs};
+use rbuild_rootdir::fstat;
 use rbuild_sandbox::Writers;
 use rbuild_store::memo::{ChangeTimes, FileStat, RACY, file_system_now};
 use sha2::{Digest, Sha256};
@@ -91,10 +91,11 @@ impl BuildContext {
     /// unchanged context is not asked for any.
     fn hash_one(&self, task: &mut Task<'_>, now: i64) -> Result<Option<Learned>, TreeError> {
         let at = |error: std::io::Error| {
-            let errno = error
-                .raw_os_error()
-                .map_or(beneath::Errno::IO, beneath::Errno::from_raw_os_error);
-            TreeError::from(beneath::Error::new("read", task.path, errno))
+            let errno = error.raw_os_error().map_or(
+                rbuild_rootdir::Errno::IO,
+                rbuild_rootdir::Errno::from_raw_os_error,
+            );
+            TreeError::from(rbuild_rootdir::Error::new("read", task.path, errno))
         };
         let mut file = self.open(task.path)?;
         let before = file_stat(&fstat(&file).map_err(|error| error.at(task.path))?);

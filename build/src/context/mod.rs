@@ -11,11 +11,11 @@ pub mod stdin;
 pub mod text;
 mod unpack;
 
-use beneath::{Dir, Kind, LastLink, Root, Stat};
 use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_layer::FileHash;
 use rbuild_layer::listing::{Metadata, ancestors, join};
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
+use rbuild_rootdir::{Dir, Kind, LastLink, Root, Stat};
 use rbuild_solver::KeyHasher;
 use rbuild_store::Store;
 use rbuild_store::memo::{ChangeTimes, FileStat, Memo};
@@ -62,7 +62,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(path: &Path) -> Result<Self, beneath::Error> {
+    pub fn open(path: &Path) -> Result<Self, rbuild_rootdir::Error> {
         Ok(Self {
             path: path.to_owned(),
             root: Root::open(path)?,
@@ -236,7 +236,7 @@ impl BuildContext {
         path: Vec<u8>,
         name: &[u8],
         stat: &Stat,
-    ) -> Result<Option<Node>, beneath::Error> {
+    ) -> Result<Option<Node>, rbuild_rootdir::Error> {
         let mode = if stat.kind == Kind::Symlink {
             0o777
         } else {
@@ -347,7 +347,7 @@ impl Tree for BuildContext {
 }
 
 fn file_stat(stat: &Stat) -> FileStat {
-    let nanos = |time: beneath::Timestamp| {
+    let nanos = |time: rbuild_rootdir::Timestamp| {
         time.secs
             .saturating_mul(1_000_000_000)
             .saturating_add(i64::from(time.nanos))

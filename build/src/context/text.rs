@@ -5,7 +5,7 @@
 //! names, as with `-f`, may be anywhere and anything: a link, a pipe, `/dev/stdin`.
 
 use super::BuildContext;
-use beneath::{Kind, LastLink};
+use rbuild_rootdir::{Kind, LastLink};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -46,10 +46,10 @@ impl BuildContext {
     pub fn text(&self, path: &[u8]) -> Result<Option<Vec<u8>>, TextError> {
         match self.root.open_file_in_root(path) {
             Ok(file) => limited(file).map(Some),
-            Err(error) if error.errno == beneath::Errno::INVAL => Err(TextError::NotRegular),
+            Err(error) if error.errno == rbuild_rootdir::Errno::INVAL => Err(TextError::NotRegular),
             Err(error) if error.is_not_found() => {
                 let pinned = self.root.resolve_in_root(path, LastLink::Keep);
-                match pinned.and_then(beneath::fstat).map(|stat| stat.kind) {
+                match pinned.and_then(rbuild_rootdir::fstat).map(|stat| stat.kind) {
                     Ok(Kind::Symlink) => Err(TextError::LeadsOut),
                     _ => Ok(None),
                 }

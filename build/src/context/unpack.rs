@@ -2,9 +2,9 @@
 
 use crate::error::Failure;
 use crate::ops::OpError;
-use beneath::{Dir, Errno, Kind, Root, Timestamp};
 use rbuild_layer::listing::{file_name, parent};
 use rbuild_layer::{TarEntry, TarKind, TarReader, clean_name, decompress};
+use rbuild_rootdir::{Dir, Errno, Kind, Root, Timestamp};
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -151,8 +151,8 @@ impl Target {
             };
             // Of two entries for one directory the last one counts.
             if dir.stat()?.ino == made.inode && done.insert(made.inode) {
-                beneath::fchmod(&dir, made.mode)?;
-                beneath::fset_mtime(&dir, made.mtime)?;
+                rbuild_rootdir::fchmod(&dir, made.mode)?;
+                rbuild_rootdir::fset_mtime(&dir, made.mtime)?;
             }
         }
         Ok(())

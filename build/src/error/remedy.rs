@@ -100,15 +100,15 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ImageError::Store(error)) = error.downcast_ref::<ImageError>() {
         return remedy(error);
     }
-    match error.downcast_ref::<beneath::Error>()?.errno {
-        beneath::Errno::NOSPC | beneath::Errno::DQUOT => Some(NO_SPACE),
+    match error.downcast_ref::<rbuild_rootdir::Error>()?.errno {
+        rbuild_rootdir::Errno::NOSPC | rbuild_rootdir::Errno::DQUOT => Some(NO_SPACE),
         errno => of_attempt(errno.raw_os_error()),
     }
 }
 
 /// Of attempts that start nothing.
 fn of_attempt(errno: i32) -> Option<&'static str> {
-    shortage(errno).filter(|_| errno != beneath::Errno::AGAIN.raw_os_error())
+    shortage(errno).filter(|_| errno != rbuild_rootdir::Errno::AGAIN.raw_os_error())
 }
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
             ))),
             Some(NO_SPACE)
         );
-        let access = beneath::Error::new("mkdir", b"a", beneath::Errno::NOSPC);
+        let access = rbuild_rootdir::Error::new("mkdir", b"a", rbuild_rootdir::Errno::NOSPC);
         assert_eq!(remedy(&TreeError::Access(access)), Some(NO_SPACE));
         assert_eq!(remedy(&io::Error::from_raw_os_error(13)), None);
     }
@@ -151,7 +151,7 @@ mod tests {
             None,
             "nothing was started"
         );
-        let access = beneath::Error::new("open", b"a", beneath::Errno::MFILE);
+        let access = rbuild_rootdir::Error::new("open", b"a", rbuild_rootdir::Errno::MFILE);
         assert!(open(remedy(&LayerError::Access(access))));
     }
 

@@ -38,7 +38,7 @@ pub struct LeftOut {
 /// # Errors
 /// The directory cannot be written or the tree cannot be read.
 pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<LeftOut, Failure> {
-    let at = |error: beneath::Error| {
+    let at = |error: rbuild_rootdir::Error| {
         Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
     };
     let mut left_out = LeftOut::default();
@@ -68,7 +68,7 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<LeftOut
 }
 
 /// The directory, open. `private`: if it has to be made, only its owner may enter it.
-fn make(dest: &Path, private: bool) -> Result<beneath::Root, Failure> {
+fn make(dest: &Path, private: bool) -> Result<rbuild_rootdir::Root, Failure> {
     let failed = |error: std::io::Error| Failure::host(format!("creating `{}`: {error}", dest.display()));
     let mut builder = std::fs::DirBuilder::new();
     if let Some(above) = dest.parent() {
@@ -81,7 +81,7 @@ fn make(dest: &Path, private: bool) -> Result<beneath::Root, Failure> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
     }
-    beneath::Root::open(dest).map_err(|error| {
+    rbuild_rootdir::Root::open(dest).map_err(|error| {
         Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
     })
 }
@@ -111,7 +111,7 @@ fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
 }
 
 fn write_node(
-    root: &beneath::Root,
+    root: &rbuild_rootdir::Root,
     tree: &TreeView,
     node: &Node,
     links: &mut HashMap<(usize, Vec<u8>), Vec<u8>>,
@@ -124,7 +124,7 @@ fn write_node(
         Err(error) => return Err(error.into()),
     };
     match there {
-        Some(beneath::Kind::Dir) if node.is_dir() => return Ok(()),
+        Some(rbuild_rootdir::Kind::Dir) if node.is_dir() => return Ok(()),
         Some(_) => root.remove_tree(path)?,
         None => {}
     }
@@ -144,7 +144,7 @@ fn write_node(
             root.chmod(path, node.meta.mode)?;
         }
         NodeKind::Fifo => {
-            root.mknod(path, beneath::Kind::Fifo, 0)?;
+            root.mknod(path, rbuild_rootdir::Kind::Fifo, 0)?;
             root.chmod(path, node.meta.mode)?;
         }
         NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) => {

@@ -134,7 +134,7 @@ pub enum OpError {
     Layer(#[from] rbuild_layer::LayerError),
     /// A file could not be reached.
     #[error(transparent)]
-    Access(#[from] beneath::Error),
+    Access(#[from] rbuild_rootdir::Error),
     /// A system call outside of any root failed.
     #[error("{attempt}: {source}")]
     Io {

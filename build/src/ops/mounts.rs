@@ -110,9 +110,13 @@ pub(super) fn prepare(
 
 /// Makes what a mount inside of a cache stands on. It stays in the cache, as what a command makes there.
 fn stand_in_cache(cache: &CacheMount, inside: &Path, kind: &MountKind) -> Result<(), OpError> {
-    let root = beneath::Root::open(cache.path())?;
+    let root = rbuild_rootdir::Root::open(cache.path())?;
     let inside = inside.as_os_str().as_bytes();
-    if inside.is_empty() || root.resolve_in_root(inside, beneath::LastLink::Keep).is_ok() {
+    if inside.is_empty()
+        || root
+            .resolve_in_root(inside, rbuild_rootdir::LastLink::Keep)
+            .is_ok()
+    {
         return Ok(());
     }
     let is_file = match kind {
@@ -146,7 +150,7 @@ fn script_mount(
     guards: &mut Vec<Box<dyn Any + Send>>,
 ) -> Result<Mount, OpError> {
     let tmp = engine.store.tmp_dir()?;
-    let root = beneath::Root::open(tmp.path())?;
+    let root = rbuild_rootdir::Root::open(tmp.path())?;
     let mut file = root.create_file(b"script")?;
     file.write_all(content.as_bytes())
         .map_err(|error| OpError::io("writing the script of a heredoc", error))?;

@@ -51,7 +51,7 @@ impl ForwardedAgent {
         };
         let socket = tmp.path().join("agent");
         let listener = UnixListener::bind(&socket).map_err(io("making a socket for the ssh agent"))?;
-        let root = beneath::Root::open(tmp.path())?;
+        let root = rbuild_rootdir::Root::open(tmp.path())?;
         root.chown(b"agent", uid, gid)?;
         root.chmod(b"agent", u16::try_from(mode & 0o777).unwrap_or(0o600))?;
         let stop = Arc::new(AtomicBool::new(false));

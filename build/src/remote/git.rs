@@ -6,8 +6,8 @@
 use super::access::GitAccess;
 use super::address::{GitAddress, authority, is_commit};
 use crate::error::Failure;
-use beneath::Root;
 use rbuild_layer::listing::join;
+use rbuild_rootdir::Root;
 use rbuild_sandbox::child;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -97,7 +97,8 @@ fn has_submodules(dest: &Path) -> Result<bool, Failure> {
 
 /// Takes away the repository, and what submodules have in its place.
 fn remove_git_dirs(dest: &Path) -> Result<(), Failure> {
-    let at = |error: beneath::Error| Failure::from_host(error).context("removing `.git` of a checkout");
+    let at =
+        |error: rbuild_rootdir::Error| Failure::from_host(error).context("removing `.git` of a checkout");
     let root = Root::open(dest).map_err(at)?;
     let mut dirs = vec![Vec::new()];
     while let Some(path) = dirs.pop() {
@@ -105,7 +106,7 @@ fn remove_git_dirs(dest: &Path) -> Result<(), Failure> {
         for entry in dir.read_dir().map_err(at)? {
             if entry.name == b".git" {
                 dir.remove_tree(&entry.name).map_err(at)?;
-            } else if dir.lstat(&entry.name).map_err(at)?.kind == beneath::Kind::Dir {
+            } else if dir.lstat(&entry.name).map_err(at)?.kind == rbuild_rootdir::Kind::Dir {
                 dirs.push(join(&path, &entry.name));
             }
         }

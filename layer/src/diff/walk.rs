@@ -1,6 +1,6 @@
 //! The way through the directories that a command left.
 
-use beneath::{Dir, DirEntry, Kind, Root};
+use rbuild_rootdir::{Dir, DirEntry, Kind, Root};
 
 use super::{Below, Diff};
 use crate::LayerError;

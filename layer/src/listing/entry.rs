@@ -1,6 +1,6 @@
 //! One entry of a listing.
 
-pub use beneath::Timestamp;
+pub use rbuild_rootdir::Timestamp;
 
 use crate::hash::FileHash;
 

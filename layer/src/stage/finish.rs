@@ -1,6 +1,6 @@
 //! From a stage to a finished layer.
 
-use beneath::Root;
+use rbuild_rootdir::Root;
 
 use super::{Key, Stage, Staged, StagedKind};
 use crate::diff::UNKNOWN;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use beneath::Root;
+use rbuild_rootdir::Root;
 
 use super::fold::Folded;
 use super::merge::Merge;
@@ -51,7 +51,7 @@ impl TreeLayer {
     }
 
     /// That directory, open.
-    pub fn root(&self) -> Result<Arc<Root>, beneath::Error> {
+    pub fn root(&self) -> Result<Arc<Root>, rbuild_rootdir::Error> {
         self.files.root.get(|| Root::open(&self.files.path))
     }
 

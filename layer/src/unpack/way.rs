@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use beneath::LastLink;
+use rbuild_rootdir::LastLink;
 
 use super::{Meaning, Unpacker};
 use crate::listing::{file_name, join, parent};

@@ -4,13 +4,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use beneath::{Errno, Kind, Root, Timestamp};
 use rbuild_layer::dates::{Dates, Window};
 use rbuild_layer::diff;
 use rbuild_layer::inode::Creator;
 use rbuild_layer::listing::{Listing, ancestors, parent};
 use rbuild_layer::stage::{Finished, fill};
 use rbuild_layer::tree::{Tree, TreeLayer, TreeView, default_root};
+use rbuild_rootdir::{Errno, Kind, Root, Timestamp};
 
 use super::seal::{CommitOptions, Committed, Nest};
 use super::{Snapshot, SnapshotError, SnapshotStore, StubKind};
@@ -132,7 +132,7 @@ impl ActiveSnapshot<'_> {
             StubKind::File => {
                 let before = self.time_of_parent(&root, path)?;
                 let file = root.create_file(path)?;
-                beneath::fchmod(&file, 0o644)?;
+                rbuild_rootdir::fchmod(&file, 0o644)?;
                 self.remember(&root, path, before)
             }
         }
@@ -181,7 +181,7 @@ impl ActiveSnapshot<'_> {
 
     fn set_time_of_parent(&self, root: &Root, path: &[u8], time: Timestamp) -> Result<(), SnapshotError> {
         let dir = root.open_dir(parent(path).unwrap_or_default())?;
-        Ok(beneath::fset_mtime(&dir, time)?)
+        Ok(rbuild_rootdir::fset_mtime(&dir, time)?)
     }
 
     /// Takes the mount points away that are still the same empty inodes. No link is followed.
@@ -203,7 +203,7 @@ impl ActiveSnapshot<'_> {
             match removed {
                 Ok(()) => {
                     let time = if time == stub.after { stub.before } else { time };
-                    beneath::fset_mtime(&dir, time)?;
+                    rbuild_rootdir::fset_mtime(&dir, time)?;
                 }
                 Err(e) if matches!(e.errno, Errno::NOTEMPTY | Errno::EXIST) => {}
                 Err(e) => return Err(e.at(&stub.path).into()),

@@ -3,13 +3,13 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use beneath::Root;
 use rbuild_layer::fill::Content;
 use rbuild_layer::listing::{Entry, EntryKind, Metadata};
 use rbuild_layer::stage::Stage;
 use rbuild_layer::tree::{Node, TreeError, TreeLayer, TreeView};
 use rbuild_layer::unpack::{self, Meaning};
 use rbuild_layer::{FileHash, FileSource, Limits, decompress};
+use rbuild_rootdir::Root;
 
 use super::seal::{CommitOptions, Committed, Nest};
 use super::{Snapshot, SnapshotError, SnapshotStore};

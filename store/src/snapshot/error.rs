@@ -26,7 +26,7 @@ pub enum SnapshotError {
     Tree(#[from] TreeError),
     /// A file below a root failed.
     #[error(transparent)]
-    Access(#[from] beneath::Error),
+    Access(#[from] rbuild_rootdir::Error),
     /// An operation on a path of the store failed.
     #[error("cannot {operation} {}: {source}", .path.display())]
     Io {
@@ -69,7 +69,7 @@ impl SnapshotError {
     /// True when the snapshot is not what it should be; false when it could not be looked at: no descriptor or memory to be
     /// had, no permission, a device that does not answer.
     pub fn is_damage(&self) -> bool {
-        let missing = |error: &beneath::Error| {
+        let missing = |error: &rbuild_rootdir::Error| {
             let kind = io::Error::from(error.errno).kind();
             matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
         };
@@ -130,7 +130,7 @@ impl SnapshotError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beneath::Errno;
+    use rbuild_rootdir::Errno;
 
     #[test]
     fn what_could_not_be_looked_at_is_not_damaged() {
@@ -142,7 +142,7 @@ mod tests {
             Errno::IO,
             Errno::ACCESS,
         ] {
-            let access = || beneath::Error::new("open", b"f", errno);
+            let access = || rbuild_rootdir::Error::new("open", b"f", errno);
             let listing = || ListingError::Io {
                 operation: "open",
                 path: "listing".into(),
@@ -158,7 +158,7 @@ mod tests {
                 assert!(!error.is_damage(), "{error:?}");
             }
         }
-        let gone = beneath::Error::new("open", b"f", Errno::NOENT);
+        let gone = rbuild_rootdir::Error::new("open", b"f", Errno::NOENT);
         assert!(SnapshotError::Access(gone).is_damage());
         let short = ListingError::Io {
             operation: "read",

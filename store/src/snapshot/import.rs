@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use beneath::Root;
 use rbuild_layer::stage::{Stage, Tar};
 use rbuild_layer::unpack::{self, Meaning};
 use rbuild_layer::{ContentId, LayerError, Limits, SnapshotId, decompress};
 use rbuild_oci::{ChainId, DiffId};
+use rbuild_rootdir::Root;
 use sha2::{Digest as _, Sha256};
 
 use super::seal::{CommitOptions, Committed, HashTar, Identity, Nest};

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use beneath::Root;
 use rbuild_layer::FileHash;
 use rbuild_layer::listing::ancestors;
 use rbuild_oci::hash::sha256;
+use rbuild_rootdir::Root;
 
 use super::seal::make_dir;
 use super::{SnapshotError, SnapshotStore};
@@ -95,11 +95,11 @@ impl SnapshotStore {
                 StubKind::Dir => dir(path)?,
                 StubKind::File => {
                     let file = root.create_file(path)?;
-                    beneath::fchmod(&file, 0o644)?;
+                    rbuild_rootdir::fchmod(&file, 0o644)?;
                 }
             }
         }
-        beneath::fchmod(root.dir(), 0o755)?;
+        rbuild_rootdir::fchmod(root.dir(), 0o755)?;
         match std::fs::rename(&born, home) {
             Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => Ok(()),
             other => other.map_err(|e| SnapshotError::io("rename to", home, e)),

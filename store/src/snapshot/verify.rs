@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
-use beneath::{Errno, Kind, Stat};
 use rbuild_layer::fill::{Content, FileJob, fill_and_hash};
 use rbuild_layer::inode::Creator;
 use rbuild_layer::listing::{Entry, EntryKind, Listing, file_name, join, parent};
 use rbuild_layer::{FileHash, LayerError};
+use rbuild_rootdir::{Errno, Kind, Stat};
 
 use super::{META, Snapshot, SnapshotError, SnapshotStore};
 
@@ -89,7 +89,7 @@ impl Snapshot {
 
     fn verify_entries(&self, listing: &Listing) -> Result<(), SnapshotError> {
         let root = self.layer()?.root()?;
-        let mut last: Option<(&[u8], beneath::Dir)> = None;
+        let mut last: Option<(&[u8], rbuild_rootdir::Dir)> = None;
         for entry in listing.entries().iter().filter(|entry| !entry.path.is_empty()) {
             let above = parent(&entry.path).unwrap_or_default();
             if last.as_ref().is_none_or(|(have, _)| *have != above) {

@@ -10,24 +10,24 @@ use crate::harness::base::checkout;
 /// A crate: its folder, its name in paths, the crates that it knows. All of these stand above it, so nothing points up
 /// and nothing goes round.
 const CRATES: [(&str, &str, &[&str]); 10] = [
-    ("beneath", "beneath", &[]),
+    ("rootdir", "rbuild_rootdir", &[]),
     ("parser", "dockerfile_parser", &[]),
     ("solver", "rbuild_solver", &[]),
     ("sandbox", "rbuild_sandbox", &[]),
     ("oci", "rbuild_oci", &[]),
     ("registry", "rbuild_registry", &["rbuild_oci"]),
-    ("layer", "rbuild_layer", &["beneath", "rbuild_oci"]),
+    ("layer", "rbuild_layer", &["rbuild_rootdir", "rbuild_oci"]),
     (
         "store",
         "rbuild_store",
-        &["beneath", "rbuild_oci", "rbuild_layer"],
+        &["rbuild_rootdir", "rbuild_oci", "rbuild_layer"],
     ),
     ("build", "rbuild_build", &BUILDER),
     (".", "rbuild", &PROGRAM),
 ];
 
 const BUILDER: [&str; 8] = [
-    "beneath",
+    "rbuild_rootdir",
     "dockerfile_parser",
     "rbuild_solver",
     "rbuild_sandbox",
@@ -38,7 +38,7 @@ const BUILDER: [&str; 8] = [
 ];
 
 const PROGRAM: [&str; 9] = [
-    "beneath",
+    "rbuild_rootdir",
     "dockerfile_parser",
     "rbuild_solver",
     "rbuild_sandbox",
@@ -89,7 +89,7 @@ fn dependencies_are_those_of_the_architecture_and_are_used() {
 
 #[test]
 fn modules_below_the_builder_do_not_need_each_other() {
-    for folder in ["beneath", "sandbox", "oci", "registry", "layer", "store"] {
+    for folder in ["rootdir", "sandbox", "oci", "registry", "layer", "store"] {
         let arrows = arrows_between_modules(folder);
         assert!(arrows.len() > 3, "{folder}: the modules were not found");
         for module in arrows.keys() {

@@ -105,10 +105,10 @@ pub(super) fn bind(
         Ok(path)
     };
     let (upper, work) = (make("upper")?, make("work")?);
-    let root = beneath::Root::open(&upper)?;
+    let root = rbuild_rootdir::Root::open(&upper)?;
     let meta = &node.meta;
-    beneath::fchown(root.dir(), meta.uid, meta.gid)?;
-    beneath::fchmod(root.dir(), meta.mode)?;
+    rbuild_rootdir::fchown(root.dir(), meta.uid, meta.gid)?;
+    rbuild_rootdir::fchmod(root.dir(), meta.mode)?;
     guards.push(Box::new(tmp));
     Ok(Mount {
         target,

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use beneath::Root;
 use rbuild_oci::DocumentError;
+use rbuild_rootdir::Root;
 
 use crate::blob::VerifyingReader;
 use crate::error::StoreError;

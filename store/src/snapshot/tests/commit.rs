@@ -34,7 +34,7 @@ fn files_on_disk_have_the_metadata_of_the_listing() {
     layer.fifo(b"pipe", meta(0o622)).unwrap();
     layer.hardlink(b"a-first", b"d/file").unwrap();
     let snapshot = layer.commit(&now()).unwrap().snapshot;
-    let root = beneath::Root::open(snapshot.fs()).unwrap();
+    let root = rbuild_rootdir::Root::open(snapshot.fs()).unwrap();
     for entry in snapshot.listing().unwrap().entries() {
         let stat = root.lstat(&entry.path).unwrap();
         assert_eq!((stat.mode, stat.uid, stat.gid, stat.mtime), {
@@ -204,7 +204,7 @@ fn replacing_one_kind_by_another() {
     layer.bytes(b"d/new", b"5", meta(0o644)).unwrap();
     let top = layer.commit(&now()).unwrap().snapshot;
     assert_eq!(shown(&top), "d/ d/new=5 f=3");
-    let root = beneath::Root::open(top.fs()).unwrap();
+    let root = rbuild_rootdir::Root::open(top.fs()).unwrap();
     assert_eq!(
         root.get_xattr(b"d", b"user.overlay.opaque").unwrap().unwrap(),
         b"y"
@@ -231,7 +231,7 @@ fn unchanged_files_are_linked_from_the_last_result() {
     let first = make("1", None);
     let second = make("2", Some(&first));
     let ino = |snapshot: &Snapshot, path: &[u8]| {
-        beneath::Root::open(snapshot.fs())
+        rbuild_rootdir::Root::open(snapshot.fs())
             .unwrap()
             .lstat(path)
             .unwrap()
@@ -341,7 +341,7 @@ fn the_epoch_changes_the_tar_and_nothing_else() {
             .unwrap(),
         Some(earlier)
     );
-    let mtime = beneath::Root::open(snapshot.fs())
+    let mtime = rbuild_rootdir::Root::open(snapshot.fs())
         .unwrap()
         .lstat(b"a")
         .unwrap()

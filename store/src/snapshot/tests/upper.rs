@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use beneath::{Kind, Root};
 use rbuild_layer::listing::{Entry, EntryKind, Listing};
+use rbuild_rootdir::{Kind, Root};
 
 use super::*;
 
@@ -141,7 +141,7 @@ fn each_kind_of_change_counts() {
 }
 
 fn set_root_mode(upper: &Root) {
-    beneath::fchmod(upper.dir(), 0o700).unwrap();
+    rbuild_rootdir::fchmod(upper.dir(), 0o700).unwrap();
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_time_counts_if_the_command_set_it() {
     upper.symlink(b"link", b"made").unwrap();
     upper.symlink(b"old-link", b"made").unwrap();
     upper.set_mtime(b"old-link", past(7, 7)).unwrap();
-    beneath::fset_mtime(upper.dir(), past(8, 8)).unwrap();
+    rbuild_rootdir::fset_mtime(upper.dir(), past(8, 8)).unwrap();
     let top = active.commit(&now()).unwrap().snapshot;
     top.verify().unwrap();
 

@@ -5,7 +5,7 @@
 //! inside the root. Paths are bytes, relative to the root; a leading `/` means the root.
 //!
 //! ```
-//! use beneath::Root;
+//! use rbuild_rootdir::Root;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let dir = tempfile::tempdir()?;

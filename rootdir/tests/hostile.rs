@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use beneath::{Errno, Kind, LastLink, Resolver, Root, Timestamp};
+use rbuild_rootdir::{Errno, Kind, LastLink, Resolver, Root, Timestamp};
 
 struct Traps {
     dir: tempfile::TempDir,
@@ -128,7 +128,7 @@ fn both_resolvers_agree_on_everything() {
                 for last in [LastLink::Follow, LastLink::Keep] {
                     let answer = |root: &Root| {
                         root.resolve_in_root(path.as_bytes(), last)
-                            .and_then(beneath::fstat)
+                            .and_then(rbuild_rootdir::fstat)
                             .map(|stat| (stat.dev, stat.ino))
                             .map_err(|e| e.errno)
                     };
