@@ -1,7 +1,7 @@
 //! The end of a build: results where they were asked for, or what went wrong.
 
 use crate::error::{BuildError, Failure, StepCause, StepError};
-use crate::export::Assembly;
+use crate::export::{Assembled, Assembly};
 use crate::material;
 use crate::ops::{OpError, StepOutput, word_of};
 use crate::outputs::Outputs;
@@ -28,7 +28,8 @@ impl Finish<'_> {
     /// An output cannot be written.
     pub(crate) fn succeeded(self, solution: &Solution<StepOutput>) -> Result<BuildResult, BuildError> {
         let session = self.session;
-        let image = self.image(solution)?;
+        // Held until the image's record is written.
+        let Assembled { image, held: _held } = self.image(solution)?;
         let snapshot = solution
             .all
             .get(&self.plan.target.vertex)
@@ -55,7 +56,7 @@ impl Finish<'_> {
         })
     }
 
-    fn image(&self, solution: &Solution<StepOutput>) -> Result<ImageRecord, BuildError> {
+    fn image(&self, solution: &Solution<StepOutput>) -> Result<Assembled, BuildError> {
         let session = self.session;
         let target = &self.plan.target;
         let base = self.base_record()?;
@@ -67,6 +68,7 @@ impl Finish<'_> {
             epoch: session.request.epoch,
             squash: session.request.squash,
             now: session.now,
+            commit: session.engine.commit_options(),
         };
         if let Ok(image) = assembly.image(target) {
             return Ok(image);

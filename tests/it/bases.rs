@@ -292,6 +292,39 @@ fn layout(env: &TestEnv, name: &str, layers: &[Vec<u8>]) -> PathBuf {
     dir
 }
 
+#[test]
+fn on_a_base_without_layers() {
+    let env = TestEnv::new();
+    let bare = layout(&env, "bare", &[]);
+    let build = |flags: &[&str], dockerfile: &str| {
+        let context = env.context_of(dockerfile, &[("f", "x")]);
+        let source = format!("bare=oci-layout://{}", bare.display());
+        env.image(["--build-context", &source].iter().chain(flags), context)
+    };
+    let with_layers = |image: &OciImage| {
+        let history = image.config["history"].as_array().unwrap();
+        history
+            .iter()
+            .filter(|entry| entry["empty_layer"] != true)
+            .count()
+    };
+    for flags in [&[][..], &["--squash"], &["--squash-all"]] {
+        let image = build(flags, "FROM bare\nENV A=b\nLABEL c=d\n");
+        assert_eq!(image.layers.len(), 1, "{flags:?}");
+        assert!(image.tree().is_empty(), "{flags:?}");
+        assert_eq!(with_layers(&image), 1, "{flags:?}");
+        // One that has a layer needs no other.
+        let image = build(flags, "FROM bare\nENV A=b\nCOPY f /f\nLABEL c=d\n");
+        assert_eq!(image.layers.len(), 1, "{flags:?}");
+        assert_eq!(image.tree()["f"].text(), "x");
+        assert_eq!(with_layers(&image), 1, "{flags:?}");
+    }
+    assert_eq!(build(&[], "FROM bare\n").layers.len(), 1);
+    let nameless = build(&["--omit-history"], "FROM bare\nENV A=b\n");
+    assert_eq!(nameless.layers.len(), 1);
+    assert!(nameless.config["history"].as_array().is_none_or(Vec::is_empty));
+}
+
 /// A tar whose entries `fill` adds.
 fn tar(fill: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());

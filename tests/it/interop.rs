@@ -102,6 +102,41 @@ fn skopeo_inspects_and_copies() {
 }
 
 #[test]
+fn others_take_an_image_without_files() {
+    if !skip::unless_installed(
+        "others_take_an_image_without_files",
+        &["skopeo", "umoci", "buildah"],
+    ) {
+        return;
+    }
+    let env = TestEnv::new();
+    env.building([
+        "-t",
+        "empty:1",
+        "-o",
+        "type=oci,dest=layout/",
+        "-o",
+        "type=docker,dest=docker.tar",
+    ])
+    .arg(env.context_of("FROM scratch\nENV A=b\nLABEL c=d\n", &[]))
+    .run()
+    .success();
+    for source in ["oci:layout:1", "docker-archive:docker.tar"] {
+        let inspected = peer::skopeo(&env).args(["inspect", source]).run().success();
+        let inspected: Value = serde_json::from_str(&inspected.out()).expect("skopeo prints JSON");
+        assert_eq!(inspected["Layers"].as_array().map(Vec::len), Some(1), "{source}");
+        let copy = format!("dir:{}", env.path(format!("dir-{}", source.len())).display());
+        peer::skopeo(&env).args(["copy", source, &copy]).run().success();
+        peer::buildah(&env)
+            .args(["from", "--name", &source.replace([':', '.'], "-"), source])
+            .run()
+            .success();
+    }
+    let bundle = peer::unpack(&env, &env.path("layout"), "1");
+    assert_eq!(std::fs::read_dir(bundle.join("rootfs")).unwrap().count(), 0);
+}
+
+#[test]
 fn umoci_unpacks_and_runtimes_run() {
     if !skip::unless_installed("umoci_unpacks_and_runtimes_run", &["umoci", "runc"]) {
         return;

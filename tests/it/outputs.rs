@@ -516,7 +516,7 @@ fn compression_and_media_types() {
 }
 
 #[test]
-fn no_layers_and_no_files() {
+fn an_empty_layer_and_no_files() {
     let env = TestEnv::new();
     let context = env.context_of("FROM scratch\nLABEL a=b\nENV X=1\n", &[]);
     env.rbuild([
@@ -535,8 +535,10 @@ fn no_layers_and_no_files() {
     .success()
     .no_panic();
     let image = OciImage::from_archive(&env.path("empty.tar"));
-    assert!(image.layers.is_empty());
+    assert_eq!(image.layers.len(), 1);
+    assert!(image.tree().is_empty());
     assert_eq!(image.config["config"]["Labels"]["a"], "b");
+    env.run("empty", ["true"]).exits(127).says("true: not found");
     assert_eq!(by_path(entries_of(&env.path("files.tar"))).len(), 0);
     assert_eq!(fs::read_dir(env.path("dir")).unwrap().count(), 0);
     // And it is a base like any other, from both archives.
@@ -548,7 +550,7 @@ fn no_layers_and_no_files() {
             .run()
             .success();
         let image = other.image_of("FROM empty\nCOPY f /f\n", &[("f", "x")]);
-        assert_eq!(image.layers.len(), 1);
+        assert_eq!(image.layers.len(), 2);
         assert_eq!(
             image.config["config"]["Env"].as_array().unwrap().last().unwrap(),
             "X=1"

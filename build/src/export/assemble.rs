@@ -8,7 +8,7 @@ use crate::request::{Edits, Squash};
 use rbuild_oci::{History, ImageConfig};
 use rbuild_solver::VertexId;
 use rbuild_store::image::{ImageLayer, ImageRecord, LayerSource};
-use rbuild_store::snapshot::{Snapshot, SnapshotStore};
+use rbuild_store::snapshot::{CommitOptions, Snapshot, SnapshotStore};
 use std::collections::BTreeMap;
 
 /// What shapes an image besides its stage.
@@ -27,14 +27,25 @@ pub struct Assembly<'a> {
     pub squash: Squash,
     /// Seconds since 1970.
     pub now: u64,
+    /// How the layer of an image that has no other is committed.
+    pub commit: CommitOptions,
+}
+
+/// An image that was put together.
+pub struct Assembled {
+    /// Its record, for the store.
+    pub image: ImageRecord,
+    /// What holds the layer that was made for it, until the record is written.
+    pub held: Option<StepOutput>,
 }
 
 impl Assembly<'_> {
-    /// The image of a stage. Makes the tar identities of layers that have none yet.
+    /// The image of a stage. Makes the tar identities of layers that have none yet, and an empty layer for an image
+    /// without any: the image-spec's schema wants one.
     ///
     /// # Errors
     /// A layer cannot be read, or the store is not what it was.
-    pub fn image(&self, stage: &StageState) -> Result<ImageRecord, Failure> {
+    pub fn image(&self, stage: &StageState) -> Result<Assembled, Failure> {
         let mut config = stage.config.clone();
         let mut layers: Vec<ImageLayer> = self.base.map(|base| base.layers.clone()).unwrap_or_default();
         let built = self.built_layers(stage)?;
@@ -58,14 +69,31 @@ impl Assembly<'_> {
                 }
             }
         }
+        let held = match layers.is_empty() {
+            true => Some(self.nothing()?),
+            false => None,
+        };
+        let top = held.as_ref().and_then(StepOutput::snapshot);
+        if let Some(nothing) = top {
+            layers.push(self.layer(nothing, 1)?);
+            one_layer(&mut config.history);
+        }
         self.edits.apply(&mut config);
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
         let bytes = config.to_bytes().map_err(Failure::from_host)?;
-        let snapshot = self.snapshot(stage).map(|snapshot| *snapshot.id());
-        let mut record =
+        let snapshot = top.cloned().or_else(|| self.snapshot(stage));
+        let snapshot = snapshot.map(|snapshot| *snapshot.id());
+        let mut image =
             ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)?;
-        record.annotations = self.edits.annotations.clone();
-        Ok(record)
+        image.annotations = self.edits.annotations.clone();
+        Ok(Assembled { image, held })
+    }
+
+    /// A snapshot with no files.
+    fn nothing(&self) -> Result<StepOutput, Failure> {
+        let layer = self.snapshots.begin_layer(None).map_err(Failure::from_host)?;
+        let committed = layer.commit(&self.commit).map_err(Failure::from_host)?;
+        Ok(StepOutput::committed(committed))
     }
 
     /// The files of a stage; `None` when there are none.

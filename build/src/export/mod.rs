@@ -6,6 +6,6 @@ mod destination;
 mod local;
 
 pub use archive::{docker_archive, oci, options, with_export};
-pub use assemble::Assembly;
+pub use assemble::{Assembled, Assembly};
 pub use destination::write_bytes;
 pub use local::{local, tar};
