@@ -1,10 +1,10 @@
 //! [`Bases`]: what the checks know of base images.
 
 use crate::lower::Beginnings;
-use crate::ops::{OpError, owner};
 use crate::sources::find_stored;
 use dockerfile_parser::{Dockerfile, Platform};
 use rbuild_oci::ImageConfig;
+use rbuild_rootfs::users;
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::snapshot::{Check, SnapshotStore};
@@ -84,9 +84,9 @@ impl<'a> Bases<'a> {
         };
         let _lease = store.locks().lease(id).ok()??;
         let snapshot = SnapshotStore::new(store.clone()).get(id, Check::Skip).ok()??;
-        match owner::chown(&snapshot.tree().ok()?, spec) {
+        match users::chown(&snapshot.tree().ok()?, spec) {
             Ok(_) => Some(true),
-            Err(OpError::Owner(_)) => Some(false),
+            Err(error) if error.is_answer() => Some(false),
             Err(_) => None,
         }
     }

@@ -2,10 +2,8 @@
 
 use crate::engine::enter_sandbox;
 use crate::error::Failure;
-use rbuild_sandbox::{Executor, Root};
+use rbuild_sandbox::Executor;
 use rbuild_store::Store;
-use rbuild_store::snapshot::SnapshotRoot;
-use std::path::PathBuf;
 
 /// How steps are run.
 pub trait Host: Send + Sync {
@@ -25,25 +23,5 @@ pub struct ThisHost;
 impl Host for ThisHost {
     fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure> {
         Ok(Box::new(enter_sandbox(store)?))
-    }
-}
-
-/// What a command has as its root: a snapshot in whatever form, upon `lower` if that is given.
-#[must_use]
-pub fn root_of(snapshot: SnapshotRoot, lower: Option<PathBuf>) -> Root {
-    match snapshot {
-        SnapshotRoot::Overlay {
-            mut lowers,
-            upper,
-            work,
-        } => {
-            lowers.extend(lower);
-            Root::Overlay {
-                lowers,
-                upper,
-                work,
-                volatile: true,
-            }
-        }
     }
 }

@@ -7,8 +7,7 @@
 //! 3. [`Zygote::start`] forks the small process that clones each step;
 //! 4. from then on any thread may [`Zygote::spawn`] a [`SandboxSpec`].
 //!
-//! Lives here: namespaces, mounts, identity, system call filter, the start and the end of one command; and the pure
-//! functions that belong to them (user lookup, resolver file). Deliberately not here: images, layers, cache, logging,
+//! Lives here: namespaces, mounts, identity, system call filter, the start and the end of one command. Deliberately not here: images, layers, cache, logging,
 //! Dockerfiles. This is the only crate with `unsafe`, all of it in `sys.rs`.
 
 mod blob;
@@ -18,18 +17,15 @@ mod idmap;
 pub mod inherited;
 mod init;
 mod landlock;
-mod lookup;
 mod overlay;
 pub mod probe;
 mod pty;
 mod raw;
-mod resolv;
 mod seccomp;
 mod shortage;
 pub mod signals;
 pub mod spec;
 mod step;
-mod stubs;
 mod sys;
 mod userns;
 mod validate;
@@ -40,15 +36,12 @@ mod zygote;
 pub use blob::Blob;
 pub use executor::{Execution, Executor};
 pub use idmap::{IdMapError, IdMapping, IdRange};
-pub use lookup::{LookupError, MAX_DATABASE_SIZE, User, resolve_user};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
-pub use resolv::container_resolv_conf;
 pub use shortage::shortage;
 pub use spec::{
     Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,
 };
 pub use step::{SpawnError, Step};
-pub use stubs::{StubKind, default_mount_points};
 pub use userns::{EnterError, Entered, enter};
 pub use validate::InvalidSpec;
 pub use writers::{Writers, writers};

@@ -10,16 +10,14 @@ use crate::cli::stored::nearest_name;
 use crate::error::{Failure, Kind};
 use options::{RunOptions, Volume};
 use rbuild_build::engine;
-use rbuild_build::host::root_of;
 use rbuild_build::open_store;
-use rbuild_build::ops::mounts::{Targets, etc_files};
-use rbuild_build::ops::{OpError, owner};
 use rbuild_build::pull::Puller;
 use rbuild_build::request::{PullPolicy, build_platform};
 use rbuild_build::sources::{Origin, Resolver};
 use rbuild_build::{clock, import};
 use rbuild_oci::ImageConfig;
-use rbuild_sandbox::{Mount, MountFlags, MountKind, Network, SandboxSpec};
+use rbuild_rootfs::{MountError, MountPoints, root_of, standard_mounts, users};
+use rbuild_sandbox::{MountFlags, MountKind, Network, SandboxSpec};
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::snapshot::{ActiveSnapshot, Check, Snapshot, SnapshotStore};
@@ -102,11 +100,6 @@ fn sandbox(
     snapshots: &SnapshotStore,
     active: &mut ActiveSnapshot<'_>,
 ) -> Result<SandboxSpec, Failure> {
-    let op = |error: rbuild_build::ops::OpError| match error {
-        // The codes of a build are the command's here.
-        rbuild_build::ops::OpError::Failure(failure) => failure.with_exit_code(Kind::Host.exit_code()),
-        other => Failure::from_host(other),
-    };
     let tree = active
         .parent()
         .map(Snapshot::tree)
@@ -115,7 +108,7 @@ fn sandbox(
         .unwrap_or_default();
     let container = &config.config;
     let user_spec = options.user.clone().unwrap_or_else(|| container.user.clone());
-    let user = owner::user(&tree, &user_spec).map_err(op)?;
+    let user = users::user(&tree, &user_spec).map_err(Failure::from_host)?;
     let cwd = options
         .workdir
         .clone()
@@ -131,36 +124,40 @@ fn sandbox(
         .or_else(|| options.name.clone())
         .unwrap_or_else(|| "rbuild".to_owned());
 
-    let mut targets = Targets::new(&tree);
-    let mut mounts = etc_files(&mut targets, &options.add_hosts, &hostname).map_err(op)?;
+    let mut points = MountPoints::new(&tree);
+    let mut mounts =
+        standard_mounts(&mut points, &options.add_hosts, &hostname).map_err(Failure::from_host)?;
     if options.read_only {
         for path in ["/run", "/tmp"] {
-            mounts.push(Mount {
-                target: targets.place(path, true).map_err(op)?,
-                kind: scratch_tmpfs(0o1777),
-            });
+            mounts.push(
+                points
+                    .mount(path, scratch_tmpfs(0o1777))
+                    .map_err(Failure::from_host)?,
+            );
         }
     }
     for tmpfs in &options.tmpfs {
-        mounts.push(Mount {
-            target: targets.place(&tmpfs.target, true).map_err(op)?,
-            kind: MountKind::Tmpfs {
-                size: tmpfs.size,
-                mode: tmpfs.mode,
-                flags: tmpfs.flags,
-            },
-        });
+        let kind = MountKind::Tmpfs {
+            size: tmpfs.size,
+            mode: tmpfs.mode,
+            flags: tmpfs.flags,
+        };
+        mounts.push(points.mount(&tmpfs.target, kind).map_err(Failure::from_host)?);
     }
     for volume in &options.volumes {
-        mounts.push(bind(volume, &mut targets).map_err(op)?);
+        mounts.push(
+            points
+                .mount(&volume.target, bind(volume))
+                .map_err(Failure::from_host)?,
+        );
     }
-    let cwd = targets.working_directory(&cwd).map_err(|error| match error {
-        OpError::NotADirectory { path } => Failure::host(format!(
+    let cwd = points.working_directory(&cwd).map_err(|error| match error {
+        MountError::NotADirectory { path } => Failure::host(format!(
             "the working directory `{path}` is not a directory in the image"
         )),
-        other => op(other),
+        other => Failure::from_host(other),
     })?;
-    let lower = targets.finish(snapshots, active).map_err(op)?;
+    let lower = points.finish(snapshots, active).map_err(Failure::from_host)?;
 
     let root = root_of(active.root(), lower);
     let argv = argv(options, container)?;
@@ -198,19 +195,16 @@ fn scratch_tmpfs(mode: u32) -> MountKind {
     }
 }
 
-fn bind(volume: &Volume, targets: &mut Targets<'_>) -> Result<Mount, rbuild_build::ops::OpError> {
-    Ok(Mount {
-        target: targets.place(&volume.target, volume.is_dir)?,
-        kind: MountKind::Bind {
-            source: volume.source.clone(),
-            source_root: None,
-            recursive: true,
-            flags: MountFlags {
-                read_only: volume.read_only,
-                ..MountFlags::default()
-            },
+fn bind(volume: &Volume) -> MountKind {
+    MountKind::Bind {
+        source: volume.source.clone(),
+        source_root: None,
+        recursive: true,
+        flags: MountFlags {
+            read_only: volume.read_only,
+            ..MountFlags::default()
         },
-    })
+    }
 }
 
 /// Entry point and command: arguments replace CMD, `--entrypoint` replaces both.

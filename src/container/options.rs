@@ -37,8 +37,6 @@ pub(super) struct Volume {
     pub target: String,
     /// `ro`.
     pub read_only: bool,
-    /// What the source is.
-    pub is_dir: bool,
 }
 
 /// `--tmpfs CONTAINER[:OPTIONS]`.
@@ -177,7 +175,6 @@ fn volume(text: &str) -> Result<Volume, Failure> {
         .canonicalize()
         .map_err(|error| wrong(format!("the host path cannot be opened: {error}")))?;
     Ok(Volume {
-        is_dir: source.is_dir(),
         source,
         target: rbuild_build::lower::path::clean(target),
         read_only,
@@ -243,10 +240,7 @@ mod tests {
     #[test]
     fn volumes() {
         let ours = volume("/tmp:/data:ro").unwrap();
-        assert_eq!(
-            (ours.target.as_str(), ours.read_only, ours.is_dir),
-            ("/data", true, true)
-        );
+        assert_eq!((ours.target.as_str(), ours.read_only), ("/data", true));
         for (wrong, why) in [
             ("/tmp", "HOST:CONTAINER"),
             ("/tmp:data", "absolute"),

@@ -4,13 +4,13 @@ use super::From;
 use super::finding::Finding;
 use super::path;
 use super::stage::StageLowering;
-use crate::ops::owner;
 use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec, without};
 use crate::ops::{FetchSpec, UNNAMED};
 use crate::remote::Remote;
 use crate::remote::address::{commit_prefix, file_name, redacted, scheme};
 use dockerfile_parser::instruction::{Add, Copy, Source};
 use dockerfile_parser::{Instruction, Span, Word};
+use rbuild_rootfs::users;
 use rbuild_solver::VertexId;
 
 impl StageLowering<'_, '_> {
@@ -265,7 +265,7 @@ impl StageLowering<'_, '_> {
             Some(group) => format!("0:{group}"),
             None => text,
         };
-        if link && owner::numeric(&text).is_none() {
+        if link && users::numeric(&text).is_none() {
             return Err(
                 Finding::error(format!("--chown: `{text}` has no meaning with --link"), word.span)
                     .label("a name")

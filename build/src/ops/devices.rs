@@ -1,9 +1,9 @@
 //! What devices of the host add to a `RUN`: their part of the key, and their mounts.
 
 use super::OpError;
-use super::mounts::Targets;
 use super::spec::ExecDevices;
 use crate::cdi::{DeviceNode, Edits, HostMount};
+use rbuild_rootfs::MountPoints;
 use rbuild_sandbox::{Mount, MountFlags, MountKind};
 use rbuild_solver::Preimage;
 use rustix::fs::{FileType, major, minor, stat};
@@ -55,7 +55,7 @@ fn mounted(mount: &HostMount, preimage: Preimage) -> Preimage {
 }
 
 /// The mounts that bring device files, files and directories of the host.
-pub(super) fn mounts(edits: &Edits, targets: &mut Targets<'_>) -> Result<Vec<Mount>, OpError> {
+pub(super) fn mounts(edits: &Edits, points: &mut MountPoints<'_>) -> Result<Vec<Mount>, OpError> {
     let mut mounts = Vec::new();
     for node in &edits.nodes {
         check(node)?;
@@ -64,31 +64,26 @@ pub(super) fn mounts(edits: &Edits, targets: &mut Targets<'_>) -> Result<Vec<Mou
             nosuid: true,
             ..MountFlags::default()
         };
-        mounts.push(Mount {
-            target: targets.place(&node.path, false)?,
-            kind: MountKind::Bind {
-                source: node.host_path.clone(),
-                source_root: None,
-                recursive: false,
-                flags,
-            },
-        });
+        let kind = MountKind::Bind {
+            source: node.host_path.clone(),
+            source_root: None,
+            recursive: false,
+            flags,
+        };
+        mounts.push(points.mount(&node.path, kind)?);
     }
     for mount in &edits.mounts {
         let source = &mount.source;
         #[expect(clippy::disallowed_methods, reason = "a spec of the host names this path")]
-        let is_dir = std::fs::metadata(source)
-            .map_err(|error| OpError::io(format!("mounting `{}` of a device", source.display()), error))?
-            .is_dir();
-        mounts.push(Mount {
-            target: targets.place(&mount.target, is_dir)?,
-            kind: MountKind::Bind {
-                source: source.clone(),
-                source_root: None,
-                recursive: mount.recursive,
-                flags: mount.flags,
-            },
-        });
+        std::fs::metadata(source)
+            .map_err(|error| OpError::io(format!("mounting `{}` of a device", source.display()), error))?;
+        let kind = MountKind::Bind {
+            source: source.clone(),
+            source_root: None,
+            recursive: mount.recursive,
+            flags: mount.flags,
+        };
+        mounts.push(points.mount(&mount.target, kind)?);
     }
     Ok(mounts)
 }

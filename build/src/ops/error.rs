@@ -4,6 +4,8 @@ use super::checks::StepCheck;
 use crate::error::{DISK_FULL, Failure, remedy};
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
+use rbuild_rootfs::MountError;
+use rbuild_rootfs::users::UserError;
 use rbuild_sandbox::{ExitStatus, SpawnError};
 use rbuild_store::snapshot::SnapshotError;
 use std::path::PathBuf;
@@ -73,9 +75,20 @@ pub enum OpError {
     /// A check of what is copied found something, and the file makes an error of that.
     #[error("{}", .0.message)]
     Check(Box<StepCheck>),
-    /// `--chown` or USER names nobody.
-    #[error("{0}")]
-    Owner(String),
+    /// USER names nobody.
+    #[error(transparent)]
+    User(UserError),
+    /// `--chown` names nobody.
+    #[error("--chown={owner}: {cause}")]
+    Chown {
+        /// As it was given.
+        owner: String,
+        /// Why.
+        cause: UserError,
+    },
+    /// A file is to be mounted on a directory, or the other way round.
+    #[error(transparent)]
+    Mount(MountError),
     /// The command ended badly.
     #[error("{}", exit_text(*status))]
     CommandFailed {
@@ -151,6 +164,27 @@ pub enum OpError {
     Cancelled,
 }
 
+impl From<UserError> for OpError {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::Tree(error) => OpError::Tree(error),
+            UserError::Read { path, source } => OpError::io(format!("reading the image's /{path}"), source),
+            UserError::Lookup(_) | UserError::NotAFile(_) | UserError::TooLarge(_) => OpError::User(error),
+        }
+    }
+}
+
+impl From<MountError> for OpError {
+    fn from(error: MountError) -> Self {
+        match error {
+            MountError::NotADirectory { path } => OpError::NotADirectory { path },
+            MountError::Tree(error) => OpError::Tree(error),
+            MountError::Snapshot(error) => OpError::Snapshot(error),
+            MountError::WrongKind { .. } => OpError::Mount(error),
+        }
+    }
+}
+
 impl OpError {
     /// A malformed pattern.
     pub fn pattern(pattern: &str, why: &dyn std::fmt::Display) -> Self {
@@ -168,7 +202,7 @@ impl OpError {
                 Some(CopyPart::Source(*source_at))
             }
             OpError::Check(check) => Some(check.part),
-            OpError::Owner(_) => Some(CopyPart::Owner),
+            OpError::User(_) | OpError::Chown { .. } => Some(CopyPart::Owner),
             _ => None,
         }
     }

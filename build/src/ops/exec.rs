@@ -9,11 +9,11 @@ pub(super) use key::preimage;
 
 use super::mounts::{self, Prepared};
 use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};
-use super::{OpError, StepOutput, owner};
+use super::{OpError, StepOutput};
 use crate::engine::Engine;
-use crate::host::root_of;
 use command::Command;
 use rbuild_layer::tree::TreeView;
+use rbuild_rootfs::{root_of, users};
 use rbuild_sandbox::{Capability, Execution, ExitStatus, Network, SandboxSpec, Stdio};
 use rbuild_solver::RunContext;
 use rbuild_store::snapshot::Snapshot;
@@ -36,7 +36,7 @@ pub(super) fn run(
 ) -> Result<StepOutput, OpError> {
     let parent = inputs.first().and_then(StepOutput::snapshot);
     let tree = parent.map(Snapshot::tree).transpose()?.unwrap_or_default();
-    let user = owner::user(&tree, &spec.user)?;
+    let user = users::user(&tree, &spec.user)?;
     let mut active = engine.snapshots.begin(parent)?;
     for input in mounted_inputs(&spec.mounts) {
         if let Some(snapshot) = inputs.get(input).and_then(StepOutput::snapshot) {

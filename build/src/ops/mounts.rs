@@ -3,14 +3,9 @@
 
 mod bind;
 mod caches;
-mod etc;
-mod targets;
 
 pub(super) use bind::bind_fingerprints;
 pub(super) use caches::cache_identity;
-pub use etc::etc_files;
-pub use targets::Targets;
-use targets::host_form;
 
 use super::spec::{ExecMount, ExecSpec};
 use super::ssh_agent::ForwardedAgent;
@@ -19,6 +14,7 @@ use crate::engine::Engine;
 use bind::bind;
 use caches::Caches;
 use rbuild_layer::tree::TreeView;
+use rbuild_rootfs::{MountPoints, shows_directory, standard_mounts};
 use rbuild_sandbox::{Mount, MountFlags, MountKind};
 use rbuild_solver::RunContext;
 use rbuild_store::cache_mount::CacheMount;
@@ -50,23 +46,20 @@ pub(super) fn prepare(
     active: &mut ActiveSnapshot<'_>,
     context: &RunContext<'_>,
 ) -> Result<Prepared, OpError> {
-    let mut targets = Targets::new(tree);
+    let mut points = MountPoints::new(tree);
     let mut guards: Vec<Box<dyn Any + Send>> = Vec::new();
-    let mut mounts = etc_files(&mut targets, &spec.add_hosts, super::exec::hostname(spec))?;
+    let mut mounts = standard_mounts(&mut points, &spec.add_hosts, super::exec::hostname(spec))?;
     let caches = Caches::take(spec, inputs, engine, no_cache, context)?;
     // Whatever their order in the Dockerfile, none hides another that lies in it.
     let mut parents_first = Vec::with_capacity(spec.mounts.len());
     for (at, mount) in spec.mounts.iter().enumerate() {
-        let place = mount
-            .target()
-            .map(|target| targets.resolved(target))
-            .transpose()?;
+        let place = mount.target().map(|target| points.resolved(target)).transpose()?;
         parents_first.push((place, mount, caches.of(at)));
     }
     parents_first.sort_by(|(one, ..), (other, ..)| one.cmp(other));
     let mut placed: Vec<(PathBuf, Option<&CacheMount>)> = Vec::new();
     for (_, mount, cache) in parents_first {
-        let Some(made) = one(mount, inputs, engine, cache, &mut targets, &mut guards)? else {
+        let Some(made) = one(mount, inputs, engine, cache, &mut points, &mut guards)? else {
             continue;
         };
         let around = placed.iter().rev().find(|(at, _)| made.target.starts_with(at));
@@ -78,7 +71,7 @@ pub(super) fn prepare(
         placed.push((made.target.clone(), cache));
         mounts.push(made);
     }
-    mounts.extend(super::devices::mounts(&spec.devices.edits, &mut targets)?);
+    mounts.extend(super::devices::mounts(&spec.devices.edits, &mut points)?);
     if let Some(size) = spec.shm_size {
         mounts.push(Mount {
             target: "/dev/shm".into(),
@@ -97,8 +90,8 @@ pub(super) fn prepare(
     if let Some((name, content)) = script {
         mounts.push(script_mount(name, content, engine, &mut guards)?);
     }
-    let cwd = targets.working_directory(&spec.cwd)?;
-    let lower = targets.finish(&engine.snapshots, active)?;
+    let cwd = points.working_directory(&spec.cwd)?;
+    let lower = points.finish(&engine.snapshots, active)?;
     guards.push(Box::new(caches));
     Ok(Prepared {
         mounts,
@@ -119,19 +112,7 @@ fn stand_in_cache(cache: &CacheMount, inside: &Path, kind: &MountKind) -> Result
     {
         return Ok(());
     }
-    let is_file = match kind {
-        MountKind::SecretFile { .. } | MountKind::ReadOnlyFile { .. } => true,
-        // A directory is bound as it is, a file out of its layer, an agent's socket by its name.
-        MountKind::Bind {
-            source, source_root, ..
-        } => {
-            #[expect(clippy::disallowed_methods, reason = "resolved: nothing on the way is a link")]
-            let is_dir = source.is_dir();
-            source_root.is_some() || !is_dir
-        }
-        MountKind::OverlayBind { .. } | MountKind::Tmpfs { .. } => false,
-    };
-    if !is_file {
+    if shows_directory(kind) != Some(false) {
         root.create_dir_all(inside)?;
         return Ok(());
     }
@@ -165,12 +146,7 @@ fn script_mount(
     };
     Ok(Mount {
         target: format!("/dev/pipes/{name}").into(),
-        kind: MountKind::Bind {
-            source,
-            source_root: None,
-            recursive: false,
-            flags,
-        },
+        kind: bind_of(&source, flags),
     })
 }
 
@@ -179,17 +155,17 @@ fn one(
     inputs: &[StepOutput],
     engine: &Engine,
     cache: Option<&CacheMount>,
-    targets: &mut Targets<'_>,
+    points: &mut MountPoints<'_>,
     guards: &mut Vec<Box<dyn Any + Send>>,
 ) -> Result<Option<Mount>, OpError> {
-    Ok(Some(match mount {
+    let (target, kind) = match mount {
         ExecMount::Tmpfs {
             target,
             size,
             read_only,
-        } => Mount {
-            target: targets.place(target, true)?,
-            kind: MountKind::Tmpfs {
+        } => (
+            target,
+            MountKind::Tmpfs {
                 size: *size,
                 mode: 0o1777,
                 flags: MountFlags {
@@ -199,7 +175,7 @@ fn one(
                     ..MountFlags::default()
                 },
             },
-        },
+        ),
         ExecMount::Secret {
             id,
             target,
@@ -211,15 +187,15 @@ fn one(
             let (Some(bytes), Some(target)) = (engine.secret(id)?, target) else {
                 return Ok(None);
             };
-            Mount {
-                target: targets.place(target, false)?,
-                kind: MountKind::SecretFile {
+            (
+                target,
+                MountKind::SecretFile {
                     bytes: bytes.to_vec().into(),
                     mode: *mode,
                     uid: *uid,
                     gid: *gid,
                 },
-            }
+            )
         }
         ExecMount::Cache {
             target, read_only, ..
@@ -227,34 +203,22 @@ fn one(
             let Some(cache) = cache else {
                 return Ok(None);
             };
-            let kind = MountKind::Bind {
-                source: cache.path().to_owned(),
-                source_root: None,
-                recursive: false,
-                flags: MountFlags {
-                    read_only: *read_only,
-                    ..MountFlags::default()
-                },
+            let flags = MountFlags {
+                read_only: *read_only,
+                ..MountFlags::default()
             };
-            Mount {
-                target: targets.place(target, true)?,
-                kind,
-            }
+            (target, bind_of(cache.path(), flags))
         }
         ExecMount::Bind {
             target,
             input,
             source,
             writable,
-        } => bind(
-            target,
-            inputs.get(*input).and_then(StepOutput::snapshot),
-            source,
-            *writable,
-            engine,
-            targets,
-            guards,
-        )?,
+        } => {
+            let files = inputs.get(*input).and_then(StepOutput::snapshot);
+            let kind = bind((source, target), files, *writable, engine, guards)?;
+            (target, kind)
+        }
         ExecMount::Ssh {
             id,
             target,
@@ -267,24 +231,28 @@ fn one(
                 return Ok(None);
             };
             let agent = ForwardedAgent::start(source, engine.store.tmp_dir()?, (*mode, *uid, *gid))?;
-            let kind = MountKind::Bind {
-                source: agent.socket().to_owned(),
-                source_root: None,
-                recursive: false,
-                flags: MountFlags {
-                    nosuid: true,
-                    nodev: true,
-                    noexec: true,
-                    ..MountFlags::default()
-                },
+            let flags = MountFlags {
+                nosuid: true,
+                nodev: true,
+                noexec: true,
+                ..MountFlags::default()
             };
+            let kind = bind_of(agent.socket(), flags);
             guards.push(Box::new(agent));
-            Mount {
-                target: targets.place(target, false)?,
-                kind,
-            }
+            (target, kind)
         }
-    }))
+    };
+    Ok(Some(points.mount(target, kind)?))
+}
+
+/// A directory or file of the host, as it is.
+fn bind_of(source: &Path, flags: MountFlags) -> MountKind {
+    MountKind::Bind {
+        source: source.to_owned(),
+        source_root: None,
+        recursive: false,
+        flags,
+    }
 }
 
 fn input_tree(inputs: &[StepOutput], input: usize) -> Result<TreeView, OpError> {

@@ -1,10 +1,11 @@
 //! `WORKDIR`: a directory that exists, owned by the USER in force where it had to be made.
 
 use super::spec::WorkdirSpec;
-use super::{OpError, StepOutput, owner};
+use super::{OpError, StepOutput};
 use crate::engine::Engine;
 use rbuild_layer::listing::Metadata;
 use rbuild_layer::tree::{LastLink, Tree};
+use rbuild_rootfs::users;
 use rbuild_solver::Preimage;
 use rbuild_store::snapshot::Snapshot;
 
@@ -34,9 +35,9 @@ pub(super) fn run(spec: &WorkdirSpec, inputs: &[StepOutput], engine: &Engine) ->
         Some(_) => {}
         None => {
             // As of `--chown`, a number alone is the group too.
-            let (uid, gid) = match owner::numeric(&spec.user) {
+            let (uid, gid) = match users::numeric(&spec.user) {
                 Some(ids) => ids,
-                None => owner::user(&tree, &spec.user).map(|user| (user.uid, user.gid))?,
+                None => users::user(&tree, &spec.user).map(|user| (user.uid, user.gid))?,
             };
             let meta = Metadata::new(0o755, uid, gid);
             layer.implicit_dirs(meta.clone());

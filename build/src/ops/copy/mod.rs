@@ -17,13 +17,14 @@ pub use select::names_any;
 pub(super) use sources::Sources;
 
 use super::spec::{CopySource, CopySpec, Step};
-use super::{OpError, StepOutput, owner};
+use super::{OpError, StepOutput};
 use crate::engine::Engine;
 use archive::Hashing;
 use plan::{Planned, Planner, What};
 use rbuild_layer::listing::Metadata;
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeView};
 use rbuild_layer::{FileSource, Limits};
+use rbuild_rootfs::users;
 use rbuild_store::snapshot::{LayerBuilder, SnapshotError};
 use std::sync::Arc;
 
@@ -55,7 +56,12 @@ pub(super) fn run(
     let chown = spec
         .chown
         .as_deref()
-        .map(|chown| owner::chown(&dest, chown))
+        .map(|owner| {
+            users::chown(&dest, owner).map_err(|cause| OpError::Chown {
+                owner: owner.to_owned(),
+                cause,
+            })
+        })
         .transpose()?;
     let plan = plan(spec, sources, &dest, chown)?;
     let mut layer = if spec.link {

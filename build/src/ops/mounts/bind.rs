@@ -1,11 +1,12 @@
 //! `type=bind`: files of the context, a stage or an image.
 
-use super::{Targets, host_form};
+use super::bind_of;
 use crate::engine::Engine;
 use crate::ops::{OpError, StepOutput, copy};
 use rbuild_layer::listing::{EntryKind, ancestors};
 use rbuild_layer::tree::{LastLink, NodeKind, Resolved, Tree, TreeLayer, Walk};
-use rbuild_sandbox::{Mount, MountFlags, MountKind};
+use rbuild_rootfs::absolute;
+use rbuild_sandbox::{MountFlags, MountKind};
 use rbuild_solver::Tree as Fingerprints;
 use rbuild_store::snapshot::Snapshot;
 use std::any::Any;
@@ -43,15 +44,14 @@ pub(in crate::ops) fn bind_fingerprints(
     Ok(files.into_iter().collect())
 }
 
+/// What appears at a target.
 pub(super) fn bind(
-    target: &str,
+    (source, target): (&str, &str),
     files: Option<&Snapshot>,
-    source: &str,
     writable: bool,
     engine: &Engine,
-    targets: &mut Targets<'_>,
     guards: &mut Vec<Box<dyn Any + Send>>,
-) -> Result<Mount, OpError> {
+) -> Result<MountKind, OpError> {
     let missing = || OpError::MissingMountSource {
         path: source.to_owned(),
         target: target.to_owned(),
@@ -73,28 +73,17 @@ pub(super) fn bind(
             read_only: true,
             ..flags
         };
-        return Ok(Mount {
-            target: targets.place(target, false)?,
-            kind: MountKind::Bind {
-                source: host_form(&path),
-                source_root: Some(layer.files().to_owned()),
-                recursive: false,
-                flags,
-            },
+        return Ok(MountKind::Bind {
+            source: absolute(&path),
+            source_root: Some(layer.files().to_owned()),
+            recursive: false,
+            flags,
         });
     }
     let layers = files.map(Snapshot::layers).transpose()?.unwrap_or_default();
     let mut lowers = directories(&layers, &path)?;
-    let target = targets.place(target, true)?;
     if !writable && lowers.len() == 1 {
-        let source = lowers.swap_remove(0);
-        let kind = MountKind::Bind {
-            source,
-            source_root: None,
-            recursive: false,
-            flags,
-        };
-        return Ok(Mount { target, kind });
+        return Ok(bind_of(&lowers.swap_remove(0), flags));
     }
     let tmp = engine.store.tmp_dir()?;
     let make = |name: &str| -> Result<PathBuf, OpError> {
@@ -110,14 +99,11 @@ pub(super) fn bind(
     rbuild_rootdir::fchown(root.dir(), meta.uid, meta.gid)?;
     rbuild_rootdir::fchmod(root.dir(), meta.mode)?;
     guards.push(Box::new(tmp));
-    Ok(Mount {
-        target,
-        kind: MountKind::OverlayBind {
-            lowers,
-            upper,
-            work,
-            flags,
-        },
+    Ok(MountKind::OverlayBind {
+        lowers,
+        upper,
+        work,
+        flags,
     })
 }
 

@@ -11,7 +11,7 @@ const FALLBACK: [&str; 2] = ["nameserver 8.8.8.8", "nameserver 8.8.4.4"];
 /// servers of a host whose first file only names the local stub. With `own_network` the container has a network
 /// namespace of its own, in which the host's loopback servers are out of reach: they are left out. Everything else
 /// (`search`, `options`, comments) is kept. Without any server left, public ones are used.
-pub fn container_resolv_conf(host: &str, upstream: Option<&str>, own_network: bool) -> String {
+pub(super) fn container_resolv_conf(host: &str, upstream: Option<&str>, own_network: bool) -> String {
     let is_stub = |text: &str| {
         let mut servers = text.lines().filter_map(name_server).peekable();
         servers.peek().is_some() && servers.all(|server| server == IpAddr::from([127, 0, 0, 53]))

@@ -1,15 +1,15 @@
 //! Looks up the user of a step in the image's own `/etc/passwd` and `/etc/group`: `passwd(5)`, `group(5)`.
 //!
-//! Pure: the caller reads the two files (beneath the root, regular files only, at most [`MAX_DATABASE_SIZE`] bytes)
+//! Pure: the caller reads the two files (below the root, regular files only, of a sane size)
 //! and passes their bytes, empty when a file does not exist. Nothing of the image is executed or loaded for it
 //! (CVE-2019-14271).
 
 use std::path::PathBuf;
 
-use crate::spec::Credentials;
+use rbuild_sandbox::Credentials;
 
 /// A `passwd` or `group` larger than this is not read (CVE-2024-9676).
-pub const MAX_DATABASE_SIZE: u64 = 10 * 1024 * 1024;
+pub(super) const MAX_DATABASE_SIZE: u64 = 10 * 1024 * 1024;
 
 /// Ids above this wrap or turn negative somewhere (CVE-2024-40635).
 const MAX_ID: u32 = i32::MAX as u32;
@@ -63,7 +63,7 @@ pub enum LookupError {
 ///
 /// # Errors
 /// A name that is not listed, a number that is no id.
-pub fn resolve_user(spec: &str, passwd: &[u8], group: &[u8]) -> Result<User, LookupError> {
+pub fn resolve(spec: &str, passwd: &[u8], group: &[u8]) -> Result<User, LookupError> {
     let (user, group_spec) = spec.split_once(':').unwrap_or((spec, ""));
     if group_spec.contains(':') {
         return Err(LookupError::Malformed(spec.to_owned()));
@@ -206,7 +206,7 @@ mod tests {
     const GROUP: &[u8] = b"root:x:0:\nann:x:1001:\nwheel:x:10:root,ann\naudio:x:29:ann\nanna:x:9:anna\n";
 
     fn resolve(spec: &str) -> Result<User, LookupError> {
-        resolve_user(spec, PASSWD, GROUP)
+        super::resolve(spec, PASSWD, GROUP)
     }
 
     fn ids(spec: &str) -> (u32, u32, Vec<u32>) {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(resolve("ann:nobody"), Err(LookupError::NoGroup("nobody".into())));
         assert_eq!(resolve("comment"), Err(LookupError::NoUser("comment".into())));
         assert_eq!(
-            resolve_user("bob", b"", b""),
+            super::resolve("bob", b"", b""),
             Err(LookupError::NoUser("bob".into()))
         );
     }

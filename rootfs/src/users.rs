@@ -1,28 +1,67 @@
 //! Users and groups of an image: `--chown` and USER against its `/etc/passwd` and `/etc/group`.
 
-use crate::ops::OpError;
+mod lookup;
+
+pub use lookup::{LookupError, User, resolve};
+
+use lookup::MAX_DATABASE_SIZE;
 use rbuild_layer::tree::{LastLink, NodeKind, Tree, TreeError};
-use rbuild_sandbox::{MAX_DATABASE_SIZE, User, resolve_user};
-use std::io::Read;
+use std::io::{self, Read};
+
+/// Why it is not known who a user is.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// The image lists nobody of this name, or the number is no id.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// A directory, a device or the like stands where a database should.
+    #[error("the image's /{0} is not a regular file")]
+    NotAFile(&'static str),
+    /// A database is larger than any real one.
+    #[error("the image's /{0} is too large")]
+    TooLarge(&'static str),
+    /// A database could not be found.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A database could not be read.
+    #[error("reading the image's /{path}: {source}")]
+    Read {
+        /// Which.
+        path: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl UserError {
+    /// Whether the image has answered: whoever asks again gets the same.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            UserError::Lookup(_) | UserError::NotAFile(_) | UserError::TooLarge(_) => true,
+            UserError::Tree(_) | UserError::Read { .. } => false,
+        }
+    }
+}
 
 /// USER, or `rbuild run -u`, in an image.
 ///
 /// # Errors
 /// The name is not listed, the number is no id, or a database is no regular file of a sane size.
-pub fn user(tree: &dyn Tree, spec: &str) -> Result<User, OpError> {
+pub fn user(tree: &dyn Tree, spec: &str) -> Result<User, UserError> {
     let (passwd, group) = (database(tree, "etc/passwd")?, database(tree, "etc/group")?);
-    resolve_user(spec, &passwd, &group).map_err(|error| OpError::Owner(error.to_string()))
+    Ok(resolve(spec, &passwd, &group)?)
 }
 
 /// `--chown=user[:group]`: as USER, but a number alone is the group too.
 ///
 /// # Errors
 /// As [`user`].
-pub fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), OpError> {
+pub fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), UserError> {
     if let Some((uid, gid)) = numeric(spec) {
         return Ok((uid, gid));
     }
-    let user = user(tree, spec).map_err(|error| OpError::Owner(format!("--chown={spec}: {error}")))?;
+    let user = user(tree, spec)?;
     if spec.parse::<u32>().is_ok() {
         return Ok((user.uid, user.uid));
     }
@@ -49,8 +88,7 @@ pub fn numeric(spec: &str) -> Option<(u32, u32)> {
 }
 
 /// A file of the image that the host reads: small and regular, or empty when it is not there (CVE-2024-9676).
-fn database(tree: &dyn Tree, path: &str) -> Result<Vec<u8>, OpError> {
-    let refuse = |why: &str| OpError::Owner(format!("the image's /{path} {why}"));
+fn database(tree: &dyn Tree, path: &'static str) -> Result<Vec<u8>, UserError> {
     let resolved = match tree.resolve(path.as_bytes(), LastLink::Follow) {
         Ok(resolved) => resolved,
         Err(TreeError::NotADirectory(_)) => return Ok(Vec::new()),
@@ -60,18 +98,18 @@ fn database(tree: &dyn Tree, path: &str) -> Result<Vec<u8>, OpError> {
         return Ok(Vec::new());
     };
     let NodeKind::File { size, .. } = node.kind else {
-        return Err(refuse("is not a regular file"));
+        return Err(UserError::NotAFile(path));
     };
     if size > MAX_DATABASE_SIZE {
-        return Err(refuse("is too large"));
+        return Err(UserError::TooLarge(path));
     }
     let mut bytes = Vec::new();
     tree.open(&node.path)?
         .take(MAX_DATABASE_SIZE + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| OpError::io(format!("reading the image's /{path}"), error))?;
+        .map_err(|source| UserError::Read { path, source })?;
     if bytes.len() > MAX_DATABASE_SIZE as usize {
-        return Err(refuse("is too large"));
+        return Err(UserError::TooLarge(path));
     }
     Ok(bytes)
 }

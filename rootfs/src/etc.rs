@@ -1,0 +1,50 @@
+//! The mount points that every container has, and the files of `/etc` that it is given.
+
+mod resolv;
+
+use crate::mount_points::{MountError, MountPoints};
+use rbuild_sandbox::{Mount, MountKind};
+use resolv::container_resolv_conf;
+
+/// What the sandbox mounts in every root by itself.
+const OF_THE_SANDBOX: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// `/proc`, `/sys`, `/dev` to stand on, and the three files of `/etc` that every container gets.
+///
+/// # Errors
+/// Something else is at one of these paths, or the image cannot be read.
+pub fn standard_mounts(
+    points: &mut MountPoints<'_>,
+    add_hosts: &[(String, String)],
+    hostname: &str,
+) -> Result<Vec<Mount>, MountError> {
+    for path in OF_THE_SANDBOX {
+        points.place(path, Some(true))?;
+    }
+    [
+        ("/etc/hostname", format!("{hostname}\n")),
+        ("/etc/hosts", hosts(add_hosts, hostname)),
+        ("/etc/resolv.conf", resolv_conf()),
+    ]
+    .into_iter()
+    .map(|(target, content)| {
+        let content = content.as_str().into();
+        points.mount(target, MountKind::ReadOnlyFile { content })
+    })
+    .collect()
+}
+
+fn hosts(add_hosts: &[(String, String)], hostname: &str) -> String {
+    let mut text = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for (name, address) in add_hosts {
+        text.push_str(&format!("{address}\t{name}\n"));
+    }
+    text
+}
+
+#[expect(clippy::disallowed_methods, reason = "files of the host")]
+fn resolv_conf() -> String {
+    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
+    container_resolv_conf(&host, upstream.as_deref(), false)
+}
