@@ -69,6 +69,18 @@ impl Preimage {
         self
     }
 
+    /// The same with names of fields and texts changed: what must not be stored in the clear is taken out so.
+    #[must_use]
+    pub fn map_text(mut self, change: impl Fn(&str) -> String) -> Self {
+        for (name, value) in &mut self.fields {
+            *name = change(name);
+            if let Value::Text(text) = value {
+                *text = change(text);
+            }
+        }
+        self
+    }
+
     /// What sort of work this is.
     pub fn kind(&self) -> &str {
         &self.kind

@@ -408,11 +408,25 @@ fn values_of_secrets_are_in_no_message() {
         "RUN --mount=type=bind,source=$API_TOKEN,target=/x true\n",
         "RUN --mount=type=secret,id=$API_TOKEN,required true\n",
     ];
-    let used = used.map(|step| format!("ARG API_TOKEN=hunter2\n{step}"));
-    for file in files.into_iter().map(str::to_owned).chain(used) {
-        let context = env.context_of(&format!("FROM scratch\n{file}"), &[]);
+    let used = used.map(|step| format!("FROM scratch\nARG API_TOKEN=hunter2\n{step}"));
+    let files = files.map(|file| format!("FROM scratch\n{file}"));
+    // What an instruction leaves to those behind it, and what a base is called.
+    let later = [
+        "FROM busybox:local\nENV API_TOKEN=hunter2\nUSER $API_TOKEN\nENV A=b\nRUN true\n",
+        "FROM busybox:local AS a\nENV API_TOKEN=hunter2\nUSER $API_TOKEN\nFROM a\nRUN true\n",
+        "FROM busybox:local\nENV API_TOKEN=hunter2\nWORKDIR /$API_TOKEN\nUSER $API_TOKEN\nRUN true\n",
+        "FROM busybox:local\nENV API_TOKEN=hunter2\nWORKDIR /$API_TOKEN\nRUN false\n",
+        "FROM busybox:local\nENV API_TOKEN=hunter2\nRUN --mount=target=/$API_TOKEN false\n",
+        "ARG API_TOKEN=hunter2\nFROM bad::$API_TOKEN\n",
+        "ARG API_TOKEN=hunter2\nFROM 127.0.0.1:1/$API_TOKEN\n",
+        "ARG API_TOKEN=hunter2\nFROM --platform=$API_TOKEN busybox:local\n",
+        "ARG API_TOKEN=hunter2\nFROM scratch\nCOPY --from=127.0.0.1:1/$API_TOKEN /a /a\n",
+    ];
+    for file in files.into_iter().chain(used).chain(later.map(str::to_owned)) {
+        let context = env.context_of(&file, &[]);
         for args in [
             &["--progress=plain"][..],
+            &["--progress=rawjson"],
             &["--check"],
             &["--call=outline"],
             &["--call=check,format=json"],
@@ -431,6 +445,34 @@ fn a_directory_to_work_in_that_is_a_file_is_refused() {
     let env = TestEnv::new();
     env.refused("FROM scratch\nCOPY f /f\nWORKDIR /f\n", &[("f", "")])
         .says("`/f` is no directory in the image");
+}
+
+#[test]
+fn a_place_named_by_a_secret_is_explained_without_it() {
+    let env = TestEnv::with(&[Base::Busybox]);
+    let dockerfile = |value: &str| {
+        format!(
+            "FROM busybox:local\nENV API_TOKEN={value}\nWORKDIR /$API_TOKEN\nCOPY f /$API_TOKEN/\n\
+             RUN --mount=target=/in/$API_TOKEN true\n"
+        )
+    };
+    for (value, content) in [("hunter2", "1"), ("hunter3", "2")] {
+        let context = env.context("app", &[("Dockerfile", &dockerfile(value)), ("f", content)]);
+        let built = env.build("app", &context).success();
+        assert!(!built.err().contains("hunter"), "{built}");
+    }
+    let why = env.rbuild(["why"]).run().success();
+    for field in ["path", "destination", "directory"] {
+        assert!(
+            why.out().contains(&format!("`{field}` changed from")),
+            "{field}: {why}"
+        );
+    }
+    let everything = env.rbuild(["why", "--all", "--json"]).run().success();
+    assert!(
+        !why.out().contains("hunter") && !everything.out().contains("hunter"),
+        "{everything}"
+    );
 }
 
 #[test]

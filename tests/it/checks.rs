@@ -56,6 +56,45 @@ fn check_looks_at_the_context_and_at_bases_in_the_store() {
     }
 }
 
+#[test]
+fn stages_that_are_not_built_are_checked() {
+    let env = TestEnv::with(&[Base::Busybox]);
+    let files = [("kept", "k")];
+    let other = if cfg!(target_arch = "x86_64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    env.rbuild(["-q", "-t", "foreign", "--platform", &format!("linux/{other}")])
+        .arg(env.context_of("FROM scratch\nCOPY kept /\n", &files))
+        .run()
+        .success();
+    let dockerfile = "FROM busybox:local AS unbuilt\nCOPY *.nothing /a/\nCOPY --chown=nosuchuser kept /b/\nENV A=$NOT_SET\nCMD x\n\
+                      FROM foreign AS other\nFROM scratch\nCOPY kept /\n";
+    let context = env.context_of(dockerfile, &files);
+    let of_text = ["JSONArgsRecommended", "UndefinedVar"];
+    let of_files = [
+        "WildcardMatchedNothing",
+        "ChownUnknownName",
+        "InvalidBaseImagePlatform",
+    ];
+    let checked = env.rbuild(["--check"]).arg(&context).run().success();
+    // A build reads files and images for what it builds; what the text alone says it tells of every stage.
+    let (_, built) = env.image_and_words([""; 0], &context);
+    for rule in of_text {
+        assert!(
+            checked.out().contains(rule) && built.err().contains(rule),
+            "{rule}: {checked}{built}"
+        );
+    }
+    for rule in of_files {
+        assert!(
+            checked.out().contains(rule) && !built.err().contains(rule),
+            "{rule}: {checked}{built}"
+        );
+    }
+}
+
 /// Builds with these arguments a file that asks for this frontend.
 fn with_frontend(env: &TestEnv, syntax: &str, args: &[&str]) -> crate::harness::Outcome {
     let context = env.context_of(&format!("{syntax}FROM scratch\nCOPY f /\n"), &[("f", "")]);

@@ -257,7 +257,14 @@ pub(crate) trait Stages {
     /// The stage, lowered; `Err` when its errors are reported.
     fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported>;
     /// What `--from=NAME` in stage `current` means.
-    fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding>;
+    fn from(
+        &mut self,
+        name: &str,
+        span: Span,
+        current: usize,
+        platform: &Platform,
+        secrets: &[String],
+    ) -> Result<From, Finding>;
 }
 
 impl<O: rbuild_solver::Op> Lowering<'_, O> {
@@ -452,7 +459,14 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         self.make(index)
     }
 
-    fn from(&mut self, name: &str, span: Span, current: usize, platform: &Platform) -> Result<From, Finding> {
+    fn from(
+        &mut self,
+        name: &str,
+        span: Span,
+        current: usize,
+        platform: &Platform,
+        secrets: &[String],
+    ) -> Result<From, Finding> {
         let unmade = |_: Reported| Finding::consequence(name, span);
         if let Some(source) = self.input.named.get(&context_key(name)).cloned() {
             return match source {
@@ -472,7 +486,9 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                         .images
                         .named(name, &other, platform)
                         .map_err(|failure| stage::unresolved(&failure, span))?;
-                    Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
+                    Ok(From::Vertex(stage::image_vertex(
+                        self, image, name, span, secrets,
+                    )))
                 }
             };
         }
@@ -513,7 +529,9 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                 None => finding,
             }
         })?;
-        Ok(From::Vertex(stage::image_vertex(self, image, name, span)))
+        Ok(From::Vertex(stage::image_vertex(
+            self, image, name, span, secrets,
+        )))
     }
 }
 

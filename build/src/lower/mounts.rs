@@ -198,7 +198,8 @@ impl StageLowering<'_, '_> {
             None => From::Context(self.stages.input().context.clone()),
             Some(name) => {
                 let platform = self.state.platform.clone();
-                self.stages.from(name, places.from, self.index, &platform)?
+                self.stages
+                    .from(name, places.from, self.index, &platform, &self.secrets)?
             }
         };
         Ok(match from {

@@ -171,6 +171,19 @@ impl Scope for GlobalScope {
     }
 }
 
+/// The values of secrets that these words use.
+#[must_use]
+pub(super) fn secrets_in(scope: &impl Scope, words: &[&Word]) -> Vec<String> {
+    let words = words.iter().filter(|word| word.has_variables());
+    let used = words
+        .filter_map(|word| word.expand(scope).ok())
+        .flat_map(|word| word.used);
+    let secret = used.filter(|name| is_secret_name(name));
+    secret
+        .filter_map(|name| scope.get(&name).map(Cow::into_owned))
+        .collect()
+}
+
 /// What instructions of a stage see.
 #[derive(Debug, Clone, Default)]
 pub struct StageScope {
@@ -238,22 +251,6 @@ impl StageScope {
     #[must_use]
     pub fn has_secrets(&self) -> bool {
         self.has_secrets
-    }
-
-    /// The values of secrets that these words use.
-    #[must_use]
-    pub fn secrets_in(&self, words: &[&Word]) -> Vec<String> {
-        if !self.has_secrets {
-            return Vec::new();
-        }
-        let words = words.iter().filter(|word| word.has_variables());
-        let used = words
-            .filter_map(|word| word.expand(self).ok())
-            .flat_map(|word| word.used);
-        let secret = used.filter(|name| is_secret_name(name));
-        secret
-            .filter_map(|name| self.get(&name).map(Cow::into_owned))
-            .collect()
     }
 
     /// Declared ARGs with a value that no ENV hides: what RUN sees besides ENV.

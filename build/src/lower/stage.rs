@@ -9,7 +9,7 @@ use rbuild_oci::ImageConfig;
 
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
-use super::scope::{FromScope, StageScope};
+use super::scope::{FromScope, StageScope, secrets_in};
 use super::{Beginning, From, Reported, Stages, path};
 use crate::ops::spec::{Step, StepSpec, WorkdirSpec, without};
 use crate::remote::address::redacted_line;
@@ -44,6 +44,8 @@ pub struct StageState {
     /// The image at the bottom; `None` for scratch and directories.
     pub base: Option<Arc<BaseImage>>,
     pub(super) cmd_set_here: bool,
+    /// Values in USER and WORKDIR that no message shows.
+    pub(super) secrets: Vec<String>,
 }
 
 impl StageState {
@@ -89,10 +91,12 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         None if count > 1 => format!("stage-{index}"),
         None => String::new(),
     };
-    let base = match base(stages, &stage, index, &stage_name) {
+    let words: Vec<&Word> = stage.from.platform.iter().chain([&stage.from.base]).collect();
+    let secrets = secrets_in(stages.global(), &words);
+    let base = match base(stages, &stage, index, &stage_name, &secrets) {
         Ok(base) => base,
         Err(finding) => {
-            stages.report(finding);
+            stages.report(finding.map_text(|text| without(&secrets, text)));
             return Err(Reported);
         }
     };
@@ -122,12 +126,16 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
         .chain(stage.instructions.iter().map(|instruction| (instruction, None)))
     {
         lowering.trigger = at.map(|from| (hidden_in_file(&instruction.line.text).into_owned(), from));
-        let mut words = instruction.kind.words();
-        words.extend(instruction.kind.sources());
-        lowering.secrets = lowering.state.scope.secrets_in(&words);
+        lowering.secrets = lowering.secrets_of(&instruction.kind);
         if let Err(finding) = lowering.instruction(instruction, at) {
             lowering.report(finding);
             failed = true;
+        }
+        if matches!(
+            instruction.kind,
+            InstructionKind::User(_) | InstructionKind::Workdir(_)
+        ) {
+            lowering.state.secrets.clone_from(&lowering.secrets);
         }
     }
     let mut state = lowering.state;
@@ -349,6 +357,16 @@ impl StageLowering<'_, '_> {
         });
     }
 
+    /// The values of secrets that the words of an instruction use, and those that its user and directory are made of.
+    fn secrets_of(&self, kind: &InstructionKind) -> Vec<String> {
+        let mut secrets = self.state.secrets.clone();
+        if self.state.scope.has_secrets() {
+            secrets.extend(secrets_in(&self.state.scope, &kind.words()));
+        }
+        secrets.extend(secrets_in(&self.seen_by_from(), &kind.sources()));
+        secrets
+    }
+
     /// Hands on what was found at an instruction. A trigger has no place in this file but the FROM that pulled it in.
     pub(super) fn report(&mut self, finding: Finding) {
         let finding = finding.map_text(|text| without(&self.secrets, text));
@@ -392,7 +410,7 @@ impl StageLowering<'_, '_> {
         self.judge_from("--from", word, &expanded)?;
         let platform = self.state.platform.clone();
         self.stages
-            .from(&expanded.value, word.span, self.index, &platform)
+            .from(&expanded.value, word.span, self.index, &platform, &self.secrets)
     }
 
     /// What `--from=` and the `from=` of mounts see.

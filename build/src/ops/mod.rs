@@ -34,7 +34,7 @@ pub use planned::Planned;
 use crate::engine::Engine;
 use crate::error::Failure;
 use rbuild_solver::{DefinitionDigest, Effort, Op, Preimage, RunContext};
-use spec::{Step, StepSpec};
+use spec::{Step, StepSpec, hashed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A vertex.
@@ -65,6 +65,31 @@ impl BuildOp {
     #[must_use]
     pub fn step(&self) -> &Step {
         &self.step
+    }
+
+    /// What enters the key.
+    fn fields(&self, inputs: &[StepOutput], effort: Effort) -> Result<Option<Preimage>, OpError> {
+        match &self.step.spec {
+            StepSpec::Source(_) => Ok(None),
+            StepSpec::Copy(spec) => {
+                let Some((preimage, sources)) = copy::preimage(spec, inputs, effort)? else {
+                    return Ok(None);
+                };
+                self.engine.checks.copied(&self.step, &sources)?;
+                self.keep(Keyed::Copy(sources));
+                Ok(Some(preimage))
+            }
+            StepSpec::Workdir(spec) => Ok(Some(workdir::preimage(spec, inputs))),
+            StepSpec::Exec(spec) => exec::preimage(spec, inputs),
+            StepSpec::Fetch(spec) => {
+                let keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = match &*keyed {
+                    Some(Keyed::Fetch(found)) => Some(found),
+                    _ => None,
+                };
+                Ok(fetch::preimage(spec, found))
+            }
+        }
     }
 
     fn keep(&self, keyed: Keyed) {
@@ -101,27 +126,12 @@ impl Op for BuildOp {
     }
 
     fn preimage(&self, inputs: &[StepOutput], effort: Effort) -> Result<Option<Preimage>, OpError> {
-        match &self.step.spec {
-            StepSpec::Source(_) => Ok(None),
-            StepSpec::Copy(spec) => {
-                let Some((preimage, sources)) = copy::preimage(spec, inputs, effort)? else {
-                    return Ok(None);
-                };
-                self.engine.checks.copied(&self.step, &sources)?;
-                self.keep(Keyed::Copy(sources));
-                Ok(Some(preimage))
-            }
-            StepSpec::Workdir(spec) => Ok(Some(workdir::preimage(spec, inputs))),
-            StepSpec::Exec(spec) => exec::preimage(spec, inputs),
-            StepSpec::Fetch(spec) => {
-                let keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner);
-                let found = match &*keyed {
-                    Some(Keyed::Fetch(found)) => Some(found),
-                    _ => None,
-                };
-                Ok(fetch::preimage(spec, found))
-            }
-        }
+        let preimage = self.fields(inputs, effort)?;
+        // A pre-image is stored, and read out by `rbuild why`.
+        Ok(preimage.map(|preimage| match self.step.secrets.is_empty() {
+            true => preimage,
+            false => preimage.map_text(|text| hashed(&self.step.secrets, text)),
+        }))
     }
 
     fn weak(&self, whole: &Preimage) -> Option<Preimage> {

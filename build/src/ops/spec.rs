@@ -4,6 +4,7 @@ use crate::context::BuildContext;
 use crate::sources::BaseImage;
 use dockerfile_parser::Platform;
 use dockerfile_parser::mount::Sharing;
+use rbuild_oci::Digest;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -292,11 +293,24 @@ impl Step {
     }
 }
 
+/// A field of a key with the hash of each value in its place: that tells a change from none, and no more.
+#[must_use]
+pub(super) fn hashed(secrets: &[String], field: &str) -> String {
+    replaced(secrets, field, |secret| Digest::of(secret.as_bytes()).to_string())
+}
+
 /// A message without these values; one of a letter or two would be found in any word.
 #[must_use]
 pub fn without(secrets: &[String], message: &str) -> String {
+    replaced(secrets, message, |_| "***".to_owned())
+}
+
+fn replaced(secrets: &[String], text: &str, with: impl Fn(&str) -> String) -> String {
     let secrets = secrets.iter().filter(|secret| secret.len() > 2);
-    secrets.fold(message.to_owned(), |message, secret| {
-        message.replace(secret.as_str(), "***")
+    secrets.fold(text.to_owned(), |text, secret| {
+        match text.contains(secret.as_str()) {
+            true => text.replace(secret.as_str(), &with(secret)),
+            false => text,
+        }
     })
 }

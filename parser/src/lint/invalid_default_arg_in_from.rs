@@ -3,6 +3,7 @@
 use crate::lint::Definition;
 use crate::lint::checker::Checker;
 use crate::lint::variables;
+use crate::secrets::is_secret_name;
 use std::collections::BTreeMap;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -43,6 +44,9 @@ fn check(cx: &mut Checker<'_>) {
         {
             let message = match expanded.value.as_str() {
                 "" => "without build arguments there is no base image".to_owned(),
+                _ if expanded.used.iter().any(|name| is_secret_name(name)) => {
+                    "without build arguments the base image has no valid name".to_owned()
+                }
                 value => {
                     format!("without build arguments the base image is `{value}`, which is no valid name")
                 }

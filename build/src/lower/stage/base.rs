@@ -31,6 +31,7 @@ pub(super) fn base(
     stage: &Stage,
     index: usize,
     stage_name: &str,
+    secrets: &[String],
 ) -> Result<StageState, Finding> {
     let word = &stage.from.base;
     let platform = match &stage.from.platform {
@@ -49,6 +50,7 @@ pub(super) fn base(
         )
         .help("give the ARG a default, or set it with --build-arg"));
     }
+    let shown = without(secrets, &name);
     let named = stages.input().named.get(&context_key(&name)).cloned();
     let step = |spec, on_build: &[String]| Step {
         title: {
@@ -61,14 +63,14 @@ pub(super) fn base(
                 stage_name,
                 1,
                 total(triggers.iter().chain(&stage.instructions)),
-                &format!("FROM {name}"),
+                &format!("FROM {shown}"),
             )
         },
         stage: display_stage(stage_name, index),
         line: stage.line.start_line,
         span: word.span,
         no_cache: false,
-        secrets: Vec::new(),
+        secrets: secrets.to_vec(),
         spec,
     };
     let scratch = match &named {
@@ -78,10 +80,10 @@ pub(super) fn base(
     };
     if scratch {
         let vertex = stages.add(step(StepSpec::Source(SourceSpec::Scratch), &[]), &[]);
-        return Ok(fresh(stages, vertex, platform, &name));
+        return Ok(fresh(stages, vertex, platform, &shown));
     }
     if let Some(named) = named {
-        return from_named(stages, named, &name, word, platform, step);
+        return from_named(stages, named, &name, &shown, word, platform, step);
     }
     if let Some(earlier) = stages.index().stage_by_ref(&name, Some(index))
         && !name.bytes().all(|byte| byte.is_ascii_digit())
@@ -93,8 +95,8 @@ pub(super) fn base(
         .images
         .image(&name, &platform)
         .map_err(|failure| no_image(stages, &failure, &name, index, word.span))?;
-    warn_of_platform(stages, &image, &platform, &name, word.span);
-    Ok(from_image(stages, image, platform, &name, step))
+    warn_of_platform(stages, &image, &platform, &shown, word.span);
+    Ok(from_image(stages, image, platform, &shown, step))
 }
 
 /// A named context in the place of a base.
@@ -102,6 +104,7 @@ fn from_named(
     stages: &mut dyn Stages,
     named: NamedSource,
     name: &str,
+    shown: &str,
     word: &Word,
     platform: Platform,
     step: impl Fn(StepSpec, &[String]) -> Step,
@@ -109,7 +112,7 @@ fn from_named(
     match named {
         NamedSource::Directory(context) => {
             let vertex = context_files(stages, context, "/", word.span, &[]);
-            let mut state = fresh(stages, vertex, platform, name);
+            let mut state = fresh(stages, vertex, platform, shown);
             state.history.push(HistoryItem {
                 created_by: format!("FROM {name}"),
                 layer: Some(vertex),
@@ -131,8 +134,8 @@ fn from_named(
                 .images
                 .named(name, &other, &platform)
                 .map_err(|failure| unresolved(&failure, word.span))?;
-            warn_of_platform(stages, &image, &platform, name, word.span);
-            Ok(from_image(stages, image, platform, name, step))
+            warn_of_platform(stages, &image, &platform, shown, word.span);
+            Ok(from_image(stages, image, platform, shown, step))
         }
     }
 }
@@ -242,6 +245,7 @@ fn state(
         base_name: name.to_owned(),
         base: None,
         cmd_set_here: false,
+        secrets: Vec::new(),
     }
 }
 
@@ -251,14 +255,15 @@ pub(in crate::lower) fn image_vertex(
     image: Arc<BaseImage>,
     name: &str,
     span: Span,
+    secrets: &[String],
 ) -> VertexId {
     let step = Step {
-        title: format!("[internal] image {name}"),
+        title: without(secrets, &format!("[internal] image {name}")),
         stage: String::new(),
         line: 0,
         span,
         no_cache: false,
-        secrets: Vec::new(),
+        secrets: secrets.to_vec(),
         spec: StepSpec::Source(SourceSpec::Image(image)),
     };
     stages.add(step, &[])
