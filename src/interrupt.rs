@@ -42,8 +42,6 @@ pub fn watch(stop: impl Fn() + Send + 'static) -> io::Result<()> {
                 }
                 REQUESTED.store(signal as i32, Ordering::Relaxed);
                 stop();
-                // After that: what fails now fails because it was stopped.
-                rbuild_layer::stop();
             }
         })
         .map_err(|error| io::Error::other(format!("starting a thread: {error}")))?;

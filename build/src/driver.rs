@@ -101,7 +101,7 @@ fn run(session: &Session<'_>, plan: &Plan) -> Solved {
         SolveOptions {
             jobs: session.request.jobs,
             prepare: Box::new(|| session.enter().map_err(OpError::Failure)),
-            cancel: session.cancel.clone(),
+            cancel: session.request.stop.token(),
             events: &|event| {
                 let event = without_secrets(event, graph);
                 session.observer.event(&BuildEvent::Step(&event));

@@ -94,7 +94,7 @@ fn check_content(store: &Store, layers: &[ImageLayer]) -> Result<(), Failure> {
         let mut buffer = vec![0; 128 << 10];
         loop {
             let read = match tar.read(&mut buffer) {
-                _ if rbuild_layer::is_stopped() => {
+                _ if store.stop().is_stopped() => {
                     return Err(Failure::new(Kind::Interrupted, "interrupted"));
                 }
                 Ok(0) => break,

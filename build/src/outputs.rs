@@ -83,7 +83,7 @@ impl Outputs<'_> {
             Output::Local { dest } => {
                 let shown = Destination::Path(dest.clone());
                 let left_out = session.task(&title("local", &shown), |_| {
-                    export::local(&tree(snapshot)?, dest, epoch)
+                    export::local(&tree(snapshot)?, dest, epoch, store.stop())
                 })?;
                 if !left_out.devices.is_empty() {
                     let devices = BuildEvent::DevicesLeftOut(&left_out.devices);
@@ -97,7 +97,7 @@ impl Outputs<'_> {
             }
             Output::Tar { dest } => {
                 session.task(&title("tar", dest), |_| {
-                    export::tar(&tree(snapshot)?, dest, epoch)
+                    export::tar(&tree(snapshot)?, dest, epoch, store.stop())
                 })?;
                 ("tar", dest.clone(), None)
             }

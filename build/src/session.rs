@@ -9,9 +9,8 @@ use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::observer::{BuildEvent, SharedObserver};
 use crate::request::Request;
-use crate::stop::Stop;
 use dockerfile_parser::lint::Policy;
-use rbuild_solver::{CancelToken, Event, EventKind, VertexId};
+use rbuild_solver::{Event, EventKind, Subscription, VertexId};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildSubject;
 use rbuild_store::lock::BlobPin;
@@ -38,15 +37,14 @@ pub(crate) struct Session<'a> {
     pub(crate) subject: BuildSubject,
     /// Which findings of checks count.
     pub(crate) policy: Policy,
-    /// Ends the build.
-    pub(crate) cancel: CancelToken,
     /// When it began.
     pub(crate) started: Instant,
     /// When it began, in seconds since 1970.
     pub(crate) now: u64,
-    stop: Stop,
     entered: AtomicBool,
     tasks: AtomicUsize,
+    /// What a stop ends, while the build goes on.
+    _ends: [Subscription; 2],
     /// Images that the build starts from, and blobs that it sends on, stay until it ends.
     _pin: BlobPin,
 }
@@ -92,7 +90,11 @@ impl<'a> Session<'a> {
             .with_ssh(request.ssh.clone())
             .with_policy(policy.clone())
             .on(Arc::clone(host));
-        let cancel = CancelToken::new();
+        let files = store.stop().clone();
+        let ends = [
+            request.stop.also(inputs.puller.stopper()),
+            request.stop.also(move || files.stop()),
+        ];
         Ok(Self {
             request,
             inputs,
@@ -102,12 +104,11 @@ impl<'a> Session<'a> {
             index,
             subject,
             policy,
-            stop: Stop::new(cancel.clone(), &inputs.puller),
-            cancel,
             started,
             now,
             entered: AtomicBool::new(false),
             tasks: AtomicUsize::new(0),
+            _ends: ends,
             _pin: pin,
         })
     }
@@ -123,7 +124,7 @@ impl<'a> Session<'a> {
         self.engine.prepare()?;
         self.entered.store(true, Ordering::Release);
         self.observer
-            .before_first_step(&self.stop)
+            .before_first_step(&self.request.stop)
             .map_err(|error| Failure::host(error.to_string()))
     }
 
@@ -134,7 +135,7 @@ impl<'a> Session<'a> {
 
     /// Whether somebody has ended the build.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.cancel.is_cancelled() && self.stop.was_called()
+        self.request.stop.is_stopped()
     }
 
     /// What fails after a stop fails because of it.

@@ -1,47 +1,37 @@
 //! [`Stop`]: ends a build from outside.
 
-use crate::pull::Puller;
-use rbuild_solver::CancelToken;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use rbuild_solver::{CancelToken, Subscription};
 
-/// Ends one build: what runs is killed, transfers are cut, long reading and writing fails soon. Clones are one.
-#[derive(Clone)]
-pub struct Stop {
-    cancel: CancelToken,
-    transfers: Arc<dyn Fn() + Send + Sync>,
-    called: Arc<AtomicBool>,
-}
+/// Ends the builds whose [`Request`](crate::Request) has it, and no other: what runs is killed, transfers are cut, long
+/// reading and writing fails soon. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(CancelToken);
 
 impl Stop {
-    pub(crate) fn new(cancel: CancelToken, puller: &Puller) -> Self {
-        Self {
-            cancel,
-            transfers: Arc::new(puller.stopper()),
-            called: Arc::default(),
-        }
+    /// Of builds that go on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Ends the build. The second call does nothing. Not for a signal handler: it takes locks.
+    /// Ends them, and those that begin later. The second call does nothing. Not for a signal handler: it takes locks.
     pub fn stop(&self) {
-        self.called.store(true, Ordering::Release);
-        (self.transfers)();
-        self.cancel.cancel();
-        // After that: what fails now fails because it was stopped.
-        rbuild_layer::stop();
+        self.0.cancel();
     }
-}
 
-impl Stop {
     /// Whether [`Stop::stop`] was called.
     #[must_use]
-    pub fn was_called(&self) -> bool {
-        self.called.load(Ordering::Acquire)
+    pub fn is_stopped(&self) -> bool {
+        self.0.is_cancelled()
     }
-}
 
-impl std::fmt::Debug for Stop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Stop").field(&self.cancel.is_cancelled()).finish()
+    /// What the solver is cancelled with.
+    pub(crate) fn token(&self) -> CancelToken {
+        self.0.clone()
+    }
+
+    /// Calls something at the end, at once when that has come already. What fails after it fails because of it.
+    pub(crate) fn also(&self, end: impl FnOnce() + Send + 'static) -> Subscription {
+        self.0.subscribe(end)
     }
 }

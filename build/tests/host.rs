@@ -5,14 +5,14 @@
 use rbuild_build::error::Failure;
 use rbuild_build::host::Host;
 use rbuild_build::observer::{SharedObserver, Unobserved};
-use rbuild_build::request::ContextSource;
-use rbuild_build::{BuildResult, Request, build_on};
+use rbuild_build::request::{ContextSource, Output};
+use rbuild_build::{BuildError, BuildResult, Request, build_on};
 use rbuild_sandbox::{Execution, Executor, Exit, ExitStatus, Root, SandboxSpec, SpawnError, Stdio};
 use rbuild_solver::Outcome;
 use rbuild_store::Store;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// Counts how often it was entered, and keeps what was run.
@@ -26,6 +26,10 @@ struct Pretended {
 struct Pretender(Arc<Mutex<Vec<String>>>);
 
 struct Ended(i32);
+
+/// Of the command `wait`: ends when it is killed.
+#[derive(Default)]
+struct Waits(Mutex<bool>, Condvar);
 
 impl Host for Pretended {
     fn enter(&self, _: &Store) -> Result<Box<dyn Executor>, Failure> {
@@ -50,6 +54,7 @@ impl Executor for Pretender {
                 std::fs::write(upper.join(path.trim_start_matches('/')), text).unwrap();
                 Ok(Box::new(Ended(0)))
             }
+            ["wait"] => Ok(Box::new(Waits::default())),
             _ => Ok(Box::new(Ended(3))),
         }
     }
@@ -67,14 +72,34 @@ impl Execution for Ended {
     fn kill(&self) {}
 }
 
-fn build(place: &Path, dockerfile: &str, host: &Arc<Pretended>) -> Result<BuildResult, String> {
+impl Execution for Waits {
+    fn wait(&self) -> Result<Exit, SpawnError> {
+        let killed = self.0.lock().unwrap();
+        drop(self.1.wait_while(killed, |killed| !*killed).unwrap());
+        Ended(137).wait()
+    }
+
+    fn kill(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+}
+
+fn request(place: &Path, dockerfile: &str) -> Request {
     let context = place.join("context");
     std::fs::create_dir_all(&context).unwrap();
     std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
-    let request = Request::new(place.join("store"), ContextSource::Directory(context));
+    Request::new(place.join("store"), ContextSource::Directory(context))
+}
+
+fn build_with(request: &Request, host: &Arc<Pretended>) -> Result<BuildResult, Box<BuildError>> {
     let observer: SharedObserver = Arc::new(Unobserved);
     let host = Arc::clone(host) as Arc<dyn Host>;
-    build_on(&request, &observer, &host).map_err(|error| error.to_string())
+    build_on(request, &observer, &host).map_err(Box::new)
+}
+
+fn build(place: &Path, dockerfile: &str, host: &Arc<Pretended>) -> Result<BuildResult, String> {
+    build_with(&request(place, dockerfile), host).map_err(|error| error.to_string())
 }
 
 /// The store gives files their owners, which this host, without a namespace, allows to root alone.
@@ -137,4 +162,39 @@ fn a_command_that_fails_there_fails_the_build() {
     let host = Arc::new(Pretended::default());
     let error = build(place.path(), "FROM scratch\nRUN [\"fail\"]\n", &host).unwrap_err();
     assert!(error.contains("exit code 3"), "{error}");
+}
+
+#[test]
+fn one_of_two_builds_is_stopped_and_the_other_goes_on() {
+    if !may_give_away() {
+        return;
+    }
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let hosts = [Arc::new(Pretended::default()), Arc::new(Pretended::default())];
+    let stopped = request(one.path(), "FROM scratch\nRUN [\"wait\"]\n");
+    let mut other = request(
+        two.path(),
+        "FROM scratch\nRUN [\"write\", \"/a\", \"one\"]\nCOPY . /c\n",
+    );
+    let files = two.path().join("files");
+    other.outputs.push(Output::Local { dest: files.clone() });
+    let runs = |host: &Pretended| host.commands.lock().unwrap().len() == 1;
+    std::thread::scope(|scope| {
+        let build = scope.spawn(|| build_with(&stopped, &hosts[0]));
+        while !runs(&hosts[0]) {
+            assert!(!build.is_finished(), "{:?}", build.join().unwrap());
+            std::thread::yield_now();
+        }
+        stopped.stop.stop();
+        // It reads, hashes, packs and writes after the stop of the first one.
+        let built = build_with(&other, &hosts[1]).unwrap();
+        assert_eq!(built.image.layers.len(), 2);
+        let ended = build.join().unwrap().map_err(|error| *error);
+        assert!(matches!(ended, Err(BuildError::Stopped)));
+    });
+    assert!(files.join("c/Dockerfile").is_file());
+    // What was stopped before it began does not begin.
+    let again = build_with(&stopped, &hosts[0]).map_err(|error| *error);
+    assert!(matches!(again, Err(BuildError::Stopped)), "{again:?}");
+    assert!(runs(&hosts[0]));
 }

@@ -19,6 +19,7 @@ use crate::hash::FileHash;
 use crate::inode::Creator;
 use crate::listing::{Entry, EntryKind, Metadata, Xattrs, is_below, parent};
 use crate::piece::read_piece;
+use crate::stop::Stop;
 use crate::tree::{Node, NodeKind, Tree};
 use crate::xattr;
 use walk::Step;
@@ -36,10 +37,11 @@ pub(crate) const UNKNOWN: FileHash = FileHash::from_bytes([0; 32]);
 
 /// Compares `upper` with the tree below it, and removes from `upper` what is no change. `dates` tells of times whether
 /// they are content.
-pub fn changes(upper: &Root, below: &dyn Tree, dates: &Dates) -> Result<Changes, LayerError> {
+pub fn changes(upper: &Root, below: &dyn Tree, dates: &Dates, stop: &Stop) -> Result<Changes, LayerError> {
     let mut diff = Diff {
         below,
         dates,
+        stop,
         found: Vec::new(),
         inodes: HashMap::new(),
         touched: HashSet::new(),
@@ -80,6 +82,7 @@ struct Found {
 struct Diff<'a> {
     below: &'a dyn Tree,
     dates: &'a Dates,
+    stop: &'a Stop,
     found: Vec<Found>,
     /// Of the files with several names: their hash once it is known.
     inodes: HashMap<Inode, Group>,
@@ -196,9 +199,10 @@ impl Diff<'_> {
         let inode = (stat.nlink > 1).then_some((stat.dev, stat.ino));
         let mut hash = inode.and_then(|inode| self.inodes.entry(inode).or_default().hash);
         // Only where it decides is the content worth a look. A copy that changed in nothing is rare and mostly small.
+        let stop = self.stop;
         let mut look = || match hash {
             Some(hash) => Ok(hash),
-            None => Ok(*hash.insert(hash_file(&mut file, stat.size, &path)?)),
+            None => Ok(*hash.insert(hash_file(&mut file, stat.size, &path, stop)?)),
         };
         let old_meta = old.as_ref().map(|old| &old.meta);
         let dated = self
@@ -306,12 +310,12 @@ fn metadata(stat: &Stat, xattrs: Xattrs, dated: bool) -> Metadata {
     }
 }
 
-fn hash_file(file: &mut std::fs::File, size: u64, path: &[u8]) -> Result<FileHash, LayerError> {
+fn hash_file(file: &mut std::fs::File, size: u64, path: &[u8], stop: &Stop) -> Result<FileHash, LayerError> {
     let mut hasher = Sha256::new();
     let mut buffer = Vec::new();
     let mut left = size;
     while left > 0 {
-        read_piece(file, left, &mut buffer, path)?;
+        read_piece(file, left, &mut buffer, path, stop)?;
         left -= buffer.len() as u64;
         hasher.update(&buffer);
     }

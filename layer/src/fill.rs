@@ -14,6 +14,7 @@ use crate::holes::Holes;
 use crate::inode::{Creator, Parents};
 use crate::listing::{Metadata, file_name};
 use crate::piece::read_piece;
+use crate::stop::Stop;
 use crate::tree::Tree;
 
 /// Where the content of a new file comes from.
@@ -78,11 +79,23 @@ pub(crate) struct Fill<'a> {
     pub(crate) root: &'a Root,
     pub(crate) jobs: &'a [FileJob],
     pub(crate) creator: Creator,
+    pub(crate) stop: &'a Stop,
 }
 
 /// Fills in files without a tar. Gives their hashes, in the same order.
-pub fn fill_and_hash(root: &Root, creator: Creator, jobs: &[FileJob]) -> Result<Vec<FileHash>, LayerError> {
-    flow::run(&Fill { root, jobs, creator }, jobs.len(), None)
+pub fn fill_and_hash(
+    root: &Root,
+    creator: Creator,
+    jobs: &[FileJob],
+    stop: &Stop,
+) -> Result<Vec<FileHash>, LayerError> {
+    let work = Fill {
+        root,
+        jobs,
+        creator,
+        stop,
+    };
+    flow::run(&work, jobs.len(), None)
 }
 
 #[derive(Default)]
@@ -130,7 +143,7 @@ impl Fill<'_> {
         let mut hasher = job.hash.is_none().then(Sha256::new);
         let mut left = job.size;
         while left > 0 {
-            read_piece(&mut file, left, &mut state.buffer, &job.path)?;
+            read_piece(&mut file, left, &mut state.buffer, &job.path, self.stop)?;
             left -= state.buffer.len() as u64;
             if let Some(hasher) = &mut hasher {
                 hasher.update(&state.buffer);
@@ -179,7 +192,7 @@ impl Fill<'_> {
         let mut left = job.size;
         let mut input = input;
         while left > 0 {
-            read_piece(&mut input, left, &mut state.buffer, &job.path)?;
+            read_piece(&mut input, left, &mut state.buffer, &job.path, self.stop)?;
             left -= state.buffer.len() as u64;
             hasher.update(&state.buffer);
             holes.put(&state.buffer).map_err(written)?;

@@ -7,6 +7,7 @@
 //!
 //! ```
 //! use rbuild_rootdir::Root;
+//! use rbuild_layer::Stop;
 //! use rbuild_layer::listing::{Entry, Listing, Metadata};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +15,7 @@
 //! let etc = Entry::dir("etc", Metadata::new(0o755, 0, 0));
 //! let listing = Listing::new(vec![Entry::whiteout("tmp"), etc])?;
 //! let mut tar = Vec::new();
-//! let packed = rbuild_layer::pack(&listing, &Root::open(files.path())?, None, &mut tar)?;
+//! let packed = rbuild_layer::pack(&listing, &Root::open(files.path())?, None, &Stop::new(), &mut tar)?;
 //! assert_eq!(packed.size, tar.len() as u64);
 //! # Ok(()) }
 //! ```
@@ -57,7 +58,7 @@ pub use hash::{ContentId, FileHash, SnapshotId};
 pub use holes::Holes;
 pub use pack::{diff_id, pack};
 pub use pack_tree::{pack_squashed, pack_tree};
-pub use stop::{is_stopped, stop};
+pub use stop::Stop;
 pub use tar_sink::PackedLayer;
 pub use unpack::{Limits, clean_name};
 pub use xattr::image_xattrs;

@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 
 use rbuild_rootdir::Root;
 
-use crate::LayerError;
 use crate::flow::{self, Out, Work};
 use crate::hash::FileHash;
 use crate::inode::Parents;
 use crate::listing::{Entry, EntryKind, Listing};
 use crate::piece::{PIECE, read_piece};
 use crate::tar_sink::{PackedLayer, TarSink};
+use crate::{LayerError, Stop};
 
 /// Writes the tar of a layer whose files are in `files`, and tells its identity. With `epoch`, times follow it.
 ///
@@ -23,16 +23,18 @@ pub fn pack(
     listing: &Listing,
     files: &Root,
     epoch: Option<i64>,
+    stop: &Stop,
     out: impl Write,
 ) -> Result<PackedLayer, LayerError> {
     let mut parents = Parents::default();
-    write_tar(listing, epoch, out, |path| parents.open_file(files, path))
+    write_tar(listing, epoch, stop, out, |path| parents.open_file(files, path))
 }
 
 /// Writes the tar of a listing whose files `open` opens.
 pub(crate) fn write_tar<F: Read>(
     listing: &Listing,
     epoch: Option<i64>,
+    stop: &Stop,
     mut out: impl Write,
     mut open: impl FnMut(&[u8]) -> Result<F, LayerError>,
 ) -> Result<PackedLayer, LayerError> {
@@ -46,7 +48,7 @@ pub(crate) fn write_tar<F: Read>(
         let mut file = open(&entry.path)?;
         let mut left = size;
         while left > 0 {
-            read_piece(&mut file, left, &mut buffer, &entry.path)?;
+            read_piece(&mut file, left, &mut buffer, &entry.path, stop)?;
             left -= buffer.len() as u64;
             sink.content(&buffer)?;
         }
@@ -56,9 +58,15 @@ pub(crate) fn write_tar<F: Read>(
 }
 
 /// The identity of a layer's tar, without writing it. Uses all cores when there is much to read.
-pub fn diff_id(listing: &Listing, files: &Root, epoch: Option<i64>) -> Result<PackedLayer, LayerError> {
+pub fn diff_id(
+    listing: &Listing,
+    files: &Root,
+    epoch: Option<i64>,
+    stop: &Stop,
+) -> Result<PackedLayer, LayerError> {
     struct Reading<'a> {
         files: &'a Root,
+        stop: &'a Stop,
         entries: Vec<(&'a Entry, u64, FileHash)>,
     }
 
@@ -75,7 +83,7 @@ pub fn diff_id(listing: &Listing, files: &Root, epoch: Option<i64>) -> Result<Pa
             let mut buffer = Vec::new();
             let mut left = *size;
             while left > 0 {
-                read_piece(&mut file, left, &mut buffer, &entry.path)?;
+                read_piece(&mut file, left, &mut buffer, &entry.path, self.stop)?;
                 left -= buffer.len() as u64;
                 buffer = out.give(buffer)?;
             }
@@ -91,7 +99,7 @@ pub fn diff_id(listing: &Listing, files: &Root, epoch: Option<i64>) -> Result<Pa
             _ => None,
         })
         .collect();
-    let work = Reading { files, entries };
+    let work = Reading { files, stop, entries };
     let mut sink = TarSink::new(listing.entries(), epoch, None);
     flow::run(&work, work.entries.len(), Some(&mut sink))?;
     sink.finish()
@@ -120,6 +128,7 @@ mod tests {
             &listing.unwrap(),
             &Root::open(dir.path()).unwrap(),
             None,
+            &Stop::new(),
             &mut bytes,
         )
         .unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use crate::LayerError;
+use crate::{LayerError, Stop};
 
 /// Bytes in one piece of a large file.
 pub(crate) const PIECE: usize = 256 * 1024;
@@ -13,8 +13,10 @@ pub(crate) fn read_piece(
     left: u64,
     buffer: &mut Vec<u8>,
     path: &[u8],
+    stop: &Stop,
 ) -> Result<(), LayerError> {
-    crate::stop::check().map_err(|error| LayerError::content("read", path, error))?;
+    stop.check()
+        .map_err(|error| LayerError::content("read", path, error))?;
     // Not cleared first: a buffer that is used again is not filled with zeros again.
     buffer.resize(left.min(PIECE as u64) as usize, 0);
     file.read_exact(buffer).map_err(|error| match error.kind() {

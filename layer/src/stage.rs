@@ -18,6 +18,7 @@ use crate::fill::Content;
 use crate::hash::FileHash;
 use crate::inode::{Creator, Parents};
 use crate::listing::{MAX_PATH, Metadata, Xattrs, ancestors, file_name, parent, path_cmp};
+use crate::stop::Stop;
 use crate::tree::{Node, NodeKind, Tree, TreeError, TreeView, default_root};
 
 pub use finish::{Finished, Tar, fill};
@@ -85,6 +86,7 @@ pub struct Stage {
     parents: Parents,
     /// Stamped on what is staged from now on.
     pub(crate) round: u32,
+    pub(crate) stop: Stop,
 }
 
 impl Stage {
@@ -100,7 +102,15 @@ impl Stage {
             creator: Creator::current(),
             parents: Parents::default(),
             round: 0,
+            stop: Stop::new(),
         }
+    }
+
+    /// What ends the filling in and unpacking.
+    #[must_use]
+    pub fn with_stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// What directories get that are missing above a path.

@@ -1,27 +1,37 @@
-//! The end of a process that was told to end: whoever reads or writes for long looks here between two pieces.
-//!
-//! The only state of the process in this crate: a signal ends the whole process, whatever it is doing with which store.
+//! [`Stop`]: ends long reading and writing from outside. Whoever reads or writes for long looks at it between two pieces.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-static STOPPED: AtomicBool = AtomicBool::new(false);
+/// Ends what was given it, soon and for good. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
 
-/// Lets all long reading and writing of this process fail soon. For a process that ends, after it has cleaned up;
-/// there is no way back.
-pub fn stop() {
-    STOPPED.store(true, Ordering::Relaxed);
-}
+impl Stop {
+    /// Of work that goes on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
 
-/// Whether [`stop`] was called.
-pub fn is_stopped() -> bool {
-    STOPPED.load(Ordering::Relaxed)
-}
+    /// Lets all long reading and writing that was given this one fail soon. Call it after whatever explains that
+    /// failure.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 
-/// Fails after [`stop`].
-pub(crate) fn check() -> io::Result<()> {
-    match is_stopped() {
-        false => Ok(()),
-        true => Err(io::Error::other("the process was told to end")),
+    /// Whether [`Stop::stop`] was called.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Fails after [`Stop::stop`].
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self.is_stopped() {
+            false => Ok(()),
+            true => Err(io::Error::other("the work was told to end")),
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::holes::Holes;
 use crate::listing::{MAX_PATH, Metadata, Xattrs, file_name, join, parent};
 use crate::piece::PIECE;
 use crate::stage::{Stage, StagedKind};
+use crate::stop::Stop;
 use crate::tree::{Node, NodeKind, TreeError};
 use crate::{LayerError, xattr};
 use way::Ways;
@@ -71,6 +72,7 @@ pub fn apply(
     limits: Limits,
 ) -> Result<DiffId, LayerError> {
     stage.round += 1;
+    let stop = stage.stop.clone();
     let (sender, receiver) = sync_channel::<io::Result<Vec<u8>>>(PIECES);
     std::thread::scope(|scope| {
         let reading = std::thread::Builder::new()
@@ -79,7 +81,7 @@ pub fn apply(
                 let mut hasher = Sha256::new();
                 loop {
                     let mut piece = vec![0; PIECE];
-                    let read = read_full(&mut input, &mut piece);
+                    let read = read_full(&mut input, &mut piece, &stop);
                     let last = match read {
                         Ok(len) => {
                             piece.truncate(len);
@@ -142,8 +144,8 @@ pub fn apply(
     })
 }
 
-fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    crate::stop::check()?;
+fn read_full(input: &mut impl Read, buffer: &mut [u8], stop: &Stop) -> io::Result<usize> {
+    stop.check()?;
     let mut len = 0;
     while len < buffer.len() {
         match input.read(&mut buffer[len..]) {
@@ -333,7 +335,7 @@ impl Unpacker<'_> {
             });
         }
         let file = self.stage.create_file(path)?;
-        let hash = copy_content(archive, &file, &mut self.buffer, path)?;
+        let hash = copy_content(archive, &file, &mut self.buffer, path, &self.stage.stop)?;
         self.stage.written_file(path, &file, size, hash, meta)
     }
 
@@ -374,12 +376,13 @@ fn copy_content<R: Read>(
     file: &File,
     buffer: &mut Vec<u8>,
     path: &[u8],
+    stop: &Stop,
 ) -> Result<FileHash, LayerError> {
     let written = |e: io::Error| LayerError::content("write", path, e);
     let mut hasher = Sha256::new();
     let mut holes = Holes::new(file);
     while archive.piece(buffer, PIECE)? {
-        crate::stop::check().map_err(written)?;
+        stop.check().map_err(written)?;
         hasher.update(&*buffer);
         holes.put(buffer).map_err(written)?;
     }

@@ -2,7 +2,7 @@
 
 use super::stored;
 use super::streams::{note, print};
-use super::transfer::{Transfer, puller};
+use super::transfer::{self, Transfer, puller};
 use crate::error::Failure;
 use crate::options::registry::{RegistryArgs, creds};
 use crate::{interrupt, options};
@@ -71,7 +71,7 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pulling {}", reference.familiar()), args.quiet);
     let total = resolved.image.layers.iter().map(|layer| layer.size).sum();
-    let record = interrupt::stoppable(puller.stopper(), || {
+    let record = interrupt::stoppable(transfer::stopper(&puller, &store), || {
         puller.fetch(
             &store,
             &reference,

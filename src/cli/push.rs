@@ -2,7 +2,7 @@
 
 use super::stored;
 use super::streams::print;
-use super::transfer::{Transfer, puller};
+use super::transfer::{self, Transfer, puller};
 use crate::error::Failure;
 use crate::options::choice;
 use crate::options::registry::{RegistryArgs, creds};
@@ -68,7 +68,7 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);
     let options = export::options(LayerCompression::Gzip(None), docker_format);
-    let pushed = interrupt::stoppable(puller.stopper(), || {
+    let pushed = interrupt::stoppable(transfer::stopper(&puller, &store), || {
         rbuild_build::push::push(&store, &puller, &record, &reference, &options, &|done, total| {
             sent.store(total, Ordering::Relaxed);
             transfer.at(done, total);

@@ -6,6 +6,7 @@ use crate::progress::registry_notice;
 use crate::ui::{Look, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 use rbuild_build::pull::{Puller, RegistrySettings};
+use rbuild_store::Store;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -102,4 +103,13 @@ fn style(template: &str) -> ProgressStyle {
 #[must_use]
 pub fn puller(settings: RegistrySettings) -> Puller {
     Puller::new(settings, Arc::new(registry_notice))
+}
+
+/// Ends transfers and what they read and write of the store.
+pub fn stopper(puller: &Puller, store: &Store) -> impl Fn() + Send + 'static {
+    let (transfers, files) = (puller.stopper(), store.stop().clone());
+    move || {
+        transfers();
+        files.stop();
+    }
 }

@@ -147,6 +147,7 @@ impl BuildOptions {
             redact_args: args.redact_args,
             epoch,
             registry: args.registry.settings()?,
+            stop: rbuild_build::Stop::new(),
         };
         Ok(Self {
             request,

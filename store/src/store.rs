@@ -14,6 +14,8 @@ use crate::error::{IoContext, StoreError};
 use crate::filesystem::{self, Need};
 use crate::lease::List;
 use crate::small_file::{list_dir, make_dirs, read_if_there, rename_in};
+use rbuild_layer::Stop;
+
 use crate::tmp::{self, Swept, TmpDir};
 
 /// The layout this program reads and writes. Another one is refused, never converted silently.
@@ -57,6 +59,7 @@ struct Inner {
     serial: AtomicU64,
     /// What this process uses, while it uses anything.
     leases: Mutex<Weak<List>>,
+    stop: Stop,
 }
 
 impl Store {
@@ -82,7 +85,13 @@ impl Store {
             nursery: Mutex::new(None),
             serial: AtomicU64::new(0),
             leases: Mutex::default(),
+            stop: Stop::new(),
         })))
+    }
+
+    /// Ends long reading and writing through this handle and its clones.
+    pub fn stop(&self) -> &Stop {
+        &self.0.stop
     }
 
     /// The absolute path of the store.

@@ -4,7 +4,7 @@ use super::{BuildContext, file_stat, lock};
 use rayon::prelude::*;
 use rbuild_layer::listing::Xattrs;
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
-use rbuild_layer::{FileHash, image_xattrs};
+use rbuild_layer::{FileHash, Stop, image_xattrs};
 use rbuild_rootdir::fstat;
 use rbuild_sandbox::Writers;
 use rbuild_store::memo::{ChangeTimes, FileStat, RACY, file_system_now};
@@ -105,7 +105,7 @@ impl BuildContext {
         let mut buffer = vec![0; 64 * 1024];
         let mut size = 0;
         loop {
-            if rbuild_layer::is_stopped() {
+            if self.stop.get().is_some_and(Stop::is_stopped) {
                 return Err(at(std::io::ErrorKind::Interrupted.into()));
             }
             let read = match file.read(&mut buffer) {

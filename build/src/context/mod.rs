@@ -12,9 +12,9 @@ pub mod text;
 mod unpack;
 
 use dockerfile_parser::ignore::IgnoreFile;
-use rbuild_layer::FileHash;
 use rbuild_layer::listing::{Metadata, ancestors, join};
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeError};
+use rbuild_layer::{FileHash, Stop};
 use rbuild_rootdir::{Dir, Kind, LastLink, Root, Stat};
 use rbuild_solver::KeyHasher;
 use rbuild_store::Store;
@@ -40,6 +40,8 @@ pub struct BuildContext {
     inodes: Mutex<HashMap<(u64, u64), Vec<u8>>>,
     /// Excluded directories that are known to have something included below them.
     included: Mutex<HashSet<Vec<u8>>>,
+    /// Ends the reading of its files.
+    stop: OnceLock<Stop>,
 }
 
 /// The ignore file in force.
@@ -72,6 +74,7 @@ impl BuildContext {
             change_times: Mutex::default(),
             inodes: Mutex::default(),
             included: Mutex::default(),
+            stop: OnceLock::new(),
         })
     }
 
@@ -82,6 +85,13 @@ impl BuildContext {
         self
     }
 
+    /// Lets its reading be ended from outside.
+    #[must_use]
+    pub fn with_stop(mut self, stop: Stop) -> Self {
+        self.stop = stop.into();
+        self
+    }
+
     /// Loads the stat memo, without which every file is read. A store within the directory is left out from now on. A
     /// context that was put into the store has no memo: it will not be there again.
     ///
@@ -89,6 +99,8 @@ impl BuildContext {
     /// The store cannot be read.
     #[expect(clippy::disallowed_methods, reason = "the store's own path")]
     pub fn load_memo(&self, store: &Store) -> Result<(), rbuild_store::StoreError> {
+        // Set once, like the store's place.
+        let _ = self.stop.set(store.stop().clone());
         if let Ok(root) = store.root().canonicalize() {
             if self.path.starts_with(&root) {
                 return Ok(());
@@ -126,6 +138,7 @@ impl BuildContext {
             change_times: _,
             inodes: _,
             included: _,
+            stop: _,
         } = self;
         fields.text("context", path.as_os_str().as_bytes());
         let Some(Ignore { patterns, name }) = ignore else {

@@ -45,7 +45,7 @@ pub fn with_export<T>(
                     let (epoch, depth) = (*epoch, *depth);
                     let snapshots = Arc::clone(&snapshots);
                     let program: Program = Box::new(move |out| {
-                        let out = Interruptible(out);
+                        let out = Interruptible(out, snapshots.store().stop());
                         let packed = match depth {
                             1 => snapshots.pack(&snapshot, epoch, out),
                             _ => snapshots.pack_squashed(&snapshot, depth, epoch, out),
@@ -134,7 +134,7 @@ pub fn oci(
                 Failure::from_error(Kind::Host, &error).context(format!("writing `{}`", path.display()))
             })
         }
-        _ => write_to(dest, |name, out| {
+        _ => write_to(dest, store.stop(), |name, out| {
             write_oci_archive(store, outgoing, options, name, out, pin)
                 .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
         }),
@@ -151,7 +151,7 @@ pub fn docker_archive(
     dest: &Destination,
 ) -> Result<(), Failure> {
     with_export(store, images, |outgoing, pin| {
-        write_to(dest, |name, out| {
+        write_to(dest, store.stop(), |name, out| {
             write_docker_archive(store, outgoing, name, out, pin)
                 .map(|_| ())
                 .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))

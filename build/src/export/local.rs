@@ -3,9 +3,9 @@
 use super::destination::write_to;
 use crate::error::{Failure, Kind};
 use crate::request::Destination;
-use rbuild_layer::Holes;
 use rbuild_layer::listing::path_cmp;
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeView, Walk};
+use rbuild_layer::{Holes, Stop};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -37,7 +37,7 @@ pub struct LeftOut {
 ///
 /// # Errors
 /// The directory cannot be written or the tree cannot be read.
-pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<LeftOut, Failure> {
+pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>, stop: &Stop) -> Result<LeftOut, Failure> {
     let at = |error: rbuild_rootdir::Error| {
         Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
     };
@@ -52,7 +52,7 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>) -> Result<LeftOut
     }
     let mut links = HashMap::new();
     for node in &nodes {
-        if rbuild_layer::is_stopped() {
+        if stop.is_stopped() {
             return Err(Failure::new(Kind::Interrupted, "interrupted"));
         }
         write_node(&root, tree, node, &mut links, &mut left_out).map_err(|error| {
@@ -172,9 +172,9 @@ fn copy(from: &mut impl Read, to: &File) -> std::io::Result<()> {
 ///
 /// # Errors
 /// The destination cannot be written or the tree cannot be read.
-pub fn tar(tree: &TreeView, dest: &Destination, epoch: Option<i64>) -> Result<(), Failure> {
-    write_to(dest, |name, out| {
-        rbuild_layer::pack_tree(tree, epoch, out)
+pub fn tar(tree: &TreeView, dest: &Destination, epoch: Option<i64>, stop: &Stop) -> Result<(), Failure> {
+    write_to(dest, stop, |name, out| {
+        rbuild_layer::pack_tree(tree, epoch, stop, out)
             .map(|_| ())
             .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
     })

@@ -222,7 +222,8 @@ fn repository(address: &GitAddress, commit: &str, engine: &Engine) -> Result<Ste
     std::fs::create_dir(&checkout)
         .map_err(|error| OpError::io("making a directory for a checkout", error))?;
     git::checkout(address, &access, commit, &checkout).map_err(failed)?;
-    let files: Arc<dyn Tree> = Arc::new(BuildContext::open(&checkout)?);
+    let files: Arc<dyn Tree> =
+        Arc::new(BuildContext::open(&checkout)?.with_stop(engine.store.stop().clone()));
     let subdir = address.subdir.as_deref().unwrap_or_default();
     // Links in it are followed inside the repository only (CVE-2026-33748).
     let top = files

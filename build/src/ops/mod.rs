@@ -150,8 +150,9 @@ impl Op for BuildOp {
     }
 
     fn run(&self, inputs: &[StepOutput], context: &RunContext<'_>) -> Result<StepOutput, OpError> {
-        // The first failure, or a signal, is the end of this process: nothing long goes on.
-        let _stops = context.cancel().subscribe(rbuild_layer::stop);
+        // The first failure, or a stop, is the end of this build: nothing long goes on.
+        let files = self.engine.store.stop().clone();
+        let _stops = context.cancel().subscribe(move || files.stop());
         let keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (&self.step.spec, keyed) {
             (StepSpec::Source(spec), _) => source::run(spec, &self.engine, context),

@@ -24,6 +24,7 @@ pub use ssh::SshSource;
 
 use crate::ops::spec::ExecNetwork;
 use crate::pull::RegistrySettings;
+use crate::stop::Stop;
 use dockerfile_parser::Platform;
 use rbuild_oci::Reference;
 use std::collections::BTreeMap;
@@ -94,6 +95,8 @@ pub struct Request {
     pub epoch: Option<i64>,
     /// How registries are spoken to.
     pub registry: RegistrySettings,
+    /// Ends the build from outside.
+    pub stop: Stop,
 }
 
 impl Request {
@@ -135,6 +138,7 @@ impl Request {
             redact_args: false,
             epoch: None,
             registry: RegistrySettings::default(),
+            stop: Stop::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::diff::UNKNOWN;
 use crate::fill::{FileJob, Fill};
 use crate::inode::Creator;
 use crate::listing::{Entry, EntryKind, Listing, path_cmp};
+use crate::stop::Stop;
 use crate::tar_sink::{PackedLayer, TarSink};
 use crate::tree::{Tree, default_root};
 use crate::{LayerError, flow};
@@ -102,7 +103,7 @@ impl Stage {
             };
             entries.push(Entry { path, kind, meta });
         }
-        let packed = fill(&self.root, self.creator, &jobs, &mut entries, tar)?;
+        let packed = fill(&self.root, self.creator, &jobs, &mut entries, tar, &self.stop)?;
         for Link { name, first } in &links {
             self.root.link(name, first)?;
         }
@@ -135,8 +136,14 @@ pub fn fill(
     jobs: &[FileJob],
     entries: &mut [Entry],
     tar: Tar,
+    stop: &Stop,
 ) -> Result<Option<PackedLayer>, LayerError> {
-    let work = Fill { root, jobs, creator };
+    let work = Fill {
+        root,
+        jobs,
+        creator,
+        stop,
+    };
     let (hashes, packed) = match tar {
         // What an opaque directory hides is a part of the tar; it is looked up when the tar is made.
         Tar::Hashed { epoch } if !entries.iter().any(Entry::is_opaque) => {

@@ -87,7 +87,7 @@ impl Check<'_> {
                 continue;
             };
             let verified = match snapshots.get(&id, snapshot::Check::Skip) {
-                Ok(Some(snapshot)) => snapshot.verify(),
+                Ok(Some(snapshot)) => snapshot.verify(self.store.stop()),
                 Ok(None) => {
                     // Either it was removed meanwhile, or a parent is missing.
                     if path.exists() {

@@ -248,8 +248,10 @@ impl ActiveSnapshot<'_> {
         self.remove_stubs(&root)?;
         let below = self.below()?;
         let dates = Dates::new(self.window()?, self.made_layers()?);
-        let diff::Changes { mut entries, files } = diff::changes(&root, &below, &dates)?;
-        let packed = fill(&root, Creator::current(), &files, &mut entries, options.tar.tar())?;
+        let stop = self.store.store().stop();
+        let diff::Changes { mut entries, files } = diff::changes(&root, &below, &dates, stop)?;
+        let tar = options.tar.tar();
+        let packed = fill(&root, Creator::current(), &files, &mut entries, tar, stop)?;
         let finished = Finished {
             listing: Listing::new(entries)?,
             packed,

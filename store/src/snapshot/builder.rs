@@ -53,7 +53,7 @@ impl SnapshotStore {
 
     fn builder(&self, parent: Option<&Snapshot>, below: TreeView) -> Result<LayerBuilder<'_>, SnapshotError> {
         let nest = Nest::new(self)?;
-        let stage = Stage::new(Root::open(nest.fs())?, Some(below));
+        let stage = Stage::new(Root::open(nest.fs())?, Some(below)).with_stop(self.store.stop().clone());
         Ok(LayerBuilder {
             store: self,
             nest,

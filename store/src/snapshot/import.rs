@@ -65,7 +65,7 @@ impl SnapshotStore {
     ) -> Result<Committed, SnapshotError> {
         let diff_ids: Vec<DiffId> = layers.iter().map(|layer| layer.diff_id).collect();
         let nest = Nest::new(self)?;
-        let mut stage = Stage::new(Root::open(nest.fs())?, None);
+        let mut stage = Stage::new(Root::open(nest.fs())?, None).with_stop(self.store.stop().clone());
         for layer in layers {
             let (_, input) = decompress(layer.reader, &layer.name)?;
             let actual = unpack::apply(&mut stage, input, &layer.name, Meaning::Layer, options.limits)?;

@@ -45,7 +45,7 @@ impl SnapshotStore {
             self.pack_squashed(snapshot, 1, epoch, std::io::sink())?
         } else {
             let root = snapshot.layer()?.root()?;
-            rbuild_layer::diff_id(&listing, &root, epoch)?
+            rbuild_layer::diff_id(&listing, &root, epoch, self.store.stop())?
         };
         self.remember_packed(snapshot.id(), epoch, &packed)?;
         Ok(packed)
@@ -77,7 +77,13 @@ impl SnapshotStore {
         out: impl Write,
     ) -> Result<PackedLayer, SnapshotError> {
         let (tree, kept) = snapshot.tree_above(depth)?;
-        Ok(rbuild_layer::pack_squashed(&tree, kept, epoch, out)?)
+        Ok(rbuild_layer::pack_squashed(
+            &tree,
+            kept,
+            epoch,
+            self.store.stop(),
+            out,
+        )?)
     }
 
     fn squashed_path(&self, id: &SnapshotId, depth: usize, epoch: Option<i64>) -> PathBuf {
@@ -101,7 +107,13 @@ impl SnapshotStore {
             return self.pack_squashed(snapshot, 1, epoch, out);
         }
         let root = snapshot.layer()?.root()?;
-        Ok(rbuild_layer::pack(&listing, &root, epoch, out)?)
+        Ok(rbuild_layer::pack(
+            &listing,
+            &root,
+            epoch,
+            self.store.stop(),
+            out,
+        )?)
     }
 
     pub(super) fn remember_packed(

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use rbuild_layer::fill::{Content, FileJob, fill_and_hash};
 use rbuild_layer::inode::Creator;
 use rbuild_layer::listing::{Entry, EntryKind, Listing, file_name, join, parent};
-use rbuild_layer::{FileHash, LayerError};
+use rbuild_layer::{FileHash, LayerError, Stop};
 use rbuild_rootdir::{Errno, Kind, Stat};
 
 use super::{META, Snapshot, SnapshotError, SnapshotStore};
@@ -26,7 +26,7 @@ impl SnapshotStore {
                 snapshot.0.sound.store(true, Ordering::Release);
                 continue;
             }
-            match snapshot.verify() {
+            match snapshot.verify(self.store.stop()) {
                 Ok(()) => {
                     let path = snapshot.0.dir.join(META);
                     let meta = super::Meta {
@@ -64,7 +64,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`SnapshotError::Damaged`] names the first path that differs.
-    pub fn verify(&self) -> Result<(), SnapshotError> {
+    pub fn verify(&self, stop: &Stop) -> Result<(), SnapshotError> {
         let listing = self.listing()?;
         if self.imported_layers().is_none() {
             let parent = self.parent();
@@ -76,7 +76,7 @@ impl Snapshot {
         }
         self.verify_entries(&listing)?;
         self.verify_names(&listing)?;
-        self.verify_contents(&listing)
+        self.verify_contents(&listing, stop)
     }
 
     fn damaged(&self, path: &[u8], what: &'static str) -> SnapshotError {
@@ -139,7 +139,7 @@ impl Snapshot {
         Ok(())
     }
 
-    fn verify_contents(&self, listing: &Listing) -> Result<(), SnapshotError> {
+    fn verify_contents(&self, listing: &Listing, stop: &Stop) -> Result<(), SnapshotError> {
         let mut expected: Vec<FileHash> = Vec::new();
         let mut jobs = Vec::new();
         for entry in listing.entries() {
@@ -156,7 +156,7 @@ impl Snapshot {
             }
         }
         let root = self.layer()?.root()?;
-        let hashes = match fill_and_hash(&root, Creator::current(), &jobs) {
+        let hashes = match fill_and_hash(&root, Creator::current(), &jobs, stop) {
             Err(LayerError::Changed { path }) => return Err(self.damaged(&path, "is too short")),
             other => other?,
         };

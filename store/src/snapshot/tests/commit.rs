@@ -17,8 +17,8 @@ fn layers_stack_up_and_read_back() {
     assert_eq!(again.content_id(), top.content_id());
     assert_eq!(shown(&again), shown(&top));
     assert_eq!(again.parent().unwrap().id(), base.id());
-    top.verify().unwrap();
-    base.verify().unwrap();
+    top.verify(&rbuild_layer::Stop::new()).unwrap();
+    base.verify(&rbuild_layer::Stop::new()).unwrap();
     assert_eq!(fixture.left_in_tmp(), 0);
 }
 
@@ -61,7 +61,7 @@ fn files_on_disk_have_the_metadata_of_the_listing() {
             target: b"a-first".to_vec()
         }
     );
-    snapshot.verify().unwrap();
+    snapshot.verify(&rbuild_layer::Stop::new()).unwrap();
 }
 
 use rbuild_layer::listing::EntryKind;
@@ -209,7 +209,7 @@ fn replacing_one_kind_by_another() {
         root.get_xattr(b"d", b"user.overlay.opaque").unwrap().unwrap(),
         b"y"
     );
-    top.verify().unwrap();
+    top.verify(&rbuild_layer::Stop::new()).unwrap();
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn unchanged_files_are_linked_from_the_last_result() {
     assert_eq!(packed(second.id()), again);
     let usage = second.usage().unwrap();
     assert_eq!((usage.apparent, usage.unique), (5001, 1));
-    second.verify().unwrap();
+    second.verify(&rbuild_layer::Stop::new()).unwrap();
     // Nothing that is below may be linked: two names of one inode in one tree would show.
     let mut layer = fixture.snapshots.begin_layer(Some(&second)).unwrap();
     layer.reuse(&second).unwrap();
@@ -284,9 +284,10 @@ fn the_same_tar_alone_and_on_all_cores() {
         &snapshot.listing().unwrap(),
         &snapshot.layer().unwrap().root().unwrap(),
         None,
+        &rbuild_layer::Stop::new(),
     );
     assert_eq!(later.unwrap(), at_commit);
-    snapshot.verify().unwrap();
+    snapshot.verify(&rbuild_layer::Stop::new()).unwrap();
 }
 
 #[test]
@@ -380,7 +381,9 @@ fn after_a_reboot_damage_is_found_once() {
     let rebooted = fixture.rebooted();
     let looked = rebooted.get(top.id(), Check::Skip).unwrap().unwrap();
     assert!(looked.needs_check());
-    assert!(matches!(looked.verify(), Err(SnapshotError::Damaged { path, .. }) if path == b"f"));
+    assert!(
+        matches!(looked.verify(&rbuild_layer::Stop::new()), Err(SnapshotError::Damaged { path, .. }) if path == b"f")
+    );
     assert!(rebooted.get(top.id(), Check::Now).unwrap().is_none());
     assert!(rebooted.get(unhurt.id(), Check::Now).unwrap().is_some());
     let listed = rebooted.list().unwrap();
@@ -407,7 +410,7 @@ fn what_a_power_loss_hurt_is_made_again() {
     let again = rebooted.layer(None, "f=content");
     assert_eq!(*again.id(), id);
     assert_eq!(shown(&again), "f=content");
-    again.verify().unwrap();
+    again.verify(&rbuild_layer::Stop::new()).unwrap();
 }
 
 #[test]
@@ -415,9 +418,12 @@ fn verify_names_what_differs() {
     let fixture = fixture!();
     let check = |hurt: &dyn Fn(&std::path::Path), expected: &str| {
         let snapshot = fixture.layer(None, &format!("d/f=abc link>f n={}", expected.replace(' ', "")));
-        snapshot.verify().unwrap();
+        snapshot.verify(&rbuild_layer::Stop::new()).unwrap();
         hurt(&snapshot.fs());
-        let error = snapshot.verify().unwrap_err().to_string();
+        let error = snapshot
+            .verify(&rbuild_layer::Stop::new())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     };
     check(

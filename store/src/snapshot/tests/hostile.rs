@@ -86,14 +86,14 @@ impl Canary {
         let error = added.unwrap_err().to_string();
         assert!(error.contains(NOWHERE), "{error}");
         let snapshot = imported.unwrap();
-        snapshot.verify().unwrap();
+        snapshot.verify(&rbuild_layer::Stop::new()).unwrap();
         snapshot
     }
 
     fn contained(&self, tar: &[u8]) -> [Snapshot; 2] {
         self.try_both(tar).map(|result| {
             let snapshot = result.unwrap();
-            snapshot.verify().unwrap();
+            snapshot.verify(&rbuild_layer::Stop::new()).unwrap();
             snapshot
         })
     }

@@ -37,7 +37,7 @@ fn later_layers_replace_hide_and_link() {
         shown(&image),
         "bin/ bin/dash=elf etc/ etc/kept=22 lib>usr/lib swap/ swap/in=5 usr/ usr/lib/ usr/lib/new.so=so var/ var/fresh=4"
     );
-    image.verify().unwrap();
+    image.verify(&rbuild_layer::Stop::new()).unwrap();
     assert_eq!(image.lowers(), [image.fs()]);
     assert_eq!(image.imported_layers().unwrap().len(), 3);
     // No whiteout is left on disk: nothing is below.
@@ -63,7 +63,7 @@ fn a_whiteout_does_not_hide_its_own_layer() {
         .end();
     let image = import(&fixture, &[one, two]).unwrap();
     assert_eq!(shown(&image), "d/ d/new=2 e/ e/new=2 f=2");
-    image.verify().unwrap();
+    image.verify(&rbuild_layer::Stop::new()).unwrap();
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn adding_an_archive_merges_and_follows_links_inside() {
         None,
         "`./` does not touch the root"
     );
-    top.verify().unwrap();
+    top.verify(&rbuild_layer::Stop::new()).unwrap();
     let mut layer = fixture.snapshots.begin_layer(Some(&base)).unwrap();
     let whiteout = Tar::default().file("etc/.wh.conf", "").end();
     let error = layer

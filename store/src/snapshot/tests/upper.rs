@@ -13,7 +13,7 @@ fn run(fixture: &Fixture, parent: &Snapshot, write: impl FnOnce(&Root, &Path)) -
     let upper = Root::open(active.upper()).unwrap();
     write(&upper, &active.upper());
     let snapshot = active.commit(&now()).unwrap().snapshot;
-    snapshot.verify().unwrap();
+    snapshot.verify(&rbuild_layer::Stop::new()).unwrap();
     snapshot
 }
 
@@ -251,7 +251,7 @@ fn a_time_counts_if_the_command_set_it() {
     upper.set_mtime(b"old-link", past(7, 7)).unwrap();
     rbuild_rootdir::fset_mtime(upper.dir(), past(8, 8)).unwrap();
     let top = active.commit(&now()).unwrap().snapshot;
-    top.verify().unwrap();
+    top.verify(&rbuild_layer::Stop::new()).unwrap();
 
     let listing = top.listing().unwrap();
     let dated: Vec<&Entry> = listing
