@@ -82,9 +82,9 @@ impl<'a> Bases<'a> {
         let Some(id) = &record.snapshot else {
             return Some(false);
         };
-        let _lease = store.locks().lease(id).ok()??;
-        let snapshot = SnapshotStore::new(store.clone()).get(id, Check::Skip).ok()??;
-        match users::chown(&snapshot.tree().ok()?, spec) {
+        let opened = SnapshotStore::new(store.clone()).open(id, Check::Skip);
+        let held = opened.ok()?.any()?;
+        match users::chown(&held.snapshot.tree().ok()?, spec) {
             Ok(_) => Some(true),
             Err(error) if error.is_answer() => Some(false),
             Err(_) => None,

@@ -15,7 +15,7 @@ use rbuild_store::records::{
     Field, FieldValue, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
     TreeEntry,
 };
-use rbuild_store::snapshot::{Check, SnapshotStore};
+use rbuild_store::snapshot::{Check, Held, Opened, SnapshotStore};
 use rbuild_store::{Key, Store, StoreError};
 
 /// Results of steps in the store.
@@ -127,21 +127,15 @@ impl RecordIndex {
         let Some(id) = &record.output.snapshot else {
             return Ok(Lookup::Hit(StepOutput::nothing(record.output.content)));
         };
-        let Some(lease) = self.store.locks().lease(id)? else {
-            return Ok(Lookup::Miss);
+        let check = match effort {
+            Effort::Cheap => Check::Skip,
+            Effort::Full => Check::Now,
         };
-        let Some(snapshot) = self.snapshots.get(id, Check::Skip)? else {
-            return Ok(Lookup::Miss);
-        };
-        if snapshot.needs_check() {
-            if effort == Effort::Cheap {
-                return Ok(Lookup::Deferred);
-            }
-            if self.snapshots.get(id, Check::Now)?.is_none() {
-                return Ok(Lookup::Miss);
-            }
-        }
-        Ok(Lookup::Hit(StepOutput::new(snapshot, Some(lease))))
+        Ok(match self.snapshots.open(id, check)? {
+            Opened::Sound(Held { snapshot, lease }) => Lookup::Hit(StepOutput::new(snapshot, Some(lease))),
+            Opened::Unverified(_) => Lookup::Deferred,
+            Opened::Missing => Lookup::Miss,
+        })
     }
 }
 

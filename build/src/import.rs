@@ -6,7 +6,7 @@ use rbuild_oci::{Descriptor, DiffId, Digest};
 use rbuild_store::Store;
 use rbuild_store::image::source::{self, ImageSource};
 use rbuild_store::image::{ImageError, ImageLayer, ImageRecord, LayerSource};
-use rbuild_store::snapshot::{Check, ImportLayer, ImportOptions, SnapshotStore};
+use rbuild_store::snapshot::{Check, Committed, Held, ImportLayer, ImportOptions, SnapshotStore};
 use sha2::{Digest as _, Sha256};
 use std::io::Read;
 
@@ -24,26 +24,24 @@ pub fn import(
 ) -> Result<ImageRecord, Failure> {
     let snapshots = SnapshotStore::new(store.clone());
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
-    let mut lease = None;
-    let snapshot = if diff_ids.is_empty() {
+    let held = if diff_ids.is_empty() {
         None
     } else if let Some(found) = snapshots
         .imported(&diff_ids, Check::Now)
         .map_err(Failure::from_host)?
+        .sound()
     {
         // What is unpacked is what the config names. Whether the blobs are that too, nobody may have looked.
         check_content(store, &layers)?;
-        lease = store.locks().lease(found.id()).map_err(Failure::from_host)?;
-        Some(*found.id())
+        Some(found)
     } else {
-        let committed = unpack(store, &snapshots, &layers, now)?;
-        let id = *committed.snapshot.id();
-        lease = Some(committed.lease);
-        Some(id)
+        let Committed { snapshot, lease, .. } = unpack(store, &snapshots, &layers, now)?;
+        Some(Held { snapshot, lease })
     };
+    let snapshot = held.as_ref().map(|held| *held.snapshot.id());
     let record = ImageRecord::new(config, manifest, snapshot, layers, now).map_err(Failure::from_host)?;
     store.images().put(&record).map_err(Failure::from_host)?;
-    drop(lease);
+    drop(held);
     Ok(record)
 }
 
@@ -52,7 +50,7 @@ fn unpack(
     snapshots: &SnapshotStore,
     layers: &[ImageLayer],
     now: u64,
-) -> Result<rbuild_store::snapshot::Committed, Failure> {
+) -> Result<Committed, Failure> {
     let blobs = store.blobs();
     let count = layers.len();
     let mut inputs = Vec::with_capacity(count);

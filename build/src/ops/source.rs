@@ -8,7 +8,7 @@ use crate::import;
 use crate::sources::{BaseImage, Origin};
 use rbuild_solver::RunContext;
 use rbuild_store::image::{ImageRecord, source};
-use rbuild_store::snapshot::Check;
+use rbuild_store::snapshot::{Check, Held};
 
 /// The output, when the image's files are here.
 pub(super) fn quick(spec: &SourceSpec, engine: &Engine) -> Result<Option<StepOutput>, OpError> {
@@ -25,16 +25,13 @@ fn stored(record: &ImageRecord, engine: &Engine) -> Result<Option<StepOutput>, O
     let Some(id) = &record.snapshot else {
         return Ok(Some(StepOutput::scratch()));
     };
-    let Some(lease) = engine.store.locks().lease(id)? else {
-        return Ok(None);
+    let check = if engine.is_entered() {
+        Check::Now
+    } else {
+        Check::Skip
     };
-    let Some(snapshot) = engine.snapshots.get(id, Check::Skip)? else {
-        return Ok(None);
-    };
-    if snapshot.needs_check() && (!engine.is_entered() || engine.snapshots.get(id, Check::Now)?.is_none()) {
-        return Ok(None);
-    }
-    Ok(Some(StepOutput::new(snapshot, Some(lease))))
+    let held = engine.snapshots.open(id, check)?.sound();
+    Ok(held.map(|Held { snapshot, lease }| StepOutput::new(snapshot, Some(lease))))
 }
 
 pub(super) fn run(

@@ -10,7 +10,7 @@ use rbuild_rootdir::Root;
 use sha2::{Digest as _, Sha256};
 
 use super::seal::{CommitOptions, Committed, HashTar, Identity, Nest};
-use super::{Check, Snapshot, SnapshotError, SnapshotStore};
+use super::{Check, Opened, SnapshotError, SnapshotStore};
 
 /// One layer to import.
 pub struct ImportLayer<'r> {
@@ -50,8 +50,8 @@ impl SnapshotStore {
     }
 
     /// The snapshot of an image with these layers, if it was imported before.
-    pub fn imported(&self, layers: &[DiffId], check: Check) -> Result<Option<Snapshot>, SnapshotError> {
-        self.get(&Self::import_ids(layers).0, check)
+    pub fn imported(&self, layers: &[DiffId], check: Check) -> Result<Opened, SnapshotError> {
+        self.open(&Self::import_ids(layers).0, check)
     }
 
     /// Unpacks an image's layers, bottom first, onto each other. Memory use does not depend on their size.

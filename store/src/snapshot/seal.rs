@@ -12,7 +12,7 @@ use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
 
 use super::meta::{Meta, PackedAtCommit, VERSION};
-use super::{FS, LISTING, META, Snapshot, SnapshotError, SnapshotStore};
+use super::{FS, Held, LISTING, META, Snapshot, SnapshotError, SnapshotStore};
 use crate::lock::Lease;
 use crate::remove::remove_tree;
 use crate::tmp::TmpDir;
@@ -245,8 +245,7 @@ impl SnapshotStore {
             Err(e) => return Err(SnapshotError::io("read", index, e)),
         };
         if let Ok(id) = SnapshotId::from_hex(text.trim())
-            && let Some(lease) = self.store.locks().lease(&id)?
-            && let Some(snapshot) = self.get(&id, super::Check::Now)?
+            && let Some(Held { snapshot, lease }) = self.open(&id, super::Check::Now)?.sound()
         {
             return Ok(Some(Committed {
                 snapshot,

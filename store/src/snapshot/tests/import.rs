@@ -174,9 +174,22 @@ fn an_import_is_found_by_its_layers() {
     let fixture = fixture!();
     let tar = Tar::default().file("f", "1").end();
     let ids = [DiffId::from_bytes(rbuild_oci::hash::sha256(&tar))];
-    assert!(fixture.snapshots.imported(&ids, Check::Now).unwrap().is_none());
+    assert!(
+        fixture
+            .snapshots
+            .imported(&ids, Check::Now)
+            .unwrap()
+            .sound()
+            .is_none()
+    );
     let image = import(&fixture, std::slice::from_ref(&tar)).unwrap();
-    let found = fixture.snapshots.imported(&ids, Check::Now).unwrap().unwrap();
+    let found = fixture
+        .snapshots
+        .imported(&ids, Check::Now)
+        .unwrap()
+        .sound()
+        .unwrap()
+        .snapshot;
     assert_eq!((found.id(), found.content_id()), (image.id(), image.content_id()));
     assert_eq!(
         (*image.id(), *image.content_id()),
