@@ -6,7 +6,6 @@
 //! | [`options`] | what the flags of a build mean |
 //! | [`call`] | `--check`, `--call`: what a Dockerfile says |
 //! | [`progress`], [`describe`] | what a build tells, for people and for programs |
-//! | [`container`] | `rbuild run` |
 //! | [`ui`], [`report`], [`error`] | progress; drawing; kinds, hints, exit codes |
 
 // The law of paths, whose list is in `clippy.toml`. Tests make and break files as they like.
@@ -14,7 +13,6 @@
 
 pub mod call;
 pub mod cli;
-pub mod container;
 pub mod describe;
 pub mod interrupt;
 pub mod options;

@@ -27,6 +27,7 @@
 //! | [`users`] | names and numbers of users, by the image's `/etc/passwd` and `/etc/group` |
 //! | `etc` | `hosts`, `hostname`, `resolv.conf` |
 //! | `mount_points` | where mounts go, and the empty files and directories that they stand on |
+//! | [`path`] | paths in a container as text |
 //! | `root` | a snapshot as the root of a sandbox |
 //!
 //! What does not live here: which user, mounts and names are wanted; starting anything.
@@ -36,8 +37,12 @@
 
 mod etc;
 mod mount_points;
+pub mod path;
 mod root;
 pub mod users;
+
+/// `PATH` where an image sets none.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub use etc::standard_mounts;
 pub use mount_points::{MountError, MountPoints, absolute, shows_directory};

@@ -1,11 +1,27 @@
 //! `rbuild run [OPTIONS] IMAGE [COMMAND…]`.
 
+mod foreground;
+mod options;
+mod signals;
+
 use super::foreign::ForeignArgs;
+use super::stored::nearest_name;
 use super::streams::note;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::options::registry::RegistryArgs;
 use clap::Args;
+use options::RunOptions;
+use rbuild_build::lower::ResolveImage;
+use rbuild_build::pull::Puller;
+use rbuild_build::request::build_platform;
+use rbuild_build::sources::{BaseImage, Origin, Resolver};
+use rbuild_build::{clock, engine, import, open_store};
+use rbuild_container::{Container, Image, StartError};
+use rbuild_store::Store;
+use rbuild_store::image::ImageRecord;
+use rbuild_store::snapshot::{Check, Held, SnapshotStore};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What was typed for a run.
 #[derive(Debug, Args)]
@@ -121,5 +137,90 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     for text in args.foreign.judge()? {
         note(&format!("note: {text}"));
     }
-    crate::container::run(args, root)
+    let options = RunOptions::from_args(args)?;
+    let store = open_store(&crate::store_root::locate(root)?)?;
+    let puller = Puller::new(
+        args.registry.settings()?,
+        Arc::new(crate::progress::registry_notice),
+    );
+    let (name, _) = args.image_and_command();
+    let resolver = Resolver::new(&store, &puller, options.pull);
+    let image =
+        resolver
+            .image(name, &build_platform())
+            .map_err(|failure| match nearest_name(&store, name) {
+                Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
+                None => failure,
+            })?;
+    let zygote = engine::enter_sandbox(&store)?;
+    // What processes that were killed have left behind. It costs room only, so nothing is said.
+    let _ = store.sweep_tmp();
+    let record = fetched(&image, &store, &puller)?;
+    let snapshots = SnapshotStore::new(store.clone());
+    let files = files(&store, &snapshots, &record)?;
+    let config = record.parse_config().map_err(Failure::from_host)?;
+    let image = Image {
+        config: &config,
+        files,
+    };
+    // The writable layer goes with the container, with and without `--rm`: nothing can start it again.
+    foreground::run(&options, |stdio| {
+        Container::start(&zygote, &snapshots, image, &options.request, stdio).map_err(not_started)
+    })
+}
+
+/// The image in the store, pulled if that is where it is.
+fn fetched(image: &BaseImage, store: &Store, puller: &Puller) -> Result<ImageRecord, Failure> {
+    match &image.origin {
+        Origin::Stored(record) => Ok(record.as_ref().clone()),
+        Origin::Registry {
+            reference,
+            resolved,
+            config,
+        } => {
+            note(&format!("pulling {}", reference.familiar()));
+            puller.fetch(store, reference, resolved, config, clock::now(), &|_, _| {})
+        }
+        Origin::Layout { .. } | Origin::Unknown => {
+            Err(Failure::host("internal error: run found no image of a name"))
+        }
+    }
+}
+
+/// The image's files, unpacked again where they are gone.
+fn files(store: &Store, snapshots: &SnapshotStore, record: &ImageRecord) -> Result<Option<Held>, Failure> {
+    let Some(id) = &record.snapshot else {
+        return Ok(None);
+    };
+    let open = || {
+        Ok(snapshots
+            .open(id, Check::Now)
+            .map_err(Failure::from_host)?
+            .sound())
+    };
+    if let Some(held) = open()? {
+        return Ok(Some(held));
+    }
+    import::restore(store, record, clock::now())?;
+    open()
+}
+
+/// Why there is no container, in words: 125, 126 or 127 as docker has it.
+fn not_started(error: StartError) -> Failure {
+    match error {
+        StartError::NoCommand => Failure::from_host(error).hint("`rbuild run IMAGE COMMAND…` runs a command"),
+        StartError::WorkingDirectory { .. } => Failure::from_host(error),
+        StartError::User(error) => Failure::from_host(error),
+        StartError::Mount(error) => Failure::from_host(error),
+        StartError::Tree(error) => Failure::from_host(error),
+        StartError::Snapshot(error) => Failure::from_host(error),
+        StartError::Spawn(error) => {
+            let kind = match error.exit_code() {
+                126 => Kind::NotExecutable,
+                127 => Kind::NotFound,
+                _ => Kind::Host,
+            };
+            Failure::from_error(kind, &error)
+        }
+    }
 }

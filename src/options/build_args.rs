@@ -25,7 +25,7 @@ pub(super) fn build_args(
         values.insert(EPOCH_ARG.to_owned(), epoch);
     }
     for file in &args.build_arg_files {
-        values.extend(crate::container::env_file::read(file, env)?);
+        values.extend(super::env_file::read(file, env)?);
     }
     for text in &args.build_args {
         match text.split_once('=') {

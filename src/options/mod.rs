@@ -4,6 +4,7 @@ mod build_args;
 mod call;
 mod edits;
 mod entitlements;
+pub mod env_file;
 mod named_context;
 mod no_cache;
 mod output;

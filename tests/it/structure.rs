@@ -9,8 +9,18 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::base::checkout;
 
-const CRATES: [&str; 10] = [
-    "rootdir", "rootfs", "build", "layer", "oci", "parser", "solver", "store", "sandbox", "registry",
+const CRATES: [&str; 11] = [
+    "rootdir",
+    "rootfs",
+    "build",
+    "container",
+    "layer",
+    "oci",
+    "parser",
+    "solver",
+    "store",
+    "sandbox",
+    "registry",
 ];
 
 #[test]
@@ -104,6 +114,7 @@ fn paths_of_contexts_and_images_are_read_below_their_root() {
     for root in [
         "src/lib.rs",
         "build/src/lib.rs",
+        "container/src/lib.rs",
         "rootfs/src/lib.rs",
         "layer/src/lib.rs",
         "store/src/image/source/mod.rs",

@@ -2,7 +2,6 @@
 
 use super::From;
 use super::finding::Finding;
-use super::path;
 use super::stage::StageLowering;
 use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec, without};
 use crate::ops::{FetchSpec, UNNAMED};
@@ -10,7 +9,7 @@ use crate::remote::Remote;
 use crate::remote::address::{commit_prefix, file_name, redacted, scheme};
 use dockerfile_parser::instruction::{Add, Copy, Source};
 use dockerfile_parser::{Instruction, Span, Word};
-use rbuild_rootfs::users;
+use rbuild_rootfs::{path, users};
 use rbuild_solver::VertexId;
 
 impl StageLowering<'_, '_> {

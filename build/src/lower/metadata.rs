@@ -2,13 +2,14 @@
 
 use super::finding::Finding;
 use super::stage::StageLowering;
-use super::{history, path, signal};
+use super::{history, signal};
 use dockerfile_parser::instruction::{
     Cmd, Command, CommandForm, Entrypoint, Env, Expose, HealthCheck, HealthCheckTest, Label, OnBuild, Shell,
     StopSignal, User, Volume,
 };
 use dockerfile_parser::port::Ports;
 use rbuild_oci::{Empty, Healthcheck};
+use rbuild_rootfs::path;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

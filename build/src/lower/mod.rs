@@ -8,7 +8,6 @@ mod finding;
 mod history;
 mod metadata;
 mod mounts;
-pub mod path;
 mod run;
 mod scope;
 pub mod signal;
@@ -19,7 +18,7 @@ pub use finding::Finding;
 pub use history::{COMMENT, HistoryItem};
 pub use scope::HOSTNAME_ARG;
 pub use scope::{BuildArgs, PREDEFINED};
-pub use stage::{DEFAULT_PATH, StageState};
+pub use stage::StageState;
 pub use variables::Variables;
 
 use crate::cdi::Registry;

@@ -3,11 +3,11 @@
 use super::From;
 use super::copy::input;
 use super::finding::Finding;
-use super::path;
 use super::stage::{self, StageLowering};
 use crate::ops::spec::ExecMount;
 use dockerfile_parser::Span;
 use dockerfile_parser::mount::{Mount, ResolvedMountKind, SecretMount, SshMount};
+use rbuild_rootfs::path;
 use rbuild_solver::VertexId;
 
 /// Where the values of a mount stand; those that are not given, where the mount does.

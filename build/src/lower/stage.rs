@@ -2,7 +2,6 @@
 
 mod base;
 
-pub use base::DEFAULT_PATH;
 use base::base;
 pub(super) use base::{context_files, image_vertex, unresolved};
 use rbuild_oci::ImageConfig;
@@ -10,7 +9,7 @@ use rbuild_oci::ImageConfig;
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::scope::{FromScope, StageScope, secrets_in};
-use super::{Beginning, From, Reported, Stages, path};
+use super::{Beginning, From, Reported, Stages};
 use crate::ops::spec::{Step, StepSpec, WorkdirSpec, without};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
@@ -19,6 +18,7 @@ use dockerfile_parser::secrets::{hidden_in_file, is_secret_name};
 use dockerfile_parser::{
     Expanded, Instruction, InstructionKind, Platform, Scope, Span, Stage, Word, parse_onbuild_trigger,
 };
+use rbuild_rootfs::path;
 use rbuild_solver::VertexId;
 use std::borrow::Cow;
 use std::sync::Arc;

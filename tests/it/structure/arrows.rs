@@ -9,7 +9,7 @@ use crate::harness::base::checkout;
 
 /// A crate: its folder, its name in paths, the crates that it knows. All of these stand above it, so nothing points up
 /// and nothing goes round.
-const CRATES: [(&str, &str, &[&str]); 11] = [
+const CRATES: [(&str, &str, &[&str]); 12] = [
     ("rootdir", "rbuild_rootdir", &[]),
     ("parser", "dockerfile_parser", &[]),
     ("solver", "rbuild_solver", &[]),
@@ -26,6 +26,17 @@ const CRATES: [(&str, &str, &[&str]); 11] = [
         "rootfs",
         "rbuild_rootfs",
         &["rbuild_layer", "rbuild_store", "rbuild_sandbox"],
+    ),
+    (
+        "container",
+        "rbuild_container",
+        &[
+            "rbuild_oci",
+            "rbuild_layer",
+            "rbuild_store",
+            "rbuild_sandbox",
+            "rbuild_rootfs",
+        ],
     ),
     ("build", "rbuild_build", ALL),
     (".", "rbuild", ALL),

@@ -14,11 +14,9 @@ use crate::sources::BaseImage;
 use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{Platform, Span, Stage, Word, parse_onbuild_trigger};
 use rbuild_oci::ImageConfig;
+use rbuild_rootfs::DEFAULT_PATH;
 use rbuild_solver::VertexId;
 use std::sync::Arc;
-
-/// `PATH` where the base image sets none.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Those that images are made for; others are not refused.
 const KNOWN_ARCHITECTURES: [&str; 11] = [

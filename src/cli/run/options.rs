@@ -1,55 +1,20 @@
 //! What the flags of `rbuild run` mean.
 
-use super::{env_file, pull_policy};
-use crate::cli::run::RunArgs;
+use super::RunArgs;
 use crate::error::Failure;
-use crate::options::{add_host, choice, no_new_privs, size};
+use crate::options::{add_host, choice, env_file, no_new_privs, pull_policy, size};
 use rbuild_build::request::PullPolicy;
-use rbuild_sandbox::MountFlags;
+use rbuild_container::{Request, RequestedMount};
+use rbuild_rootfs::path;
+use rbuild_sandbox::{MountFlags, MountKind, Network};
 use std::path::{Path, PathBuf};
 
-/// Everything that shapes a run.
+/// A container, and how we are connected with it.
 pub(super) struct RunOptions {
     pub interactive: bool,
     pub tty: bool,
-    pub env: Vec<(String, String)>,
-    pub workdir: Option<String>,
-    pub user: Option<String>,
-    pub entrypoint: Option<String>,
-    pub volumes: Vec<Volume>,
-    pub tmpfs: Vec<Tmpfs>,
-    pub read_only: bool,
-    pub hostname: Option<String>,
-    pub name: Option<String>,
-    pub network_none: bool,
-    pub add_hosts: Vec<(String, String)>,
     pub pull: PullPolicy,
-    pub no_new_privs: bool,
-    pub command: Vec<String>,
-}
-
-/// `-v HOST:CONTAINER[:OPTIONS]`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Volume {
-    /// Absolute host path.
-    pub source: PathBuf,
-    /// Absolute container path.
-    pub target: String,
-    /// `ro`.
-    pub read_only: bool,
-}
-
-/// `--tmpfs CONTAINER[:OPTIONS]`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tmpfs {
-    /// Absolute container path.
-    pub target: String,
-    /// Bytes.
-    pub size: Option<u64>,
-    /// Permissions.
-    pub mode: u32,
-    /// nosuid, nodev, noexec unless said otherwise.
-    pub flags: MountFlags,
+    pub request: Request,
 }
 
 impl RunOptions {
@@ -75,46 +40,45 @@ impl RunOptions {
         if let Some(name) = args.hostname.as_deref().or(args.name.as_deref()) {
             check_name(name)?;
         }
-        Ok(Self {
-            interactive: args.interactive,
-            tty: args.tty,
+        let tmpfs = args.tmpfs.iter().map(|text| tmpfs(text));
+        let volumes = args.volumes.iter().map(|text| volume(text));
+        let hostname = args.hostname.as_ref().or(args.name.as_ref());
+        let defaults = Request::default();
+        let request = Request {
+            entrypoint: args.entrypoint.clone(),
+            command: args.image_and_command().1.to_vec(),
             env,
             workdir: args.workdir.clone(),
             user: args.user.clone(),
-            entrypoint: args.entrypoint.clone(),
-            volumes: args
-                .volumes
-                .iter()
-                .map(|text| volume(text))
-                .collect::<Result<_, _>>()?,
-            tmpfs: args
-                .tmpfs
-                .iter()
-                .map(|text| tmpfs(text))
-                .collect::<Result<_, _>>()?,
-            read_only: args.read_only,
-            hostname: args.hostname.clone(),
-            name: args.name.clone(),
-            network_none: match args.network.as_str() {
-                "none" => true,
-                "host" => false,
-                "bridge" | "pasta" | "slirp4netns" => {
-                    return Err(
-                        Failure::usage(format!("--network {} is not supported yet", args.network))
-                            .hint("use none, or host (the caller's own network)"),
-                    );
-                }
-                other => return Err(choice("--network", other, &["none", "host"])),
-            },
+            hostname: hostname.cloned().unwrap_or(defaults.hostname),
             add_hosts: args
                 .add_hosts
                 .iter()
                 .map(|text| add_host(text))
                 .collect::<Result<_, _>>()?,
-            pull: pull_policy(&args.pull)?,
+            mounts: tmpfs.chain(volumes).collect::<Result<_, _>>()?,
+            read_only: args.read_only,
+            network: network(&args.network)?,
             no_new_privs: no_new_privs(&args.security_opts)?,
-            command: args.image_and_command().1.to_vec(),
+        };
+        Ok(Self {
+            interactive: args.interactive,
+            tty: args.tty,
+            pull: pull_policy(&args.pull)?,
+            request,
         })
+    }
+}
+
+fn network(mode: &str) -> Result<Network, Failure> {
+    match mode {
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        "bridge" | "pasta" | "slirp4netns" => {
+            Err(Failure::usage(format!("--network {mode} is not supported yet"))
+                .hint("use none, or host (the caller's own network)"))
+        }
+        other => Err(choice("--network", other, &["none", "host"])),
     }
 }
 
@@ -133,14 +97,15 @@ fn check_name(name: &str) -> Result<(), Failure> {
     }
 }
 
+/// `-v HOST:CONTAINER[:OPTIONS]`.
 #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
-fn volume(text: &str) -> Result<Volume, Failure> {
+fn volume(text: &str) -> Result<RequestedMount, Failure> {
     let wrong = |why: String| Failure::usage(format!("-v `{text}`: {why}"));
     let mut parts = text.split(':');
     let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
         return Err(wrong("is not of the form HOST:CONTAINER[:ro]".to_owned()));
     };
-    if !target.starts_with('/') || rbuild_build::lower::path::clean(target) == "/" {
+    if !target.starts_with('/') || path::clean(target) == "/" {
         return Err(wrong(format!("`{target}` is not an absolute path below `/`")));
     }
     if !(source.starts_with('/') || source.starts_with('.') || source.starts_with('~')) {
@@ -174,16 +139,24 @@ fn volume(text: &str) -> Result<Volume, Failure> {
     let source = Path::new(&source)
         .canonicalize()
         .map_err(|error| wrong(format!("the host path cannot be opened: {error}")))?;
-    Ok(Volume {
-        source,
-        target: rbuild_build::lower::path::clean(target),
-        read_only,
+    Ok(RequestedMount {
+        target: path::clean(target),
+        kind: MountKind::Bind {
+            source,
+            source_root: None,
+            recursive: true,
+            flags: MountFlags {
+                read_only,
+                ..MountFlags::default()
+            },
+        },
     })
 }
 
-fn tmpfs(text: &str) -> Result<Tmpfs, Failure> {
+/// `--tmpfs CONTAINER[:OPTIONS]`: nosuid, nodev, noexec unless said otherwise.
+fn tmpfs(text: &str) -> Result<RequestedMount, Failure> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    if !target.starts_with('/') || rbuild_build::lower::path::clean(target) == "/" {
+    if !target.starts_with('/') || path::clean(target) == "/" {
         return Err(Failure::usage(format!(
             "--tmpfs `{text}`: `{target}` is not an absolute path below `/`"
         )));
@@ -225,11 +198,13 @@ fn tmpfs(text: &str) -> Result<Tmpfs, Failure> {
             }
         }
     }
-    Ok(Tmpfs {
-        target: rbuild_build::lower::path::clean(target),
-        size: bytes,
-        mode,
-        flags,
+    Ok(RequestedMount {
+        target: path::clean(target),
+        kind: MountKind::Tmpfs {
+            size: bytes,
+            mode,
+            flags,
+        },
     })
 }
 
@@ -240,7 +215,8 @@ mod tests {
     #[test]
     fn volumes() {
         let ours = volume("/tmp:/data:ro").unwrap();
-        assert_eq!((ours.target.as_str(), ours.read_only), ("/data", true));
+        assert_eq!(ours.target, "/data");
+        assert!(matches!(ours.kind, MountKind::Bind { flags, .. } if flags.read_only));
         for (wrong, why) in [
             ("/tmp", "HOST:CONTAINER"),
             ("/tmp:data", "absolute"),
@@ -258,8 +234,11 @@ mod tests {
     #[test]
     fn tmpfs_options() {
         let ours = tmpfs("/t:size=1m,mode=700,exec").unwrap();
+        let MountKind::Tmpfs { size, mode, flags } = ours.kind else {
+            panic!("{:?}", ours.kind);
+        };
         assert_eq!(
-            (ours.size, ours.mode, ours.flags.noexec, ours.flags.nosuid),
+            (size, mode, flags.noexec, flags.nosuid),
             (Some(1 << 20), 0o700, false, true)
         );
         assert!(tmpfs("t").is_err());

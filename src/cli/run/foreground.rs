@@ -1,20 +1,23 @@
-//! The container's process in the foreground: terminal or streams, and its exit code.
+//! A container in the foreground: our terminal or streams, our signals, and its exit code.
 
 use super::options::RunOptions;
-use super::signals::{self, Target};
-use crate::error::{Failure, Kind};
+use super::signals;
+use crate::error::Failure;
+use rbuild_container::{Container, Process};
 use rbuild_sandbox::signals::SigSet;
-use rbuild_sandbox::{RawMode, SandboxSpec, SpawnError, Stdio, Zygote};
+use rbuild_sandbox::{RawMode, Stdio};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// Starts the command and waits for it.
-pub(super) fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> Result<u8, Failure> {
+/// Starts a container and waits for it.
+pub(super) fn run<'s>(
+    options: &RunOptions,
+    start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
+) -> Result<u8, Failure> {
     if options.tty && options.interactive && !io::stdin().is_terminal() {
         return Err(
             Failure::usage("-t and -i need a terminal on standard input, which this is not")
@@ -23,16 +26,15 @@ pub(super) fn run(zygote: &Zygote, spec: &SandboxSpec, options: &RunOptions) -> 
     }
     let signals = signals::block()?;
     if options.tty {
-        terminal(zygote, spec, options, signals)
+        terminal(options, start, signals)
     } else {
-        streams(zygote, spec, options, signals)
+        streams(options, start, signals)
     }
 }
 
-fn streams(
-    zygote: &Zygote,
-    spec: &SandboxSpec,
+fn streams<'s>(
     options: &RunOptions,
+    start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
     signals: SigSet,
 ) -> Result<u8, Failure> {
     #[expect(clippy::disallowed_methods, reason = "a device of the host")]
@@ -44,19 +46,24 @@ fn streams(
     };
     let (stdout, shown) = written(&io::stdout(), io::stdout)?;
     let (stderr, told) = written(&io::stderr(), io::stderr)?;
-    let stdio = Stdio::Streams {
+    let container = start(Stdio::Streams {
         stdin,
         stdout,
         stderr,
-    };
-    let target = Target::new(Arc::new(zygote.spawn(spec, stdio).map_err(spawn_failure)?));
-    target.forward(signals, None)?;
-    let code = target.wait();
+    })?;
+    signals::forward(container.process(), signals, None)?;
+    let code = code(&container);
     // Their other sides are closed with the container: all that it wrote arrives first.
     for thread in [shown, told].into_iter().flatten() {
         let _ = thread.join();
     }
     code
+}
+
+/// Waits for the end: the exit code as shells count.
+fn code(container: &Container<'_>) -> Result<u8, Failure> {
+    let exit = container.wait().map_err(Failure::from_host)?;
+    Ok(u8::try_from(exit.status.shell_code() & 0xff).unwrap_or(125))
 }
 
 fn duplicate(fd: &impl AsFd) -> Result<OwnedFd, Failure> {
@@ -80,10 +87,9 @@ fn written<W: Write>(
     Ok((there, Some(thread)))
 }
 
-fn terminal(
-    zygote: &Zygote,
-    spec: &SandboxSpec,
+fn terminal<'s>(
     options: &RunOptions,
+    start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
     signals: SigSet,
 ) -> Result<u8, Failure> {
     let stdin = io::stdin();
@@ -93,16 +99,15 @@ fn terminal(
         ws_xpixel: 0,
         ws_ypixel: 0,
     });
-    let mut running = zygote.spawn(spec, Stdio::Pty { size }).map_err(spawn_failure)?;
-    let pty = running
-        .take_pty()
+    let mut container = start(Stdio::Pty { size })?;
+    let pty = container
+        .take_terminal()
         .ok_or_else(|| Failure::host("internal error: the container has no terminal"))?;
     let clone = |fd: &OwnedFd| {
         fd.try_clone()
             .map_err(|error| Failure::host(format!("duplicating a descriptor: {error}")))
     };
     let (to_pty, for_resize) = (clone(&pty)?, clone(&pty)?);
-    let target = Target::new(Arc::new(running));
     // Raw only now: an error before this is printed on a terminal in order.
     let raw = if options.interactive {
         RawMode::enter(&stdin)
@@ -110,17 +115,17 @@ fn terminal(
     } else {
         None
     };
-    target.forward(signals, Some(for_resize))?;
+    signals::forward(container.process(), signals, Some(for_resize))?;
     if options.interactive {
         let mut keys = Keys {
             pty: File::from(to_pty),
-            target: target.clone(),
+            process: container.process(),
         };
         // Ends with the process: nothing can interrupt a read from a terminal.
         spawn(move || carry(&mut io::stdin().lock(), &mut keys))?;
     }
     let output = spawn(move || carry(&mut File::from(pty), &mut io::stdout().lock()))?;
-    let code = target.wait();
+    let code = code(&container);
     // The terminal's other side is closed with the container: all that it printed arrives first.
     let _ = output.join();
     drop(raw);
@@ -153,7 +158,7 @@ fn carry(from: &mut dyn Read, to: &mut dyn Write) {
 /// What is typed, on its way into the container's terminal.
 struct Keys {
     pty: File,
-    target: Target,
+    process: Process,
 }
 
 impl Write for Keys {
@@ -162,7 +167,7 @@ impl Write for Keys {
         for byte in &bytes[..written] {
             // The keys for signals are control characters, whatever they are set to in practice.
             if byte.is_ascii_control() {
-                self.target.typed(&self.pty, *byte);
+                self.process.typed(&self.pty, *byte);
             }
         }
         Ok(written)
@@ -171,13 +176,4 @@ impl Write for Keys {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn spawn_failure(error: SpawnError) -> Failure {
-    let kind = match error.exit_code() {
-        126 => Kind::NotExecutable,
-        127 => Kind::NotFound,
-        _ => Kind::Host,
-    };
-    Failure::from_error(kind, &error)
 }

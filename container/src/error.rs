@@ -1,0 +1,56 @@
+//! Why a container does not start.
+
+use rbuild_layer::tree::TreeError;
+use rbuild_rootfs::MountError;
+use rbuild_rootfs::users::UserError;
+use rbuild_sandbox::SpawnError;
+use rbuild_store::snapshot::SnapshotError;
+
+/// Why a container does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Neither the image nor the request names a command.
+    #[error("the image names no command, and none was given")]
+    NoCommand,
+    /// The directory to work in is something else.
+    #[error("the working directory `{path}` is not a directory in the image")]
+    WorkingDirectory {
+        /// Path in the container.
+        path: String,
+    },
+    /// The image does not know the user.
+    #[error(transparent)]
+    User(UserError),
+    /// Something cannot be mounted where it was asked for.
+    #[error(transparent)]
+    Mount(MountError),
+    /// The image's files could not be looked up.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The files of the image or the container's own could not be read or made.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The sandbox could not be made, or the program is not there or cannot be executed.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+impl From<UserError> for StartError {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::Tree(error) => StartError::Tree(error),
+            other => StartError::User(other),
+        }
+    }
+}
+
+impl From<MountError> for StartError {
+    fn from(error: MountError) -> Self {
+        match error {
+            MountError::NotADirectory { path } => StartError::WorkingDirectory { path },
+            MountError::Tree(error) => StartError::Tree(error),
+            MountError::Snapshot(error) => StartError::Snapshot(error),
+            MountError::WrongKind { .. } => StartError::Mount(error),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! [`Container`]: the image and the request as what a sandbox runs, started.
+
+use crate::command::{argv, environment};
+use crate::error::StartError;
+use crate::process::Process;
+use crate::request::Request;
+use rbuild_oci::ImageConfig;
+use rbuild_rootfs::{MountPoints, path, root_of, standard_mounts, users};
+use rbuild_sandbox::{Exit, Mount, MountFlags, MountKind, SandboxSpec, SpawnError, Stdio, Zygote};
+use rbuild_store::snapshot::{ActiveSnapshot, Held, Snapshot, SnapshotStore};
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// What a container begins with.
+pub struct Image<'a> {
+    /// Its config.
+    pub config: &'a ImageConfig,
+    /// Its files; `None` for an image without any.
+    pub files: Option<Held>,
+}
+
+/// A container whose command runs. Dropping it kills the command; its writable layer goes with it.
+pub struct Container<'s> {
+    process: Process,
+    pty: Option<OwnedFd>,
+    // What the command stands on, in use until it has ended.
+    _writable: ActiveSnapshot<'s>,
+    _image: Option<Held>,
+}
+
+impl<'s> Container<'s> {
+    /// Starts a command and returns once it executes.
+    ///
+    /// # Errors
+    /// What is asked for does not fit the image, the store or the host fails, or the program cannot be executed.
+    pub fn start(
+        zygote: &Zygote,
+        snapshots: &'s SnapshotStore,
+        image: Image<'_>,
+        request: &Request,
+        stdio: Stdio,
+    ) -> Result<Self, StartError> {
+        let files = image.files.as_ref().map(|held| &held.snapshot);
+        let mut writable = snapshots.begin(files)?;
+        let has_terminal = matches!(stdio, Stdio::Pty { .. });
+        let spec = sandbox(request, image.config, has_terminal, snapshots, &mut writable)?;
+        let mut running = zygote.spawn(&spec, stdio)?;
+        Ok(Self {
+            pty: running.take_pty(),
+            process: Process::new(running),
+            _writable: writable,
+            _image: image.files,
+        })
+    }
+
+    /// Its first process, to be used from any thread.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        self.process.clone()
+    }
+
+    /// The outer side of its terminal, once, where one was asked for.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.pty.take()
+    }
+
+    /// Waits for the end of the command.
+    ///
+    /// # Errors
+    /// The sandbox's starter process is gone.
+    pub fn wait(&self) -> Result<Exit, SpawnError> {
+        self.process.wait()
+    }
+}
+
+/// What runs and what it sees.
+fn sandbox(
+    request: &Request,
+    config: &ImageConfig,
+    has_terminal: bool,
+    snapshots: &SnapshotStore,
+    writable: &mut ActiveSnapshot<'_>,
+) -> Result<SandboxSpec, StartError> {
+    let files = writable.parent().map(Snapshot::tree).transpose()?;
+    let tree = files.unwrap_or_default();
+    let image = &config.config;
+    let user = users::user(&tree, request.user.as_deref().unwrap_or(&image.user))?;
+    let cwd = path::clean(request.workdir.as_deref().unwrap_or(&image.working_dir));
+
+    let mut points = MountPoints::new(&tree);
+    let mounts = mounts(request, &mut points)?;
+    let cwd = points.working_directory(&cwd)?;
+    let lower = points.finish(snapshots, writable)?;
+
+    let argv = argv(request, image)?;
+    let mut spec = SandboxSpec::new(
+        root_of(writable.root(), lower),
+        argv.into_iter().map(OsString::from).collect(),
+    );
+    spec.read_only = request.read_only;
+    spec.mounts = mounts;
+    let home = user.home.as_deref().and_then(Path::to_str);
+    spec.env = environment(request, image, has_terminal, home);
+    spec.cwd = cwd;
+    spec.user = user.credentials();
+    spec.hostname.clone_from(&request.hostname);
+    spec.network = request.network;
+    spec.no_new_privs = request.no_new_privs;
+    Ok(spec)
+}
+
+fn mounts(request: &Request, points: &mut MountPoints<'_>) -> Result<Vec<Mount>, StartError> {
+    let mut mounts = standard_mounts(points, &request.add_hosts, &request.hostname)?;
+    if request.read_only {
+        for path in ["/run", "/tmp"] {
+            let kind = MountKind::Tmpfs {
+                size: None,
+                mode: 0o1777,
+                flags: MountFlags {
+                    nosuid: true,
+                    nodev: true,
+                    ..MountFlags::default()
+                },
+            };
+            mounts.push(points.mount(path, kind)?);
+        }
+    }
+    for mount in &request.mounts {
+        mounts.push(points.mount(&mount.target, mount.kind.clone())?);
+    }
+    Ok(mounts)
+}
