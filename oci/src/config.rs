@@ -312,6 +312,16 @@ mod tests {
         })
     }
 
+    /// A number keeps its value, however often a config is read and written.
+    #[test]
+    fn numbers_do_not_drift() {
+        let text = r#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]},
+            "future":100000066666666666666666666666666666666666666666666666666666666666666000}"#;
+        let written = |bytes: &[u8]| ImageConfig::parse(bytes).unwrap().to_bytes().unwrap();
+        let once = written(text.as_bytes());
+        assert_eq!(written(&once), once);
+    }
+
     #[test]
     fn nothing_is_lost() {
         let before = docker();

@@ -14,6 +14,8 @@ pub const DOCKER_HUB: &str = "docker.io";
 
 const NAME_MAX: usize = 255;
 const TAG_MAX: usize = 128;
+/// Where Docker Hub keeps repositories with a name of one part.
+const OFFICIAL: &str = "library/";
 
 /// A parsed and normalised reference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,7 +174,13 @@ impl Reference {
             Some(host) => host,
         };
         let repository = if host == DOCKER_HUB && !repository.contains('/') {
-            format!("library/{repository}")
+            // What it stands for must be a name too.
+            let room = NAME_MAX - OFFICIAL.len();
+            if repository.len() > room {
+                let excess = repository.len() - room;
+                return fail(repository_start + room, excess, ReferenceErrorKind::NameTooLong);
+            }
+            format!("{OFFICIAL}{repository}")
         } else {
             repository.to_owned()
         };

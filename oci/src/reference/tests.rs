@@ -84,6 +84,9 @@ fn displays_canonical_and_familiar() {
 fn faults_have_a_position() {
     use ReferenceErrorKind as K;
     let long = "a".repeat(256);
+    // With `library/` before it.
+    let official = "a".repeat(248);
+    let hub = format!("docker.io/{official}");
     let long_tag = format!("x:{}", "t".repeat(129));
     let table: &[(&str, usize, usize, K)] = &[
         ("", 0, 0, K::Empty),
@@ -105,6 +108,8 @@ fn faults_have_a_position() {
         ("_a", 0, 1, K::Separator),
         ("a___b", 1, 3, K::Separator),
         (&long, 255, 1, K::NameTooLong),
+        (&official, 247, 1, K::NameTooLong),
+        (&hub, 257, 1, K::NameTooLong),
         ("x:", 2, 0, K::TagEmpty),
         ("x:.a", 2, 1, K::TagCharacter('.')),
         ("x:a/b", 0, 1, K::Port),
