@@ -24,6 +24,10 @@ unit folder *args:
 it *names:
     scripts/test --quick {{ names }}
 
+# The long form of what tries to break it: fuzzing, failing calls, limits, kills. Prints figures.
+torture *args:
+    scripts/torture {{ args }}
+
 # Format, lints, documentation and dependencies, without the tests.
 lint:
     cargo fmt --all --check

@@ -26,6 +26,7 @@ mod deep;
 mod devices;
 mod edits;
 mod examples;
+mod faults;
 mod harness_itself;
 mod ignore;
 mod interop;

@@ -1,0 +1,246 @@
+//! Each system call with which a verb reads or writes fails once, in every process and thread of it: no panic, no wrong
+//! success, a whole store, and the same verb once more gives what it always gives.
+
+use super::{figure, long, script};
+use crate::harness::{TestEnv, skip};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// A verb, what it needs before, and how its result is read.
+struct Case {
+    name: &'static str,
+    /// Makes the store that the verb begins with.
+    prepare: &'static str,
+    verb: &'static str,
+    /// Writes the result to `out`, in the store that the verb left.
+    judge: &'static str,
+    /// How many calls fail in the short form.
+    short: usize,
+}
+
+const BUILD: &str =
+    "\"$R\" build -q --jobs 1 --build-context \"$BASE\" -t app -o type=image -o type=oci,dest=out context";
+const LOAD: &str = "\"$R\" load -q -i \"$ARCHIVE\"";
+
+const CASES: [Case; 5] = [
+    Case {
+        name: "build",
+        prepare: ":",
+        verb: BUILD,
+        judge: ":",
+        short: 16,
+    },
+    Case {
+        name: "load",
+        prepare: ":",
+        verb: LOAD,
+        judge: "\"$R\" save -o out busybox:local",
+        short: 8,
+    },
+    Case {
+        name: "save",
+        prepare: "$BUILD && rm out",
+        verb: "\"$R\" save -o out app",
+        judge: ":",
+        short: 6,
+    },
+    Case {
+        name: "prune",
+        prepare: "$BUILD && rm out",
+        verb: "\"$R\" prune --all --force",
+        judge: "\"$R\" save -o out app",
+        short: 6,
+    },
+    Case {
+        name: "tag",
+        prepare: "$BUILD && rm out",
+        verb: "\"$R\" tag app other",
+        judge: "\"$R\" save -o out other",
+        short: 4,
+    },
+];
+
+/// What fails. `mmap` does not: the runtime of the language ends a program that cannot have its first page.
+const CALLS: &str = "openat,openat2,write,pwrite64,writev,copy_file_range,sendfile,read,pread64,fsync,fdatasync,sync_file_range,\
+    syncfs,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,unlink,unlinkat,rmdir,symlink,symlinkat,mknodat,ftruncate,\
+    fallocate,fchmod,fchmodat,fchown,fchownat,utimensat,fsetxattr,lsetxattr,flistxattr,fgetxattr,getdents64,newfstatat,statx,fstat,\
+    flock,clone,clone3,fork,vfork,pipe2,dup,fcntl,mount,fsconfig,fsmount,move_mount,open_tree,unshare,setns,lseek";
+
+fn errors(call: &str) -> &'static [&'static str] {
+    match call {
+        "openat" | "openat2" => &["EIO", "EMFILE", "ENOSPC"],
+        "clone" | "clone3" | "fork" | "vfork" | "unshare" => &["EAGAIN"],
+        "pipe2" | "dup" | "fcntl" => &["EMFILE"],
+        "flock" => &["ENOLCK"],
+        "write" | "pwrite64" | "writev" | "copy_file_range" | "sendfile" | "fallocate" | "ftruncate" => {
+            &["ENOSPC", "EIO"]
+        }
+        call if call.starts_with("mk")
+            || call.starts_with("link")
+            || call.starts_with("rename")
+            || call.starts_with("symlink") =>
+        {
+            &["ENOSPC", "EIO"]
+        }
+        _ => &["EIO"],
+    }
+}
+
+/// A call that fails.
+#[derive(Clone)]
+struct Fault {
+    call: String,
+    error: &'static str,
+    number: usize,
+}
+
+/// How often each call is made by whichever process makes it most often.
+fn count(trace: &str) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in trace.lines() {
+        let Some((process, rest)) = line.split_once(' ') else {
+            continue;
+        };
+        let Some((call, _)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
+        if call
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            *counts.entry((call.to_owned(), process.to_owned())).or_default() += 1;
+        }
+    }
+    let mut most = BTreeMap::new();
+    for ((call, _), count) in counts {
+        let entry = most.entry(call).or_insert(0);
+        *entry = count.max(*entry);
+    }
+    most
+}
+
+/// All faults of a verb, by call; some of them, spread over the calls and over how often they are made.
+fn faults(counts: &BTreeMap<String, usize>, short: usize) -> Vec<Fault> {
+    let mut all = Vec::new();
+    for (call, count) in counts {
+        for error in errors(call) {
+            all.extend((1..=*count).map(|number| Fault {
+                call: call.clone(),
+                error,
+                number,
+            }));
+        }
+    }
+    if long() {
+        return all;
+    }
+    // Neighbours are much the same: a step that has no factor with the count meets every region.
+    let step = (all.len() / short).max(1);
+    all.into_iter().skip(step / 2).step_by(step).take(short).collect()
+}
+
+fn all_of(case: &Case) {
+    let name = format!("a_failing_call_of_{}", case.name);
+    if !skip::unless_installed(&name, &["strace", "unshare"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let text = "FROM busybox:local\nCOPY f /f\nRUN tr a-z A-Z < /f > /F && mkdir /d && ln /F /d/F\nCOPY --from=busybox:local /etc/passwd /d/\n";
+    env.context("context", &[("Dockerfile", text), ("f", "text\n")]);
+    let run = |text: &str| Some(script(&env, &name, text)?.env("BUILD", BUILD).run());
+    // The store that each attempt begins with, what the verb gives there, and which calls it makes.
+    let prepare = case.prepare.replace("$BUILD", BUILD);
+    let (verb, judge) = (case.verb, case.judge);
+    let text = format!(
+        "set -e; mkdir begin; export RBUILD_ROOT=$PWD/begin/store; {prepare}; cp -a begin first; \
+         export RBUILD_ROOT=$PWD/first/store; strace -f -qq -o trace -e trace={CALLS} {verb}; {judge}; mv out right"
+    );
+    let Some(outcome) = run(&text) else { return };
+    outcome.success();
+    let counts = count(&fs::read_to_string(env.path("trace")).unwrap());
+    assert!(
+        counts.contains_key("openat") && counts.contains_key("write"),
+        "{counts:?}"
+    );
+    let faults = faults(&counts, case.short);
+    assert!(faults.len() >= case.short, "{counts:?}");
+    let (mut failed, mut wrong) = (0, Vec::new());
+    for Fault { call, error, number } in &faults {
+        let text = format!(
+            "rm -rf store out; cp -a begin/. .; \
+             strace -f -qq -o trace -e trace={call} -e inject={call}:error={error}:when={number} {verb}; code=$?; \
+             echo verb $code; \
+             \"$R\" store check >check 2>&1 || {{ cat check; echo not whole; }}; \
+             if test $code = 0; then {judge}; else rm -f out; {verb}; echo again $?; {judge}; fi; \
+             cmp out right && echo right; \"$R\" store check >check 2>&1 || {{ cat check; echo not whole; }}"
+        );
+        let outcome = run(&text).expect("it could be run before");
+        let (out, err) = (outcome.out(), outcome.err());
+        let has = |line: &str| out.lines().any(|other| other == line);
+        let code = out.lines().find_map(|line| line.strip_prefix("verb "));
+        let what = if err.contains("panicked at") {
+            "a panic"
+        } else if code.is_none_or(|code| !["0", "1", "125", "127"].contains(&code)) {
+            "the verb did not end by itself"
+        } else if out.contains("not whole") || err.to_lowercase().contains("damaged") {
+            "the store is, or is called, damaged"
+        } else if code != Some("0") && !has("again 0") {
+            "the second try failed"
+        } else if !has("right") {
+            "another result"
+        } else {
+            failed += usize::from(code != Some("0"));
+            continue;
+        };
+        let injected = fs::read_to_string(env.path("trace")).unwrap_or_default();
+        let injected: Vec<&str> = injected
+            .lines()
+            .filter(|line| line.contains("(INJECTED)"))
+            .collect();
+        wrong.push(format!(
+            "{what}: the {number}. {call} {error}\n{}\n{outcome}",
+            injected.join("\n")
+        ));
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}\n{}",
+        wrong.len(),
+        faults.len(),
+        wrong.join("\n")
+    );
+    assert!(
+        failed * 4 > faults.len(),
+        "only {failed} of {} failed",
+        faults.len()
+    );
+    let (name, total) = (case.name, faults.len());
+    figure(&format!(
+        "{name}: {total} failing calls; {failed} were reported as errors, the others were borne"
+    ));
+}
+
+#[test]
+fn a_failing_call_of_build() {
+    all_of(&CASES[0]);
+}
+
+#[test]
+fn a_failing_call_of_load() {
+    all_of(&CASES[1]);
+}
+
+#[test]
+fn a_failing_call_of_save() {
+    all_of(&CASES[2]);
+}
+
+#[test]
+fn a_failing_call_of_prune() {
+    all_of(&CASES[3]);
+}
+
+#[test]
+fn a_failing_call_of_tag() {
+    all_of(&CASES[4]);
+}

@@ -1,0 +1,191 @@
+//! Machines with little of something: a build gives what it always gives, or ends with an error that names what is
+//! short. It never calls something damaged, and once there is enough the next build is right.
+
+use super::{figure, long, script};
+use crate::harness::{Outcome, TestEnv, env::is_root, skip};
+use std::fs;
+
+/// What is short, and how a message may call it.
+struct Limit {
+    /// Options of the file system that holds the store.
+    mount: String,
+    /// How the program is started.
+    wrap: String,
+    names: &'static [&'static str],
+}
+
+fn of_process(option: &str, value: u64, names: &'static [&'static str]) -> Limit {
+    Limit {
+        mount: "size=200m".to_owned(),
+        wrap: format!("prlimit --{option}={value}:{value}"),
+        names,
+    }
+}
+
+fn of_disk(option: &str, value: u64) -> Limit {
+    Limit {
+        mount: format!("{option}={value}"),
+        wrap: String::new(),
+        names: &["no space left", "is full"],
+    }
+}
+
+/// Stages that run side by side, a chain of steps, a step that starts processes.
+fn dockerfile() -> String {
+    let mut text = String::new();
+    for stage in 0..6 {
+        text += &format!(
+            "FROM busybox:local AS s{stage}\nRUN cat /etc/passwd | sort | tr a-z A-Z > /{stage}; mkdir -p /d/{stage}\n"
+        );
+    }
+    text += "FROM busybox:local\n";
+    for stage in 0..6 {
+        text += &format!("COPY --from=s{stage} /{stage} /d/{stage} /in/{stage}/\n");
+    }
+    for step in 0..if long() { 300 } else { 40 } {
+        text += &format!("WORKDIR /w{step}\n");
+    }
+    text + "COPY f /f\nRUN cat /f /in/*/* | wc -l > /g\n"
+}
+
+const BUILD: &str =
+    "\"$R\" build -q --jobs 6 --build-context \"$BASE\" -o type=oci,dest=out -o type=image context";
+
+/// Builds under each limit in turn.
+fn all_of(test: &str, limits: &[Limit]) {
+    if !skip::unless_installed(test, &["unshare", "prlimit"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    env.context("context", &[("Dockerfile", &dockerfile()), ("f", "text\n")]);
+    fs::create_dir(env.path("mnt")).unwrap();
+    let run = |text: &str| -> Option<Outcome> {
+        let text = format!("export RBUILD_ROOT=$PWD/mnt/store; {text}");
+        Some(script(&env, test, &text)?.run())
+    };
+    let Some(outcome) = run(&format!(
+        "mount -t tmpfs -o size=200m,mode=700 none mnt; {BUILD} && mv out right"
+    )) else {
+        return;
+    };
+    outcome.success();
+    let (mut refused, mut built, mut ended) = (0, 0, 0);
+    for Limit { mount, wrap, names } in limits {
+        let outcome = run(&format!(
+            "rm -f out; mount -t tmpfs -o {mount},mode=700 none mnt; {wrap} {BUILD} 2>err; echo build $?; cat err >&2; \
+             if test -e out; then cmp out right && echo same; fi; \
+             \"$R\" store check >check1 2>&1 && echo whole || cat check1; echo left $(ls mnt/store/tmp | wc -l); rm -f out; \
+             mount -o remount,size=200m,nr_inodes=100k mnt; {BUILD}; cmp out right && echo right; \
+             \"$R\" store check >check 2>&1 && echo still whole || cat check"
+        ));
+        let outcome = outcome.expect("it could be run before");
+        let out = outcome.out();
+        let has = |line: &str| out.lines().any(|other| other == line);
+        let must = |holds: bool, what: &str| assert!(holds, "{what} with {mount} {wrap}\n{outcome}");
+        let told = fs::read_to_string(env.path("err")).unwrap().to_lowercase();
+        let check = fs::read_to_string(env.path("check1")).unwrap().to_lowercase();
+        let short = |text: &str| names.iter().any(|name| text.contains(name));
+        // Where there is not even room for the directories of a store, there is nothing to look at.
+        must(has("whole") || short(&check), "no whole store");
+        must(has("right") && has("still whole"), "no right image later");
+        must(
+            !told.contains("damaged") && !told.contains("store check"),
+            "called damaged",
+        );
+        if has("build 0") {
+            must(has("same"), "another image");
+            built += 1;
+        } else if no_memory(&told) && (has("build 134") || has("build 101")) {
+            ended += 1;
+        } else {
+            must(!told.contains("panicked at"), "a panic");
+            must(has("build 125") || has("build 1"), "no exit code of ours");
+            must(short(&told), "nothing that names what is short");
+            must(has("left 0"), "something is left");
+            refused += 1;
+        }
+    }
+    let total = limits.len();
+    assert!(refused + ended > 0, "{test}: no limit was reached");
+    assert!(built > 0 || !long(), "{test}: nothing was built");
+    figure(&format!(
+        "{test}: {total} limits; {built} builds gave the same image, {refused} named what was short, {ended} got no memory"
+    ));
+}
+
+/// The runtime of the language ends a program that gets no memory for a small thing, or none for a thread that it has
+/// started. The next one removes what is left.
+fn no_memory(told: &str) -> bool {
+    told.contains("memory allocation of ") || told.contains("failed to allocate an alternative stack")
+}
+
+/// Some of the values, or all of them.
+fn some<const N: usize>(all: [u64; N], short: &[u64]) -> Vec<u64> {
+    if long() { all.to_vec() } else { short.to_vec() }
+}
+
+#[test]
+fn few_descriptors() {
+    let values = some([16, 24, 32, 40, 48, 64, 96, 128, 256, 512, 1024], &[24, 64, 256]);
+    let names = &["too many open files", "file descriptors"];
+    let limits: Vec<Limit> = values
+        .into_iter()
+        .map(|value| of_process("nofile", value, names))
+        .collect();
+    all_of("few_descriptors", &limits);
+}
+
+#[test]
+fn little_memory() {
+    let values = some([48, 64, 80, 96, 128, 192, 256, 384, 512, 1024], &[48, 256]);
+    let names = &[
+        "cannot allocate memory",
+        "out of memory",
+        "resource temporarily unavailable",
+    ];
+    let limits: Vec<Limit> = values
+        .into_iter()
+        .map(|value| of_process("as", value << 20, names))
+        .collect();
+    all_of("little_memory", &limits);
+}
+
+#[test]
+fn few_processes() {
+    if is_root() {
+        return skip::because_of_host(
+            "few_processes",
+            "the kernel does not limit how many processes root has",
+        );
+    }
+    let values = some([2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32], &[3, 8, 14]);
+    let names = &["resource temporarily unavailable", "processes"];
+    let limits: Vec<Limit> = values
+        .into_iter()
+        .map(|value| of_process("nproc", value, names))
+        .collect();
+    all_of("few_processes", &limits);
+}
+
+#[test]
+fn a_small_disk() {
+    let values = some([1, 2, 3, 4, 5, 6, 8, 10, 12], &[3, 8]);
+    let limits: Vec<Limit> = values
+        .into_iter()
+        .map(|value| of_disk("size", value << 20))
+        .collect();
+    all_of("a_small_disk", &limits);
+}
+
+#[test]
+fn few_inodes() {
+    let values = some(
+        [5, 10, 20, 40, 60, 80, 120, 160, 240, 320, 480, 800, 2000, 5000],
+        &[20, 300],
+    );
+    let limits: Vec<Limit> = values
+        .into_iter()
+        .map(|value| of_disk("nr_inodes", value))
+        .collect();
+    all_of("few_inodes", &limits);
+}
