@@ -55,7 +55,7 @@ fn unpack(data: &[u8], meaning: Meaning<'_>) {
     let (root, canary) = (top.path().join("root"), top.path().join("canary"));
     fs::create_dir(&root).expect("a directory");
     fs::write(&canary, "untouched").expect("a file");
-    let mut stage = Stage::new(beneath::Root::open(&root).expect("a root"), None);
+    let mut stage = Stage::new(rbuild_rootdir::Root::open(&root).expect("a root"), None);
     let limits = Limits {
         entries: 1000,
         bytes: MOST,
