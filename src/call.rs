@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::options::{BuildOptions, Call};
 use crate::progress::Progress;
 use crate::report::build_error;
-use crate::ui::{Look, ProgressMode};
+use crate::ui::{ProgressMode, Style};
 use dockerfile_parser::{Line, LineIndex, Span};
 use rbuild_build::contexts::Contexts;
 use rbuild_build::dockerfile::SourceFile;
@@ -28,8 +28,8 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// A file cannot be read or does not parse, `--target` names no stage, or the result cannot be written.
-pub fn run(options: &BuildOptions, look: &Look) -> Result<u8, Failure> {
-    let inputs = open(options, look)?;
+pub fn run(options: &BuildOptions, style: &Style) -> Result<u8, Failure> {
+    let inputs = open(options, style)?;
     let (file, dockerfile) = (&inputs.file, &inputs.parsed.dockerfile);
     match options.call {
         // A build does not come here.
@@ -41,7 +41,7 @@ pub fn run(options: &BuildOptions, look: &Look) -> Result<u8, Failure> {
                 inputs: &inputs,
                 store: store.as_ref(),
             };
-            check::run(&subject, look)
+            check::run(&subject, style)
         }
         Call::Outline => outline::run(options, file, dockerfile),
         Call::Targets => targets::run(options, file, dockerfile),
@@ -52,8 +52,8 @@ pub fn run(options: &BuildOptions, look: &Look) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// As [`Inputs::open`].
-pub fn open(options: &BuildOptions, look: &Look) -> Result<Inputs, Failure> {
-    let observer: SharedObserver = Arc::new(Progress::new(ProgressMode::Plain, *look));
+pub fn open(options: &BuildOptions, style: &Style) -> Result<Inputs, Failure> {
+    let observer: SharedObserver = Arc::new(Progress::new(ProgressMode::Plain, *style));
     let store = match Contexts::are_fetched(&options.request) {
         true => stored(options),
         false => None,
@@ -67,7 +67,7 @@ pub fn open(options: &BuildOptions, look: &Look) -> Result<Inputs, Failure> {
             } if options.call == Call::Check => check::broken(options, file, diagnostics, dockerfile)?,
             other => other,
         };
-        Err(build_error::failure(error, options, look))
+        Err(build_error::failure(error, options, style))
     })
 }
 

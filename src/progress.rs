@@ -3,7 +3,7 @@
 use crate::cli::streams::note;
 use crate::interrupt;
 use crate::report::findings;
-use crate::ui::{Look, Printer, ProgressMode, Summary};
+use crate::ui::{Printer, ProgressMode, Style, Summary};
 use rbuild_build::observer::{BuildEvent, Observer, StepInfo};
 use rbuild_build::result::Written;
 use rbuild_build::{BuildResult, Stop};
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 /// Shows one build.
 pub struct Progress {
     mode: ProgressMode,
-    look: Look,
+    style: Style,
     /// There is one as soon as the steps are known.
     printer: OnceLock<Arc<Printer>>,
 }
@@ -21,10 +21,10 @@ pub struct Progress {
 impl Progress {
     /// Shows nothing yet.
     #[must_use]
-    pub fn new(mode: ProgressMode, look: Look) -> Self {
+    pub fn new(mode: ProgressMode, style: Style) -> Self {
         Self {
             mode,
-            look,
+            style,
             printer: OnceLock::new(),
         }
     }
@@ -45,7 +45,7 @@ impl Progress {
 
     fn begin(&self, steps: &[StepInfo]) {
         let output = Box::new(std::io::stderr());
-        let printer = Printer::new(self.mode, steps.to_vec(), output, self.look);
+        let printer = Printer::new(self.mode, steps.to_vec(), output, self.style);
         let printer = Arc::new(printer);
         printer.close_on_panic();
         let _ = self.printer.set(printer);
@@ -73,7 +73,7 @@ impl Observer for Progress {
             )),
             BuildEvent::Steps(steps) => self.begin(steps),
             BuildEvent::Warnings { file, found } => {
-                let drawn = findings::draw_each(found, |found| findings::draw(found, file, &self.look));
+                let drawn = findings::draw_each(found, |found| findings::draw(found, file, &self.style));
                 self.message(drawn.trim_end());
             }
             BuildEvent::UnusedArguments(names) => self.message(&format!(

@@ -3,7 +3,7 @@
 //! [`diagnostic`] draws a message at a place of a Dockerfile, [`step_failure`] a step that failed.
 
 use crate::ui::lines::clean;
-use crate::ui::{Look, Paint, amount};
+use crate::ui::{Paint, Style, amount};
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
@@ -78,15 +78,15 @@ pub fn is_ci(environment: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// A message at a place, with a final newline.
-pub fn diagnostic(source: Source<'_>, diagnostic: &Diagnostic<'_>, look: &Look) -> String {
-    let mut text = headline(diagnostic.severity, diagnostic.message, look);
-    text += &excerpt::draw(source, &diagnostic.primary, diagnostic.secondary, look);
-    text += &help(diagnostic.help.iter().map(String::as_str), look);
+pub fn diagnostic(source: Source<'_>, diagnostic: &Diagnostic<'_>, style: &Style) -> String {
+    let mut text = headline(diagnostic.severity, diagnostic.message, style);
+    text += &excerpt::draw(source, &diagnostic.primary, diagnostic.secondary, style);
+    text += &help(diagnostic.help.iter().map(String::as_str), style);
     text
 }
 
 /// A failed step, with a final newline.
-pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
+pub fn step_failure(failure: &StepFailure<'_>, style: &Style) -> String {
     let ended = failure.ended.to_string();
     let title: String = clean(failure.title.replace('\n', " ").as_bytes())
         .chars()
@@ -97,11 +97,11 @@ pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
         .map(|took| format!(" after {}", amount::duration(took)))
         .unwrap_or_default();
     // Output comes first, so that what failed is still on the screen when a long log has passed.
-    let mut text = output(&title, failure.output, look);
+    let mut text = output(&title, failure.output, style);
     text += &headline(
         Severity::Error,
         &format!("step `{title}` failed{took}: {ended}"),
-        look,
+        style,
     );
     if let Some((source, span)) = &failure.place {
         text += &excerpt::draw(
@@ -111,7 +111,7 @@ pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
                 text: &ended,
             },
             &[],
-            look,
+            style,
         );
     }
     if let Some(log) = failure.log {
@@ -123,13 +123,13 @@ pub fn step_failure(failure: &StepFailure<'_>, look: &Look) -> String {
             .help()
             .into_iter()
             .chain(failure.help.iter().map(String::as_str)),
-        look,
+        style,
     );
     text
 }
 
-fn output(title: &str, output: Output<'_>, look: &Look) -> String {
-    let rule = look.paint(Paint::Faint, "  | ");
+fn output(title: &str, output: Output<'_>, style: &Style) -> String {
+    let rule = style.paint(Paint::Faint, "  | ");
     let quote = |line: &str| format!("{}\n", format!("{rule}{line}").trim_end());
     match output {
         Output::Shown => String::new(),
@@ -153,17 +153,17 @@ fn output(title: &str, output: Output<'_>, look: &Look) -> String {
     }
 }
 
-fn headline(severity: Severity, message: &str, look: &Look) -> String {
+fn headline(severity: Severity, message: &str, style: &Style) -> String {
     let word = match severity {
-        Severity::Error => look.paint(Paint::Bad, "error:"),
-        Severity::Warning => look.paint(Paint::Strong, "warning:"),
+        Severity::Error => style.paint(Paint::Bad, "error:"),
+        Severity::Warning => style.paint(Paint::Strong, "warning:"),
     };
-    format!("{word} {}\n", look.paint(Paint::Strong, message))
+    format!("{word} {}\n", style.paint(Paint::Strong, message))
 }
 
-fn help<'a>(lines: impl Iterator<Item = &'a str>, look: &Look) -> String {
+fn help<'a>(lines: impl Iterator<Item = &'a str>, style: &Style) -> String {
     lines
-        .map(|line| format!("{} {line}\n", look.paint(Paint::Good, "help:")))
+        .map(|line| format!("{} {line}\n", style.paint(Paint::Good, "help:")))
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! [`Bases`]: what the checks know of base images.
 
-use crate::lower::Beginnings;
+use crate::lower::StageBases;
 use crate::sources::find_stored;
 use dockerfile_parser::{Dockerfile, Platform};
 use rbuild_oci::ImageConfig;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What the stages of a file begin with, as far as it is known: what the lowering found, else what the store has.
 pub struct Bases<'a> {
     dockerfile: &'a Dockerfile,
-    lowered: &'a Beginnings,
+    lowered: &'a StageBases,
     store: Option<&'a Store>,
     known: RefCell<BTreeMap<String, Option<ImageConfig>>>,
     missed: Cell<bool>,
@@ -23,7 +23,7 @@ pub struct Bases<'a> {
 impl<'a> Bases<'a> {
     /// The bases that `lowered` names, and those of `store` for stages that were not lowered.
     #[must_use]
-    pub fn new(dockerfile: &'a Dockerfile, lowered: &'a Beginnings, store: Option<&'a Store>) -> Self {
+    pub fn new(dockerfile: &'a Dockerfile, lowered: &'a StageBases, store: Option<&'a Store>) -> Self {
         Self {
             dockerfile,
             lowered,
@@ -42,11 +42,11 @@ impl<'a> Bases<'a> {
     /// The names of the variables that are set at the begin of a stage; `None` when that is not known.
     pub(super) fn variables(&self, stage: usize) -> Option<BTreeSet<String>> {
         match self.lowered.get(&stage) {
-            Some(beginning) if beginning.is_unknown() => {
+            Some(base) if base.is_unknown() => {
                 self.missed.set(true);
                 None
             }
-            Some(beginning) => Some(beginning.variables.clone()),
+            Some(base) => Some(base.variables.clone()),
             None => self.stored(stage, |config| {
                 let names = config.config.env.iter();
                 names
@@ -59,7 +59,7 @@ impl<'a> Bases<'a> {
     /// Whether a stage begins with a shell of its own.
     pub(super) fn has_shell(&self, stage: usize) -> bool {
         match self.lowered.get(&stage) {
-            Some(beginning) => beginning.has_shell,
+            Some(base) => base.has_shell,
             None => self
                 .stored(stage, |config| config.config.shell.is_some())
                 .unwrap_or(false),
@@ -69,8 +69,8 @@ impl<'a> Bases<'a> {
     /// What the image of a stage is for; `None` when that is not known.
     pub(super) fn platform(&self, stage: usize) -> Option<Platform> {
         match self.lowered.get(&stage) {
-            Some(beginning) if beginning.is_unknown() => None,
-            Some(beginning) => platform(beginning.image.as_ref()?.config()),
+            Some(base) if base.is_unknown() => None,
+            Some(base) => platform(base.image.as_ref()?.config()),
             None => self.stored(stage, platform).flatten(),
         }
     }
@@ -94,7 +94,7 @@ impl<'a> Bases<'a> {
     /// The image of a stage, if the store has it.
     fn record(&self, stage: usize) -> Option<ImageRecord> {
         let name = match self.lowered.get(&stage) {
-            Some(beginning) => &beginning.image.as_ref()?.name,
+            Some(base) => &base.image.as_ref()?.name,
             None => &self.dockerfile.stages.get(stage)?.base().text,
         };
         find_stored(self.store?, name).ok()?

@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use rbuild_store::lock::{self, Lease};
 use rbuild_store::records::{
-    Field, FieldValue, Output, Preimage as StoredPreimage, RECORD_VERSION, Record, Tree as StoredTree,
-    TreeEntry,
+    Field, FieldValue, FileList, FileListEntry, Output, Preimage as StoredPreimage, RECORD_VERSION, Record,
 };
 use rbuild_store::snapshot::{Check, Held, Opened, SnapshotStore};
 use rbuild_store::{Key, Store, StoreError};
@@ -226,12 +225,12 @@ impl RecordIndex {
                 Value::Tree(tree) => {
                     let entries = tree
                         .iter()
-                        .map(|(path, fingerprint)| TreeEntry {
+                        .map(|(path, fingerprint)| FileListEntry {
                             path: path.to_vec(),
                             fingerprint: fingerprint.to_vec(),
                         })
                         .collect();
-                    let (tree, lease) = self.store.records().put_tree(&StoredTree::new(entries))?;
+                    let (tree, lease) = self.store.records().put_tree(&FileList::new(entries))?;
                     leases.push(lease);
                     Field {
                         name: format!("tree:{name}"),

@@ -7,7 +7,7 @@ use crate::dockerfile::{self, SourceFile};
 use crate::error::{BuildError, Failure};
 use crate::ignore_file::open_context;
 use crate::lower::NamedSource;
-use crate::pull::Puller;
+use crate::pull::Registries;
 use crate::remote::{Access, Remote};
 use crate::request::{ContextSource, NamedContext, Request};
 use rbuild_store::Store;
@@ -39,13 +39,17 @@ impl Contexts {
     ///
     /// # Errors
     /// A directory or an ignore file cannot be read, or a remote context cannot be fetched.
-    pub fn open(request: &Request, puller: &Puller, store: Option<&Store>) -> Result<Self, BuildError> {
+    pub fn open(
+        request: &Request,
+        registries: &Registries,
+        store: Option<&Store>,
+    ) -> Result<Self, BuildError> {
         let access = Access::new(&request.secrets, &request.ssh);
         let fetched = match &request.context {
             ContextSource::Directory(_) => None,
             ContextSource::Stdin => Some(stdin::read(Place::new(store)?)?),
             ContextSource::Remote(source) => {
-                Some(remote::fetch(source, puller, &access, Place::new(store)?)?)
+                Some(remote::fetch(source, registries, &access, Place::new(store)?)?)
             }
         };
         let path = match (&request.context, &fetched) {
@@ -67,7 +71,7 @@ impl Contexts {
                     NamedSource::Directory(Arc::new(context))
                 }
                 NamedContext::Remote(source) => {
-                    let fetched = remote::fetch(source, puller, &access, Place::new(store)?)?;
+                    let fetched = remote::fetch(source, registries, &access, Place::new(store)?)?;
                     if fetched.dockerfile.is_some() {
                         return Err(
                             Failure::usage(format!("the named context `{name}` is no archive")).into(),

@@ -3,13 +3,13 @@
 use crate::error::{Failure, Kind};
 use crate::host::{Host, ThisHost};
 use crate::ops::{OpError, StepChecks};
-use crate::pull::Puller;
+use crate::pull::Registries;
 use crate::remote::Access;
 use crate::request::Secret;
 use crate::request::SshSource;
 use crate::result::Material;
 use dockerfile_parser::lint::Policy;
-use rbuild_sandbox::probe::{self, Tier};
+use rbuild_sandbox::probe::{self, Allowance};
 use rbuild_sandbox::{Executor, IdMapping, Zygote, enter};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildLog;
@@ -28,7 +28,7 @@ pub struct Engine {
     /// Its snapshots.
     pub snapshots: Arc<SnapshotStore>,
     /// Fetches images.
-    pub puller: Puller,
+    pub registries: Registries,
     /// `--secret`.
     pub secrets: BTreeMap<String, Secret>,
     /// `--ssh`.
@@ -62,7 +62,7 @@ impl Engine {
     #[must_use]
     pub fn new(
         snapshots: Arc<SnapshotStore>,
-        puller: Puller,
+        registries: Registries,
         secrets: BTreeMap<String, Secret>,
         epoch: Option<i64>,
         now: u64,
@@ -71,7 +71,7 @@ impl Engine {
         Self {
             store: snapshots.store().clone(),
             snapshots,
-            puller,
+            registries,
             secrets,
             ssh: BTreeMap::new(),
             epoch,
@@ -174,7 +174,7 @@ impl Engine {
     /// Who we are to what is fetched.
     #[must_use]
     pub fn access(&self) -> Access<'_> {
-        let is_mapped = self.is_entered() && probe::tier() != Tier::Root;
+        let is_mapped = self.is_entered() && probe::allowance() != Allowance::Root;
         Access::new(&self.secrets, &self.ssh).with_ssh_home(self.home.as_deref().filter(|_| is_mapped))
     }
 

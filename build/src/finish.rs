@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::record;
 use crate::result::{BuildResult, StepReport};
 use crate::session::Session;
-use rbuild_solver::{Cause, Failure as SolveFailure, Outcome, Solution, SolveError, VertexId};
+use rbuild_solver::{Cause, Outcome, Solution, SolveError, SolveFailure, VertexId};
 use rbuild_store::image::ImageRecord;
 use std::collections::BTreeMap;
 

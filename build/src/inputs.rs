@@ -8,7 +8,7 @@ use crate::error::{BuildError, Failure};
 use crate::frontend;
 use crate::lower::{BuildArgs, Given, LowerInput, ResolveImage};
 use crate::observer::{BuildEvent, SharedObserver};
-use crate::pull::Puller;
+use crate::pull::Registries;
 use crate::request::{NoCache, Request};
 use dockerfile_parser::lint::{self, LintInput};
 use dockerfile_parser::{Diagnostic, Dockerfile, Parsed};
@@ -24,7 +24,7 @@ pub struct Inputs {
     /// Its tree; warnings are all that is left of the diagnostics.
     pub parsed: Parsed,
     /// Fetches what is elsewhere.
-    pub puller: Puller,
+    pub registries: Registries,
 }
 
 impl Inputs {
@@ -37,8 +37,8 @@ impl Inputs {
         observer: &SharedObserver,
         store: Option<&Store>,
     ) -> Result<Self, BuildError> {
-        let puller = puller(request, observer);
-        let contexts = Contexts::open(request, &puller, store)?;
+        let registries = registries(request, observer);
+        let contexts = Contexts::open(request, &registries, store)?;
         let file = contexts.read_dockerfile(request)?;
         let mut parsed = dockerfile_parser::parse(&file.text);
         if parsed.has_errors() {
@@ -59,7 +59,7 @@ impl Inputs {
             contexts,
             file,
             parsed,
-            puller,
+            registries,
         })
     }
 }
@@ -72,9 +72,9 @@ fn broken(file: SourceFile, parsed: Parsed) -> BuildError {
     }
 }
 
-fn puller(request: &Request, observer: &SharedObserver) -> Puller {
+fn registries(request: &Request, observer: &SharedObserver) -> Registries {
     let observer = Arc::clone(observer);
-    Puller::new(
+    Registries::new(
         request.registry.clone(),
         Arc::new(move |event| observer.event(&BuildEvent::Registry(event))),
     )

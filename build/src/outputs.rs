@@ -127,8 +127,15 @@ impl Outputs<'_> {
         for name in names.iter().filter(|_| push) {
             let title = format!("pushing {}", name.familiar());
             let pushed = session.task(&title, |progress| {
-                let puller = &session.engine.puller;
-                crate::push::push(&session.store, puller, image, name, &self.form(form), progress)
+                let registries = &session.engine.registries;
+                crate::push::push(
+                    &session.store,
+                    registries,
+                    image,
+                    name,
+                    &self.form(form),
+                    progress,
+                )
             })?;
             written.push(Written::Pushed(name.clone(), pushed.manifest.digest));
             prepared = Some(pushed);

@@ -4,7 +4,7 @@ use crate::bases::Bases;
 use crate::error::BuildError;
 use crate::finding::{self, in_file_order};
 use crate::inputs::{Looks, ask_checks, lower_input};
-use crate::lower::{Beginnings, Finding, LowerFailure, Lowered, StageState, lower};
+use crate::lower::{Finding, LowerFailure, Lowered, StageBases, StageState, lower};
 use crate::observer::{BuildEvent, StepInfo};
 use crate::ops::BuildOp;
 use crate::ops::spec::StepSpec;
@@ -32,7 +32,7 @@ pub(crate) struct Plan {
 pub(crate) fn plan(session: &Session<'_>) -> Result<Plan, BuildError> {
     let request = session.request;
     let dockerfile = &session.inputs.parsed.dockerfile;
-    let resolver = Resolver::new(&session.store, &session.inputs.puller, request.pull);
+    let resolver = Resolver::new(&session.store, &session.inputs.registries, request.pull);
     let devices = crate::cdi::Registry::new(&request.cdi_spec_dirs);
     let no_cache = |name: Option<&str>, index| request.no_cache.covers(name, index);
     let contexts = &session.inputs.contexts;
@@ -42,8 +42,8 @@ pub(crate) fn plan(session: &Session<'_>) -> Result<Plan, BuildError> {
     let lowered = lower(&input, &|step| BuildOp::new(step, Arc::clone(&session.engine)));
     match lowered {
         Ok(lowered) => judged(session, lowered),
-        Err(LowerFailure { findings, beginnings }) => {
-            let found = checked(session, &beginnings);
+        Err(LowerFailure { findings, bases }) => {
+            let found = checked(session, &bases);
             Err(BuildError::Lowering {
                 file: session.inputs.file.clone(),
                 checks: finding::related(dockerfile, &findings, &found),
@@ -54,9 +54,9 @@ pub(crate) fn plan(session: &Session<'_>) -> Result<Plan, BuildError> {
 }
 
 /// What the parser and the checks found.
-fn checked(session: &Session<'_>, beginnings: &Beginnings) -> Vec<Diagnostic> {
+fn checked(session: &Session<'_>, bases: &StageBases) -> Vec<Diagnostic> {
     let Session { request, inputs, .. } = session;
-    let bases = Bases::new(&inputs.parsed.dockerfile, beginnings, Some(&session.store));
+    let bases = Bases::new(&inputs.parsed.dockerfile, bases, Some(&session.store));
     let mut found = inputs.parsed.diagnostics.clone();
     found.extend(ask_checks(
         request,
@@ -70,7 +70,7 @@ fn checked(session: &Session<'_>, beginnings: &Beginnings) -> Vec<Diagnostic> {
 }
 
 fn judged(session: &Session<'_>, lowered: Lowered<BuildOp>) -> Result<Plan, BuildError> {
-    let found = checked(session, &lowered.beginnings);
+    let found = checked(session, &lowered.bases);
     let Lowered {
         graph,
         target,

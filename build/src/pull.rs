@@ -35,7 +35,7 @@ pub struct RegistrySettings {
 
 /// Makes a client when one is needed: a warm build needs none. Clones share it, and with it tokens and connections.
 #[derive(Clone)]
-pub struct Puller {
+pub struct Registries {
     settings: RegistrySettings,
     cancel: Cancel,
     client: Arc<OnceLock<Client>>,
@@ -54,7 +54,7 @@ pub fn environment() -> Env {
     }
 }
 
-impl Puller {
+impl Registries {
     /// With the flags' settings; `notify` is told of retries.
     #[must_use]
     pub fn new(settings: RegistrySettings, notify: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
@@ -105,7 +105,7 @@ impl Puller {
     /// # Errors
     /// The registry's answer, worded, with a hint.
     pub fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<BaseImage, Failure> {
-        let wanted = sources::oci_platform(platform);
+        let wanted = sources::image_platform(platform);
         let client = self.client();
         let resolved = client
             .resolve(reference, &wanted)

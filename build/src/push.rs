@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Kind};
 use crate::export::with_export;
-use crate::pull::{Progress, Puller, registry_failure};
+use crate::pull::{Progress, Registries, registry_failure};
 use crate::side_by_side::side_by_side;
 use rbuild_oci::{Descriptor, Digest, Reference};
 use rbuild_store::Store;
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The registry refuses, or a layer cannot be read.
 pub fn push(
     store: &Store,
-    puller: &Puller,
+    registries: &Registries,
     image: &ImageRecord,
     reference: &Reference,
     options: &ExportOptions,
@@ -39,13 +39,13 @@ pub fn push(
         let elsewhere = elsewhere(store, reference)?;
         let push = Push {
             store,
-            puller,
+            registries,
             reference,
             elsewhere,
         };
         push.layers(&prepared.layers, progress)?;
         push.blob(&prepared.config, &|_| {})?;
-        puller
+        registries
             .client()
             .push_manifest(reference, &prepared.manifest.media_type, &prepared.manifest_bytes)
             .map_err(|error| registry_failure(&error))?;
@@ -78,7 +78,7 @@ fn elsewhere(store: &Store, reference: &Reference) -> Result<HashMap<Digest, Str
 /// One image on its way to one repository.
 struct Push<'a> {
     store: &'a Store,
-    puller: &'a Puller,
+    registries: &'a Registries,
     reference: &'a Reference,
     elsewhere: HashMap<Digest, String>,
 }
@@ -109,7 +109,7 @@ impl Push<'_> {
             Ok(Box::new(file))
         };
         let mount_from = self.elsewhere.get(&blob.digest).map(String::as_str);
-        self.puller
+        self.registries
             .client()
             .push_blob(self.reference, blob, &open, mount_from, sent)
             .map(|_| ())

@@ -80,7 +80,7 @@ impl<'a> Session<'a> {
         let previous = Arc::clone(&index);
         let engine = Engine::new(
             snapshots,
-            inputs.puller.clone(),
+            inputs.registries.clone(),
             request.secrets.clone(),
             request.epoch,
             now,
@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
             .on(Arc::clone(host));
         let files = store.stop().clone();
         let ends = [
-            request.stop.also(inputs.puller.stopper()),
+            request.stop.also(inputs.registries.stopper()),
             request.stop.also(move || files.stop()),
         ];
         Ok(Self {

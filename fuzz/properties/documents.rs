@@ -1,6 +1,6 @@
 //! Any bytes as a document of a registry or a layout: parsing never panics, and what is understood is written again.
 
-use rbuild_oci::{Document, ImageConfig, Index, Manifest, Platform, Reference};
+use rbuild_oci::{Document, ImageConfig, ImagePlatform, Index, Manifest, Reference};
 
 pub(crate) fn holds(data: &[u8]) {
     let _ = Document::parse(data, None);
@@ -11,7 +11,7 @@ pub(crate) fn holds(data: &[u8]) {
     }
     if let Ok(index) = Index::parse(data, None) {
         let offered = index.manifests.len();
-        assert!(index.candidates(&Platform::host()).len() <= offered);
+        assert!(index.candidates(&ImagePlatform::host()).len() <= offered);
         let _ = index.platforms();
     }
     if let Ok(config) = ImageConfig::parse(data) {

@@ -4,7 +4,7 @@
 //! The input is a script: what the client is to do, then what it is answered, one answer after the other. `REGISTRY` and
 //! `ELSEWHERE` stand for the addresses of two servers. A line feed in the head of an answer is sent as a line's end.
 
-use rbuild_oci::{Descriptor, Digest, Platform, Reference, media_type};
+use rbuild_oci::{Descriptor, Digest, ImagePlatform, Reference, media_type};
 use rbuild_registry::{
     Client, ClientOptions, Credential, Credentials, Download, Env, HostSet, ProxySettings, RetryPolicy,
     Secret, Timeouts, Validators,
@@ -207,7 +207,7 @@ fn act(verb: &[u8], client: &Client, servers: &Servers) -> bool {
         b"ping" => client.ping(&servers.registry, None).is_ok(),
         b"download" => download(client, servers),
         _ => {
-            let Ok(found) = client.resolve(&reference, &Platform::host()) else {
+            let Ok(found) = client.resolve(&reference, &ImagePlatform::host()) else {
                 return false;
             };
             let image = (&found.bytes, found.descriptor.digest);

@@ -22,7 +22,7 @@ use crate::piece::read_piece;
 use crate::stop::Stop;
 use crate::tree::{Node, NodeKind, Tree};
 use crate::xattr;
-use walk::Step;
+use walk::OpenDir;
 
 /// Real changes. The hashes in the entries' files are not set yet: that is the work of `files`, in the same order.
 pub struct Changes {
@@ -156,7 +156,7 @@ impl Diff<'_> {
         name: &[u8],
         path: Vec<u8>,
         old: Option<Node>,
-    ) -> Result<Step, LayerError> {
+    ) -> Result<OpenDir, LayerError> {
         let open = dir.open_dir(name).map_err(|e| e.at(&path))?;
         let stat = open.stat().map_err(|e| e.at(&path))?;
         let marks = xattr::read(&open).map_err(|e| e.at(&path))?;
@@ -182,7 +182,7 @@ impl Diff<'_> {
             },
             unchanged,
         );
-        Step::new(open, path, below)
+        OpenDir::new(open, path, below)
     }
 
     fn file(&mut self, dir: &Dir, name: &[u8], path: Vec<u8>, old: Option<Node>) -> Result<(), LayerError> {

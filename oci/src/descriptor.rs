@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
-use crate::platform::Platform;
+use crate::platform::ImagePlatform;
 
 /// Points to a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Descriptor {
     pub annotations: Option<BTreeMap<String, String>>,
     /// For which machine, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<Platform>,
+    pub platform: Option<ImagePlatform>,
     /// What kind of artifact a manifest in an index is for, when that is no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
@@ -62,7 +62,7 @@ impl Descriptor {
     /// Whether it points to an attestation about an image rather than to an image: BuildKit's convention, platform
     /// `unknown/unknown` or an annotation.
     pub fn is_attestation(&self) -> bool {
-        self.platform.as_ref().is_some_and(Platform::is_unknown)
+        self.platform.as_ref().is_some_and(ImagePlatform::is_unknown)
             || self.annotation("vnd.docker.reference.type") == Some("attestation-manifest")
     }
 }

@@ -39,5 +39,5 @@ pub use document::{CONTAINERD_NAME, Document, Index, MANIFEST_LIMIT, Manifest, R
 pub use error::DocumentError;
 pub use hash::DigestError;
 pub use media_type::{DocumentKind, LayerCompression, MediaTypes};
-pub use platform::{Platform, PlatformError};
+pub use platform::{ImagePlatform, PlatformError};
 pub use reference::{DOCKER_HUB, Reference, ReferenceError, ReferenceErrorKind, is_registry_host};

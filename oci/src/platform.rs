@@ -1,4 +1,4 @@
-//! [`Platform`]: which machine an image is for, and which entry of an index fits a machine.
+//! [`ImagePlatform`]: which machine an image is for, and which entry of an index fits a machine.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// A platform in GOOS/GOARCH terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Platform {
+pub struct ImagePlatform {
     /// GOARCH name.
     #[serde(default)]
     pub architecture: String,
@@ -34,19 +34,19 @@ pub struct Platform {
 #[error("`{0}` is not a platform; write `os/architecture[/variant]`, as in `linux/arm64`")]
 pub struct PlatformError(pub String);
 
-impl Platform {
+impl ImagePlatform {
     /// The platform that this program was compiled for.
-    pub fn host() -> Platform {
+    pub fn host() -> ImagePlatform {
         Self::new(std::env::consts::OS, std::env::consts::ARCH, None).normalised()
     }
 
     /// `os` / `architecture` / `variant`.
-    pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Platform {
-        Platform {
+    pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> ImagePlatform {
+        ImagePlatform {
             os: os.to_owned(),
             architecture: architecture.to_owned(),
             variant: variant.filter(|variant| !variant.is_empty()).map(str::to_owned),
-            ..Platform::default()
+            ..ImagePlatform::default()
         }
     }
 
@@ -89,7 +89,7 @@ impl Platform {
     }
 
     /// How well an image for `image` runs on this machine: 0 is exact, higher is worse, `None` is not at all.
-    pub fn distance(&self, image: &Platform) -> Option<u32> {
+    pub fn distance(&self, image: &ImagePlatform) -> Option<u32> {
         let (machine, image) = (self.normalised(), image.normalised());
         if machine.os != image.os || machine.architecture != image.architecture {
             return None;
@@ -107,7 +107,7 @@ impl Platform {
     }
 }
 
-impl FromStr for Platform {
+impl FromStr for ImagePlatform {
     type Err = PlatformError;
 
     fn from_str(s: &str) -> Result<Self, PlatformError> {
@@ -129,7 +129,7 @@ impl FromStr for Platform {
     }
 }
 
-impl fmt::Display for Platform {
+impl fmt::Display for ImagePlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
         match self.variant.as_deref() {
@@ -143,10 +143,10 @@ impl fmt::Display for Platform {
 mod tests {
     use super::*;
 
-    fn platform(text: &str) -> Platform {
+    fn platform(text: &str) -> ImagePlatform {
         let mut parts = text.split('/');
         let (os, architecture) = (parts.next().unwrap(), parts.next().unwrap());
-        Platform::new(os, architecture, parts.next())
+        ImagePlatform::new(os, architecture, parts.next())
     }
 
     #[test]
@@ -184,11 +184,11 @@ mod tests {
     #[test]
     fn parses_and_refuses() {
         assert_eq!(
-            "linux/arm/7".parse::<Platform>().unwrap().to_string(),
+            "linux/arm/7".parse::<ImagePlatform>().unwrap().to_string(),
             "linux/arm/v7"
         );
         for bad in ["", "linux", "linux/", "/amd64", "linux/a/b/c", "linux/a b"] {
-            assert_eq!(bad.parse::<Platform>(), Err(PlatformError(bad.to_owned())));
+            assert_eq!(bad.parse::<ImagePlatform>(), Err(PlatformError(bad.to_owned())));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::lookalike;
 
 /// The flags that a keyword knows.
-type Known = [(&'static str, FlagType)];
+type KnownFlags = [(&'static str, FlagType)];
 
 /// Reports a flag whose value stands behind a space, that has the wrong dashes, or that stands behind the arguments;
 /// `true` when there was one, so that what the arguments are is not known.
@@ -18,7 +18,7 @@ pub(crate) fn check(
     keyword: &'static str,
     last: Option<&RawFlag>,
     args: &Range<usize>,
-    known: &Known,
+    known: &KnownFlags,
 ) -> bool {
     let before = cx.text(&(0..args.start)).trim_end();
     // After a `--` all is as it stands, and in the JSON form too.
@@ -42,7 +42,7 @@ fn apart(
     keyword: &str,
     last: Option<&RawFlag>,
     words: &[Range<usize>],
-    known: &Known,
+    known: &KnownFlags,
 ) -> Option<Diagnostic> {
     let flag = last.filter(|flag| flag.value().is_none())?;
     let (name, _) = known
@@ -77,7 +77,7 @@ fn apart(
 }
 
 /// `-from=a`, or with a dash that a word processor made of two.
-fn dashes(cx: &Context<'_>, word: &Range<usize>, known: &Known) -> Option<Diagnostic> {
+fn dashes(cx: &Context<'_>, word: &Range<usize>, known: &KnownFlags) -> Option<Diagnostic> {
     let text = cx.text(word);
     let bare = text.trim_start_matches(|ch| ch == '-' || lookalike::is_dash(ch));
     if bare.len() == text.len() || !is_known(bare, known) {
@@ -90,7 +90,7 @@ fn dashes(cx: &Context<'_>, word: &Range<usize>, known: &Known) -> Option<Diagno
 }
 
 /// `COPY a /b --chown=1`, `HEALTHCHECK CMD --interval=5s true`.
-fn behind(cx: &Context<'_>, keyword: &str, words: &[Range<usize>], known: &Known) -> Option<Diagnostic> {
+fn behind(cx: &Context<'_>, keyword: &str, words: &[Range<usize>], known: &KnownFlags) -> Option<Diagnostic> {
     let (words, help) = match keyword {
         "COPY" | "ADD" => (words, "flags stand before the source"),
         "HEALTHCHECK" => (words.get(1..2)?, "flags stand before `CMD`"),
@@ -106,7 +106,7 @@ fn behind(cx: &Context<'_>, keyword: &str, words: &[Range<usize>], known: &Known
     Some(Diagnostic::error(kind, cx.span(guilty)).with_help(help))
 }
 
-fn is_known(bare: &str, known: &Known) -> bool {
+fn is_known(bare: &str, known: &KnownFlags) -> bool {
     let name = bare.split('=').next().unwrap_or_default();
     known.iter().any(|(known, _)| *known == name)
 }

@@ -6,13 +6,13 @@
 //! terminal (see [`Event`]).
 //!
 //! ```no_run
-//! use rbuild_oci::{Platform, Reference};
+//! use rbuild_oci::{ImagePlatform, Reference};
 //! use rbuild_registry::{Client, ClientOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::new(ClientOptions::default());
 //! let reference = Reference::parse("alpine:3.20")?;
-//! let resolved = client.resolve(&reference, &Platform::host())?;
+//! let resolved = client.resolve(&reference, &ImagePlatform::host())?;
 //! for layer in &resolved.image.layers {
 //!     let mut blob = Vec::new();
 //!     client.fetch_blob(&reference, layer, &mut blob, &|_done| {})?;

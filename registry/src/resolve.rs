@@ -2,7 +2,7 @@
 
 use rbuild_oci::media_type;
 use rbuild_oci::{
-    Descriptor, Digest, DigestError, Document, DocumentKind, Index, MANIFEST_LIMIT, Manifest, Platform,
+    Descriptor, Digest, DigestError, Document, DocumentKind, ImagePlatform, Index, MANIFEST_LIMIT, Manifest,
     Reference,
 };
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ const MAX_DOCUMENTS: usize = 64;
 struct Way {
     /// The indexes that the search is in.
     chain: Vec<FetchedManifest>,
-    platforms: Vec<Platform>,
+    platforms: Vec<ImagePlatform>,
     /// What was asked for: twice would say the same, and may be without end.
     asked: BTreeSet<String>,
 }
@@ -74,7 +74,11 @@ impl Client {
     /// Finds the image that `reference` means on `platform`.
     ///
     /// An image that is not in an index has no platform that could be checked here: compare its config.
-    pub fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedManifest, Error> {
+    pub fn resolve(
+        &self,
+        reference: &Reference,
+        platform: &ImagePlatform,
+    ) -> Result<ResolvedManifest, Error> {
         let top = self.fetch_manifest(reference)?;
         self.descend(reference, top, platform)
     }
@@ -84,13 +88,13 @@ impl Client {
         &self,
         reference: &Reference,
         top: FetchedManifest,
-        platform: &Platform,
+        platform: &ImagePlatform,
     ) -> Result<ResolvedManifest, Error> {
         let whole = attempt(Action::FetchManifest, reference, reference.object());
         let mut way = Way::default();
         let found = self.search(reference, &whole, top, platform, &mut way)?;
         found.ok_or_else(|| {
-            let available = way.platforms.iter().map(Platform::to_string).collect();
+            let available = way.platforms.iter().map(ImagePlatform::to_string).collect();
             ErrorKind::NoPlatform {
                 wanted: platform.to_string(),
                 available,
@@ -104,7 +108,7 @@ impl Client {
         reference: &Reference,
         whole: &Attempt,
         document: FetchedManifest,
-        platform: &Platform,
+        platform: &ImagePlatform,
         way: &mut Way,
     ) -> Result<Option<ResolvedManifest>, Error> {
         let index: Index = match document.document {

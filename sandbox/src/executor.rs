@@ -1,7 +1,7 @@
 //! [`Executor`]: whoever can run a [`SandboxSpec`]. Today that is the [`Zygote`] with its namespaces.
 
+use crate::spawn_error::SpawnError;
 use crate::spec::SandboxSpec;
-use crate::step::SpawnError;
 use crate::zygote::{Exit, Running, Stdio, Zygote};
 
 /// Runs commands, each in the root and with the mounts that its [`SandboxSpec`] says. Used from several threads.

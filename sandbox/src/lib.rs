@@ -2,7 +2,7 @@
 //!
 //! The order of use in a program, all on the main thread before any other thread exists:
 //!
-//! 1. [`probe::tier`] says cheaply what the host allows, [`probe::probe`] says it thoroughly, with fixes;
+//! 1. [`probe::allowance`] says cheaply what the host allows, [`probe::probe`] says it thoroughly, with fixes;
 //! 2. [`enter`] moves the process into a user namespace in which it is root over a range of ids;
 //! 3. [`Zygote::start`] forks the small process that clones each step;
 //! 4. from then on any thread may [`Zygote::spawn`] a [`SandboxSpec`].
@@ -24,8 +24,8 @@ mod raw;
 mod seccomp;
 mod shortage;
 pub mod signals;
+mod spawn_error;
 pub mod spec;
-mod step;
 mod sys;
 mod userns;
 mod validate;
@@ -38,10 +38,10 @@ pub use executor::{Execution, Executor};
 pub use idmap::{IdMapError, IdMapping, IdRange};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
 pub use shortage::shortage;
+pub use spawn_error::{Phase, SpawnError};
 pub use spec::{
     Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,
 };
-pub use step::{SpawnError, Step};
 pub use userns::{EnterError, Entered, enter};
 pub use validate::InvalidSpec;
 pub use writers::{Writers, writers};

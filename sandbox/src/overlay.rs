@@ -24,7 +24,7 @@ pub(crate) struct Layers<'a> {
 }
 
 /// An overlay that could not be mounted: the error and the directory it happened at.
-pub(crate) type Failure = (Errno, Option<PathBuf>);
+pub(crate) type OverlayError = (Errno, Option<PathBuf>);
 
 /// The longest option string of `mount(2)`: a page with its final NUL.
 const MAX_OPTIONS: usize = 4095;
@@ -36,7 +36,7 @@ impl Layers<'_> {
         &self,
         attributes: MountAttrFlags,
         scratch: BorrowedFd<'_>,
-    ) -> Result<OwnedFd, Failure> {
+    ) -> Result<OwnedFd, OverlayError> {
         let opened = self.open()?;
         match opened.mount_new(self.volatile, attributes) {
             Ok(Some(mount)) => Ok(mount),
@@ -47,7 +47,7 @@ impl Layers<'_> {
         }
     }
 
-    fn open(&self) -> Result<Opened, Failure> {
+    fn open(&self) -> Result<Opened, OverlayError> {
         let open = |path: &Path| {
             rustix::fs::openat(
                 CWD,

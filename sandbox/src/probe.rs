@@ -13,25 +13,41 @@ use serde::{Deserialize, Serialize};
 use crate::idmap::{IdMapping, find_program};
 use crate::shortage::shortage;
 
-/// The ways to isolate a step, best first.
+/// What the host allows, best first. Shown and written as the letter of its tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Tier {
+pub enum Allowance {
     /// Root: a user namespace with every id.
+    #[serde(rename = "Root")]
     Root,
     /// A user namespace with a subordinate range: every id that images use.
-    A,
+    #[serde(rename = "A")]
+    IdRange,
     /// A user namespace with one id.
-    B,
+    #[serde(rename = "B")]
+    OneId,
     /// A user namespace in which a step cannot be started.
-    C,
+    #[serde(rename = "C")]
+    NoStep,
     /// No user namespace.
-    D,
+    #[serde(rename = "D")]
+    NoNamespace,
 }
 
-impl Tier {
-    /// Whether [`enter`](crate::enter) and [`Zygote`](crate::Zygote) work here. The other tiers are only recognised.
+impl Allowance {
+    /// What its tier is called.
+    pub fn tier(self) -> &'static str {
+        match self {
+            Allowance::Root => "Root",
+            Allowance::IdRange => "A",
+            Allowance::OneId => "B",
+            Allowance::NoStep => "C",
+            Allowance::NoNamespace => "D",
+        }
+    }
+
+    /// Whether [`enter`](crate::enter) and [`Zygote`](crate::Zygote) work here. What else there is, is only recognised.
     pub fn is_supported(self) -> bool {
-        matches!(self, Tier::Root | Tier::A)
+        matches!(self, Allowance::Root | Allowance::IdRange)
     }
 }
 
@@ -53,8 +69,8 @@ pub struct Check {
 /// All that was found out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostReport {
-    /// The best way that works.
-    pub tier: Tier,
+    /// What the host allows.
+    pub allows: Allowance,
     /// What was tried, in order.
     pub checks: Vec<Check>,
 }
@@ -66,16 +82,16 @@ impl HostReport {
     }
 }
 
-/// The tier as far as files tell, without trying anything: well below a millisecond. What this overlooks, for instance
+/// What the host allows, as far as files tell, without trying anything: well below a millisecond. What this overlooks, for instance
 /// a system call filter, shows when [`enter`](crate::enter) or the first step fails; then [`probe`] explains.
-pub fn tier() -> Tier {
+pub fn allowance() -> Allowance {
     if fs::read_to_string("/proc/sys/user/max_user_namespaces").is_ok_and(|text| text.trim() == "0") {
-        return Tier::D;
+        return Allowance::NoNamespace;
     }
     match IdMapping::for_host() {
-        Ok(mapping) if mapping.direct => Tier::Root,
-        Ok(_) => Tier::A,
-        Err(_) => Tier::B,
+        Ok(mapping) if mapping.direct => Allowance::Root,
+        Ok(_) => Allowance::IdRange,
+        Err(_) => Allowance::OneId,
     }
 }
 
@@ -129,14 +145,14 @@ pub fn probe(store: Option<&Path>) -> HostReport {
     let steps = attempted.iter().all(|check| check.ok || !check.required);
     checks.extend(attempted);
     checks.extend([cgroups(), tun()]);
-    let tier = match (user_namespace, steps, full) {
-        (false, ..) => Tier::D,
-        (true, false, _) => Tier::C,
-        (true, true, false) => Tier::B,
-        (true, true, true) if rustix::process::geteuid().is_root() => Tier::Root,
-        (true, true, true) => Tier::A,
+    let allows = match (user_namespace, steps, full) {
+        (false, ..) => Allowance::NoNamespace,
+        (true, false, _) => Allowance::NoStep,
+        (true, true, false) => Allowance::OneId,
+        (true, true, true) if rustix::process::geteuid().is_root() => Allowance::Root,
+        (true, true, true) => Allowance::IdRange,
     };
-    HostReport { tier, checks }
+    HostReport { allows, checks }
 }
 
 /// Says something only where no thread can be started: some filters refuse `clone3` in a way that the C library takes
@@ -283,13 +299,13 @@ mod tests {
     fn the_report_agrees_with_the_guess() {
         let store = tempfile::tempdir().unwrap();
         let report = probe(Some(store.path()));
-        assert_eq!(report.tier, tier(), "{report:#?}");
+        assert_eq!(report.allows, allowance(), "{report:#?}");
         assert_eq!(
             store.path().read_dir().unwrap().count(),
             0,
             "the probe left something behind"
         );
-        if report.tier.is_supported() {
+        if report.allows.is_supported() {
             assert_eq!(report.obstacle(), None);
         }
         for check in &report.checks {

@@ -15,8 +15,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::init;
 use crate::signals::{self, Disposition};
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{MountKind, Network, SandboxSpec};
-use crate::step::{SpawnError, Step};
 use crate::sys::{self, Cloned, Ended, Process};
 use crate::wire::{Reply, Request, Streams, memory_file, send_cloned};
 
@@ -98,7 +98,7 @@ impl Zygote {
     /// # Errors
     /// `EBUSY` when the process has more than one thread, else what `clone(2)` says.
     pub fn start() -> Result<Self, SpawnError> {
-        let fail = |errno| SpawnError::new(Step::Clone, errno);
+        let fail = |errno| SpawnError::new(Phase::Clone, errno);
         let (here, there) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -125,10 +125,10 @@ impl Zygote {
     /// The step that failed, with the kernel's error and the path it was at.
     pub fn spawn(&self, spec: &SandboxSpec, stdio: Stdio) -> Result<Running, SpawnError> {
         spec.validate()
-            .map_err(|error| SpawnError::words(Step::Validate, error.to_string()))?;
-        let request_failed = |errno| SpawnError::new(Step::Request, errno);
+            .map_err(|error| SpawnError::words(Phase::Validate, error.to_string()))?;
+        let request_failed = |errno| SpawnError::new(Phase::Request, errno);
         let json =
-            serde_json::to_vec(spec).map_err(|error| SpawnError::words(Step::Request, error.to_string()))?;
+            serde_json::to_vec(spec).map_err(|error| SpawnError::words(Phase::Request, error.to_string()))?;
         let (reply, reply_there) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -195,17 +195,17 @@ fn read_reply(
     pidfd: &mut Option<OwnedFd>,
     pty: &mut Option<OwnedFd>,
 ) -> Result<(), SpawnError> {
-    match Reply::receive(reply.as_fd()).map_err(|errno| SpawnError::new(Step::Request, errno))? {
+    match Reply::receive(reply.as_fd()).map_err(|errno| SpawnError::new(Phase::Request, errno))? {
         Some(Reply::Cloned(fd)) => *pidfd = Some(fd),
         Some(Reply::Pty(fd)) => *pty = Some(fd),
-        Some(Reply::NotCloned(errno)) => return Err(SpawnError::new(Step::Clone, errno)),
+        Some(Reply::NotCloned(errno)) => return Err(SpawnError::new(Phase::Clone, errno)),
         Some(Reply::Ended(_)) => {
             return Err(SpawnError::words(
-                Step::Request,
+                Phase::Request,
                 "the process ended before its command started",
             ));
         }
-        None => return Err(SpawnError::words(Step::Request, "the starter process is gone")),
+        None => return Err(SpawnError::words(Phase::Request, "the starter process is gone")),
     }
     Ok(())
 }
@@ -218,7 +218,7 @@ fn read_failure(pipe: BorrowedFd<'_>) -> Result<Option<SpawnError>, SpawnError> 
         match rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut buffer)) {
             Ok(0) => break,
             Ok(read) => said.extend_from_slice(&buffer[..read]),
-            Err(errno) => return Err(SpawnError::new(Step::Request, errno)),
+            Err(errno) => return Err(SpawnError::new(Phase::Request, errno)),
         }
     }
     if said.is_empty() {
@@ -226,7 +226,7 @@ fn read_failure(pipe: BorrowedFd<'_>) -> Result<Option<SpawnError>, SpawnError> 
     }
     match serde_json::from_slice(&said) {
         Ok(error) => Ok(Some(error)),
-        Err(error) => Err(SpawnError::words(Step::Request, error.to_string())),
+        Err(error) => Err(SpawnError::words(Phase::Request, error.to_string())),
     }
 }
 
@@ -254,7 +254,7 @@ impl Running {
         }
         let gone = |reason: String| {
             self.kill();
-            SpawnError::words(Step::Request, reason)
+            SpawnError::words(Phase::Request, reason)
         };
         match Reply::receive(self.reply.as_fd()) {
             Ok(Some(Reply::Ended(ended))) => {

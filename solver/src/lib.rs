@@ -38,6 +38,6 @@ pub use graph::{CycleError, Graph, VertexId};
 pub use key::{CacheKey, DefinitionDigest, KeyHasher};
 pub use miss::{FileChange, MissReason, compare};
 pub use op::{Effort, Op, RunContext};
-pub use outcome::{Cause, Failure, Outcome, Solution, SolveError};
-pub use preimage::{Preimage, Tree, Value};
+pub use outcome::{Cause, Outcome, Solution, SolveError, SolveFailure};
+pub use preimage::{Fingerprints, Preimage, Value};
 pub use solve::{SolveOptions, solve};

@@ -1,7 +1,7 @@
 //! [`MissReason`]: why a step was not cached, as data with old and new values; and [`compare`], which finds it.
 //! The words are in `words.rs` below.
 
-use crate::preimage::{Preimage, Tree, Value};
+use crate::preimage::{Fingerprints, Preimage, Value};
 use std::cmp::Ordering;
 
 mod words;
@@ -137,7 +137,7 @@ fn change(field: &str, old: Option<&Value>, new: Option<&Value>) -> Option<MissR
         return None;
     }
     let field = field.to_owned();
-    let empty = Tree::default();
+    let empty = Fingerprints::default();
     Some(match (old, new) {
         (Some(Value::Tree(old)), Some(Value::Tree(new))) => files(field, old, new),
         (Some(Value::Tree(old)), None) if !old.is_empty() => files(field, old, &empty),
@@ -173,7 +173,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// One walk over both sorted lists.
-fn files(field: String, old: &Tree, new: &Tree) -> MissReason {
+fn files(field: String, old: &Fingerprints, new: &Fingerprints) -> MissReason {
     let (mut added, mut removed, mut modified, mut total) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let (mut before, mut now) = (old.iter().peekable(), new.iter().peekable());
     loop {

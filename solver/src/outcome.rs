@@ -53,14 +53,14 @@ pub struct Solution<T> {
 pub struct SolveError<E: std::error::Error + 'static, C: std::error::Error + 'static> {
     /// What happened first.
     #[source]
-    pub failure: Failure<E, C>,
+    pub failure: SolveFailure<E, C>,
     /// What became of every vertex that was needed.
     pub outcomes: BTreeMap<VertexId, Outcome>,
 }
 
 /// What stopped a solve.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure<E: std::error::Error + 'static, C: std::error::Error + 'static> {
+pub enum SolveFailure<E: std::error::Error + 'static, C: std::error::Error + 'static> {
     /// A vertex failed.
     #[error("{name}: {cause}")]
     Vertex {

@@ -23,12 +23,12 @@ pub enum Value {
     /// The identity of what another vertex made (a `ContentId`).
     Input(String),
     /// Files with their fingerprints.
-    Tree(Tree),
+    Tree(Fingerprints),
 }
 
 /// Files and their fingerprints, sorted by path, in one piece of memory: it may hold 100,000 of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tree {
+pub struct Fingerprints {
     bytes: Vec<u8>,
     /// Where each path and each fingerprint ends in `bytes`.
     ends: Vec<(u32, u32)>,
@@ -58,7 +58,7 @@ impl Preimage {
 
     /// Adds a list of files.
     #[must_use]
-    pub fn tree(self, name: &str, tree: Tree) -> Self {
+    pub fn tree(self, name: &str, tree: Fingerprints) -> Self {
         self.with(name, Value::Tree(tree))
     }
 
@@ -110,7 +110,7 @@ impl Preimage {
     }
 }
 
-impl Tree {
+impl Fingerprints {
     /// How many files.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -152,7 +152,7 @@ impl Tree {
 
 /// Paths and fingerprints in any order; of the same path twice the last one counts. A fingerprint holds all that counts
 /// about a file, as words separated by spaces (`file 0644 0:0 sha256:...`): a changed word is what `why` shows.
-impl<P: AsRef<[u8]>, F: AsRef<[u8]>> FromIterator<(P, F)> for Tree {
+impl<P: AsRef<[u8]>, F: AsRef<[u8]>> FromIterator<(P, F)> for Fingerprints {
     fn from_iter<I: IntoIterator<Item = (P, F)>>(files: I) -> Self {
         let mut files: Vec<(P, F)> = files.into_iter().collect();
         files.sort_by(|one, other| one.0.as_ref().cmp(other.0.as_ref()));
@@ -197,7 +197,7 @@ mod tests {
         );
         assert_eq!(
             Preimage::new("copy", 3)
-                .tree("source", Tree::default())
+                .tree("source", Fingerprints::default())
                 .key()
                 .to_string(),
             "56bde97336246602fa234f300b2b996976e9640b013e46965b29061ddffd7955"
@@ -210,10 +210,10 @@ mod tests {
         let ba = Preimage::new("x", 1).text("b", "2").text("a", "1");
         assert_ne!(ab.key(), ba.key());
 
-        let backwards: Tree = [("c", "3"), ("a", "0"), ("b", "2"), ("a", "1")]
+        let backwards: Fingerprints = [("c", "3"), ("a", "0"), ("b", "2"), ("a", "1")]
             .into_iter()
             .collect();
-        let sorted: Tree = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
+        let sorted: Fingerprints = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
         assert_eq!(backwards, sorted);
         assert_eq!(sorted.len(), 3);
         assert_eq!(sorted.iter().next(), Some((&b"a"[..], &b"1"[..])));
@@ -227,7 +227,8 @@ mod tests {
                 .key()
         };
         assert_ne!(of("a"), of("b"));
-        let boundary = |path: &str, print: &str| [(path, print)].into_iter().collect::<Tree>().digest();
+        let boundary =
+            |path: &str, print: &str| [(path, print)].into_iter().collect::<Fingerprints>().digest();
         assert_ne!(boundary("ab", "c"), boundary("a", "bc"));
     }
 }

@@ -16,9 +16,9 @@ use crate::event::{Event, EventKind};
 use crate::graph::{Graph, VertexId};
 use crate::jobs::{Job, Jobs};
 use crate::op::{Op, RunContext};
-use crate::outcome::{Cause, CauseOf, ErrorOf, Failure, Outcome, Solution, SolveError};
+use crate::outcome::{Cause, CauseOf, ErrorOf, Outcome, Solution, SolveError, SolveFailure};
 use crate::ready::Ready;
-use crate::vertex::{Finish, Known, Probe, complete, probe};
+use crate::vertex::{Finish, Keyed, Probe, complete, probe};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,7 +76,7 @@ pub fn solve<O: Op, C: CacheIndex<O::Output>>(
         if solver.is_finished() {
             return Ok(());
         }
-        prepare().map_err(Failure::Prepare)?;
+        prepare().map_err(SolveFailure::Prepare)?;
         solver.cold(known, jobs, &cancel)
     });
     match result {
@@ -110,16 +110,16 @@ enum Message<T, E> {
     Look,
 }
 
-type FailureOf<O, C> = Failure<<O as Op>::Error, <C as CacheIndex<<O as Op>::Output>>::Error>;
+type FailureOf<O, C> = SolveFailure<<O as Op>::Error, <C as CacheIndex<<O as Op>::Output>>::Error>;
 type MessageOf<O, C> = Message<<O as Op>::Output, CauseOf<O, C>>;
 
 impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
     /// The warm phase. Returns the pre-images of what missed.
-    fn warm(&mut self, cancel: &CancelToken) -> Result<BTreeMap<VertexId, Known>, FailureOf<O, C>> {
+    fn warm(&mut self, cancel: &CancelToken) -> Result<BTreeMap<VertexId, Keyed>, FailureOf<O, C>> {
         let mut known = BTreeMap::new();
         for vertex in self.order.clone() {
             if cancel.is_cancelled() {
-                return Err(Failure::Interrupted);
+                return Err(SolveFailure::Interrupted);
             }
             let Some(inputs) = self.inputs(vertex) else {
                 continue;
@@ -137,7 +137,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
     /// The cold phase: everything that the warm one left.
     fn cold(
         &mut self,
-        mut known: BTreeMap<VertexId, Known>,
+        mut known: BTreeMap<VertexId, Keyed>,
         jobs: NonZeroUsize,
         cancel: &CancelToken,
     ) -> Result<(), FailureOf<O, C>> {
@@ -166,7 +166,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
             let mut running = 0;
             loop {
                 if failure.is_none() && cancel.is_cancelled() {
-                    failure = Some(Failure::Interrupted);
+                    failure = Some(SolveFailure::Interrupted);
                 }
                 while failure.is_none()
                     && !ready.is_empty()
@@ -259,7 +259,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                 message: cause.to_string(),
             },
         );
-        Failure::Vertex {
+        SolveFailure::Vertex {
             vertex,
             name: self.graph.op(vertex).name().to_owned(),
             cause,
@@ -307,7 +307,7 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
 struct Work<'a, O: Op, C> {
     op: &'a O,
     inputs: Vec<O::Output>,
-    known: Option<Known>,
+    known: Option<Keyed>,
     cache: &'a C,
     context: RunContext<'a>,
     job: Job<'a>,

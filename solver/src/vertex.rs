@@ -28,11 +28,11 @@ pub(crate) enum Finish<T> {
 pub(crate) enum Probe<T> {
     Done(Finish<T>),
     /// It must be looked at again in the cold phase; its pre-image, if that is known already.
-    Cold(Option<Known>),
+    Cold(Option<Keyed>),
 }
 
-/// What the warm phase leaves to the cold one.
-pub(crate) struct Known {
+/// A vertex that the warm phase has a key for, and did not find in the cache.
+pub(crate) struct Keyed {
     pub(crate) preimage: Preimage,
     /// The index has said that it has nothing, and not that it must be asked again.
     pub(crate) missed: bool,
@@ -60,14 +60,14 @@ pub(crate) fn probe<O: Op, C: CacheIndex<O::Output>>(
         Lookup::Elsewhere(_) | Lookup::Deferred => false,
         Lookup::Miss => true,
     };
-    Ok(Probe::Cold(Some(Known { preimage, missed })))
+    Ok(Probe::Cold(Some(Keyed { preimage, missed })))
 }
 
 /// The cold phase: an output by whatever it takes. `known` is the pre-image if the warm phase found it and missed.
 pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
     op: &O,
     inputs: &[O::Output],
-    known: Option<Known>,
+    known: Option<Keyed>,
     cache: &C,
     context: &RunContext<'_>,
     job: &mut Job<'_>,

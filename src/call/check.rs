@@ -5,7 +5,7 @@ use crate::cli::streams::{note, print, print_json};
 use crate::error::Failure;
 use crate::options::BuildOptions;
 use crate::report::findings::{self, draw_each};
-use crate::ui::Look;
+use crate::ui::Style;
 use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex, Span, Stage, suggest};
 use rbuild_build::BuildError;
@@ -13,7 +13,7 @@ use rbuild_build::bases::Bases;
 use rbuild_build::dockerfile::{SourceFile, add_checks_above_errors};
 use rbuild_build::finding::in_file_order;
 use rbuild_build::inputs::{Inputs, Looks, ask_checks, lower_input};
-use rbuild_build::lower::{Beginning, Finding, LowerFailure, LowerInput, Lowered, lower};
+use rbuild_build::lower::{Finding, LowerFailure, LowerInput, Lowered, StageBase, lower};
 use rbuild_build::ops::Planned;
 use rbuild_build::request::PullPolicy;
 use rbuild_build::sources::Offline;
@@ -47,7 +47,7 @@ struct Found {
     missed: bool,
 }
 
-pub(super) fn run(subject: &Subject<'_>, look: &Look) -> Result<u8, Failure> {
+pub(super) fn run(subject: &Subject<'_>, style: &Style) -> Result<u8, Failure> {
     let (options, file) = (subject.options, &subject.inputs.file);
     let mut found = find(subject);
     // What the parser itself warns of belongs to it too.
@@ -67,15 +67,15 @@ pub(super) fn run(subject: &Subject<'_>, look: &Look) -> Result<u8, Failure> {
         print_json(&json)?;
     } else {
         // The findings are what was asked for, so they are on standard output, whose look is not that of errors.
-        let look = if look.is_terminal {
-            crate::cli::streams::stdout_look()
+        let style = if style.is_terminal {
+            crate::cli::streams::stdout_style()
         } else {
-            Look::PLAIN
+            Style::PLAIN
         };
-        print(&findings_text(file, &found, errors.len(), &look))?;
+        print(&findings_text(file, &found, errors.len(), &style))?;
     }
     if !errors.is_empty() {
-        return Err(findings::lowering(file, &errors, &[], look));
+        return Err(findings::lowering(file, &errors, &[], style));
     }
     Ok(u8::from(found.checks.iter().any(Diagnostic::is_error)))
 }
@@ -118,7 +118,7 @@ fn find(subject: &Subject<'_>) -> Found {
             "`{}` is not in the store",
             reference.familiar()
         ))),
-        PullPolicy::Missing | PullPolicy::Always => subject.inputs.puller.resolve(reference, platform),
+        PullPolicy::Missing | PullPolicy::Always => subject.inputs.registries.resolve(reference, platform),
     });
     let mut found = find_once(subject, &input);
     if !failures.is_empty() {
@@ -141,16 +141,14 @@ fn find(subject: &Subject<'_>) -> Found {
 }
 
 fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {
-    let (beginnings, mut lowering) = match lower(input, &Planned) {
-        Ok(Lowered {
-            beginnings, warnings, ..
-        }) => (beginnings, warnings),
-        Err(LowerFailure { beginnings, findings }) => (beginnings, findings),
+    let (lowered, mut lowering) = match lower(input, &Planned) {
+        Ok(Lowered { bases, warnings, .. }) => (bases, warnings),
+        Err(LowerFailure { bases, findings }) => (bases, findings),
     };
     // What this host or command line lacks says nothing about the file, and the checks have their own finding for what
     // belongs to one of them.
     lowering.retain(|finding| !finding.is_of_host && finding.rule.is_none());
-    let bases = Bases::new(input.dockerfile, &beginnings, subject.store);
+    let bases = Bases::new(input.dockerfile, &lowered, subject.store);
     let checks = ask_checks(
         &subject.options.request,
         input.dockerfile,
@@ -161,7 +159,7 @@ fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {
     Found {
         checks,
         lowering,
-        base_is_unknown: beginnings.values().any(Beginning::is_unknown),
+        base_is_unknown: lowered.values().any(StageBase::is_unknown),
         missed: bases.missed(),
     }
 }
@@ -177,9 +175,9 @@ fn with_variables(dockerfile: &Dockerfile, text: &str) -> Vec<Span> {
         .collect()
 }
 
-fn findings_text(file: &SourceFile, found: &Found, errors: usize, look: &Look) -> String {
+fn findings_text(file: &SourceFile, found: &Found, errors: usize, style: &Style) -> String {
     let all = in_file_order(&found.checks, &found.lowering);
-    let text = draw_each(&all, |found| findings::draw(found, file, look));
+    let text = draw_each(&all, |found| findings::draw(found, file, style));
     let count = |count: usize, what: &str| match count {
         0 => None,
         1 => Some(format!("1 {what}")),

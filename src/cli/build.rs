@@ -7,7 +7,7 @@ use crate::options::registry::RegistryArgs;
 use crate::options::{BuildOptions, Call};
 use crate::progress::Progress;
 use crate::report::build_error;
-use crate::ui::Look;
+use crate::ui::Style;
 use clap::Args;
 use rbuild_build::observer::SharedObserver;
 use std::io::IsTerminal;
@@ -208,16 +208,16 @@ pub fn run(args: &BuildArgs, root: Option<&Path>) -> Result<u8, Failure> {
     for text in notes.iter().filter(|_| !args.quiet) {
         note(&format!("note: {text}"));
     }
-    let look = Look::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
+    let style = Style::new(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
     if options.call != Call::Build {
-        return crate::call::run(&options, &look);
+        return crate::call::run(&options, &style);
     }
-    let progress = Arc::new(Progress::new(options.progress, look));
+    let progress = Arc::new(Progress::new(options.progress, style));
     let observer: SharedObserver = Arc::clone(&progress) as SharedObserver;
     let built = rbuild_build::build(&options.request, &observer)
         .map_err(|error| {
             progress.close();
-            build_error::failure(error, &options, &look)
+            build_error::failure(error, &options, &style)
         })
         .and_then(|result| crate::describe::describe(&options, &result).map(|()| result));
     match built {

@@ -1,11 +1,11 @@
 //! `rbuild doctor`: what this host allows, what is missing, and the line that mends it.
 
-use super::streams::{print, print_json, stdout_look};
+use super::streams::{print, print_json, stdout_style};
 use crate::error::Failure;
 use crate::store_root;
 use crate::ui::Paint;
 use clap::Args;
-use rbuild_sandbox::probe::{self, Check, HostReport, Tier};
+use rbuild_sandbox::probe::{self, Allowance, Check, HostReport};
 use rbuild_store::{Need, Store};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -33,12 +33,12 @@ pub fn run(args: &DoctorArgs, root: Option<&Path>) -> Result<u8, Failure> {
         Some(_) => {}
         None => report.checks.push(store),
     }
-    let works = report.tier.is_supported() && report.obstacle().is_none();
+    let works = report.allows.is_supported() && report.obstacle().is_none();
     if args.json {
         print_json(&json!({
             "works": works,
-            "tier": report.tier,
-            "tier_meaning": meaning(report.tier),
+            "tier": report.allows,
+            "tier_meaning": meaning(report.allows),
             "store": root,
             "checks": report.checks,
         }))?;
@@ -116,22 +116,22 @@ fn store(root: &Path) -> (Check, Option<Place>) {
     }
 }
 
-fn meaning(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Root => "root: steps run in a user namespace with every id",
-        Tier::A => "an ordinary user with a range of subordinate ids",
-        Tier::B => "a user namespace with one id only",
-        Tier::C => "a user namespace in which steps cannot be started",
-        Tier::D => "no user namespace",
+fn meaning(allows: Allowance) -> &'static str {
+    match allows {
+        Allowance::Root => "root: steps run in a user namespace with every id",
+        Allowance::IdRange => "an ordinary user with a range of subordinate ids",
+        Allowance::OneId => "a user namespace with one id only",
+        Allowance::NoStep => "a user namespace in which steps cannot be started",
+        Allowance::NoNamespace => "no user namespace",
     }
 }
 
 fn text(report: &HostReport, works: bool) -> String {
-    let look = stdout_look();
-    let mut text = format!("tier {:?}: {}\n", report.tier, meaning(report.tier));
+    let style = stdout_style();
+    let mut text = format!("tier {}: {}\n", report.allows.tier(), meaning(report.allows));
     text += &match works {
-        true => look.paint(Paint::Good, "builds work here"),
-        false => look.paint(Paint::Bad, "builds do not work here yet"),
+        true => style.paint(Paint::Good, "builds work here"),
+        false => style.paint(Paint::Bad, "builds do not work here yet"),
     };
     text += "\n\n";
     let width = report
@@ -142,9 +142,9 @@ fn text(report: &HostReport, works: bool) -> String {
         .unwrap_or(0);
     for check in &report.checks {
         let state = match (check.ok, check.required) {
-            (true, _) => look.paint(Paint::Good, "ok      "),
-            (false, true) => look.paint(Paint::Bad, "missing "),
-            (false, false) => look.paint(Paint::Strong, "optional"),
+            (true, _) => style.paint(Paint::Good, "ok      "),
+            (false, true) => style.paint(Paint::Bad, "missing "),
+            (false, false) => style.paint(Paint::Strong, "optional"),
         };
         text += &format!("{state}  {:width$}  {}\n", check.name, check.detail);
         if let (false, Some(fix)) = (check.ok, &check.fix) {

@@ -7,7 +7,7 @@ use crate::options;
 use clap::Args;
 use dockerfile_parser::Platform;
 use rbuild_build::request::build_platform;
-use rbuild_build::sources::oci_platform;
+use rbuild_build::sources::image_platform;
 use rbuild_build::{clock, engine, import};
 use rbuild_oci::Reference;
 use rbuild_store::Store;
@@ -97,7 +97,7 @@ fn choose(
     source: &dyn ImageSource,
     platform: &Platform,
 ) -> Result<BTreeMap<usize, BTreeSet<String>>, ImageError> {
-    let machine = oci_platform(platform);
+    let machine = image_platform(platform);
     let mut chosen: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     let mut nameless = Vec::new();
     for (at, entry) in source.entries().iter().enumerate() {

@@ -1,7 +1,7 @@
 //! `rbuild login` and `rbuild logout`: credentials for registries, kept where docker and podman keep theirs.
 
 use super::streams::{ask, ask_hidden, note};
-use super::transfer::puller;
+use super::transfer::registries;
 use crate::error::{Failure, Kind};
 use crate::options::registry::RegistryArgs;
 use clap::Args;
@@ -82,8 +82,8 @@ pub fn run(args: &LoginArgs) -> Result<u8, Failure> {
         username,
         password: Secret::new(password),
     };
-    let puller = puller(args.registry.settings()?);
-    puller
+    let registries = registries(args.registry.settings()?);
+    registries
         .client()
         .ping(&host, Some(&credential))
         .map_err(|error| registry_failure(&error))?;

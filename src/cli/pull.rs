@@ -2,7 +2,7 @@
 
 use super::stored;
 use super::streams::{note, print};
-use super::transfer::{self, Transfer, puller};
+use super::transfer::{self, Transfer, registries};
 use crate::error::Failure;
 use crate::options::registry::{RegistryArgs, creds};
 use crate::{interrupt, options};
@@ -52,11 +52,11 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
         }
     };
     let store = stored::open(root)?;
-    let puller = puller(RegistrySettings {
+    let registries = registries(RegistrySettings {
         given: creds(args.creds.as_deref(), reference.host())?,
         ..args.registry.settings()?
     });
-    let image = puller.resolve(&reference, &platform)?;
+    let image = registries.resolve(&reference, &platform)?;
     if !image.matches(&platform) {
         note(&format!(
             "warning: `{}` is for {}, not for {platform}",
@@ -71,8 +71,8 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
     engine::enter_namespace()?;
     let transfer = Transfer::begin(format!("pulling {}", reference.familiar()), args.quiet);
     let total = resolved.image.layers.iter().map(|layer| layer.size).sum();
-    let record = interrupt::stoppable(transfer::stopper(&puller, &store), || {
-        puller.fetch(
+    let record = interrupt::stoppable(transfer::stopper(&registries, &store), || {
+        registries.fetch(
             &store,
             &reference,
             resolved,

@@ -2,7 +2,7 @@
 
 use super::stored;
 use super::streams::print;
-use super::transfer::{self, Transfer, puller};
+use super::transfer::{self, Transfer, registries};
 use crate::error::Failure;
 use crate::options::choice;
 use crate::options::registry::{RegistryArgs, creds};
@@ -60,7 +60,7 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
         )));
     }
     let (store, record) = stored::image(stored::existing(root)?, &args.image)?;
-    let puller = puller(RegistrySettings {
+    let registries = registries(RegistrySettings {
         given: creds(args.creds.as_deref(), reference.host())?,
         ..args.registry.settings()?
     });
@@ -68,11 +68,18 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);
     let options = export::options(LayerCompression::Gzip(None), docker_format);
-    let pushed = interrupt::stoppable(transfer::stopper(&puller, &store), || {
-        rbuild_build::push::push(&store, &puller, &record, &reference, &options, &|done, total| {
-            sent.store(total, Ordering::Relaxed);
-            transfer.at(done, total);
-        })
+    let pushed = interrupt::stoppable(transfer::stopper(&registries, &store), || {
+        rbuild_build::push::push(
+            &store,
+            &registries,
+            &record,
+            &reference,
+            &options,
+            &|done, total| {
+                sent.store(total, Ordering::Relaxed);
+                transfer.at(done, total);
+            },
+        )
     })?;
     transfer.end(&format!("pushed {}", reference.familiar()), sent.into_inner());
     print(&format!("{}@{}\n", reference.name(), pushed.manifest.digest))?;

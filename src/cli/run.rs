@@ -12,7 +12,7 @@ use crate::options::registry::RegistryArgs;
 use clap::Args;
 use options::RunOptions;
 use rbuild_build::lower::ResolveImage;
-use rbuild_build::pull::Puller;
+use rbuild_build::pull::Registries;
 use rbuild_build::request::build_platform;
 use rbuild_build::sources::{BaseImage, Origin, Resolver};
 use rbuild_build::{clock, engine, import, open_store};
@@ -139,12 +139,12 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     }
     let options = RunOptions::from_args(args)?;
     let store = open_store(&crate::store_root::locate(root)?)?;
-    let puller = Puller::new(
+    let registries = Registries::new(
         args.registry.settings()?,
         Arc::new(crate::progress::registry_notice),
     );
     let (name, _) = args.image_and_command();
-    let resolver = Resolver::new(&store, &puller, options.pull);
+    let resolver = Resolver::new(&store, &registries, options.pull);
     let image =
         resolver
             .image(name, &build_platform())
@@ -155,7 +155,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let zygote = engine::enter_sandbox(&store)?;
     // What processes that were killed have left behind. It costs room only, so nothing is said.
     let _ = store.sweep_tmp();
-    let record = fetched(&image, &store, &puller)?;
+    let record = fetched(&image, &store, &registries)?;
     let snapshots = SnapshotStore::new(store.clone());
     let files = files(&store, &snapshots, &record)?;
     let config = record.parse_config().map_err(Failure::from_host)?;
@@ -170,7 +170,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
 }
 
 /// The image in the store, pulled if that is where it is.
-fn fetched(image: &BaseImage, store: &Store, puller: &Puller) -> Result<ImageRecord, Failure> {
+fn fetched(image: &BaseImage, store: &Store, registries: &Registries) -> Result<ImageRecord, Failure> {
     match &image.origin {
         Origin::Stored(record) => Ok(record.as_ref().clone()),
         Origin::Registry {
@@ -179,7 +179,7 @@ fn fetched(image: &BaseImage, store: &Store, puller: &Puller) -> Result<ImageRec
             config,
         } => {
             note(&format!("pulling {}", reference.familiar()));
-            puller.fetch(store, reference, resolved, config, clock::now(), &|_, _| {})
+            registries.fetch(store, reference, resolved, config, clock::now(), &|_, _| {})
         }
         Origin::Layout { .. } | Origin::Unknown => {
             Err(Failure::host("internal error: run found no image of a name"))

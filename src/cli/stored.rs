@@ -61,7 +61,7 @@ fn at_hand(root: Option<&Path>, need: Need) -> Result<Option<Store>, Failure> {
 /// # Errors
 /// The namespace should be there and is not.
 pub fn enter_if_possible() -> Result<(), Failure> {
-    if probe::tier().is_supported() {
+    if probe::allowance().is_supported() {
         engine::enter_namespace()
     } else {
         Ok(())

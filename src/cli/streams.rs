@@ -3,7 +3,7 @@
 //! A reader that has gone away (`rbuild images | head -1`) is no error and no panic.
 
 use crate::error::Failure;
-use crate::ui::Look;
+use crate::ui::Style;
 use serde::Serialize;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
@@ -61,14 +61,14 @@ pub fn note(line: &str) {
 
 /// What standard error can show.
 #[must_use]
-pub fn stderr_look() -> Look {
-    Look::new(io::stderr().is_terminal(), |name| std::env::var(name).ok())
+pub fn stderr_style() -> Style {
+    Style::new(io::stderr().is_terminal(), |name| std::env::var(name).ok())
 }
 
 /// What standard output can show.
 #[must_use]
-pub fn stdout_look() -> Look {
-    Look::new(io::stdout().is_terminal(), |name| std::env::var(name).ok())
+pub fn stdout_style() -> Style {
+    Style::new(io::stdout().is_terminal(), |name| std::env::var(name).ok())
 }
 
 /// Asks a yes-or-no question on standard error; no is the default.

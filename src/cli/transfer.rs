@@ -1,11 +1,11 @@
 //! How far a pull or push is: a bar on a terminal, a line before and after elsewhere. indicatif stays in this file: a
 //! build shows the output of many steps, which is more than bars.
 
-use super::streams::{note, stderr_look};
+use super::streams::{note, stderr_style};
 use crate::progress::registry_notice;
-use crate::ui::{Look, amount};
+use crate::ui::{Style, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
-use rbuild_build::pull::{Puller, RegistrySettings};
+use rbuild_build::pull::{Registries, RegistrySettings};
 use rbuild_store::Store;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ impl Transfer {
     /// Begins to show `what` (`pulling app:1`). `quiet` shows nothing.
     #[must_use]
     pub fn begin(what: String, quiet: bool) -> Self {
-        let look = stderr_look();
-        let bar = (look.is_terminal && !quiet).then(|| {
+        let style = stderr_style();
+        let bar = (style.is_terminal && !quiet).then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
             ProgressBar::with_draw_target(None, target)
                 .with_style(waiting())
@@ -49,7 +49,7 @@ impl Transfer {
     pub fn at(&self, done: u64, total: u64) {
         let Some(bar) = &self.bar else { return };
         if bar.length() != Some(total) {
-            bar.set_style(moving(&stderr_look()));
+            bar.set_style(moving(&stderr_style()));
             bar.set_length(total);
         }
         bar.set_position(done);
@@ -72,42 +72,43 @@ impl Transfer {
 
 /// While nothing is known of an amount.
 fn waiting() -> ProgressStyle {
-    style("{wide_msg}")
+    bar_style("{wide_msg}")
 }
 
 /// `pulling app:1 ━━━━━━╸          12 MB / 31 MB, 3s left`
-fn moving(look: &Look) -> ProgressStyle {
-    let (template, chars) = match (look.color, look.unicode) {
+fn moving(style: &Style) -> ProgressStyle {
+    let (template, chars) = match (style.color, style.unicode) {
         (true, true) => ("{msg} {bar:24.green} {amount}", "━╸ "),
         (false, true) => ("{msg} {bar:24} {amount}", "━╸ "),
         (true, false) => ("{msg} {bar:24.green} {amount}", "=> "),
         (false, false) => ("{msg} {bar:24} {amount}", "=> "),
     };
-    style(template)
-        .progress_chars(chars)
-        .with_key("amount", |state: &ProgressState, text: &mut dyn Write| {
+    bar_style(template).progress_chars(chars).with_key(
+        "amount",
+        |state: &ProgressState, text: &mut dyn Write| {
             let (done, total) = (state.pos(), state.len().unwrap_or_default());
             // What it writes to is a string.
             let _ = write!(text, "{} / {}", amount::bytes(done), amount::bytes(total));
             if done < total {
                 let _ = write!(text, ", {} left", amount::duration(state.eta()));
             }
-        })
+        },
+    )
 }
 
-fn style(template: &str) -> ProgressStyle {
+fn bar_style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A client for registries as the flags say; what it has to tell goes to standard error.
 #[must_use]
-pub fn puller(settings: RegistrySettings) -> Puller {
-    Puller::new(settings, Arc::new(registry_notice))
+pub fn registries(settings: RegistrySettings) -> Registries {
+    Registries::new(settings, Arc::new(registry_notice))
 }
 
 /// Ends transfers and what they read and write of the store.
-pub fn stopper(puller: &Puller, store: &Store) -> impl Fn() + Send + 'static {
-    let (transfers, files) = (puller.stopper(), store.stop().clone());
+pub fn stopper(registries: &Registries, store: &Store) -> impl Fn() + Send + 'static {
+    let (transfers, files) = (registries.stopper(), store.stop().clone());
     move || {
         transfers();
         files.stop();

@@ -1,10 +1,10 @@
 //! `rbuild why`: why steps of a build did not come from the cache.
 
 use super::stored::{self, ago};
-use super::streams::{print, print_json, stdout_look};
+use super::streams::{print, print_json, stdout_style};
 use crate::error::Failure;
 use crate::ui::lines::clean;
-use crate::ui::{Look, Paint, Sign, amount};
+use crate::ui::{Paint, Sign, Style, amount};
 use clap::Args;
 use dockerfile_parser::suggest;
 use rbuild_build::clock;
@@ -75,10 +75,10 @@ pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
         }
         return Ok(0);
     }
-    let look = stdout_look();
+    let style = stdout_style();
     let now = clock::now();
     let mut text = headline(&record, again.as_ref(), now);
-    text += &body(&store, &record, &steps, args.all || step.is_some(), &look);
+    text += &body(&store, &record, &steps, args.all || step.is_some(), &style);
     print(&text)?;
     Ok(0)
 }
@@ -270,7 +270,7 @@ fn headline(record: &BuildRecord, again: Option<&Again>, now: u64) -> String {
     text
 }
 
-fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, look: &Look) -> String {
+fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, style: &Style) -> String {
     let mut text = "\n".to_owned();
     let cached = steps
         .iter()
@@ -301,8 +301,8 @@ fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, lo
             .unwrap_or_default();
         text += &format!(
             "{} {}{line}: {word}\n",
-            look.sign(sign),
-            look.paint(Paint::Strong, &clean(step.name.replace('\n', " ").as_bytes())),
+            style.sign(sign),
+            style.paint(Paint::Strong, &clean(step.name.replace('\n', " ").as_bytes())),
         );
         for line in step.miss.as_str().unwrap_or_default().lines() {
             text += &format!("    {}\n", clean(line.as_bytes()));
@@ -385,7 +385,7 @@ mod tests {
         let (_dir, store) = store();
         let record = record();
         let all: Vec<&BuildStep> = record.steps.iter().collect();
-        let text = headline(&record, None, 4600) + &body(&store, &record, &all, false, &Look::PLAIN);
+        let text = headline(&record, None, 4600) + &body(&store, &record, &all, false, &Style::PLAIN);
         assert_eq!(
             text,
             "build 7 of /c, 1 hour ago, took 2.5s\nimage sha256:ab\n\n\

@@ -1,7 +1,7 @@
 //! The excerpt: lines of a file with carets below.
 
 use crate::ui::lines::clean;
-use crate::ui::{Look, Paint};
+use crate::ui::{Paint, Style};
 use console::measure_text_width;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -41,7 +41,12 @@ struct Mark<'a> {
 }
 
 /// ` --> file:line:column`, the lines with their marks, and an empty margin; with a final newline.
-pub(super) fn draw(source: Source<'_>, primary: &Label<'_>, secondary: &[Label<'_>], look: &Look) -> String {
+pub(super) fn draw(
+    source: Source<'_>,
+    primary: &Label<'_>,
+    secondary: &[Label<'_>],
+    style: &Style,
+) -> String {
     let lines: Vec<&str> = source
         .text
         .split('\n')
@@ -79,9 +84,9 @@ pub(super) fn draw(source: Source<'_>, primary: &Label<'_>, secondary: &[Label<'
     let margin = marks
         .last_key_value()
         .map_or(1, |(last, _)| (last + 1).to_string().len());
-    let rule = look.paint(Paint::Faint, "|");
+    let rule = style.paint(Paint::Faint, "|");
     let empty = " ".repeat(margin);
-    let arrow = look.paint(Paint::Faint, "-->");
+    let arrow = style.paint(Paint::Faint, "-->");
     let mut text = format!(
         "{empty}{arrow} {}:{}:{}\n",
         clean(source.name.as_bytes()),
@@ -97,11 +102,11 @@ pub(super) fn draw(source: Source<'_>, primary: &Label<'_>, secondary: &[Label<'
         before = Some(*number);
         let from = marks.iter().map(|mark| mark.columns.start).min().unwrap_or(0);
         let from = if from > COLUMNS - BEFORE { from - BEFORE } else { 0 };
-        let shown = look.paint(Paint::Faint, &format!("{:>margin$} |", number + 1));
+        let shown = style.paint(Paint::Faint, &format!("{:>margin$} |", number + 1));
         text += format!("{shown} {}", window(lines[*number], from)).trim_end();
         text.push('\n');
         for mark in marks {
-            text += &mark.draw(lines[*number], from, &format!("{empty} {rule} "), look);
+            text += &mark.draw(lines[*number], from, &format!("{empty} {rule} "), style);
         }
     }
     if cut {
@@ -120,7 +125,7 @@ fn first_word(line: &str, column: usize) -> usize {
 }
 
 impl Mark<'_> {
-    fn draw(&self, line: &str, from: usize, margin: &str, look: &Look) -> String {
+    fn draw(&self, line: &str, from: usize, margin: &str, style: &Style) -> String {
         let cut = if from > 0 { 3 } else { 0 };
         let shown = from..from + COLUMNS;
         let (start, end) = (
@@ -141,7 +146,7 @@ impl Mark<'_> {
         };
         format!(
             "{margin}{blank}{}\n",
-            look.paint(paint, &format!("{signs}{words}"))
+            style.paint(paint, &format!("{signs}{words}"))
         )
     }
 }

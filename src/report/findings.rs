@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Kind};
 use crate::report::{self, Label, Severity, Source};
-use crate::ui::Look;
+use crate::ui::Style;
 use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{Diagnostic, Span};
 use rbuild_build::dockerfile::SourceFile;
@@ -10,41 +10,41 @@ use rbuild_build::finding::{Found, in_file_order};
 use rbuild_build::lower::Finding;
 
 /// All errors of a file that does not parse.
-pub fn parsing(file: &SourceFile, diagnostics: &[Diagnostic], look: &Look) -> Failure {
+pub fn parsing(file: &SourceFile, diagnostics: &[Diagnostic], style: &Style) -> Failure {
     let errors = diagnostics.iter().filter(|found| found.is_error()).count();
-    let drawn = draw_each(diagnostics, |found| draw(&Found::Check(found), file, look));
+    let drawn = draw_each(diagnostics, |found| draw(&Found::Check(found), file, style));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
 /// All findings of a lowering that failed, and some of the checks; in file order.
-pub fn lowering(file: &SourceFile, findings: &[Finding], checks: &[Diagnostic], look: &Look) -> Failure {
+pub fn lowering(file: &SourceFile, findings: &[Finding], checks: &[Diagnostic], style: &Style) -> Failure {
     let found = in_file_order(checks, findings);
     let errors = found.iter().filter(|found| found.is_error()).count();
-    let drawn = draw_each(&found, |found| draw(found, file, look));
+    let drawn = draw_each(&found, |found| draw(found, file, style));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
 /// The file itself says that findings are errors: `# check=error=true`.
-pub fn checks(file: &SourceFile, checks: &[Diagnostic], findings: &[Finding], look: &Look) -> Failure {
+pub fn checks(file: &SourceFile, checks: &[Diagnostic], findings: &[Finding], style: &Style) -> Failure {
     let found = in_file_order(checks, findings);
-    let drawn = draw_each(&found, |found| draw(found, file, look));
+    let drawn = draw_each(&found, |found| draw(found, file, style));
     let message = "the checks found something, and the file makes that an error";
     Failure::new(Kind::Dockerfile, message).drawn(drawn)
 }
 
 /// Draws what was found, with the name of its check.
-pub fn draw(found: &Found<'_>, file: &SourceFile, look: &Look) -> String {
+pub fn draw(found: &Found<'_>, file: &SourceFile, style: &Style) -> String {
     match found {
         Found::Check(check) => {
             let rule = match &check.kind {
                 dockerfile_parser::Kind::Check { rule, .. } => check_line(*rule),
                 _ => String::new(),
             };
-            draw_diagnostic(file, check, look) + &rule
+            draw_diagnostic(file, check, style) + &rule
         }
         Found::Lowering(finding) => {
             let check = finding.rule.map(check_line).unwrap_or_default();
-            draw_place(file, finding, look) + &check
+            draw_place(file, finding, style) + &check
         }
     }
 }
@@ -69,7 +69,7 @@ pub fn draw_each<T>(findings: &[T], draw: impl Fn(&T) -> String) -> String {
 }
 
 /// A parser's diagnostic in the file.
-fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic, look: &Look) -> String {
+fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic, style: &Style) -> String {
     let message = diagnostic.message();
     let help: Vec<String> = diagnostic.help.iter().cloned().collect();
     let span = diagnostic.span;
@@ -89,7 +89,7 @@ fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic
             secondary: &labels(&diagnostic.secondary),
             help: &help,
         },
-        look,
+        style,
     )
 }
 
@@ -116,7 +116,7 @@ fn check_line(rule: Rule) -> String {
     format!("check: {} ({})\n", rule.name(), rule.url())
 }
 
-fn draw_place(file: &SourceFile, finding: &Finding, look: &Look) -> String {
+fn draw_place(file: &SourceFile, finding: &Finding, style: &Style) -> String {
     let help: Vec<String> = finding.help.iter().cloned().collect();
     if finding.span == Span::default() {
         let word = if finding.is_error { "error" } else { "warning" };
@@ -141,6 +141,6 @@ fn draw_place(file: &SourceFile, finding: &Finding, look: &Look) -> String {
             secondary: &labels(&finding.secondary),
             help: &help,
         },
-        look,
+        style,
     )
 }

@@ -3,7 +3,7 @@
 use crate::error::{Failure, Kind};
 use crate::options::BuildOptions;
 use crate::report::{self, Ended};
-use crate::ui::{Look, ProgressMode};
+use crate::ui::{ProgressMode, Style};
 use rbuild_build::error::{StepCause, StepError};
 use rbuild_build::ops::spec::{CopySource, StepSpec};
 use rbuild_build::ops::{CopyPart, OpError};
@@ -12,7 +12,7 @@ use rbuild_sandbox::ExitStatus;
 use std::path::Path;
 
 /// The failure of a step, drawn at its place in the Dockerfile.
-pub fn failed(failed: &StepError, options: &BuildOptions, look: &Look) -> Failure {
+pub fn failed(failed: &StepError, options: &BuildOptions, style: &Style) -> Failure {
     let StepError { step, span, file, .. } = failed;
     let title = &step.title;
     let error = match &failed.cause {
@@ -69,7 +69,7 @@ pub fn failed(failed: &StepError, options: &BuildOptions, look: &Look) -> Failur
             log,
             help: &help,
         },
-        look,
+        style,
     );
     let message = step.shown(&format!("step `{title}` failed: {error}"));
     let failure = Failure::new(kind, message).drawn(step.shown(&drawn));

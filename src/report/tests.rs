@@ -49,7 +49,7 @@ fn a_diagnostic_shows_both_places() {
             }],
             help: &["did you mean `build`?".to_owned()],
         },
-        &Look::PLAIN,
+        &Style::PLAIN,
     );
     assert_eq!(
         drawn,
@@ -86,7 +86,7 @@ fn a_failed_step_shows_its_output_its_lines_and_its_log() {
             log: Some(Path::new("/var/lib/rbuild/builds/7/logs/3")),
             help: &[],
         },
-        &Look::PLAIN,
+        &Style::PLAIN,
     );
     assert_eq!(
         drawn,
@@ -121,7 +121,7 @@ fn a_long_script_is_cut_and_in_ci_the_whole_log_is_shown() {
             log: None,
             help: &["ask again".to_owned()],
         },
-        &Look::PLAIN,
+        &Style::PLAIN,
     );
     assert_eq!(
         drawn,
@@ -155,7 +155,7 @@ fn carets_stand_below_what_they_mean() {
             span: start..start + part.len(),
             text: "",
         };
-        let drawn = excerpt::draw(Source { name: "D", text }, &label, &[], &Look::PLAIN);
+        let drawn = excerpt::draw(Source { name: "D", text }, &label, &[], &Style::PLAIN);
         let lines: Vec<String> = drawn.lines().map(str::to_owned).collect();
         (lines[2].clone(), lines[3].clone())
     };
@@ -195,7 +195,7 @@ fn places_outside_of_the_text_are_its_end() {
             span: span.clone(),
             text: "here",
         };
-        let drawn = excerpt::draw(Source { name: "D", text }, &label, &[], &Look::PLAIN);
+        let drawn = excerpt::draw(Source { name: "D", text }, &label, &[], &Style::PLAIN);
         assert!(drawn.contains("^ here\n"), "{text:?} {span:?}\n{drawn}");
     }
     let label = Label {
@@ -210,7 +210,7 @@ fn places_outside_of_the_text_are_its_end() {
             },
             &label,
             &[],
-            &Look::PLAIN
+            &Style::PLAIN
         ),
         " --> D:1:6\n  |\n1 | RUN x\n  |      ^ more is expected\n  |\n"
     );
@@ -250,12 +250,12 @@ fn colour_changes_nothing_but_colour() {
         log: None,
         help: &[],
     };
-    let plain = step_failure(&failure, &Look::PLAIN);
+    let plain = step_failure(&failure, &Style::PLAIN);
     let coloured = step_failure(
         &failure,
-        &Look {
+        &Style {
             color: true,
-            ..Look::PLAIN
+            ..Style::PLAIN
         },
     );
     assert_ne!(plain, coloured);

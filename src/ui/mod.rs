@@ -6,23 +6,23 @@
 //! | [`printer`] | [`Printer`]: takes events from any thread, makes lines of output, hands both to a display |
 //! | `tty`, `plain`, `rawjson` | the displays; quiet is none |
 //! | [`canvas`] | [`Canvas`](canvas::Canvas): lines of a terminal that are drawn again |
-//! | [`look`], [`palette`] | [`Look`]: signs and colours |
+//! | [`style`], [`palette`] | [`Style`]: signs and colours |
 //! | [`lines`] | pieces of output to lines, lines to harmless text |
 //! | [`summary`], [`amount`] | the last words; times and sizes |
 
 pub mod amount;
 pub mod canvas;
 pub mod lines;
-pub mod look;
 pub mod mode;
 pub mod palette;
 mod plain;
 pub mod printer;
 mod rawjson;
+pub mod style;
 pub mod summary;
 mod tty;
 
-pub use look::{Look, Paint, Sign};
 pub use mode::ProgressMode;
 pub use printer::Printer;
+pub use style::{Paint, Sign, Style};
 pub use summary::{Counts, Summary};

@@ -10,8 +10,8 @@
 
 use super::amount::{bytes, duration};
 use super::lines::clean;
-use super::look::Look;
-use super::printer::{Display, Step};
+use super::printer::{Display, ShownStep};
+use super::style::Style;
 use super::summary::{Counts, Summary};
 use rbuild_solver::{Event, EventKind, MissReason, Stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ const BETWEEN_ENDS: Duration = Duration::from_millis(100);
 
 pub(super) struct Plain {
     output: Box<dyn Write + Send>,
-    look: Look,
+    style: Style,
     /// Lines that are not written yet. Only whole lines are put here, and they are written at once, so that other
     /// writers to the same place never cut one.
     pending: String,
@@ -38,11 +38,11 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn new(output: Box<dyn Write + Send>, look: Look) -> Self {
+    pub(super) fn new(output: Box<dyn Write + Send>, style: Style) -> Self {
         let (announced, transfers) = (BTreeSet::new(), BTreeMap::new());
         Self {
             output,
-            look,
+            style,
             pending: String::new(),
             cold: false,
             announced,
@@ -50,19 +50,19 @@ impl Plain {
         }
     }
 
-    fn announce(&mut self, step: &Step) {
+    fn announce(&mut self, step: &ShownStep) {
         if self.announced.insert(step.number) {
             self.put(step, &step.info.title);
         }
     }
 
-    fn put(&mut self, step: &Step, text: &str) {
+    fn put(&mut self, step: &ShownStep, text: &str) {
         for line in text.lines() {
             let _ = writeln!(self.pending, "#{} {line}", step.number);
         }
     }
 
-    fn transfer(&mut self, step: &Step, at: Duration, done: u64, total: Option<u64>, label: &str) {
+    fn transfer(&mut self, step: &ShownStep, at: Duration, done: u64, total: Option<u64>, label: &str) {
         let pause = if total == Some(done) {
             BETWEEN_ENDS
         } else {
@@ -96,12 +96,12 @@ impl Plain {
     }
 }
 
-fn since(step: &Step, at: Duration) -> String {
+fn since(step: &ShownStep, at: Duration) -> String {
     format!("{:.3}", at.saturating_sub(step.started).as_secs_f64())
 }
 
 impl Display for Plain {
-    fn event(&mut self, step: &Step, event: &Event) {
+    fn event(&mut self, step: &ShownStep, event: &Event) {
         self.announce(step);
         match &event.kind {
             EventKind::Started | EventKind::Log { .. } | EventKind::Missed(MissReason::FirstTime) => {}
@@ -127,12 +127,12 @@ impl Display for Plain {
         }
     }
 
-    fn line(&mut self, step: &Step, at: Duration, _: Stream, line: &[u8]) {
+    fn line(&mut self, step: &ShownStep, at: Duration, _: Stream, line: &[u8]) {
         let text = format!("{} {}", since(step, at), clean(line));
         let _ = writeln!(self.pending, "#{} {}", step.number, text.trim_end());
     }
 
-    fn rest(&mut self, _: &Step, _: &[u8]) {
+    fn rest(&mut self, _: &ShownStep, _: &[u8]) {
         self.flush();
     }
 
@@ -143,7 +143,7 @@ impl Display for Plain {
     }
 
     fn finish(&mut self, summary: &Summary, counts: Counts) {
-        for line in summary.lines(counts, &self.look) {
+        for line in summary.lines(counts, &self.style) {
             let _ = writeln!(self.pending, "{line}");
         }
         self.flush();

@@ -1,10 +1,10 @@
 //! [`Printer`]: takes the solver's events from any thread, keeps each step's last lines, and tells one display.
 
 use super::lines::{LineSplitter, Tail, clean};
-use super::look::Look;
 use super::mode::ProgressMode;
 use super::plain::Plain;
 use super::rawjson::RawJson;
+use super::style::Style;
 use super::summary::{Counts, Summary};
 use super::tty::Tty;
 use rbuild_build::observer::StepInfo;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// A step and its number, for the displays.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct ShownStep {
     /// From 1, in the order in which they were given.
     pub(super) number: usize,
     pub(super) info: StepInfo,
@@ -30,13 +30,13 @@ pub(super) struct Step {
 /// Shows what happens. Called by one thread at a time.
 pub(super) trait Display: Send {
     /// A step that was not among those given at first.
-    fn added(&mut self, _: &Step) {}
+    fn added(&mut self, _: &ShownStep) {}
     /// Anything but output of a step.
-    fn event(&mut self, step: &Step, event: &Event);
+    fn event(&mut self, step: &ShownStep, event: &Event);
     /// A whole line that a step printed; raw.
-    fn line(&mut self, step: &Step, at: Duration, stream: Stream, line: &[u8]);
+    fn line(&mut self, step: &ShownStep, at: Duration, stream: Stream, line: &[u8]);
     /// A piece of output was told in whole lines; this of it has no end yet, raw and perhaps empty.
-    fn rest(&mut self, step: &Step, text: &[u8]);
+    fn rest(&mut self, step: &ShownStep, text: &[u8]);
     /// Something that belongs to no step.
     fn message(&mut self, text: &str);
     /// The build has succeeded.
@@ -49,22 +49,22 @@ pub(super) trait Display: Send {
 pub struct Printer(Mutex<State>);
 
 struct State {
-    steps: BTreeMap<VertexId, Step>,
+    steps: BTreeMap<VertexId, ShownStep>,
     counts: Counts,
     /// `None`: quiet.
     display: Option<Box<dyn Display>>,
 }
 
 impl Printer {
-    /// A printer for these steps. `output` is standard error (for `tty` the real one is drawn on in any case), `look`
+    /// A printer for these steps. `output` is standard error (for `tty` the real one is drawn on in any case), `style`
     /// what it can show. Starts nothing: a terminal is first touched when a step has run for a while.
     pub fn new(
         mode: ProgressMode,
         steps: Vec<StepInfo>,
         mut output: Box<dyn Write + Send>,
-        look: Look,
+        style: Style,
     ) -> Self {
-        if mode == ProgressMode::Tty && !look.is_terminal {
+        if mode == ProgressMode::Tty && !style.is_terminal {
             let _ = writeln!(
                 output,
                 "warning: standard error is no terminal, so progress is plain"
@@ -73,11 +73,11 @@ impl Printer {
         let display: Option<Box<dyn Display>> = match mode {
             ProgressMode::Quiet => None,
             ProgressMode::RawJson => Some(Box::new(RawJson::new(output, &steps))),
-            ProgressMode::Auto | ProgressMode::Tty if look.is_terminal => {
+            ProgressMode::Auto | ProgressMode::Tty if style.is_terminal => {
                 let counted = steps.iter().filter(|step| step.counted).count();
-                Some(Box::new(Tty::on_stderr(look, counted)))
+                Some(Box::new(Tty::on_stderr(style, counted)))
             }
-            _ => Some(Box::new(Plain::new(output, look))),
+            _ => Some(Box::new(Plain::new(output, style))),
         };
         Self::with_display(display, steps)
     }
@@ -89,7 +89,7 @@ impl Printer {
             let number = steps.len() + 1;
             steps
                 .entry(info.vertex)
-                .or_insert_with(|| Step::new(number, info));
+                .or_insert_with(|| ShownStep::new(number, info));
         }
         Self(Mutex::new(State {
             steps,
@@ -110,7 +110,7 @@ impl Printer {
             line: None,
             counted: false,
         };
-        let step = Step::new(number, info);
+        let step = ShownStep::new(number, info);
         if let Some(display) = &mut state.display {
             display.added(&step);
         }
@@ -222,7 +222,7 @@ impl State {
     }
 }
 
-impl Step {
+impl ShownStep {
     pub(super) fn new(number: usize, info: StepInfo) -> Self {
         let (out, err) = (LineSplitter::default(), LineSplitter::default());
         Self {

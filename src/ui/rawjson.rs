@@ -17,7 +17,7 @@
 //! Without `at` and `step`: `{"event":"message","text":"..."}` and, last of a build that succeeded,
 //! `{"event":"finished","image":...,"tags":[...],"size":...,"added":...,"outputs":[...],"took":...,"cached":1,"total":2}`.
 
-use super::printer::{Display, Step};
+use super::printer::{Display, ShownStep};
 use super::summary::{Counts, Summary};
 use rbuild_build::observer::StepInfo;
 use rbuild_solver::{Event, EventKind, Stream};
@@ -45,7 +45,7 @@ impl RawJson {
         let _ = self.output.flush();
     }
 
-    fn tell(&mut self, step: &Step, at: Duration, event: &str, fields: Value) {
+    fn tell(&mut self, step: &ShownStep, at: Duration, event: &str, fields: Value) {
         let mut object = Map::new();
         object.insert("at".to_owned(), json!(at.as_secs_f64()));
         object.insert("step".to_owned(), json!(step.number));
@@ -58,13 +58,13 @@ impl RawJson {
 }
 
 impl Display for RawJson {
-    fn added(&mut self, step: &Step) {
+    fn added(&mut self, step: &ShownStep) {
         self.put(&json!({
             "event": "step", "step": step.number, "title": step.info.title, "line": step.info.line,
         }));
     }
 
-    fn event(&mut self, step: &Step, event: &Event) {
+    fn event(&mut self, step: &ShownStep, event: &Event) {
         let (name, fields) = match &event.kind {
             EventKind::Started => ("started", Value::Null),
             EventKind::Resolved => ("resolved", Value::Null),
@@ -84,7 +84,7 @@ impl Display for RawJson {
         self.tell(step, event.at, name, fields);
     }
 
-    fn line(&mut self, step: &Step, at: Duration, stream: Stream, line: &[u8]) {
+    fn line(&mut self, step: &ShownStep, at: Duration, stream: Stream, line: &[u8]) {
         let stream = match stream {
             Stream::Out => "stdout",
             Stream::Err => "stderr",
@@ -97,7 +97,7 @@ impl Display for RawJson {
         );
     }
 
-    fn rest(&mut self, _: &Step, _: &[u8]) {}
+    fn rest(&mut self, _: &ShownStep, _: &[u8]) {}
 
     fn message(&mut self, text: &str) {
         self.put(&json!({ "event": "message", "text": text }));

@@ -1,7 +1,7 @@
 //! [`Summary`]: what a finished build says last.
 
 use super::amount::{bytes, duration};
-use super::look::{Look, Paint, Sign};
+use super::style::{Paint, Sign, Style};
 use std::time::Duration;
 
 /// What was built. Counts of steps are the printer's own.
@@ -32,14 +32,14 @@ pub struct Counts {
 
 impl Summary {
     /// The lines, without line ends.
-    pub fn lines(&self, counts: Counts, look: &Look) -> Vec<String> {
-        let mut first = look.sign(Sign::Done);
+    pub fn lines(&self, counts: Counts, style: &Style) -> Vec<String> {
+        let mut first = style.sign(Sign::Done);
         if self.tags.is_empty() {
             first += if self.image.is_some() { " image" } else { " done" };
         }
         for (index, tag) in self.tags.iter().enumerate() {
             first += if index == 0 { " " } else { ", " };
-            first += &look.paint(Paint::Strong, tag);
+            first += &style.paint(Paint::Strong, tag);
         }
         if let Some(image) = &self.image {
             first = format!("{first} {}", short(image));
@@ -65,12 +65,12 @@ impl Summary {
         });
         let mut lines = vec![
             first,
-            format!("  {}", look.paint(Paint::Faint, &facts.join(", "))),
+            format!("  {}", style.paint(Paint::Faint, &facts.join(", "))),
         ];
         lines.extend(
             self.outputs
                 .iter()
-                .map(|output| format!("  {} {output}", look.sign(Sign::Arrow))),
+                .map(|output| format!("  {} {output}", style.sign(Sign::Arrow))),
         );
         lines
     }
@@ -98,7 +98,7 @@ mod tests {
         };
         let counts = Counts { cached: 5, total: 7 };
         assert_eq!(
-            summary.lines(counts, &Look::PLAIN).join("\n"),
+            summary.lines(counts, &Style::PLAIN).join("\n"),
             "+ app:latest, app:1 sha256:0123456789ab\n  12.3 MB, 1.2 kB new, 5/7 steps cached, 1.2s\n  -> out.tar (oci)"
         );
     }
@@ -111,7 +111,7 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(
-            nothing.lines(Counts::default(), &Look::PLAIN),
+            nothing.lines(Counts::default(), &Style::PLAIN),
             ["+ done", "  8 ms"]
         );
         let untagged = Summary {
@@ -119,7 +119,7 @@ mod tests {
             took,
             ..Summary::default()
         };
-        let lines = untagged.lines(Counts { cached: 1, total: 1 }, &Look::PLAIN);
+        let lines = untagged.lines(Counts { cached: 1, total: 1 }, &Style::PLAIN);
         assert_eq!(lines, ["+ image sha256:ab", "  1/1 step cached, 8 ms"]);
     }
 }

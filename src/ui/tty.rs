@@ -9,8 +9,8 @@ mod frame;
 use super::amount::duration;
 use super::canvas::{Canvas, Screen, StandardError};
 use super::lines::{Tail, clean};
-use super::look::{Look, Sign};
-use super::printer::{Display, Step};
+use super::printer::{Display, ShownStep};
+use super::style::{Sign, Style};
 use super::summary::{Counts, Summary};
 use crate::interrupt;
 use frame::{Running, WINDOW, finished_line, frame};
@@ -39,7 +39,7 @@ struct Shared {
 
 /// What is to be seen.
 struct Board {
-    look: Look,
+    style: Style,
     canvas: Canvas,
     began: Instant,
     /// Finished steps that are counted, of how many.
@@ -53,14 +53,14 @@ struct Board {
 }
 
 impl Tty {
-    pub(super) fn on_stderr(look: Look, steps: usize) -> Self {
-        Self::new(look, steps, StandardError)
+    pub(super) fn on_stderr(style: Style, steps: usize) -> Self {
+        Self::new(style, steps, StandardError)
     }
 
     /// For so many steps.
-    pub(super) fn new(look: Look, steps: usize, screen: impl Screen + 'static) -> Self {
+    pub(super) fn new(style: Style, steps: usize, screen: impl Screen + 'static) -> Self {
         let board = Board {
-            look,
+            style,
             canvas: Canvas::new(screen),
             began: Instant::now(),
             done: 0,
@@ -127,7 +127,7 @@ impl Board {
         } else {
             format!("{took}, {} of {} steps done", self.done, self.total)
         };
-        frame(&self.look, self.running.values(), now, &last, self.canvas.room())
+        frame(&self.style, self.running.values(), now, &last, self.canvas.room())
     }
 
     /// From now on steps run: what was held back is shown.
@@ -147,13 +147,13 @@ impl Board {
     }
 
     /// A step is over: its line is taken away, and one is left behind.
-    fn settle(&mut self, step: &Step, sign: Sign, word: Option<&str>) {
+    fn settle(&mut self, step: &ShownStep, sign: Sign, word: Option<&str>) {
         self.done += usize::from(step.info.counted);
         let running = self.running.remove(&step.number);
         let since = running.map(|running| running.since.elapsed());
         let word = word.map_or_else(|| duration(since.unwrap_or_default()), str::to_owned);
         let columns = self.canvas.room().columns;
-        let line = finished_line(&self.look, sign, &word, &step.info.title, columns);
+        let line = finished_line(&self.style, sign, &word, &step.info.title, columns);
         if self.is_cold {
             self.print(&line);
         } else {
@@ -169,7 +169,7 @@ impl Board {
 }
 
 impl Display for Tty {
-    fn event(&mut self, step: &Step, event: &Event) {
+    fn event(&mut self, step: &ShownStep, event: &Event) {
         let mut board = self.shared.board();
         if board.closed {
             return;
@@ -211,7 +211,7 @@ impl Display for Tty {
         }
     }
 
-    fn line(&mut self, step: &Step, _: Duration, _: Stream, line: &[u8]) {
+    fn line(&mut self, step: &ShownStep, _: Duration, _: Stream, line: &[u8]) {
         if let Some(running) = self.shared.board().running.get_mut(&step.number) {
             running.partial.clear();
             running.transfer = None;
@@ -221,7 +221,7 @@ impl Display for Tty {
         }
     }
 
-    fn rest(&mut self, step: &Step, text: &[u8]) {
+    fn rest(&mut self, step: &ShownStep, text: &[u8]) {
         if let Some(running) = self.shared.board().running.get_mut(&step.number) {
             running.partial.clear();
             if !text.is_empty() {
@@ -239,7 +239,7 @@ impl Display for Tty {
     fn finish(&mut self, summary: &Summary, counts: Counts) {
         let mut board = self.shared.board();
         board.running.clear();
-        let lines = summary.lines(counts, &board.look).join("\n");
+        let lines = summary.lines(counts, &board.style).join("\n");
         board.canvas.print(&lines, &[]);
     }
 

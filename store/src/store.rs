@@ -55,7 +55,7 @@ struct Inner {
     root: PathBuf,
     boot_id: String,
     /// Where small metadata files are born; made when the first one is written.
-    nursery: Mutex<Option<Arc<TmpDir>>>,
+    new_files: Mutex<Option<Arc<TmpDir>>>,
     serial: AtomicU64,
     /// What this process uses, while it uses anything.
     leases: Mutex<Weak<List>>,
@@ -82,7 +82,7 @@ impl Store {
         Ok(Store(Arc::new(Inner {
             root,
             boot_id: boot_id.trim().to_owned(),
-            nursery: Mutex::new(None),
+            new_files: Mutex::new(None),
             serial: AtomicU64::new(0),
             leases: Mutex::default(),
             stop: Stop::new(),
@@ -178,9 +178,9 @@ impl Store {
 
     /// A new empty file under `tmp/`, to be renamed by [`rename_in`] or removed by the caller.
     pub(crate) fn new_file(&self) -> Result<(PathBuf, File), StoreError> {
-        let nursery = self.nursery()?;
+        let new_files = self.new_files()?;
         let serial = self.0.serial.fetch_add(1, Ordering::Relaxed);
-        let path = nursery.path().join(format!("f{serial}"));
+        let path = new_files.path().join(format!("f{serial}"));
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -191,14 +191,14 @@ impl Store {
         Ok((path, file))
     }
 
-    fn nursery(&self) -> Result<Arc<TmpDir>, StoreError> {
-        let mut slot = self.0.nursery.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(nursery) = slot.as_ref() {
-            return Ok(Arc::clone(nursery));
+    fn new_files(&self) -> Result<Arc<TmpDir>, StoreError> {
+        let mut slot = self.0.new_files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(new_files) = slot.as_ref() {
+            return Ok(Arc::clone(new_files));
         }
-        let nursery = Arc::new(self.tmp_dir()?);
-        *slot = Some(Arc::clone(&nursery));
-        Ok(nursery)
+        let new_files = Arc::new(self.tmp_dir()?);
+        *slot = Some(Arc::clone(&new_files));
+        Ok(new_files)
     }
 }
 
@@ -422,7 +422,7 @@ mod tests {
         drop(store);
         assert!(
             list_dir(&dir.path().join("tmp")).unwrap().is_empty(),
-            "the nursery goes with its owner"
+            "the directory goes with its owner"
         );
     }
 }

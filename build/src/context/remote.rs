@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::stdin::{Fetched, from_file};
 use crate::error::{Failure, Kind};
-use crate::pull::Puller;
+use crate::pull::Registries;
 use crate::remote::{Access, GitAddress, Remote, git, http};
 use rbuild_registry::Validators;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 /// It cannot be fetched, or is no context.
 pub fn fetch(
     remote: &Remote,
-    puller: &Puller,
+    registries: &Registries,
     access: &Access<'_>,
     place: Place,
 ) -> Result<Fetched, Failure> {
@@ -25,7 +25,7 @@ pub fn fetch(
             let authorization = access.to_file(address)?;
             let mut file = place.spool()?;
             http::download(
-                puller,
+                registries,
                 &address.url,
                 &Validators::default(),
                 authorization.as_ref(),

@@ -116,7 +116,7 @@ pub enum NamedSource {
 
 /// What a stage begins with that does not begin with another stage, or with one whose name an argument holds.
 #[derive(Debug, Clone)]
-pub struct Beginning {
+pub struct StageBase {
     /// Its image, if it is one.
     pub image: Option<Arc<BaseImage>>,
     /// The names of the variables that are set.
@@ -125,7 +125,7 @@ pub struct Beginning {
     pub has_shell: bool,
 }
 
-impl Beginning {
+impl StageBase {
     /// Whether it is an image of which nothing is known, so that it may set anything.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
@@ -144,11 +144,11 @@ pub struct Lowered<O> {
     /// `--build-arg`s that nothing asked for.
     pub unconsumed: Vec<String>,
     /// What the stages that were needed begin with, by their index.
-    pub beginnings: Beginnings,
+    pub bases: StageBases,
 }
 
 /// By index of the stage.
-pub type Beginnings = BTreeMap<usize, Beginning>;
+pub type StageBases = BTreeMap<usize, StageBase>;
 
 /// Why a lowering failed.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ pub struct LowerFailure {
     /// All that is wrong; at least one error.
     pub findings: Vec<Finding>,
     /// As in [`Lowered`], as far as it came.
-    pub beginnings: Beginnings,
+    pub bases: StageBases,
 }
 
 /// Lowers the target stage and what it needs. `wrap` makes the graph's op of a step.
@@ -178,13 +178,13 @@ where
         titles: BTreeMap::new(),
         index: StageIndex::new(input.dockerfile),
         carried: 0,
-        beginnings: BTreeMap::new(),
+        bases: BTreeMap::new(),
     };
     let result = lowering.target();
     if lowering.findings.iter().any(|finding| finding.is_error) {
         return Err(LowerFailure {
             findings: lowering.findings,
-            beginnings: lowering.beginnings,
+            bases: lowering.bases,
         });
     }
     match result {
@@ -198,11 +198,11 @@ where
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
-            beginnings: lowering.beginnings,
+            bases: lowering.bases,
         }),
         Err(Reported) => Err(LowerFailure {
             findings: lowering.findings,
-            beginnings: lowering.beginnings,
+            bases: lowering.bases,
         }),
     }
 }
@@ -231,7 +231,7 @@ pub(crate) struct Lowering<'a, O> {
     index: StageIndex<'a>,
     /// How much stages and steps have inherited so far.
     carried: usize,
-    beginnings: Beginnings,
+    bases: StageBases,
 }
 
 /// How many variables, labels and steps all stages and RUNs together may inherit. Each has its own copy of them, so a
@@ -251,7 +251,7 @@ pub(crate) trait Stages {
     fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding>;
     fn report(&mut self, finding: Finding);
     /// Notes what a stage begins with.
-    fn begins(&mut self, index: usize, beginning: Beginning);
+    fn begins(&mut self, index: usize, base: StageBase);
     fn add(&mut self, step: Step, inputs: &[VertexId]) -> VertexId;
     /// The stage, lowered; `Err` when its errors are reported.
     fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported>;
@@ -415,8 +415,8 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         }
     }
 
-    fn begins(&mut self, index: usize, beginning: Beginning) {
-        self.beginnings.insert(index, beginning);
+    fn begins(&mut self, index: usize, base: StageBase) {
+        self.bases.insert(index, base);
     }
 
     fn add(&mut self, mut step: Step, inputs: &[VertexId]) -> VertexId {

@@ -9,7 +9,7 @@ use rbuild_oci::ImageConfig;
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::scope::{FromScope, StageScope, secrets_in};
-use super::{Beginning, From, Reported, Stages};
+use super::{From, Reported, StageBase, Stages};
 use crate::ops::spec::{Step, StepSpec, WorkdirSpec, without};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
@@ -58,10 +58,10 @@ impl StageState {
     }
 
     /// What a stage has before its own instructions: what the base sets, and what its triggers do.
-    fn beginning(&self, triggers: &[Instruction]) -> Beginning {
+    fn stage_base(&self, triggers: &[Instruction]) -> StageBase {
         let names = self.scope.env.names().chain(self.scope.args.names());
         let set = triggers.iter().flat_map(|trigger| trigger.kind.sets());
-        Beginning {
+        StageBase {
             image: self.base.clone(),
             variables: names.chain(set).map(str::to_owned).collect(),
             has_shell: self.config.config.shell.is_some(),
@@ -103,7 +103,7 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
     let triggers = triggers(stages, &base, &stage)?;
     let word = &stage.from.base;
     if word.has_variables() || stages.index().stage_by_ref(&word.text, Some(index)).is_none() {
-        stages.begins(index, base.beginning(&triggers));
+        stages.begins(index, base.stage_base(&triggers));
     }
     let total = total(triggers.iter().chain(&stage.instructions));
     let no_cache = (stages.input().no_cache)(stage.name(), index);

@@ -152,7 +152,7 @@ fn file(
     let authorization = engine.access().to_file(address).map_err(failed)?;
     http::fetch(
         &engine.store,
-        &engine.puller,
+        &engine.registries,
         address,
         authorization.as_ref(),
         checksum,

@@ -66,7 +66,7 @@ fn bring(image: &BaseImage, engine: &Engine, context: &RunContext<'_>) -> Result
             config,
         } => {
             let label = reference.familiar();
-            engine.puller.fetch(
+            engine.registries.fetch(
                 &engine.store,
                 reference,
                 resolved,

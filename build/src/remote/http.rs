@@ -4,7 +4,7 @@ use super::HttpAddress;
 use super::address::authority;
 use crate::clock;
 use crate::error::Failure;
-use crate::pull::{Puller, registry_failure};
+use crate::pull::{Registries, registry_failure};
 use rbuild_oci::Digest;
 use rbuild_registry::{Authorization, Download, Validators};
 use rbuild_store::Store;
@@ -43,7 +43,7 @@ impl HttpFile {
 #[expect(clippy::disallowed_methods, reason = "files of the store")]
 pub fn fetch(
     store: &Store,
-    puller: &Puller,
+    registries: &Registries,
     address: &HttpAddress,
     authorization: Option<&Authorization>,
     expected: Option<&Digest>,
@@ -73,7 +73,7 @@ pub fn fetch(
         .create_new(true)
         .open(tmp.path().join("download"))
         .map_err(io)?;
-    let answer = download(puller, url, &validators, authorization, &mut file, progress)?;
+    let answer = download(registries, url, &validators, authorization, &mut file, progress)?;
     let found = match (answer, known) {
         (Download::Unchanged { validators }, Some(known)) => {
             // What it says now holds, as it would in an answer with the file.
@@ -120,14 +120,14 @@ pub fn fetch(
 /// # Errors
 /// In words, with what can be done.
 pub fn download(
-    puller: &Puller,
+    registries: &Registries,
     url: &str,
     known: &Validators,
     authorization: Option<&Authorization>,
     file: &mut std::fs::File,
     progress: &dyn Fn(u64, Option<u64>),
 ) -> Result<Download, Failure> {
-    puller
+    registries
         .client()
         .download(url, known, authorization, file, progress)
         .map_err(|error| {

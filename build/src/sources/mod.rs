@@ -1,11 +1,11 @@
 //! Base images: where a name leads, before anything is fetched.
 
-mod known;
+mod found_images;
 mod offline;
 mod resolver;
 
 pub use offline::Offline;
-pub use resolver::{Resolver, find_stored, name_pulled, oci_platform, stored_name};
+pub use resolver::{Resolver, find_stored, image_platform, name_pulled, stored_name};
 
 use crate::error::Failure;
 use dockerfile_parser::Platform;

@@ -1,6 +1,6 @@
 //! [`Offline`]: base images for what is said about a Dockerfile without building it.
 
-use super::known::Known;
+use super::found_images::FoundImages;
 use super::{BaseImage, Origin, find_stored};
 use crate::error::{Failure, Kind};
 use crate::lower::ResolveImage;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Offline<'a> {
     store: Option<&'a Store>,
     /// What was found, or is unknown so far. Each is looked for once.
-    images: Known,
+    images: FoundImages,
     /// Those that are unknown, in the order in which they were wanted.
     unknown: RefCell<Vec<(String, Reference, Platform)>>,
 }
@@ -26,7 +26,7 @@ impl<'a> Offline<'a> {
     pub fn new(store: Option<&'a Store>) -> Self {
         Self {
             store,
-            images: Known::default(),
+            images: FoundImages::default(),
             unknown: RefCell::default(),
         }
     }

@@ -1,10 +1,10 @@
 //! [`Resolver`]: from a name to a [`BaseImage`]: the store first, then the registry, as `--pull` says.
 
-use super::known::Known;
+use super::found_images::FoundImages;
 use super::{BaseImage, Origin};
 use crate::error::{Failure, Kind};
 use crate::lower::ResolveImage;
-use crate::pull::Puller;
+use crate::pull::Registries;
 use crate::request::{NamedContext, PullPolicy};
 use dockerfile_parser::Platform;
 use rbuild_oci::{Digest, ImageConfig, Reference};
@@ -16,20 +16,20 @@ use std::sync::Arc;
 /// Finds base images for one build; asks for each name once.
 pub struct Resolver<'a> {
     store: &'a Store,
-    puller: &'a Puller,
+    registries: &'a Registries,
     policy: PullPolicy,
-    known: Known,
+    found: FoundImages,
 }
 
 impl<'a> Resolver<'a> {
-    /// A resolver over a store and, through `puller`, registries.
+    /// A resolver over a store and, through `registries`, registries.
     #[must_use]
-    pub fn new(store: &'a Store, puller: &'a Puller, policy: PullPolicy) -> Self {
+    pub fn new(store: &'a Store, registries: &'a Registries, policy: PullPolicy) -> Self {
         Self {
             store,
-            puller,
+            registries,
             policy,
-            known: Known::default(),
+            found: FoundImages::default(),
         }
     }
 
@@ -66,7 +66,7 @@ impl<'a> Resolver<'a> {
             ))
             .hint("`rbuild pull` or `rbuild load` brings an image into the store"));
         }
-        match (self.puller.resolve(&reference, platform), stored) {
+        match (self.registries.resolve(&reference, platform), stored) {
             (Ok(image), _) => self.known_already(name, &reference, image),
             // An image of another platform that no registry knows is better than none; the lowering warns.
             (Err(_), Some(image))
@@ -127,7 +127,7 @@ impl<'a> Resolver<'a> {
                 .context(format!("named context `{name}` (`{}`)", path.display()))
         };
         let source = source::open(self.store, path).map_err(at)?;
-        let machine = oci_platform(platform);
+        let machine = image_platform(platform);
         let entry = source::choose(source.as_ref(), digest.or(tag), &machine).map_err(at)?;
         let image = source.image(entry).map_err(at)?;
         let config = image.parse_config().map_err(at)?;
@@ -151,7 +151,7 @@ impl<'a> Resolver<'a> {
 impl ResolveImage for Resolver<'_> {
     fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
         let find = || self.find(reference, platform);
-        self.known.get_or_find(reference, platform, find)
+        self.found.get_or_find(reference, platform, find)
     }
 
     fn named(
@@ -265,7 +265,7 @@ fn from_record(name: &str, record: ImageRecord) -> Result<Arc<BaseImage>, Failur
 
 /// The platform of a Dockerfile or a flag in the terms of image documents.
 #[must_use]
-pub fn oci_platform(platform: &Platform) -> rbuild_oci::Platform {
+pub fn image_platform(platform: &Platform) -> rbuild_oci::ImagePlatform {
     let variant = Some(platform.variant.as_str()).filter(|variant| !variant.is_empty());
-    rbuild_oci::Platform::new(&platform.os, &platform.architecture, variant)
+    rbuild_oci::ImagePlatform::new(&platform.os, &platform.architecture, variant)
 }

@@ -10,7 +10,7 @@ use crate::listing::{MAX_PATH, join};
 const MAX_OPEN: usize = 64;
 
 /// A directory on the way to the one that is looked at.
-pub(super) struct Step {
+pub(super) struct OpenDir {
     /// Closed when many are below it, and opened again on the way back.
     dir: Option<Dir>,
     path: Vec<u8>,
@@ -19,10 +19,10 @@ pub(super) struct Step {
     items: std::vec::IntoIter<DirEntry>,
 }
 
-impl Step {
-    pub(super) fn new(dir: Dir, path: Vec<u8>, below: Below) -> Result<Step, LayerError> {
+impl OpenDir {
+    pub(super) fn new(dir: Dir, path: Vec<u8>, below: Below) -> Result<OpenDir, LayerError> {
         let items = dir.read_dir().map_err(|e| e.at(&path))?.into_iter();
-        Ok(Step {
+        Ok(OpenDir {
             dir: Some(dir),
             path,
             below,
@@ -36,23 +36,23 @@ impl Diff<'_> {
     /// the way are in a list, and only the last of them are open.
     pub(super) fn tree(&mut self, upper: &Root) -> Result<(), LayerError> {
         let root = upper.dir().try_clone()?;
-        let mut way = vec![Step::new(root, Vec::new(), Below::Shown)?];
-        while let Some(step) = way.last_mut() {
-            let Some(item) = step.items.next() else {
+        let mut way = vec![OpenDir::new(root, Vec::new(), Below::Shown)?];
+        while let Some(open) = way.last_mut() {
+            let Some(item) = open.items.next() else {
                 way.pop();
                 continue;
             };
-            let dir = match &mut step.dir {
+            let dir = match &mut open.dir {
                 Some(dir) => dir,
-                closed => closed.insert(upper.open_dir(&step.path)?),
+                closed => closed.insert(upper.open_dir(&open.path)?),
             };
-            let Some(next) = self.item(dir, &step.path, step.below, &item.name)? else {
+            let Some(next) = self.item(dir, &open.path, open.below, &item.name)? else {
                 continue;
             };
             way.push(next);
             let closed = way.len().checked_sub(MAX_OPEN + 1);
-            if let Some(step) = closed.and_then(|at| way.get_mut(at)) {
-                step.dir = None;
+            if let Some(open) = closed.and_then(|at| way.get_mut(at)) {
+                open.dir = None;
             }
         }
         Ok(())
@@ -65,7 +65,7 @@ impl Diff<'_> {
         above: &[u8],
         below: Below,
         name: &[u8],
-    ) -> Result<Option<Step>, LayerError> {
+    ) -> Result<Option<OpenDir>, LayerError> {
         let path = join(above, name);
         if path.len() > MAX_PATH {
             return Err(LayerError::long_path(&path));

@@ -11,7 +11,7 @@ use crate::descriptor::Descriptor;
 use crate::error::DocumentError;
 use crate::json;
 use crate::media_type::{self, DocumentKind};
-use crate::platform::Platform;
+use crate::platform::ImagePlatform;
 
 /// Name of an image in a layout: OCI image-spec `annotations.md`.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -68,7 +68,7 @@ impl Index {
     /// The entries worth following for `wanted`, best first: manifests by how near their platform is, then
     /// nested indexes. Attestations and other artifacts are passed over. An entry without platform counts only
     /// when it is the only image.
-    pub fn candidates(&self, wanted: &Platform) -> Vec<&Descriptor> {
+    pub fn candidates(&self, wanted: &ImagePlatform) -> Vec<&Descriptor> {
         let usable: Vec<&Descriptor> = self
             .manifests
             .iter()
@@ -99,8 +99,8 @@ impl Index {
     }
 
     /// The platforms on offer, for an error message; without attestations, in order, without repeats.
-    pub fn platforms(&self) -> Vec<Platform> {
-        let mut out: Vec<Platform> = Vec::new();
+    pub fn platforms(&self) -> Vec<ImagePlatform> {
+        let mut out: Vec<ImagePlatform> = Vec::new();
         for descriptor in self.manifests.iter().filter(|d| !d.is_attestation()) {
             if let Some(platform) = &descriptor.platform
                 && !out.contains(platform)
@@ -140,7 +140,7 @@ mod tests {
     fn pick(entries: &[String], wanted: &str) -> Vec<u8> {
         let body = index(OCI_INDEX, &entries.join(","));
         let index = Index::parse(body.as_bytes(), None).unwrap_or_else(|error| panic!("{body}: {error}"));
-        let wanted: Platform = wanted.parse().unwrap();
+        let wanted: ImagePlatform = wanted.parse().unwrap();
         index
             .candidates(&wanted)
             .iter()

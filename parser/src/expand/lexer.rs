@@ -49,7 +49,7 @@ pub(super) fn expand(
                 },
             ))
         }
-        Err(Failure { kind, at }) => Err(ExpandError {
+        Err(LexError { kind, at }) => Err(ExpandError {
             kind,
             span: word.part(at.start, at.end),
         }),
@@ -57,7 +57,7 @@ pub(super) fn expand(
 }
 
 /// An error at a range of the word's text.
-struct Failure {
+struct LexError {
     kind: ExpandErrorKind,
     at: Range<usize>,
 }
@@ -148,8 +148,8 @@ impl Lexer<'_> {
         Some(ch)
     }
 
-    fn fail<T>(&self, kind: ExpandErrorKind, start: usize) -> Result<T, Failure> {
-        Err(Failure {
+    fn fail<T>(&self, kind: ExpandErrorKind, start: usize) -> Result<T, LexError> {
+        Err(LexError {
             kind,
             at: start..self.pos.max(start),
         })
@@ -163,7 +163,7 @@ impl Lexer<'_> {
         raw_escapes: bool,
         split: bool,
         depth: usize,
-    ) -> Result<Sink, Failure> {
+    ) -> Result<Sink, LexError> {
         let mut sink = Sink::default();
         sink.words.enabled = split;
         while let Some(ch) = self.peek() {
@@ -212,7 +212,7 @@ impl Lexer<'_> {
     }
 
     /// The text between double quotes: only the quote, `$` and the escape character itself can be escaped.
-    fn double_quoted(&mut self, sink: &mut Sink, raw_escapes: bool, depth: usize) -> Result<(), Failure> {
+    fn double_quoted(&mut self, sink: &mut Sink, raw_escapes: bool, depth: usize) -> Result<(), LexError> {
         let start = self.pos;
         self.next();
         loop {
@@ -250,7 +250,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn limit(&self, length: usize, start: usize) -> Result<(), Failure> {
+    fn limit(&self, length: usize, start: usize) -> Result<(), LexError> {
         if length > MAX_VALUE {
             self.fail(ExpandErrorKind::TooLong, start)
         } else {
@@ -259,7 +259,7 @@ impl Lexer<'_> {
     }
 
     /// `$name`, `${...}`, or a `$` that means nothing.
-    fn dollar(&mut self, depth: usize) -> Result<String, Failure> {
+    fn dollar(&mut self, depth: usize) -> Result<String, LexError> {
         let start = self.pos;
         self.next();
         if self.peek() != Some('{') {
@@ -302,7 +302,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn unsupported(&self, modifier: usize) -> Result<String, Failure> {
+    fn unsupported(&self, modifier: usize) -> Result<String, LexError> {
         let text = self.text.get(modifier..self.pos).unwrap_or_default().to_owned();
         self.fail(ExpandErrorKind::UnsupportedModifier(text), modifier)
     }
@@ -344,7 +344,7 @@ impl Lexer<'_> {
         value.unwrap_or_default()
     }
 
-    fn nested(&mut self, start: usize, raw_escapes: bool, depth: usize) -> Result<String, Failure> {
+    fn nested(&mut self, start: usize, raw_escapes: bool, depth: usize) -> Result<String, LexError> {
         let stop = Some(('}', ExpandErrorKind::UnclosedBrace, start));
         self.until(stop, raw_escapes, false, depth + 1)
             .map(|sink| sink.result)
@@ -358,7 +358,7 @@ impl Lexer<'_> {
         empty_is_unset: bool,
         start: usize,
         depth: usize,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, LexError> {
         let word = self.nested(start, false, depth)?;
         let value = self.lookup(name);
         let present = match &value {
@@ -387,7 +387,7 @@ impl Lexer<'_> {
     }
 
     /// `#`, `##`, `%`, `%%`.
-    fn trim(&mut self, name: &str, ch: char, start: usize, depth: usize) -> Result<String, Failure> {
+    fn trim(&mut self, name: &str, ch: char, start: usize, depth: usize) -> Result<String, LexError> {
         let pattern_start = self.pos;
         let word = self.nested(start, true, depth)?;
         let (longest, text) = match word.strip_prefix(ch) {
@@ -409,7 +409,7 @@ impl Lexer<'_> {
     }
 
     /// `/p/r` and `//p/r`.
-    fn replace(&mut self, name: &str, start: usize, depth: usize) -> Result<String, Failure> {
+    fn replace(&mut self, name: &str, start: usize, depth: usize) -> Result<String, LexError> {
         let all = self.peek() == Some('/');
         if all {
             self.next();
@@ -427,7 +427,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn pattern(&self, text: &str, start: usize) -> Result<Pattern, Failure> {
+    fn pattern(&self, text: &str, start: usize) -> Result<Pattern, LexError> {
         Pattern::new(text).or_else(|escape| self.fail(ExpandErrorKind::InvalidPattern(escape), start))
     }
 }

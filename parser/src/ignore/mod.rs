@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::kind::Kind;
 use crate::matcher::{Class, Token};
 use crate::{Span, glob};
-use set::{PatternSet, Step, Steps};
+use set::{Label, PatternSet, Steps};
 
 /// A parsed ignore file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl IgnorePattern {
 
 /// Translates a pattern. Moby's shortcut for `**` and a name without wildcards is kept: it ends with the name, across
 /// directories (`**x` matches `a/yx`), where `**x*` begins at a name.
-fn steps(pattern: &str) -> Vec<Step> {
+fn steps(pattern: &str) -> Vec<Label> {
     let mut steps = Vec::new();
     let mut chars = pattern.chars().peekable();
     while let Some(ch) = chars.next() {
@@ -179,7 +179,7 @@ fn steps(pattern: &str) -> Vec<Step> {
             '*' if chars.next_if_eq(&'*').is_some() => {
                 chars.next_if_eq(&'/');
                 let is_last = chars.peek().is_none();
-                let step = if is_last { Step::Rest } else { Step::Dirs };
+                let step = if is_last { Label::Rest } else { Label::Dirs };
                 // `**/**/` is `**/`.
                 if steps.last() != Some(&step) {
                     steps.push(step);
@@ -193,13 +193,13 @@ fn steps(pattern: &str) -> Vec<Step> {
             '\\' => chars.next().map(Token::Char),
             ch => Some(Token::Char(ch)),
         };
-        steps.extend(token.map(Step::Token));
+        steps.extend(token.map(Label::Token));
     }
     let ends_with_name = pattern
         .strip_prefix("**")
         .is_some_and(|name| !name.starts_with('/') && !name.contains(['*', '?', '[', ']', '\\']));
     if let (true, Some(first)) = (ends_with_name, steps.first_mut()) {
-        *first = Step::Rest;
+        *first = Label::Rest;
     }
     steps
 }

@@ -7,7 +7,7 @@ use crate::matcher::{Chars, Token};
 
 /// One step of an ignore pattern. Characters sort first, so that they are found by binary search.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(super) enum Label {
     /// What globs have too.
     Token(Token),
     /// Nothing, or anything up to and with a `/`: `(.*/)?`.
@@ -19,7 +19,7 @@ pub(super) enum Step {
 /// What a pattern is matched by.
 pub(super) struct Steps {
     /// In order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Label>,
     /// `!`.
     pub reinclude: bool,
 }
@@ -61,7 +61,7 @@ enum Stay {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Edge {
     from: usize,
-    step: Step,
+    step: Label,
     to: usize,
 }
 
@@ -82,7 +82,7 @@ impl PatternSet {
         set.nodes.push(Node::new(Stay::No));
         // The nodes that the pattern before went through, the root first.
         let mut way = vec![0];
-        let mut before: &[Step] = &[];
+        let mut before: &[Label] = &[];
         for (index, pattern) in sorted {
             let steps = pattern.steps.as_slice();
             let shared = steps.iter().zip(before).take_while(|(a, b)| a == b).count();
@@ -119,12 +119,12 @@ impl PatternSet {
     }
 
     /// A new node behind `from`.
-    fn grow(&mut self, from: usize, step: &Step) -> usize {
+    fn grow(&mut self, from: usize, step: &Label) -> usize {
         let (stay, is_dirs) = match step {
-            Step::Token(Token::Star) => (Stay::Name, false),
-            Step::Token(_) => (Stay::No, false),
-            Step::Rest => (Stay::Rest, false),
-            Step::Dirs => (Stay::Dirs, true),
+            Label::Token(Token::Star) => (Stay::Name, false),
+            Label::Token(_) => (Stay::No, false),
+            Label::Rest => (Stay::Rest, false),
+            Label::Dirs => (Stay::Dirs, true),
         };
         let to = self.nodes.len();
         self.nodes.push(Node::new(stay));
@@ -133,7 +133,7 @@ impl PatternSet {
         if is_dirs {
             // What follows is reached from within at a `/`, and at once.
             self.nodes.push(Node::new(Stay::No));
-            let step = Step::Dirs;
+            let step = Label::Dirs;
             self.edges.push(Edge {
                 from: to,
                 step,
@@ -210,8 +210,8 @@ impl Pass<'_> {
             // They sort last.
             for edge in self.set.edges(place).iter().rev() {
                 match edge.step {
-                    Step::Token(Token::Star) | Step::Dirs | Step::Rest => self.push(edge.to),
-                    Step::Token(_) => break,
+                    Label::Token(Token::Star) | Label::Dirs | Label::Rest => self.push(edge.to),
+                    Label::Token(_) => break,
                 }
             }
         }
@@ -241,17 +241,17 @@ impl Pass<'_> {
                 }
                 Stay::No | Stay::Name => {}
             }
-            let chars = edges.partition_point(|edge| matches!(edge.step, Step::Token(Token::Char(_))));
+            let chars = edges.partition_point(|edge| matches!(edge.step, Label::Token(Token::Char(_))));
             let (literal, others) = edges.split_at(chars);
             let found = ch.and_then(|ch| {
-                let step = Step::Token(Token::Char(ch));
+                let step = Label::Token(Token::Char(ch));
                 literal.binary_search_by(|edge| edge.step.cmp(&step)).ok()
             });
             if let Some(edge) = found.and_then(|at| literal.get(at)) {
                 self.enter(edge.to);
             }
             for edge in others {
-                if matches!(&edge.step, Step::Token(token) if *token != Token::Star && token.matches(ch)) {
+                if matches!(&edge.step, Label::Token(token) if *token != Token::Star && token.matches(ch)) {
                     self.enter(edge.to);
                 }
             }

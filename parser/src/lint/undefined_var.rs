@@ -29,18 +29,18 @@ fn check(cx: &mut Checker<'_>) {
     }
     // Stages are walked from base to child with one set of names: a copy for each would be quadratic.
     for root in roots {
-        let mut known = Known::of_base(cx, &stages[root]);
-        let mut steps = vec![Step::Enter(root)];
+        let mut known = KnownNames::of_base(cx, &stages[root]);
+        let mut steps = vec![Visit::Enter(root)];
         while let Some(step) = steps.pop() {
             match step {
-                Step::Enter(index) => {
+                Visit::Enter(index) => {
                     let triggers = cx.parent(&stages[index]).map(|parent| &stages[parent]);
                     let mut added = known.add(triggers.into_iter().flat_map(triggered));
                     added.extend(stage(cx, &stages[index], &mut known, &globals));
-                    steps.push(Step::Leave(added));
-                    steps.extend(children[index].iter().map(|child| Step::Enter(*child)));
+                    steps.push(Visit::Leave(added));
+                    steps.extend(children[index].iter().map(|child| Visit::Enter(*child)));
                 }
-                Step::Leave(added) => added.iter().for_each(|name| {
+                Visit::Leave(added) => added.iter().for_each(|name| {
                     known.own.remove(name);
                     known.open -= usize::from(name.contains('$'));
                 }),
@@ -50,7 +50,7 @@ fn check(cx: &mut Checker<'_>) {
 }
 
 /// A step of the walk over the stages.
-enum Step {
+enum Visit {
     Enter(usize),
     /// All children were seen: the names that the stage added go.
     Leave(Vec<String>),
@@ -72,7 +72,7 @@ fn triggered(stage: &Stage) -> impl Iterator<Item = &str> {
 fn stage(
     cx: &mut Checker<'_>,
     stage: &Stage,
-    known: &mut Known<'_>,
+    known: &mut KnownNames<'_>,
     globals: &BTreeSet<String>,
 ) -> Vec<String> {
     let mut added = Vec::new();
@@ -98,7 +98,7 @@ fn stage(
 type OfBase<'a> = Box<dyn FnOnce() -> Option<BTreeSet<String>> + 'a>;
 
 /// The names that a stage can use.
-struct Known<'a> {
+struct KnownNames<'a> {
     /// Those of the base image, which is looked at only for a name that nothing else sets: it may be far away. `None`
     /// when it is not known, so that it may set anything.
     base: LazyCell<Option<BTreeSet<String>>, OfBase<'a>>,
@@ -107,7 +107,7 @@ struct Known<'a> {
     open: usize,
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownNames<'a> {
     fn of_base(cx: &Checker<'a>, stage: &'a Stage) -> Self {
         let base_env = cx.input.base_env;
         let base = move || {
@@ -115,7 +115,7 @@ impl<'a> Known<'a> {
                 .and_then(|base_env| base_env(stage.index))
                 .or_else(|| (stage.from.base.text == "scratch").then(BTreeSet::new))
         };
-        Known {
+        KnownNames {
             base: LazyCell::new(Box::new(base)),
             own: BTreeSet::new(),
             open: 0,
@@ -143,7 +143,7 @@ impl<'a> Known<'a> {
     }
 }
 
-fn report_undefined(cx: &mut Checker<'_>, known: &Known<'_>, globals: &BTreeSet<String>, word: &Word) {
+fn report_undefined(cx: &mut Checker<'_>, known: &KnownNames<'_>, globals: &BTreeSet<String>, word: &Word) {
     for (name, span) in variables::undefined(word, |name| known.contains(name)) {
         report(cx, known, globals, &name, span);
     }
@@ -151,7 +151,7 @@ fn report_undefined(cx: &mut Checker<'_>, known: &Known<'_>, globals: &BTreeSet<
 
 fn report(
     cx: &mut Checker<'_>,
-    known: &Known<'_>,
+    known: &KnownNames<'_>,
     globals: &BTreeSet<String>,
     name: &str,
     span: Span,

@@ -118,7 +118,7 @@ pub(crate) fn reference(fake: &Fake, rest: &str) -> Reference {
     Reference::parse(&format!("{}/{rest}", fake.host())).unwrap()
 }
 
-pub(crate) fn linux() -> Platform {
+pub(crate) fn linux() -> ImagePlatform {
     "linux/amd64".parse().unwrap()
 }
 

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use super::{Init, Outcome, proc, tree};
-use crate::step::{SpawnError, Step};
+use crate::spawn_error::{Phase, SpawnError};
 
 /// The group that terminals belong to.
 pub(super) const TTY_GROUP: u32 = 5;
@@ -32,16 +32,16 @@ const LINKS: [(&str, &str); 5] = [
 
 /// Mounts `/dev` and everything in it.
 pub(super) fn dev(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Dev, errno);
+    let fail = |errno| SpawnError::new(Phase::Dev, errno);
     let at = |name: &str| {
         let path = format!("/dev/{name}");
-        move |errno| SpawnError::new(Step::Dev, errno).at(path.clone())
+        move |errno| SpawnError::new(Phase::Dev, errno).at(path.clone())
     };
     let root = init
         .root
         .as_ref()
-        .ok_or_else(|| SpawnError::words(Step::Dev, "no root"))?;
-    let target = proc::mount_point(root, "dev", Step::Dev)?;
+        .ok_or_else(|| SpawnError::words(Phase::Dev, "no root"))?;
+    let target = proc::mount_point(root, "dev", Phase::Dev)?;
     let options = [("mode", "755"), ("size", "65536k")];
     let dev = tree::new_fs("tmpfs", &options, MountAttrFlags::MOUNT_ATTR_NOSUID).map_err(fail)?;
     tree::attach(&dev, target.as_fd()).map_err(fail)?;

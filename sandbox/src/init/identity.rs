@@ -5,8 +5,8 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::{Init, Outcome};
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{Capability, Credentials};
-use crate::step::{SpawnError, Step};
 
 fn set(capabilities: &[Capability]) -> CapabilitySet {
     capabilities
@@ -28,7 +28,7 @@ pub(super) fn bounding_set(init: &mut Init) -> Outcome {
             Ok(()) => {}
             // The kernel's last capability is behind us.
             Err(Errno::INVAL) => break,
-            Err(errno) => return Err(SpawnError::new(Step::Capabilities, errno)),
+            Err(errno) => return Err(SpawnError::new(Phase::Capabilities, errno)),
         }
     }
     Ok(())
@@ -39,7 +39,7 @@ pub(super) fn no_new_privileges(init: &mut Init) -> Outcome {
     if !init.spec.no_new_privs {
         return Ok(());
     }
-    rustix::thread::set_no_new_privs(true).map_err(|errno| SpawnError::new(Step::NoNewPrivileges, errno))
+    rustix::thread::set_no_new_privs(true).map_err(|errno| SpawnError::new(Phase::NoNewPrivileges, errno))
 }
 
 /// The primary group, then the others. Without it there, a set-group-ID program or newgrp(1) would take the process out
@@ -56,7 +56,7 @@ pub(super) fn identity(init: &mut Init) -> Outcome {
     let fail = |what: &str, id: u32| {
         let place = format!("{what} {id}");
         move |errno| {
-            let error = SpawnError::new(Step::Identity, errno).at(place.clone());
+            let error = SpawnError::new(Phase::Identity, errno).at(place.clone());
             if errno == Errno::INVAL {
                 error.because("this id is outside the range that the user namespace maps")
             } else {
@@ -73,7 +73,7 @@ pub(super) fn identity(init: &mut Init) -> Outcome {
     let uid = Uid::from_raw(user.uid);
     rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(fail("user", user.uid))?;
 
-    let fail = |errno| SpawnError::new(Step::Capabilities, errno);
+    let fail = |errno| SpawnError::new(Phase::Capabilities, errno);
     let held = if user.uid == 0 {
         set(&init.spec.capabilities)
     } else {

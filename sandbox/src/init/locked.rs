@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::{Init, Outcome};
 use crate::idmap::IdMapping;
-use crate::step::{SpawnError, Step};
+use crate::spawn_error::{Phase, SpawnError};
 use crate::userns::enter;
 
 /// How many cgroup namespaces this user namespace, and those inside of it, may have: `namespaces(7)`.
@@ -30,14 +30,14 @@ pub(super) fn locked(init: &mut Init) -> Outcome {
     let Some(proc) = init.bare_proc.take() else {
         return Ok(());
     };
-    let words = |reason: String| SpawnError::words(Step::LockedMounts, reason);
+    let words = |reason: String| SpawnError::words(Phase::LockedMounts, reason);
     let ids = IdMapping::unchanged().map_err(|error| words(error.to_string()))?;
     enter(&ids).map_err(|error| words(error.to_string()))?;
     // Only from inside does the file mean this namespace.
     forbid_cgroup_namespaces(&proc)
-        .map_err(|errno| SpawnError::new(Step::LockedMounts, errno).at(format!("/proc/{CGROUP_LIMIT}")))?;
+        .map_err(|errno| SpawnError::new(Phase::LockedMounts, errno).at(format!("/proc/{CGROUP_LIMIT}")))?;
     unshare(CloneFlags::CLONE_NEWNS)
-        .map_err(|errno| SpawnError::new(Step::LockedMounts, Errno::from_raw_os_error(errno as i32)))
+        .map_err(|errno| SpawnError::new(Phase::LockedMounts, Errno::from_raw_os_error(errno as i32)))
 }
 
 fn forbid_cgroup_namespaces(proc: &OwnedFd) -> Result<(), Errno> {

@@ -23,15 +23,15 @@ use rustix::io::Errno;
 use crate::inherited;
 use crate::landlock;
 use crate::seccomp::{self, Filter};
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{MountKind, Network, Resource, SandboxSpec};
-use crate::step::{SpawnError, Step};
 use crate::sys;
 use crate::wire::{self, Request, Streams};
 
 type Outcome = Result<(), SpawnError>;
 type InitStep = fn(&mut Init) -> Outcome;
 
-/// Everything that turns a spec into a running command, in order. A failure names its [`Step`]. What must come
+/// Everything that turns a spec into a running command, in order. A failure names its [`Phase`]. What must come
 /// before what:
 ///
 /// - mounts of the host are copied before the staging area lies on its root, so that none brings that along;
@@ -150,9 +150,9 @@ pub(crate) fn run(request: Request, host: &Host) -> ! {
     }));
     let error = match walked {
         Ok(Err(error)) => error,
-        Ok(Ok(())) => SpawnError::words(Step::Execute, "exec returned"),
+        Ok(Ok(())) => SpawnError::words(Phase::Execute, "exec returned"),
         Err(_) => SpawnError::words(
-            Step::ReadSpec,
+            Phase::ReadSpec,
             "internal error: the sandbox's first process panicked",
         ),
     };
@@ -164,10 +164,10 @@ pub(crate) fn run(request: Request, host: &Host) -> ! {
 }
 
 fn read_spec(spec: &OwnedFd, blobs: &OwnedFd) -> Result<SandboxSpec, SpawnError> {
-    let fail = |errno| SpawnError::new(Step::ReadSpec, errno);
+    let fail = |errno| SpawnError::new(Phase::ReadSpec, errno);
     let json = wire::read_memory_file(spec.as_fd()).map_err(fail)?;
     let mut spec: SandboxSpec = serde_json::from_slice(&json)
-        .map_err(|error| SpawnError::words(Step::ReadSpec, error.to_string()))?;
+        .map_err(|error| SpawnError::words(Phase::ReadSpec, error.to_string()))?;
     let bytes = wire::read_memory_file(blobs.as_fd()).map_err(fail)?;
     let mut rest = bytes.as_slice();
     for mount in &mut spec.mounts {
@@ -175,7 +175,7 @@ fn read_spec(spec: &OwnedFd, blobs: &OwnedFd) -> Result<SandboxSpec, SpawnError>
             &mut mount.kind
             && !blob.fill(&mut rest)
         {
-            return Err(SpawnError::words(Step::ReadSpec, "content of a file is missing"));
+            return Err(SpawnError::words(Phase::ReadSpec, "content of a file is missing"));
         }
     }
     Ok(spec)
@@ -185,7 +185,7 @@ fn session(init: &mut Init) -> Outcome {
     // Modes below are meant exactly.
     rustix::process::umask(rustix::fs::Mode::empty());
     if init.spec.new_session || matches!(init.streams, Some(Streams::Pty { .. })) {
-        rustix::process::setsid().map_err(|errno| SpawnError::new(Step::Session, errno))?;
+        rustix::process::setsid().map_err(|errno| SpawnError::new(Phase::Session, errno))?;
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ fn keyring(_: &mut Init) -> Outcome {
     match sys::join_session_keyring() {
         // No keyrings in the kernel, keyrings forbidden, or none left: then the zygote's empty one stays.
         Ok(()) | Err(Errno::NOSYS | Errno::PERM | Errno::DQUOT) => Ok(()),
-        Err(errno) => Err(SpawnError::new(Step::Keyring, errno)),
+        Err(errno) => Err(SpawnError::new(Phase::Keyring, errno)),
     }
 }
 
@@ -231,7 +231,7 @@ fn limits(init: &mut Init) -> Outcome {
             },
         )
         .map_err(|errno| {
-            SpawnError::new(Step::Limits, errno).at(format!("{:?}", limit.resource).to_lowercase())
+            SpawnError::new(Phase::Limits, errno).at(format!("{:?}", limit.resource).to_lowercase())
         })?;
     }
     Ok(())
@@ -243,7 +243,7 @@ fn hostname(init: &mut Init) -> Outcome {
         // The filter of an outer container may forbid it (podman's default one does). A name is not worth a build:
         // the namespace is a new one all the same, and keeps the name of the host.
         Ok(()) | Err(Errno::PERM | Errno::NOSYS) => Ok(()),
-        Err(errno) => Err(SpawnError::new(Step::Hostname, errno).at(name.as_str())),
+        Err(errno) => Err(SpawnError::new(Phase::Hostname, errno).at(name.as_str())),
     }
 }
 
@@ -252,7 +252,7 @@ fn loopback(init: &mut Init) -> Outcome {
     if init.spec.network == Network::Host {
         return Ok(());
     }
-    let fail = |errno| SpawnError::new(Step::Loopback, errno);
+    let fail = |errno| SpawnError::new(Phase::Loopback, errno);
     let socket =
         socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).map_err(fail)?;
     sys::interface_up(socket.as_fd(), c"lo").map_err(fail)
@@ -263,7 +263,7 @@ fn abstract_sockets(init: &mut Init) -> Outcome {
     if init.spec.network == Network::None || !init.host.scopes {
         return Ok(());
     }
-    landlock::leave_abstract_sockets().map_err(|errno| SpawnError::new(Step::AbstractSockets, errno))
+    landlock::leave_abstract_sockets().map_err(|errno| SpawnError::new(Phase::AbstractSockets, errno))
 }
 
 fn umask(init: &mut Init) -> Outcome {
@@ -277,22 +277,22 @@ fn filter(init: &mut Init) -> Outcome {
     }
     let filter = init.host.filter.as_ref().ok_or_else(|| {
         SpawnError::words(
-            Step::SystemCallFilter,
+            Phase::SystemCallFilter,
             "there is no filter for this processor architecture",
         )
     })?;
     filter
         .install()
-        .map_err(|errno| SpawnError::new(Step::SystemCallFilter, errno))
+        .map_err(|errno| SpawnError::new(Phase::SystemCallFilter, errno))
 }
 
 /// A change of user clears this setting, so it comes late. Should the zygote die before, its pid namespace dies with
 /// it, and this process too.
 fn parent_death(_: &mut Init) -> Outcome {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(|errno| SpawnError::new(Step::ParentDeath, errno))
+        .map_err(|errno| SpawnError::new(Phase::ParentDeath, errno))
 }
 
 fn descriptors(_: &mut Init) -> Outcome {
-    sys::close_on_exec_from(3).map_err(|errno| SpawnError::new(Step::Descriptors, errno))
+    sys::close_on_exec_from(3).map_err(|errno| SpawnError::new(Phase::Descriptors, errno))
 }

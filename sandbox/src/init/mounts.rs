@@ -12,8 +12,8 @@ use rustix::io::Errno;
 
 use super::{Init, Outcome, tree};
 use crate::overlay::Layers;
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{Mount, MountFlags, MountKind};
-use crate::step::{SpawnError, Step};
 
 /// Copies the mounts of the host that are to be bound. That comes before the staging area exists: a bind of the whole
 /// host would bring it along, with the secrets in it.
@@ -36,7 +36,7 @@ pub(super) fn sources(init: &mut Init) -> Outcome {
 /// Makes all mounts in order.
 pub(super) fn mounts(init: &mut Init) -> Outcome {
     let (Some(root), Some(staging)) = (&init.root, &init.staging) else {
-        return Err(SpawnError::words(Step::Mounts, "no root"));
+        return Err(SpawnError::words(Phase::Mounts, "no root"));
     };
     for (index, (mount, copy)) in init.spec.mounts.iter().zip(init.sources.drain(..)).enumerate() {
         let source = match copy {
@@ -49,7 +49,7 @@ pub(super) fn mounts(init: &mut Init) -> Outcome {
         let target = open_target(root, &mount.target)?;
         check_same_kind(mount, &source, &target)?;
         tree::attach(&source, target.as_fd())
-            .map_err(|errno| SpawnError::new(Step::Mounts, errno).at(&mount.target))?;
+            .map_err(|errno| SpawnError::new(Phase::Mounts, errno).at(&mount.target))?;
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn is_own(before: &[Mount], target: &Path) -> bool {
 /// Makes what is missing of a target that lies in a mount of our own. Nobody could have provided it there. Elsewhere a
 /// missing target stays an error.
 fn make_target(root: &OwnedFd, mount: &Mount, source: &OwnedFd) -> Result<(), SpawnError> {
-    let fail = |errno| SpawnError::new(Step::Mounts, errno).at(&mount.target);
+    let fail = |errno| SpawnError::new(Phase::Mounts, errno).at(&mount.target);
     let is_dir = FileType::from_raw_mode(rustix::fs::fstat(source).map_err(fail)?.st_mode).is_dir();
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut at = tree::place(root, Path::new("/"), OFlags::empty()).map_err(fail)?;
@@ -114,7 +114,7 @@ const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
 const OVERLAYFS_MAGIC: rustix::fs::FsWord = 0x794c_7630;
 
 fn open_target(root: &OwnedFd, path: &Path) -> Result<OwnedFd, SpawnError> {
-    let fail = |errno| SpawnError::new(Step::Mounts, errno).at(path);
+    let fail = |errno| SpawnError::new(Phase::Mounts, errno).at(path);
     let target = tree::place(root, path, OFlags::empty()).map_err(|errno| match errno {
         Errno::LOOP => fail(errno).because("a component of the mount target is a symlink, which is refused"),
         Errno::NOENT => fail(errno).because("the mount target does not exist in the root file system"),
@@ -128,7 +128,7 @@ fn open_target(root: &OwnedFd, path: &Path) -> Result<OwnedFd, SpawnError> {
 
 /// Makes a mount of something new, detached.
 fn make(mount: &Mount, index: usize, staging: &OwnedFd) -> Result<OwnedFd, SpawnError> {
-    let fail = |errno| SpawnError::new(Step::Mounts, errno).at(&mount.target);
+    let fail = |errno| SpawnError::new(Phase::Mounts, errno).at(&mount.target);
     match &mount.kind {
         MountKind::Bind { .. } => Err(fail(Errno::INVAL)),
         MountKind::OverlayBind {
@@ -145,7 +145,7 @@ fn make(mount: &Mount, index: usize, staging: &OwnedFd) -> Result<OwnedFd, Spawn
             layers
                 .mount((*flags).into(), staging.as_fd())
                 .map_err(|(errno, path)| match path {
-                    Some(path) => SpawnError::new(Step::Mounts, errno).at(path),
+                    Some(path) => SpawnError::new(Phase::Mounts, errno).at(path),
                     None => fail(errno),
                 })
         }
@@ -179,7 +179,7 @@ fn copy_of_host(
     recursive: bool,
     flags: MountFlags,
 ) -> Result<OwnedFd, SpawnError> {
-    let from = |errno| SpawnError::new(Step::Mounts, errno).at(source);
+    let from = |errno| SpawnError::new(Phase::Mounts, errno).at(source);
     let file = open_source(source, source_root)?;
     let copy = tree::clone_mount(file.as_fd(), recursive).map_err(|errno| match errno {
         Errno::INVAL if !recursive => {
@@ -196,13 +196,13 @@ fn open_source(source: &Path, source_root: Option<&Path>) -> Result<OwnedFd, Spa
         Some(root) => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let root = rustix::fs::openat(CWD, root, flags, Mode::empty())
-                .map_err(|errno| SpawnError::new(Step::Mounts, errno).at(root))?;
+                .map_err(|errno| SpawnError::new(Phase::Mounts, errno).at(root))?;
             tree::place_following(&root, source)
         }
         None => rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()),
     };
     opened.map_err(|errno| {
-        let error = SpawnError::new(Step::Mounts, errno).at(source);
+        let error = SpawnError::new(Phase::Mounts, errno).at(source);
         if errno == Errno::NOENT {
             error.because("the mount source does not exist")
         } else {
@@ -243,7 +243,7 @@ fn memory_file(
 
 /// The kernel only says `ENOTDIR` for a file on a directory and the other way round.
 fn check_same_kind(mount: &Mount, source: &OwnedFd, target: &OwnedFd) -> Result<(), SpawnError> {
-    let fail = |errno| SpawnError::new(Step::Mounts, errno).at(&mount.target);
+    let fail = |errno| SpawnError::new(Phase::Mounts, errno).at(&mount.target);
     let is_directory = |file: &OwnedFd| {
         rustix::fs::fstat(file)
             .map(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())

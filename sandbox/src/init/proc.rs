@@ -7,7 +7,7 @@ use rustix::fs::{OFlags, PROC_SUPER_MAGIC};
 use rustix::io::Errno;
 
 use super::{Init, Outcome, dev, tree};
-use crate::step::{SpawnError, Step};
+use crate::spawn_error::{Phase, SpawnError};
 
 /// Hidden: they tell of the host, or belong to it.
 const MASKED: [&str; 10] = [
@@ -36,13 +36,13 @@ const READ_ONLY: [&str; 7] = [
 
 /// Mounts `/proc` and hides parts of it before anything that the user asked for is mounted.
 pub(super) fn proc(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Proc, errno);
+    let fail = |errno| SpawnError::new(Phase::Proc, errno);
     let root = init
         .root
         .as_ref()
-        .ok_or_else(|| SpawnError::words(Step::Proc, "no root"))?;
+        .ok_or_else(|| SpawnError::words(Phase::Proc, "no root"))?;
     // CVE-2023-27561: a symlink here would put everything below somewhere else.
-    let target = mount_point(root, "proc", Step::Proc)?;
+    let target = mount_point(root, "proc", Phase::Proc)?;
     let proc = tree::new_fs("proc", &[], tree::NO_SUID_DEV_EXEC).map_err(|errno| match errno {
         Errno::PERM => fail(errno).because(
             "the kernel refuses a new /proc, because parts of this one are covered (a container's masks)",
@@ -51,7 +51,10 @@ pub(super) fn proc(init: &mut Init) -> Outcome {
     })?;
     // CVE-2025-52881: what follows must land in a real procfs.
     if rustix::fs::fstatfs(&proc).map_err(fail)?.f_type != PROC_SUPER_MAGIC {
-        return Err(SpawnError::words(Step::Proc, "the kernel mounted something else"));
+        return Err(SpawnError::words(
+            Phase::Proc,
+            "the kernel mounted something else",
+        ));
     }
     if init.spec.may_mount() {
         init.bare_proc = Some(tree::clone_mount(proc.as_fd(), false).map_err(fail)?);
@@ -83,7 +86,7 @@ pub(super) fn proc(init: &mut Init) -> Outcome {
 pub(super) fn mount_point(
     root: impl AsFd,
     name: &str,
-    step: Step,
+    step: Phase,
 ) -> Result<std::os::fd::OwnedFd, SpawnError> {
     tree::place(root, name, OFlags::DIRECTORY).map_err(|errno| {
         let error = SpawnError::new(step, errno).at(format!("/{name}"));

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::elf;
 use super::{Init, Outcome};
-use crate::step::{SpawnError, Step};
+use crate::spawn_error::{Phase, SpawnError};
 
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How many interpreters in a row the kernel follows: `execve(2)`.
@@ -19,7 +19,7 @@ const SCRIPT_LINE: usize = 256;
 /// Enters the working directory and makes sure that it is inside the root (CVE-2024-21626).
 pub(super) fn working_directory(init: &mut Init) -> Outcome {
     let fail = |errno| {
-        let error = SpawnError::new(Step::WorkingDirectory, errno).at(&init.spec.cwd);
+        let error = SpawnError::new(Phase::WorkingDirectory, errno).at(&init.spec.cwd);
         match errno {
             Errno::LOOP => error.because("it leads through a magic link of /proc, or symlinks in a circle"),
             _ => error,
@@ -48,9 +48,9 @@ pub(super) fn find(init: &mut Init) -> Outcome {
     }
     match refused {
         _ if !init.candidates.is_empty() => Ok(()),
-        None => Err(SpawnError::new(Step::Execute, Errno::NOENT).at(name)),
+        None => Err(SpawnError::new(Phase::Execute, Errno::NOENT).at(name)),
         Some((errno, candidate)) => {
-            let error = SpawnError::new(Step::Program, errno).at(candidate);
+            let error = SpawnError::new(Phase::Program, errno).at(candidate);
             Err(match errno {
                 Errno::LOOP => {
                     error.because("it leads through a magic link of /proc, or symlinks in a circle")
@@ -125,7 +125,7 @@ fn open_checked(path: &OsStr, flags: OFlags) -> Result<rustix::fd::OwnedFd, Errn
 }
 
 fn c_string(text: &OsStr) -> Result<CString, SpawnError> {
-    CString::new(text.as_bytes()).map_err(|_| SpawnError::words(Step::Execute, "a NUL byte").at(text))
+    CString::new(text.as_bytes()).map_err(|_| SpawnError::words(Phase::Execute, "a NUL byte").at(text))
 }
 
 /// Becomes the command. Returns only with an error.
@@ -159,7 +159,7 @@ pub(super) fn execute(init: &mut Init) -> Outcome {
     let path = candidate.map_or(init.spec.argv[0].clone(), |path| {
         OsStr::from_bytes(path.to_bytes()).to_owned()
     });
-    let error = SpawnError::new(Step::Execute, errno).at(path);
+    let error = SpawnError::new(Phase::Execute, errno).at(path);
     Err(match errno {
         // It was there a moment ago.
         Errno::NOENT => {

@@ -7,19 +7,19 @@ use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 
 use super::{Init, Outcome, tree};
 use crate::overlay::Layers;
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::Root;
-use crate::step::{SpawnError, Step};
 
 /// No mount made from here on reaches the host, and none of the host's reaches us.
 pub(super) fn propagation(_: &mut Init) -> Outcome {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(|errno| SpawnError::new(Step::Propagation, errno))
+        .map_err(|errno| SpawnError::new(Phase::Propagation, errno))
 }
 
 /// A memory file system over the old root. It holds the place where the new root is attached, and the content of
 /// generated files and secrets; ramfs, because its pages are never swapped out.
 pub(super) fn staging(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Staging, errno);
+    let fail = |errno| SpawnError::new(Phase::Staging, errno);
     let staging = tree::new_fs("ramfs", &[("mode", "700")], tree::NO_SUID_DEV_EXEC).map_err(fail)?;
     let old_root = rustix::fs::open(
         "/",
@@ -47,18 +47,18 @@ pub(super) fn root_of_host(init: &mut Init) -> Outcome {
     let copy = rustix::fs::openat(CWD, path, flags, Mode::empty())
         .and_then(|directory| tree::clone_mount(directory.as_fd(), true))
         .and_then(|copy| tree::restrict(&copy, true, attributes).map(|()| copy))
-        .map_err(|errno| SpawnError::new(Step::Root, errno).at(path))?;
+        .map_err(|errno| SpawnError::new(Phase::Root, errno).at(path))?;
     init.root = Some(copy);
     Ok(())
 }
 
 /// Mounts the root and attaches it in the staging area.
 pub(super) fn root(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Root, errno);
+    let fail = |errno| SpawnError::new(Phase::Root, errno);
     let staging = init
         .staging
         .as_ref()
-        .ok_or_else(|| SpawnError::words(Step::Root, "no staging area"))?;
+        .ok_or_else(|| SpawnError::words(Phase::Root, "no staging area"))?;
     let overlay = |layers: Layers, attributes| {
         layers
             .mount(attributes, staging.as_fd())
@@ -103,11 +103,11 @@ pub(super) fn root(init: &mut Init) -> Outcome {
 
 /// The new root becomes the root; the old one is detached with everything on it.
 pub(super) fn pivot(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Pivot, errno);
+    let fail = |errno| SpawnError::new(Phase::Pivot, errno);
     let root = init
         .root
         .take()
-        .ok_or_else(|| SpawnError::words(Step::Pivot, "no root"))?;
+        .ok_or_else(|| SpawnError::words(Phase::Pivot, "no root"))?;
     if init.spec.read_only {
         tree::restrict(&root, false, MountAttrFlags::MOUNT_ATTR_RDONLY).map_err(fail)?;
     }
@@ -128,7 +128,7 @@ pub(super) fn pivot(init: &mut Init) -> Outcome {
 
 /// Makes sure that the new root is the topmost mount at the root: `..` of the root crosses into what covers it.
 fn check_nothing_covers(root: &OwnedFd) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Pivot, errno);
+    let fail = |errno| SpawnError::new(Phase::Pivot, errno);
     let mount_of = |directory: BorrowedFd<'_>, path: &str| {
         statx(directory, path, AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
             .map(|stat| stat.stx_mnt_id)
@@ -136,7 +136,7 @@ fn check_nothing_covers(root: &OwnedFd) -> Outcome {
     };
     let ours = mount_of(root.as_fd(), "")?;
     if mount_of(CWD, "/..")? != ours || mount_of(CWD, "/")? != ours {
-        return Err(SpawnError::words(Step::Pivot, "the old root is still there"));
+        return Err(SpawnError::words(Phase::Pivot, "the old root is still there"));
     }
     Ok(())
 }

@@ -8,20 +8,20 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Init, Outcome, dev, proc, tree};
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::Network;
-use crate::step::{SpawnError, Step};
 
 const MASKED: [&str; 3] = ["devices/virtual/powercap", "firmware", "fs/selinux"];
 const CGROUP: &str = "fs/cgroup";
 
 /// Mounts `/sys`.
 pub(super) fn sysfs(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Sys, errno);
+    let fail = |errno| SpawnError::new(Phase::Sys, errno);
     let root = init
         .root
         .as_ref()
-        .ok_or_else(|| SpawnError::words(Step::Sys, "no root"))?;
-    let target = proc::mount_point(root, "sys", Step::Sys)?;
+        .ok_or_else(|| SpawnError::words(Phase::Sys, "no root"))?;
+    let target = proc::mount_point(root, "sys", Phase::Sys)?;
     let fresh = match init.spec.network {
         Network::None => tree::new_fs("sysfs", &[], tree::READ_ONLY_SPECIAL).ok(),
         // A sysfs belongs to a network namespace, and the host's is not ours: only its mount can be copied.

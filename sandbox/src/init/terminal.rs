@@ -7,12 +7,12 @@ use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
 use super::{Init, Outcome, dev, tree};
-use crate::step::{SpawnError, Step};
+use crate::spawn_error::{Phase, SpawnError};
 use crate::wire::{Reply, Streams};
 
 /// Connects streams that were given.
 pub(super) fn streams(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Streams, errno);
+    let fail = |errno| SpawnError::new(Phase::Streams, errno);
     if !matches!(init.streams, Some(Streams::Given(_))) {
         return Ok(());
     }
@@ -34,12 +34,12 @@ pub(super) fn streams(init: &mut Init) -> Outcome {
 /// Makes a terminal in the container's own devpts, sends its outer side to the caller, and makes its inner side the
 /// controlling terminal and `/dev/console`.
 pub(super) fn terminal(init: &mut Init) -> Outcome {
-    let fail = |errno| SpawnError::new(Step::Terminal, errno);
+    let fail = |errno| SpawnError::new(Phase::Terminal, errno);
     let Some(Streams::Pty { rows, columns }) = init.streams else {
         return Ok(());
     };
     let (Some(dev), Some(devpts)) = (&init.dev, &init.devpts) else {
-        return Err(SpawnError::words(Step::Terminal, "no /dev"));
+        return Err(SpawnError::words(Phase::Terminal, "no /dev"));
     };
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let outer = rustix::fs::openat(devpts, "ptmx", flags, rustix::fs::Mode::empty()).map_err(fail)?;
@@ -62,7 +62,7 @@ pub(super) fn terminal(init: &mut Init) -> Outcome {
     let console = tree::place(devpts, name.as_str(), OFlags::empty()).map_err(fail)?;
     if number(&console).map_err(fail)? != number(&inner).map_err(fail)? {
         return Err(SpawnError::words(
-            Step::Terminal,
+            Phase::Terminal,
             "the terminal has changed its name",
         ));
     }

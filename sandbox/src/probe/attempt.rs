@@ -19,7 +19,7 @@ use crate::idmap::IdMapping;
 use crate::landlock;
 use crate::overlay::Layers;
 use crate::shortage::shortage;
-use crate::step::SpawnError;
+use crate::spawn_error::SpawnError;
 use crate::sys::{self, Cloned};
 use crate::userns::{EnterError, enter, uncovered_fix, unfiltered_fix};
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{Root, SandboxSpec};
-use crate::step::{SpawnError, Step};
 use crate::zygote::{Stdio, Zygote};
 
 /// Walks every step of [`crate::init`] up to the execution of a file that is no program, on an overlay in `place`, a
@@ -19,7 +19,7 @@ use crate::zygote::{Stdio, Zygote};
 pub(super) fn start_step(place: &Path) -> Result<(), SpawnError> {
     let trial = place.join("trial");
     let outcome = prepare(&trial)
-        .map_err(|error| SpawnError::words(Step::Root, error.to_string()))
+        .map_err(|error| SpawnError::words(Phase::Root, error.to_string()))
         .and_then(|()| spawn(&trial));
     // What is left is a directory with a telling name, at the worst.
     let _ = fs::remove_dir_all(&trial);
@@ -45,7 +45,7 @@ fn spawn(trial: &Path) -> Result<(), SpawnError> {
     let spec = SandboxSpec::new(root, vec!["/program".into()]);
     let null = || {
         rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| SpawnError::new(Step::Streams, errno).at("/dev/null"))
+            .map_err(|errno| SpawnError::new(Phase::Streams, errno).at("/dev/null"))
     };
     let stdio = Stdio::Streams {
         stdin: null()?,
@@ -53,10 +53,10 @@ fn spawn(trial: &Path) -> Result<(), SpawnError> {
         stderr: null()?,
     };
     match Zygote::start()?.spawn(&spec, stdio) {
-        Err(error) if error.step == Step::Execute && error.errno == libc::ENOEXEC => Ok(()),
+        Err(error) if error.phase == Phase::Execute && error.errno == libc::ENOEXEC => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Err(SpawnError::words(
-            Step::Execute,
+            Phase::Execute,
             "a file of no format was executed",
         )),
     }

@@ -7,7 +7,7 @@ fn sample() -> Preimage {
         .tree("source", tree(&[("a", "x"), ("b", "y")]))
 }
 
-fn tree(files: &[(&str, &str)]) -> Tree {
+fn tree(files: &[(&str, &str)]) -> Fingerprints {
     files.iter().copied().collect()
 }
 
@@ -115,8 +115,8 @@ fn one_file_has_a_line_of_its_own() {
 
 #[test]
 fn long_lists_are_cut_and_counted() {
-    let many: Tree = (0..1000).map(|index| (format!("f{index:04}"), "x")).collect();
-    let old = Preimage::new("copy", 1).tree("source", Tree::default());
+    let many: Fingerprints = (0..1000).map(|index| (format!("f{index:04}"), "x")).collect();
+    let old = Preimage::new("copy", 1).tree("source", Fingerprints::default());
     let reason = compare(&old, &Preimage::new("copy", 1).tree("source", many));
     let MissReason::FilesChanged { added, total, .. } = &reason else {
         panic!("{reason:?}")
@@ -169,7 +169,7 @@ fn bytes_that_are_no_text_are_told_apart() {
 
 #[test]
 fn a_file_name_cannot_write_on_the_terminal() {
-    let old = Preimage::new("copy", 1).tree("source", Tree::default());
+    let old = Preimage::new("copy", 1).tree("source", Fingerprints::default());
     let new = Preimage::new("copy", 1).tree("source", tree(&[("evil\x1b[2J\nname", "x")]));
     let reason = compare(&old, &new);
     for words in [reason.to_string(), reason.headline()] {

@@ -1,7 +1,7 @@
 //! Failures, panics, cancellation: what stops, what is said, what is kept.
 
 use crate::integers::{Broken, Memory, add, run, run_with};
-use rbuild_solver::{CancelToken, Cause, EventKind, Failure, Graph, Outcome, SolveOptions, solve};
+use rbuild_solver::{CancelToken, Cause, EventKind, Graph, Outcome, SolveFailure, SolveOptions, solve};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -37,7 +37,7 @@ fn the_first_failure_stops_what_runs_and_starts_nothing_more() {
     let seen = run(&graph, &[never], &cache);
     let error = seen.error();
     assert!(
-        matches!(&error.failure, Failure::Vertex { vertex, cause: Cause::Op(_), .. } if *vertex == broken)
+        matches!(&error.failure, SolveFailure::Vertex { vertex, cause: Cause::Op(_), .. } if *vertex == broken)
     );
     assert_eq!(error.to_string(), "broken: exit code: 3");
     assert!(matches!(error.outcomes[&done], Outcome::Ran { .. }));
@@ -71,7 +71,7 @@ fn a_result_that_comes_after_the_cancellation_is_dropped() {
     );
     let behind = graph.add(add("behind", 1), &[step]);
     let seen = run_with(&graph, &[behind], &cache, 2, &cancel, |_| {});
-    assert!(matches!(seen.error().failure, Failure::Interrupted));
+    assert!(matches!(seen.error().failure, SolveFailure::Interrupted));
     assert_eq!(seen.kinds(step), ["started", "missed", "cancelled"]);
     assert!(
         seen.error()
@@ -122,7 +122,7 @@ fn cancellation_while_waiting_for_another_ends_the_solve() {
             cancel.cancel();
         }
     });
-    assert!(matches!(seen.error().failure, Failure::Interrupted));
+    assert!(matches!(seen.error().failure, SolveFailure::Interrupted));
     assert_eq!(seen.kinds(step), ["started", "waiting", "cancelled"]);
 }
 
@@ -138,7 +138,7 @@ fn a_key_that_fails_because_of_the_cancellation_is_no_failure() {
     let mut graph = Graph::new();
     let step = graph.add(op, &[]);
     let seen = run_with(&graph, &[step], &Memory::default(), 1, &cancel, |_| {});
-    assert!(matches!(seen.error().failure, Failure::Interrupted));
+    assert!(matches!(seen.error().failure, SolveFailure::Interrupted));
     assert_eq!(seen.kinds(step), ["started", "cancelled"]);
 }
 
@@ -149,7 +149,7 @@ fn cancelled_before_it_began_does_nothing() {
     let mut graph = Graph::new();
     let step = graph.add(add("step", 1), &[]);
     let seen = run_with(&graph, &[step], &Memory::default(), 1, &cancel, |_| {});
-    assert!(matches!(seen.error().failure, Failure::Interrupted));
+    assert!(matches!(seen.error().failure, SolveFailure::Interrupted));
     assert_eq!((seen.prepared, seen.events.len()), (0, 0));
 }
 
@@ -198,7 +198,7 @@ fn a_cache_that_cannot_be_written_fails_the_vertex() {
     let seen = run(&graph, &[step], &cache);
     assert!(matches!(
         &seen.error().failure,
-        Failure::Vertex {
+        SolveFailure::Vertex {
             cause: Cause::Cache(_),
             ..
         }
@@ -219,7 +219,7 @@ fn a_namespace_that_cannot_be_entered_starts_nothing() {
         started: Instant::now(),
     };
     let error = solve(&graph, &[step], &Memory::default(), options).unwrap_err();
-    assert!(matches!(error.failure, Failure::Prepare(_)));
+    assert!(matches!(error.failure, SolveFailure::Prepare(_)));
     assert_eq!(error.to_string(), "no user namespaces here");
     assert_eq!(runs.load(Ordering::SeqCst), 0);
 }

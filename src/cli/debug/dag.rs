@@ -3,7 +3,7 @@
 
 use super::VERSION;
 use crate::call::needed_stages;
-use crate::cli::streams::{note, print_json, stderr_look};
+use crate::cli::streams::{note, print_json, stderr_style};
 use crate::error::Failure;
 use crate::options::BuildOptions;
 use crate::report::findings;
@@ -107,8 +107,8 @@ enum Details<'a> {
 /// # Errors
 /// The Dockerfile has errors, or standard output cannot be written.
 pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
-    let look = stderr_look();
-    let inputs = crate::call::open(options, &look)?;
+    let style = stderr_style();
+    let inputs = crate::call::open(options, &style)?;
     let (file, parsed) = (&inputs.file, &inputs.parsed.dockerfile);
     let store = crate::call::stored(options);
     let images = Offline::new(store.as_ref());
@@ -132,9 +132,10 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
         warnings,
         unconsumed,
         ..
-    } = lower(&input, &Planned).map_err(|failure| findings::lowering(file, &failure.findings, &[], &look))?;
+    } = lower(&input, &Planned)
+        .map_err(|failure| findings::lowering(file, &failure.findings, &[], &style))?;
     for warning in &warnings {
-        note(findings::draw(&Found::Lowering(warning), file, &look).trim_end());
+        note(findings::draw(&Found::Lowering(warning), file, &style).trim_end());
     }
     let order = graph.order(&[target.vertex]);
     let ids: BTreeMap<VertexId, usize> = order

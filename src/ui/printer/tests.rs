@@ -69,7 +69,7 @@ fn key() -> CacheKey {
 
 fn show(mode: ProgressMode, events: &[Event]) -> (String, Printer) {
     let sink = Sink::default();
-    let printer = Printer::new(mode, steps(), Box::new(sink.clone()), Look::PLAIN);
+    let printer = Printer::new(mode, steps(), Box::new(sink.clone()), Style::PLAIN);
     events.iter().for_each(|event| printer.event(event));
     printer.close();
     (sink.text(), printer)
@@ -140,7 +140,7 @@ fn plain_shows_each_step_with_its_number() {
 #[test]
 fn plain_never_writes_a_piece_of_a_line_and_writes_a_warm_build_at_once() {
     let sink = Sink::default();
-    let printer = Printer::new(ProgressMode::Auto, steps(), Box::new(sink.clone()), Look::PLAIN);
+    let printer = Printer::new(ProgressMode::Auto, steps(), Box::new(sink.clone()), Style::PLAIN);
     for vertex in [0, 10, 20] {
         printer.event(&event(vertex, 1, EventKind::Cached { key: key() }));
     }
@@ -159,7 +159,7 @@ fn plain_never_writes_a_piece_of_a_line_and_writes_a_warm_build_at_once() {
     );
 
     let sink = Sink::default();
-    let printer = Printer::new(ProgressMode::Plain, steps(), Box::new(sink.clone()), Look::PLAIN);
+    let printer = Printer::new(ProgressMode::Plain, steps(), Box::new(sink.clone()), Style::PLAIN);
     std::thread::scope(|scope| {
         for vertex in [0, 10, 20] {
             let printer = &printer;
@@ -220,7 +220,7 @@ fn plain_tells_of_transfers_now_and_then_and_of_their_end() {
 #[test]
 fn quiet_shows_nothing_and_still_knows_the_last_lines() {
     let sink = Sink::default();
-    let printer = Printer::new(ProgressMode::Quiet, steps(), Box::new(sink.clone()), Look::PLAIN);
+    let printer = Printer::new(ProgressMode::Quiet, steps(), Box::new(sink.clone()), Style::PLAIN);
     printer.event(&event(0, 0, EventKind::Started));
     printer.event(&log(0, 0, Stream::Err, "cannot\nstop"));
     printer.message("a warning");
@@ -243,7 +243,7 @@ fn raw_json_is_one_object_per_line() {
         ProgressMode::RawJson,
         steps(),
         Box::new(sink.clone()),
-        Look::PLAIN,
+        Style::PLAIN,
     );
     printer.event(&event(10, 1500, EventKind::Started));
     printer.event(&log(10, 1600, Stream::Err, "a \x1b[1mb\nrest"));

@@ -11,7 +11,7 @@
 use super::super::amount::{bytes, duration};
 use super::super::canvas::Size;
 use super::super::lines::{Tail, clean};
-use super::super::look::{Look, Paint, Sign};
+use super::super::style::{Paint, Sign, Style};
 use super::TICK;
 use console::{measure_text_width, truncate_str};
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ impl Running {
 
 /// The lines. `last` is the one about the whole build.
 pub(super) fn frame<'a>(
-    look: &Look,
+    style: &Style,
     running: impl Iterator<Item = &'a Running>,
     now: Instant,
     last: &str,
@@ -89,14 +89,14 @@ pub(super) fn frame<'a>(
         let output = window.split_off(window.len() - height);
         // Without a line of its own the last one stands behind the title.
         let beside = window.last().filter(|_| height == 0).map_or("", String::as_str);
-        lines.push(head(look, took(step), step, beside, width));
-        lines.extend(output.iter().map(|line| below(look, line, width)));
+        lines.push(head(style, took(step), step, beside, width));
+        lines.extend(output.iter().map(|line| below(style, line, width)));
     }
     if some < steps.len() {
         let more = format!("{:MARGIN$}and {} more", "", steps.len() - some);
-        lines.push(look.paint(Paint::Faint, &more));
+        lines.push(style.paint(Paint::Faint, &more));
     }
-    lines.push(look.paint(Paint::Faint, &cut(look, &format!("  {last}"), width)));
+    lines.push(style.paint(Paint::Faint, &cut(style, &format!("  {last}"), width)));
     lines
 }
 
@@ -115,14 +115,14 @@ fn share(wanted: &[usize], mut room: usize) -> Vec<usize> {
 }
 
 /// `⠹   3.2s [build 2/5] RUN make`, with output or a bar behind it.
-fn head(look: &Look, took: Duration, step: &Running, beside: &str, width: usize) -> String {
-    let frames = look.spinner();
+fn head(style: &Style, took: Duration, step: &Running, beside: &str, width: usize) -> String {
+    let frames = style.spinner();
     let frame = frames[(took.as_millis() / TICK.as_millis()) as usize % frames.len()];
-    let line = |beside: &str, width: usize| running_line(look, took, &step.title, beside, width);
+    let line = |beside: &str, width: usize| running_line(style, took, &step.title, beside, width);
     let width = width - 2;
     let line = match &step.transfer {
         Some((done, Some(total), label)) => {
-            let bar = look.meter(*done, *total, BAR);
+            let bar = style.meter(*done, *total, BAR);
             let amounts = format!(" {bar} {} / {}", bytes(*done), bytes(*total));
             let room = width.saturating_sub(measure_text_width(&amounts));
             // What is moved is shown where the whole title leaves room for it.
@@ -137,7 +137,7 @@ fn head(look: &Look, took: Duration, step: &Running, beside: &str, width: usize)
 
 /// `  3.2s [build 2/5] RUN make │ gcc -c main.c`, in so many columns. The title gets what it needs up to half of the
 /// room, and all that the output leaves.
-fn running_line(look: &Look, took: Duration, title: &str, output: &str, width: usize) -> String {
+fn running_line(style: &Style, took: Duration, title: &str, output: &str, width: usize) -> String {
     let time = format!("{:>6} ", duration(took));
     let room = width.saturating_sub(time.len());
     let needed = measure_text_width(output) + 3;
@@ -146,46 +146,46 @@ fn running_line(look: &Look, took: Duration, title: &str, output: &str, width: u
     } else {
         room.saturating_sub(needed).max(room / 2)
     };
-    let title = cut(look, title, title_room);
+    let title = cut(style, title, title_room);
     let left = room.saturating_sub(measure_text_width(&title) + 3);
-    let mut line = format!("{time}{}", look.paint(Paint::Strong, &title));
+    let mut line = format!("{time}{}", style.paint(Paint::Strong, &title));
     if !output.is_empty() && left > 3 {
-        let output = format!(" {} {}", look.rule(), cut(look, output, left));
-        line += &look.paint(Paint::Faint, &output);
+        let output = format!(" {} {}", style.rule(), cut(style, output, left));
+        line += &style.paint(Paint::Faint, &output);
     }
     line
 }
 
 /// `         │ gcc -c main.c`
-fn below(look: &Look, output: &str, width: usize) -> String {
-    let line = format!("{:MARGIN$}{} {output}", "", look.rule());
-    look.paint(Paint::Faint, &cut(look, &line, width))
+fn below(style: &Style, output: &str, width: usize) -> String {
+    let line = format!("{:MARGIN$}{} {output}", "", style.rule());
+    style.paint(Paint::Faint, &cut(style, &line, width))
 }
 
 /// `✔   3.2s [build 2/5] RUN make`
-pub(super) fn finished_line(look: &Look, sign: Sign, word: &str, title: &str, columns: usize) -> String {
-    let title = cut(look, title, columns.max(NARROWEST).saturating_sub(MARGIN));
+pub(super) fn finished_line(style: &Style, sign: Sign, word: &str, title: &str, columns: usize) -> String {
+    let title = cut(style, title, columns.max(NARROWEST).saturating_sub(MARGIN));
     let rest = format!("{word:>6} {title}");
     let rest = match sign {
-        Sign::Cached => look.paint(Paint::Faint, &rest),
-        Sign::Stopped => look.paint(Paint::Stopped, &rest),
+        Sign::Cached => style.paint(Paint::Faint, &rest),
+        Sign::Stopped => style.paint(Paint::Stopped, &rest),
         _ => rest,
     };
-    format!("{} {rest}", look.sign(sign))
+    format!("{} {rest}", style.sign(sign))
 }
 
-fn cut(look: &Look, text: &str, width: usize) -> String {
-    truncate_str(text, width, look.dots()).into_owned()
+fn cut(style: &Style, text: &str, width: usize) -> String {
+    truncate_str(text, width, style.dots()).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LOOK: Look = Look {
+    const LOOK: Style = Style {
         is_terminal: true,
         unicode: true,
-        ..Look::PLAIN
+        ..Style::PLAIN
     };
 
     fn running(title: &str, since: Instant, output: &[&str]) -> Running {
@@ -266,7 +266,7 @@ mod tests {
     fn lines_fit_the_width() {
         let title = "[build 12/40] RUN apt-get update && apt-get install -y --no-install-recommends python3";
         for unicode in [true, false] {
-            let look = Look { unicode, ..LOOK };
+            let style = Style { unicode, ..LOOK };
             for width in [20, 40, 79, 200] {
                 let took = Duration::from_millis(3200);
                 for output in [
@@ -275,9 +275,9 @@ mod tests {
                     "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB] 日本語日本語日本語",
                 ] {
                     for line in [
-                        running_line(&look, took, title, output, width),
-                        below(&look, output, width),
-                        finished_line(&look, Sign::Done, "3.2s", title, width),
+                        running_line(&style, took, title, output, width),
+                        below(&style, output, width),
+                        finished_line(&style, Sign::Done, "3.2s", title, width),
                     ] {
                         assert!(measure_text_width(&line) <= width, "{width}: {line}");
                         assert!(unicode || line.is_ascii() || output.contains('日'), "{line}");

@@ -6,13 +6,13 @@ use super::*;
 use rbuild_build::observer::StepInfo;
 use rbuild_solver::{CacheKey, VertexId};
 
-const LOOK: Look = Look {
+const LOOK: Style = Style {
     is_terminal: true,
     unicode: true,
-    ..Look::PLAIN
+    ..Style::PLAIN
 };
 
-fn printer(term: &Emulator, look: Look) -> Printer {
+fn printer(term: &Emulator, style: Style) -> Printer {
     let steps = ["[1/3] FROM alpine", "[2/3] RUN make", "[3/3] COPY a b"]
         .iter()
         .enumerate();
@@ -22,7 +22,7 @@ fn printer(term: &Emulator, look: Look) -> Printer {
         line: None,
         counted: true,
     });
-    Printer::with_display(Some(Box::new(Tty::new(look, 3, term.clone()))), steps.collect())
+    Printer::with_display(Some(Box::new(Tty::new(style, 3, term.clone()))), steps.collect())
 }
 
 fn event(vertex: usize, kind: EventKind) -> Event {

@@ -10,7 +10,7 @@ use crate::file_lock::{Lock, Mode};
 use crate::gc::mark::Graph;
 use crate::image::export::parse_index;
 use crate::lease::Collection;
-use crate::records::TreeRef;
+use crate::records::FileListRef;
 use crate::small_file::{list_dir, read_if_there, remove_if_there};
 use crate::snapshot::{self, SnapshotStore};
 use crate::store::Store;
@@ -233,7 +233,7 @@ impl Check<'_> {
                 self.drop_file(&path, format!("it has digest {actual}"))?;
                 continue;
             }
-            let reference = TreeRef {
+            let reference = FileListRef {
                 digest: actual,
                 entries: 0,
             };

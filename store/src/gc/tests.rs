@@ -15,7 +15,7 @@ use crate::image::{ImageLayer, ImageRecord, LayerSource};
 use crate::key::Key;
 use crate::lock::Lease;
 use crate::memo::file_system_now;
-use crate::records::{Field, FieldValue, Output, Preimage, RECORD_VERSION, Record, Tree, TreeEntry};
+use crate::records::{Field, FieldValue, FileList, FileListEntry, Output, Preimage, RECORD_VERSION, Record};
 use crate::small_file::list_dir;
 use crate::snapshot::{Check, CommitOptions, HashTar, SnapshotStore};
 use crate::testing::store;
@@ -81,11 +81,11 @@ fn there(store: &Store, name: &str) -> bool {
 
 fn record(store: &Store, name: &str, tree: Option<&str>) {
     let fields = tree.map(|path| {
-        let entry = TreeEntry {
+        let entry = FileListEntry {
             path: path.as_bytes().to_vec(),
             fingerprint: b"x".to_vec(),
         };
-        let value = FieldValue::Tree(store.records().put_tree(&Tree::new(vec![entry])).unwrap().0);
+        let value = FieldValue::Tree(store.records().put_tree(&FileList::new(vec![entry])).unwrap().0);
         Field {
             name: "files".into(),
             value,
@@ -252,7 +252,7 @@ fn what_is_used_or_new_stays_whatever_the_clock_says() {
     for now in [file_system_now() - 3_600_000_000_000, later()] {
         let builder = Store::open(store.root(), "boot", crate::Need::Overlay).unwrap();
         let lease = snapshot(&builder, "new", None);
-        let tree = Tree::new(vec![TreeEntry {
+        let tree = FileList::new(vec![FileListEntry {
             path: b"file".to_vec(),
             fingerprint: b"file".to_vec(),
         }]);

@@ -20,7 +20,7 @@ use crate::lock::Lease;
 use crate::small_file::{list_dir, open_if_there, remove_if_there, stamp_used};
 use crate::store::Store;
 
-pub use preimage::{Field, FieldValue, Preimage, Tree, TreeEntry, TreeRef};
+pub use preimage::{Field, FieldValue, FileList, FileListEntry, FileListRef, Preimage};
 
 /// Version of the record format. Records of another version are misses.
 pub const RECORD_VERSION: u32 = 1;
@@ -154,9 +154,9 @@ impl<'a> Records<'a> {
 
     /// Stores a list of (path, fingerprint) once and gives the reference to put into a pre-image; and the lease that
     /// keeps it until something that refers to it is stored.
-    pub fn put_tree(&self, tree: &Tree) -> Result<(TreeRef, Lease), StoreError> {
+    pub fn put_tree(&self, tree: &FileList) -> Result<(FileListRef, Lease), StoreError> {
         let bytes = tree.encode();
-        let reference = TreeRef {
+        let reference = FileListRef {
             digest: Digest::of(&bytes),
             entries: tree.len() as u64,
         };
@@ -171,7 +171,7 @@ impl<'a> Records<'a> {
     }
 
     /// Reads a stored list; `None` when it is gone or damaged (then a miss cannot be explained in detail).
-    pub fn tree(&self, reference: &TreeRef) -> Result<Option<Tree>, StoreError> {
+    pub fn tree(&self, reference: &FileListRef) -> Result<Option<FileList>, StoreError> {
         let path = self.tree_path(&reference.digest);
         let Some(bytes) = crate::small_file::read_if_there(&path)? else {
             return Ok(None);
@@ -180,7 +180,7 @@ impl<'a> Records<'a> {
             remove_if_there(&path)?;
             return Ok(None);
         }
-        Ok(Tree::decode(&bytes))
+        Ok(FileList::decode(&bytes))
     }
 
     pub(crate) fn tree_path(&self, digest: &Digest) -> PathBuf {

@@ -27,12 +27,12 @@ pub enum FieldValue {
     /// Text, shown to the user as it is. Never a secret.
     Text(String),
     /// A list of files and what they contain, stored beside the records.
-    Tree(TreeRef),
+    Tree(FileListRef),
 }
 
-/// A reference to a stored [`Tree`].
+/// A reference to a stored [`FileList`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TreeRef {
+pub struct FileListRef {
     /// Digest of the stored list.
     pub digest: Digest,
     /// How many entries it has.
@@ -41,13 +41,13 @@ pub struct TreeRef {
 
 /// A list of paths with a fingerprint of each: what a `COPY` selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree {
-    entries: Vec<TreeEntry>,
+pub struct FileList {
+    entries: Vec<FileListEntry>,
 }
 
-/// One line of a [`Tree`].
+/// One line of a [`FileList`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TreeEntry {
+pub struct FileListEntry {
     /// Raw bytes, relative.
     pub path: Vec<u8>,
     /// What was hashed for it, in a form that can be shown, for example `file 0644 0:0 sha256:…`. Bytes, because the
@@ -55,15 +55,15 @@ pub struct TreeEntry {
     pub fingerprint: Vec<u8>,
 }
 
-impl Tree {
+impl FileList {
     /// Sorts the entries by path, so that equal lists have one form.
-    pub fn new(mut entries: Vec<TreeEntry>) -> Tree {
+    pub fn new(mut entries: Vec<FileListEntry>) -> FileList {
         entries.sort_unstable();
-        Tree { entries }
+        FileList { entries }
     }
 
     /// The entries, sorted by path.
-    pub fn entries(&self) -> &[TreeEntry] {
+    pub fn entries(&self) -> &[FileListEntry] {
         &self.entries
     }
 
@@ -94,18 +94,18 @@ impl Tree {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Tree> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<FileList> {
         let mut entries = Vec::new();
         let Some(body) = bytes.strip_suffix(b"\0") else {
-            return bytes.is_empty().then(Tree::default);
+            return bytes.is_empty().then(FileList::default);
         };
         let mut parts = body.split(|&byte| byte == 0);
         while let Some(path) = parts.next() {
-            entries.push(TreeEntry {
+            entries.push(FileListEntry {
                 path: path.to_vec(),
                 fingerprint: parts.next()?.to_vec(),
             });
         }
-        Some(Tree { entries })
+        Some(FileList { entries })
     }
 }

@@ -91,19 +91,19 @@ fn a_record_under_another_key_is_a_miss() {
 #[test]
 fn a_tree_is_stored_once() {
     let (_dir, store) = store();
-    let entry = |path: &[u8], fingerprint: &[u8]| TreeEntry {
+    let entry = |path: &[u8], fingerprint: &[u8]| FileListEntry {
         path: path.to_vec(),
         fingerprint: fingerprint.to_vec(),
     };
-    let forward = Tree::new(vec![entry(b"a\xff\n", b"symlink caf\xe9"), entry(b"b", b"2")]);
-    let backward = Tree::new(vec![entry(b"b", b"2"), entry(b"a\xff\n", b"symlink caf\xe9")]);
+    let forward = FileList::new(vec![entry(b"a\xff\n", b"symlink caf\xe9"), entry(b"b", b"2")]);
+    let backward = FileList::new(vec![entry(b"b", b"2"), entry(b"a\xff\n", b"symlink caf\xe9")]);
     let (reference, _lease) = store.records().put_tree(&forward).unwrap();
     assert_eq!(store.records().put_tree(&backward).unwrap().0, reference);
     assert_eq!(list_dir(&store.path("records/trees")).unwrap().len(), 1);
     assert_eq!(store.records().tree(&reference).unwrap(), Some(forward));
 
-    let (empty, _lease) = store.records().put_tree(&Tree::default()).unwrap();
-    assert_eq!(store.records().tree(&empty).unwrap(), Some(Tree::default()));
+    let (empty, _lease) = store.records().put_tree(&FileList::default()).unwrap();
+    assert_eq!(store.records().tree(&empty).unwrap(), Some(FileList::default()));
 
     let path = store.records().tree_path(&reference.digest);
     std::fs::write(&path, b"damaged").unwrap();

@@ -12,14 +12,14 @@ use rbuild_layer::stage::{Finished, fill};
 use rbuild_layer::tree::{Tree, TreeLayer, TreeView, default_root};
 use rbuild_rootdir::{Errno, Kind, Root, Timestamp};
 
-use super::seal::{CommitOptions, Committed, Nest};
+use super::seal::{CommitOptions, Committed, StagingDir};
 use super::{Snapshot, SnapshotError, SnapshotStore, StubKind};
 
 /// A snapshot being written. Dropping it without [`ActiveSnapshot::commit`] removes it.
 #[derive(Debug)]
 pub struct ActiveSnapshot<'s> {
     store: &'s SnapshotStore,
-    nest: Nest,
+    staging: StagingDir,
     parent: Option<Snapshot>,
     stubs: Vec<Stub>,
     /// Whose files the command can read besides the parent's.
@@ -42,9 +42,9 @@ struct Stub {
 impl SnapshotStore {
     /// Starts a snapshot on top of another, for a command to write to.
     pub fn begin(&self, parent: Option<&Snapshot>) -> Result<ActiveSnapshot<'_>, SnapshotError> {
-        let mut nest = Nest::new(self)?;
-        nest.make_work()?;
-        let root = Root::open(nest.fs())?;
+        let mut staging = StagingDir::new(self)?;
+        staging.make_work()?;
+        let root = Root::open(staging.fs())?;
         // The root of the mount is the upper directory's: it must look as it did.
         let meta = below(parent)?
             .lookup(b"")?
@@ -53,7 +53,7 @@ impl SnapshotStore {
         let begun = (root.dir().stat()?.ctime, Instant::now());
         Ok(ActiveSnapshot {
             store: self,
-            nest,
+            staging,
             parent: parent.cloned(),
             stubs: Vec::new(),
             readable: Vec::new(),
@@ -79,12 +79,12 @@ pub enum SnapshotRoot {
 impl ActiveSnapshot<'_> {
     /// Overlay's upper directory.
     pub fn upper(&self) -> PathBuf {
-        self.nest.fs()
+        self.staging.fs()
     }
 
     /// Overlay's work directory.
     pub fn work(&self) -> PathBuf {
-        self.nest.work()
+        self.staging.work()
     }
 
     /// The lower directories of the overlay, topmost first; empty for a snapshot on nothing.
@@ -257,7 +257,7 @@ impl ActiveSnapshot<'_> {
             packed,
         };
         self.store
-            .seal_layer(self.nest, self.parent.as_ref(), finished, options)
+            .seal_layer(self.staging, self.parent.as_ref(), finished, options)
     }
 }
 

@@ -11,7 +11,7 @@ use rbuild_layer::unpack::{self, Meaning};
 use rbuild_layer::{FileHash, FileSource, Limits, decompress};
 use rbuild_rootdir::Root;
 
-use super::seal::{CommitOptions, Committed, Nest};
+use super::seal::{CommitOptions, Committed, StagingDir};
 use super::{Snapshot, SnapshotError, SnapshotStore};
 
 /// A layer being put together. Dropping it without [`LayerBuilder::commit`] removes it.
@@ -21,7 +21,7 @@ use super::{Snapshot, SnapshotError, SnapshotStore};
 /// are added by themselves: as they are in the tree below, or as [`LayerBuilder::implicit_dirs`] says.
 pub struct LayerBuilder<'s> {
     store: &'s SnapshotStore,
-    nest: Nest,
+    staging: StagingDir,
     parent: Option<Snapshot>,
     stage: Stage,
     reuse: Option<Reuse>,
@@ -52,11 +52,11 @@ impl SnapshotStore {
     }
 
     fn builder(&self, parent: Option<&Snapshot>, below: TreeView) -> Result<LayerBuilder<'_>, SnapshotError> {
-        let nest = Nest::new(self)?;
-        let stage = Stage::new(Root::open(nest.fs())?, Some(below)).with_stop(self.store.stop().clone());
+        let staging = StagingDir::new(self)?;
+        let stage = Stage::new(Root::open(staging.fs())?, Some(below)).with_stop(self.store.stop().clone());
         Ok(LayerBuilder {
             store: self,
-            nest,
+            staging,
             parent: parent.cloned(),
             stage,
             reuse: None,
@@ -216,6 +216,6 @@ impl LayerBuilder<'_> {
     pub fn commit(self, options: &CommitOptions) -> Result<Committed, SnapshotError> {
         let finished = self.stage.finish(options.tar.tar())?;
         self.store
-            .seal_layer(self.nest, self.parent.as_ref(), finished, options)
+            .seal_layer(self.staging, self.parent.as_ref(), finished, options)
     }
 }

@@ -9,7 +9,7 @@ use rbuild_oci::{ChainId, DiffId};
 use rbuild_rootdir::Root;
 use sha2::{Digest as _, Sha256};
 
-use super::seal::{CommitOptions, Committed, HashTar, Identity, Nest};
+use super::seal::{CommitOptions, Committed, HashTar, Identity, StagingDir};
 use super::{Check, Opened, SnapshotError, SnapshotStore};
 
 /// One layer to import.
@@ -64,8 +64,8 @@ impl SnapshotStore {
         options: &ImportOptions,
     ) -> Result<Committed, SnapshotError> {
         let diff_ids: Vec<DiffId> = layers.iter().map(|layer| layer.diff_id).collect();
-        let nest = Nest::new(self)?;
-        let mut stage = Stage::new(Root::open(nest.fs())?, None).with_stop(self.store.stop().clone());
+        let staging = StagingDir::new(self)?;
+        let mut stage = Stage::new(Root::open(staging.fs())?, None).with_stop(self.store.stop().clone());
         for layer in layers {
             let (_, input) = decompress(layer.reader, &layer.name)?;
             let actual = unpack::apply(&mut stage, input, &layer.name, Meaning::Layer, options.limits)?;
@@ -90,6 +90,6 @@ impl SnapshotStore {
             now: options.now,
             tar: HashTar::Later,
         };
-        self.seal(nest, None, finished, identity, &commit)
+        self.seal(staging, None, finished, identity, &commit)
     }
 }

@@ -60,26 +60,26 @@ pub struct Committed {
 
 /// Where a snapshot is made: a directory of its own in the one that this process has under `tmp/`.
 #[derive(Debug)]
-pub(super) struct Nest {
+pub(super) struct StagingDir {
     _tmp: Arc<TmpDir>,
     dir: PathBuf,
     has_work: bool,
 }
 
-impl Nest {
-    pub(super) fn new(store: &SnapshotStore) -> Result<Nest, SnapshotError> {
+impl StagingDir {
+    pub(super) fn new(store: &SnapshotStore) -> Result<StagingDir, SnapshotError> {
         let tmp = store.tmp()?;
         let dir = tmp
             .path()
             .join(store.serial.fetch_add(1, Ordering::Relaxed).to_string());
         make_dir(&dir)?;
-        let nest = Nest {
+        let staging = StagingDir {
             _tmp: tmp,
             dir,
             has_work: false,
         };
-        make_dir(&nest.fs())?;
-        Ok(nest)
+        make_dir(&staging.fs())?;
+        Ok(staging)
     }
 
     pub(super) fn fs(&self) -> PathBuf {
@@ -102,7 +102,7 @@ impl Nest {
     }
 }
 
-impl Drop for Nest {
+impl Drop for StagingDir {
     fn drop(&mut self) {
         // What cannot be removed now goes with the directory that it is in, or is left for a sweep.
         let _ = remove_tree(&self.dir);
@@ -134,7 +134,7 @@ impl SnapshotStore {
     /// Commits what a step made.
     pub(super) fn seal_layer(
         &self,
-        nest: Nest,
+        staging: StagingDir,
         parent: Option<&Snapshot>,
         finished: Finished,
         options: &CommitOptions,
@@ -146,12 +146,12 @@ impl SnapshotStore {
             content_id,
             imported: None,
         };
-        self.seal(nest, parent, finished, identity, options)
+        self.seal(staging, parent, finished, identity, options)
     }
 
     pub(super) fn seal(
         &self,
-        nest: Nest,
+        staging: StagingDir,
         parent: Option<&Snapshot>,
         finished: Finished,
         identity: Identity,
@@ -181,20 +181,20 @@ impl SnapshotStore {
             },
             confirmed: false,
         };
-        let path = nest.dir.join(LISTING);
+        let path = staging.dir.join(LISTING);
         write_new(&path, |file| {
             finished
                 .listing
                 .write_to(std::io::BufWriter::with_capacity(64 * 1024, file))
         })?;
-        let path = nest.dir.join(META);
+        let path = staging.dir.join(META);
         let bytes = meta.to_bytes(&path)?;
         write_new(&path, |mut file| std::io::Write::write_all(&mut file, &bytes))?;
 
         let lease = self.store.locks().lease_new(&id)?;
         let home = self.dir(&id);
         loop {
-            match std::fs::rename(&nest.dir, &home) {
+            match std::fs::rename(&staging.dir, &home) {
                 Ok(()) => break,
                 // Another process committed the very same, or an earlier boot did: then it may have been hurt since, and
                 // is taken away by the check.
@@ -207,7 +207,7 @@ impl SnapshotStore {
             }
         }
         // The index comes last. Whoever is first there wins; the others take what it names.
-        let born = nest.index();
+        let born = staging.index();
         write_new(&born, |mut file| {
             std::io::Write::write_all(&mut file, id.to_hex().as_bytes())
         })?;
@@ -286,12 +286,12 @@ impl SnapshotStore {
     /// Removes a snapshot that was committed in vain, without touching the index.
     fn remove_files(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
         self.lock().remove(id);
-        let nest = self.trash()?;
+        let trash = self.trash()?;
         let dir = self.dir(id);
-        match std::fs::rename(&dir, &nest) {
+        match std::fs::rename(&dir, &trash) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(SnapshotError::io("remove", &dir, e)),
             _ => {
-                remove_tree(&nest)?;
+                remove_tree(&trash)?;
                 self.forget_packed(id)
             }
         }

@@ -7,7 +7,7 @@ use crate::ops::spec::{CopySource, CopySpec};
 use crate::ops::{OpError, StepOutput};
 use rbuild_layer::listing::{Timestamp, join, parent};
 use rbuild_layer::tree::{Node, NodeKind};
-use rbuild_solver::{Effort, Preimage, Tree as Fingerprints};
+use rbuild_solver::{Effort, Fingerprints, Preimage};
 use std::collections::HashSet;
 
 /// Raised when the result of the same fields changes.

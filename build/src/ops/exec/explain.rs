@@ -4,7 +4,7 @@ use crate::error::{Failure, Kind};
 use crate::ops::OpError;
 use crate::ops::spec::{ExecMount, ExecSpec};
 use rbuild_layer::tree::{LastLink, Tree, TreeView};
-use rbuild_sandbox::{SpawnError, Step};
+use rbuild_sandbox::{Phase, SpawnError};
 use rustix::io::Errno;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ pub(super) fn spawn_error(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -
     if let Some(failure) = missing_in_mount(&error, spec) {
         return OpError::Failure(failure);
     }
-    if error.step == Step::Identity && error.errno == Errno::INVAL.raw_os_error() {
+    if error.phase == Phase::Identity && error.errno == Errno::INVAL.raw_os_error() {
         return OpError::Failure(Failure::new(Kind::Step, error.to_string()).hint(
             "ids that are not in the ranges of /etc/subuid and /etc/subgid do not exist here: `rbuild doctor` says how \
              many there are",
@@ -49,7 +49,7 @@ pub(super) fn spawn_error(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -
 
 /// A mount whose target is missing in another mount, where nothing can be made.
 fn missing_in_mount(error: &SpawnError, spec: &ExecSpec) -> Option<Failure> {
-    if error.step != Step::Mounts || error.errno != Errno::NOENT.raw_os_error() {
+    if error.phase != Phase::Mounts || error.errno != Errno::NOENT.raw_os_error() {
         return None;
     }
     let path = error.path.as_deref()?;

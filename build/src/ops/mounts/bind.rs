@@ -7,7 +7,7 @@ use rbuild_layer::listing::{EntryKind, ancestors};
 use rbuild_layer::tree::{LastLink, NodeKind, Resolved, Tree, TreeLayer, Walk};
 use rbuild_rootfs::absolute;
 use rbuild_sandbox::{MountFlags, MountKind};
-use rbuild_solver::Tree as Fingerprints;
+use rbuild_solver::Fingerprints;
 use rbuild_store::snapshot::Snapshot;
 use std::any::Any;
 use std::ffi::OsStr;

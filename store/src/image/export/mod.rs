@@ -14,8 +14,8 @@ mod tar_writer;
 use std::io::{self, Write};
 
 use rbuild_oci::{
-    Annotations, Descriptor, DiffId, Digest, DocumentError, ImageConfig, LayerCompression, MANIFEST_LIMIT,
-    Manifest, MediaTypes, Platform, media_type,
+    Annotations, Descriptor, DiffId, Digest, DocumentError, ImageConfig, ImagePlatform, LayerCompression,
+    MANIFEST_LIMIT, Manifest, MediaTypes, media_type,
 };
 
 use crate::image::ImageError;
@@ -156,7 +156,7 @@ pub fn prepare(
         unchanged &= matches!(&layer.data, LayerData::Blob(blob) if blob.digest == descriptor.digest);
         layers.push(descriptor);
     }
-    let platform = Platform::new(&config.os, &config.architecture, config.variant.as_deref());
+    let platform = ImagePlatform::new(&config.os, &config.architecture, config.variant.as_deref());
     if unchanged
         && image.annotations.manifest.is_empty()
         && let Some(original) = &image.original
@@ -203,7 +203,7 @@ fn as_it_came(
     store: &Store,
     image: &ExportImage<'_>,
     original: &Descriptor,
-    platform: &Platform,
+    platform: &ImagePlatform,
 ) -> Result<Option<Prepared>, ImageError> {
     if !store.blobs().has(&original.digest)? {
         return Ok(None);

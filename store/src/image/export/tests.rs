@@ -204,7 +204,7 @@ fn what_was_written_is_read_back() {
                     source.entries()[0].names,
                     ["docker.io/library/app:1", "localhost:5000/b:2"]
                 );
-                let machine = Platform::new("linux", "amd64", None);
+                let machine = ImagePlatform::new("linux", "amd64", None);
                 let at = choose(&*source, Some("1"), &machine).unwrap();
                 let found = source.image(at).unwrap();
                 assert_eq!(found.config, image.config);
@@ -553,7 +553,7 @@ fn skopeo_takes_every_form() {
                 ],
             );
             let source = source::open(&bench.store, &path).unwrap();
-            let machine = Platform::new("linux", "amd64", None);
+            let machine = ImagePlatform::new("linux", "amd64", None);
             let found = source
                 .image(choose(&*source, Some("1.0"), &machine).unwrap())
                 .unwrap();

@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rbuild_oci::{Descriptor, DiffId, Digest, ImageConfig, Platform};
+use rbuild_oci::{Descriptor, DiffId, Digest, ImageConfig, ImagePlatform};
 
 use crate::blob::Expect;
 use crate::error::StoreError;
@@ -35,7 +35,7 @@ pub struct SourceEntry {
     /// Its names as the source has them, sorted.
     pub names: Vec<String>,
     /// For which machine, if the source says so without looking into the image.
-    pub platform: Option<Platform>,
+    pub platform: Option<ImagePlatform>,
     /// Digest of its manifest, if it has one.
     pub digest: Option<Digest>,
 }
@@ -141,7 +141,7 @@ fn from_container(container: Container) -> Result<Box<dyn ImageSource>, ImageErr
 pub fn choose(
     source: &dyn ImageSource,
     wanted: Option<&str>,
-    machine: &Platform,
+    machine: &ImagePlatform,
 ) -> Result<usize, ImageError> {
     let entries = source.entries();
     let fits = |entry: &SourceEntry| match wanted {
@@ -199,7 +199,7 @@ pub fn choose(
         let platforms: Vec<String> = named
             .iter()
             .filter_map(|&at| entries[at].platform.as_ref())
-            .map(Platform::to_string)
+            .map(ImagePlatform::to_string)
             .collect();
         return Err(not_chosen(format!(
             "has no image for {machine}, only for {}",

@@ -364,7 +364,7 @@ fn the_image_for_this_machine_is_chosen() {
         } else {
             "linux"
         };
-        entry.platform = Some(Platform::new(os, architecture, variant));
+        entry.platform = Some(ImagePlatform::new(os, architecture, variant));
         entries.push(entry);
     }
     let inner = Index::new(entries).to_bytes().unwrap();
@@ -380,19 +380,19 @@ fn the_image_for_this_machine_is_chosen() {
     files.push(("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()));
     let source = bench.open(&tar(&files)).unwrap();
     assert_eq!(source.entries().len(), 2, "the attestation is no image");
-    let chosen = |wanted: Option<&str>, machine: Platform| choose(&*source, wanted, &machine);
-    let amd64 = || Platform::new("linux", "amd64", None);
+    let chosen = |wanted: Option<&str>, machine: ImagePlatform| choose(&*source, wanted, &machine);
+    let amd64 = || ImagePlatform::new("linux", "amd64", None);
     assert_eq!(chosen(None, amd64()).unwrap(), 0);
     assert_eq!(chosen(Some("2"), amd64()).unwrap(), 0);
     assert_eq!(
         chosen(
             Some("docker.io/library/app:2"),
-            Platform::new("linux", "arm", Some("v7"))
+            ImagePlatform::new("linux", "arm", Some("v7"))
         )
         .unwrap(),
         1
     );
-    let text = chosen(None, Platform::new("linux", "s390x", None))
+    let text = chosen(None, ImagePlatform::new("linux", "s390x", None))
         .unwrap_err()
         .to_string();
     assert!(

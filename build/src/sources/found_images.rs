@@ -1,4 +1,4 @@
-//! [`Known`]: images that were looked for already.
+//! [`FoundImages`]: images that were looked for already.
 
 use super::BaseImage;
 use crate::error::Failure;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 /// Each image of one build or call, by its name as written and its platform.
 #[derive(Default)]
-pub(super) struct Known(RefCell<HashMap<(String, String), Arc<BaseImage>>>);
+pub(super) struct FoundImages(RefCell<HashMap<(String, String), Arc<BaseImage>>>);
 
-impl Known {
+impl FoundImages {
     /// The image, looked for with `find` the first time.
     ///
     /// # Errors

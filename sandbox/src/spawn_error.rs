@@ -1,4 +1,4 @@
-//! The steps that make a sandbox, and what is said when one fails.
+//! The phases in which a sandbox is made, and what is said when one fails.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::raw;
 use crate::shortage::shortage;
 
-/// One step on the way from a spec to a running command, in the order in which they happen.
+/// One phase on the way from a spec to a running command, in the order in which they happen.
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Step {
+pub enum Phase {
     Validate,
     Request,
     Clone,
@@ -46,41 +46,41 @@ pub enum Step {
     Execute,
 }
 
-impl Step {
-    /// What the step attempts, as the object of "cannot".
+impl Phase {
+    /// What the phase attempts, as the object of "cannot".
     pub fn attempt(self) -> &'static str {
         match self {
-            Step::Validate => "accept the sandbox's description",
-            Step::Request => "talk to the sandbox's starter process",
-            Step::Clone => "create the namespaces",
-            Step::ReadSpec => "read the sandbox's description",
-            Step::Session => "start a session",
-            Step::Streams => "connect stdin, stdout and stderr",
-            Step::Keyring => "join a fresh session keyring",
-            Step::Limits => "set a resource limit",
-            Step::Hostname => "set the host name",
-            Step::Loopback => "bring up the loopback interface",
-            Step::Propagation => "make the mounts private",
-            Step::Staging => "prepare the files in memory",
-            Step::Root => "mount the root file system",
-            Step::Proc => "set up /proc",
-            Step::Sys => "set up /sys",
-            Step::Dev => "set up /dev",
-            Step::Terminal => "set up the terminal",
-            Step::Mounts => "mount",
-            Step::Pivot => "change the root",
-            Step::WorkingDirectory => "enter the working directory",
-            Step::Umask => "set the umask",
-            Step::Program => "execute",
-            Step::LockedMounts => "lock the mounts",
-            Step::AbstractSockets => "close off the host's abstract sockets",
-            Step::Capabilities => "drop capabilities",
-            Step::NoNewPrivileges => "forbid new privileges",
-            Step::SystemCallFilter => "install the system call filter",
-            Step::Identity => "run as",
-            Step::ParentDeath => "tie the command to its parent",
-            Step::Descriptors => "close the descriptors",
-            Step::Execute => "execute",
+            Phase::Validate => "accept the sandbox's description",
+            Phase::Request => "talk to the sandbox's starter process",
+            Phase::Clone => "create the namespaces",
+            Phase::ReadSpec => "read the sandbox's description",
+            Phase::Session => "start a session",
+            Phase::Streams => "connect stdin, stdout and stderr",
+            Phase::Keyring => "join a fresh session keyring",
+            Phase::Limits => "set a resource limit",
+            Phase::Hostname => "set the host name",
+            Phase::Loopback => "bring up the loopback interface",
+            Phase::Propagation => "make the mounts private",
+            Phase::Staging => "prepare the files in memory",
+            Phase::Root => "mount the root file system",
+            Phase::Proc => "set up /proc",
+            Phase::Sys => "set up /sys",
+            Phase::Dev => "set up /dev",
+            Phase::Terminal => "set up the terminal",
+            Phase::Mounts => "mount",
+            Phase::Pivot => "change the root",
+            Phase::WorkingDirectory => "enter the working directory",
+            Phase::Umask => "set the umask",
+            Phase::Program => "execute",
+            Phase::LockedMounts => "lock the mounts",
+            Phase::AbstractSockets => "close off the host's abstract sockets",
+            Phase::Capabilities => "drop capabilities",
+            Phase::NoNewPrivileges => "forbid new privileges",
+            Phase::SystemCallFilter => "install the system call filter",
+            Phase::Identity => "run as",
+            Phase::ParentDeath => "tie the command to its parent",
+            Phase::Descriptors => "close the descriptors",
+            Phase::Execute => "execute",
         }
     }
 }
@@ -89,7 +89,7 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpawnError {
     /// The step that failed.
-    pub step: Step,
+    pub phase: Phase,
     /// The kernel's error number (`errno(3)`); 0 when the fault is not the kernel's.
     pub errno: i32,
     /// The path or value that the step was at; empty when there is none.
@@ -100,10 +100,10 @@ pub struct SpawnError {
 }
 
 impl SpawnError {
-    /// An error of `step` with the kernel's error number.
-    pub(crate) fn new(step: Step, errno: rustix::io::Errno) -> Self {
+    /// An error of `phase` with the kernel's error number.
+    pub(crate) fn new(phase: Phase, errno: rustix::io::Errno) -> Self {
         Self {
-            step,
+            phase,
             errno: errno.raw_os_error(),
             path: None,
             reason: None,
@@ -111,9 +111,9 @@ impl SpawnError {
     }
 
     /// An error without an error number.
-    pub(crate) fn words(step: Step, reason: impl Into<String>) -> Self {
+    pub(crate) fn words(phase: Phase, reason: impl Into<String>) -> Self {
         Self {
-            step,
+            phase,
             errno: 0,
             path: None,
             reason: Some(reason.into()),
@@ -139,14 +139,14 @@ impl SpawnError {
 
     /// Whether the sandbox stood and only the program could not be executed.
     pub fn is_program(&self) -> bool {
-        matches!(self.step, Step::Execute | Step::Program) && self.shortage().is_none()
+        matches!(self.phase, Phase::Execute | Phase::Program) && self.shortage().is_none()
     }
 
     /// Whether something in the image's files is at fault, and not the host.
     pub fn is_about_image(&self) -> bool {
-        match self.step {
-            Step::WorkingDirectory => true,
-            Step::Proc | Step::Sys | Step::Dev | Step::Mounts => {
+        match self.phase {
+            Phase::WorkingDirectory => true,
+            Phase::Proc | Phase::Sys | Phase::Dev | Phase::Mounts => {
                 matches!(self.errno, libc::ELOOP | libc::ENOTDIR)
             }
             _ => false,
@@ -165,9 +165,9 @@ impl SpawnError {
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attempt = match self.step {
-            Step::Clone if self.shortage().is_some() => "start a process",
-            step => step.attempt(),
+        let attempt = match self.phase {
+            Phase::Clone if self.shortage().is_some() => "start a process",
+            phase => phase.attempt(),
         };
         write!(f, "cannot {attempt}")?;
         if let Some(path) = &self.path
@@ -178,10 +178,10 @@ impl fmt::Display for SpawnError {
         if let Some(reason) = &self.reason {
             return write!(f, ": {reason}");
         }
-        match (self.step, self.errno) {
-            (Step::Execute, libc::ENOENT) => f.write_str(": not found"),
-            (Step::Execute, libc::EACCES) => f.write_str(": not executable"),
-            (Step::Execute, libc::ENOEXEC) => {
+        match (self.phase, self.errno) {
+            (Phase::Execute, libc::ENOENT) => f.write_str(": not found"),
+            (Phase::Execute, libc::EACCES) => f.write_str(": not executable"),
+            (Phase::Execute, libc::ENOEXEC) => {
                 f.write_str(": the file is no program of this machine's architecture")
             }
             (_, errno) => {
@@ -206,43 +206,43 @@ mod tests {
 
     #[test]
     fn exit_codes_are_dockers() {
-        let code = |step, errno| SpawnError::new(step, errno).exit_code();
-        assert_eq!(code(Step::Execute, Errno::NOENT), 127);
-        assert_eq!(code(Step::Execute, Errno::NOTDIR), 127);
-        assert_eq!(code(Step::Execute, Errno::ACCESS), 126);
-        assert_eq!(code(Step::Execute, Errno::NOEXEC), 126);
-        assert_eq!(code(Step::Mounts, Errno::NOENT), 125);
-        assert_eq!(code(Step::Execute, Errno::AGAIN), 125);
-        assert_eq!(SpawnError::words(Step::Request, "gone").exit_code(), 125);
+        let code = |phase, errno| SpawnError::new(phase, errno).exit_code();
+        assert_eq!(code(Phase::Execute, Errno::NOENT), 127);
+        assert_eq!(code(Phase::Execute, Errno::NOTDIR), 127);
+        assert_eq!(code(Phase::Execute, Errno::ACCESS), 126);
+        assert_eq!(code(Phase::Execute, Errno::NOEXEC), 126);
+        assert_eq!(code(Phase::Mounts, Errno::NOENT), 125);
+        assert_eq!(code(Phase::Execute, Errno::AGAIN), 125);
+        assert_eq!(SpawnError::words(Phase::Request, "gone").exit_code(), 125);
     }
 
     #[test]
     fn messages_name_the_attempt_the_path_and_the_cause() {
-        let error = SpawnError::new(Step::Mounts, Errno::NOENT).at("/etc/hosts");
+        let error = SpawnError::new(Phase::Mounts, Errno::NOENT).at("/etc/hosts");
         let text = error.to_string();
         assert!(
             text.starts_with("cannot mount /etc/hosts: No such file"),
             "{text}"
         );
-        let error = SpawnError::new(Step::Clone, Errno::AGAIN);
+        let error = SpawnError::new(Phase::Clone, Errno::AGAIN);
         assert!(
             error.to_string().starts_with("cannot start a process: Resource"),
             "{error}"
         );
         assert!(error.shortage().is_some());
-        let error = SpawnError::new(Step::Execute, Errno::NOENT).at("foo");
+        let error = SpawnError::new(Phase::Execute, Errno::NOENT).at("foo");
         assert_eq!(error.to_string(), "cannot execute foo: not found");
-        let error = SpawnError::new(Step::Proc, Errno::LOOP)
+        let error = SpawnError::new(Phase::Proc, Errno::LOOP)
             .at("/proc")
             .because("a symlink");
         assert_eq!(error.to_string(), "cannot set up /proc: a symlink");
         assert!(error.is_about_image());
-        assert!(!SpawnError::new(Step::Proc, Errno::PERM).is_about_image());
+        assert!(!SpawnError::new(Phase::Proc, Errno::PERM).is_about_image());
     }
 
     #[test]
     fn errors_cross_the_wire() {
-        let error = SpawnError::new(Step::Proc, Errno::PERM)
+        let error = SpawnError::new(Phase::Proc, Errno::PERM)
             .at("/proc")
             .because("masked");
         let text = serde_json::to_string(&error).unwrap();

@@ -1,11 +1,11 @@
-//! [`Look`]: what a terminal can show, and the few signs and colours that are used. Everything reads the same without
+//! [`Style`]: what a terminal can show, and the few signs and colours that are used. Everything reads the same without
 //! colour.
 
 use super::palette::Palette;
 
 /// What the place that text goes to can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct Style {
     /// It is a terminal: lines can be drawn again.
     pub is_terminal: bool,
     /// SGR colours.
@@ -46,9 +46,9 @@ pub enum Sign {
     Arrow,
 }
 
-impl Look {
+impl Style {
     /// Neither terminal nor colour nor signs.
-    pub const PLAIN: Look = Look {
+    pub const PLAIN: Style = Style {
         is_terminal: false,
         color: false,
         unicode: false,
@@ -138,8 +138,8 @@ impl Look {
 mod tests {
     use super::*;
 
-    fn look(is_terminal: bool, variables: &[(&str, &str)]) -> Look {
-        Look::new(is_terminal, |name| {
+    fn style(is_terminal: bool, variables: &[(&str, &str)]) -> Style {
+        Style::new(is_terminal, |name| {
             variables
                 .iter()
                 .find(|(other, _)| *other == name)
@@ -149,35 +149,35 @@ mod tests {
 
     #[test]
     fn colour_follows_the_conventions() {
-        assert!(look(true, &[]).color);
+        assert!(style(true, &[]).color);
         assert!(
-            look(true, &[("NO_COLOR", "")]).color,
+            style(true, &[("NO_COLOR", "")]).color,
             "an empty NO_COLOR counts as unset"
         );
-        assert!(!look(true, &[("NO_COLOR", "1")]).color);
-        assert!(!look(false, &[]).color);
-        assert!(look(false, &[("CLICOLOR_FORCE", "1")]).color);
-        assert!(!look(false, &[("CLICOLOR_FORCE", "0")]).color);
-        assert!(!look(false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).color);
-        assert!(!look(true, &[("TERM", "dumb")]).is_terminal);
+        assert!(!style(true, &[("NO_COLOR", "1")]).color);
+        assert!(!style(false, &[]).color);
+        assert!(style(false, &[("CLICOLOR_FORCE", "1")]).color);
+        assert!(!style(false, &[("CLICOLOR_FORCE", "0")]).color);
+        assert!(!style(false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).color);
+        assert!(!style(true, &[("TERM", "dumb")]).is_terminal);
     }
 
     #[test]
     fn signs_follow_the_locale() {
-        assert!(look(true, &[("LANG", "de_DE.UTF-8")]).unicode);
-        assert!(look(true, &[("LANG", "C.utf8")]).unicode);
-        assert!(!look(true, &[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")]).unicode);
-        assert!(!look(true, &[]).unicode);
-        assert_eq!(Look::PLAIN.sign(Sign::Done), "+");
-        assert_eq!(look(true, &[]).paint(Paint::Bad, "x"), "\x1b[1;31mx\x1b[0m");
-        let named = look(true, &[("BUILDKIT_COLORS", "error=200,0,7:run=blue")]);
+        assert!(style(true, &[("LANG", "de_DE.UTF-8")]).unicode);
+        assert!(style(true, &[("LANG", "C.utf8")]).unicode);
+        assert!(!style(true, &[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")]).unicode);
+        assert!(!style(true, &[]).unicode);
+        assert_eq!(Style::PLAIN.sign(Sign::Done), "+");
+        assert_eq!(style(true, &[]).paint(Paint::Bad, "x"), "\x1b[1;31mx\x1b[0m");
+        let named = style(true, &[("BUILDKIT_COLORS", "error=200,0,7:run=blue")]);
         assert_eq!(named.paint(Paint::Bad, "x"), "\x1b[1;38;2;200;0;7mx\x1b[0m");
         assert_eq!(named.paint(Paint::Good, "x"), "\x1b[34mx\x1b[0m");
     }
 
     #[test]
     fn a_meter_is_always_as_wide() {
-        let unicode = look(true, &[("LANG", "C.UTF-8"), ("NO_COLOR", "1")]);
+        let unicode = style(true, &[("LANG", "C.UTF-8"), ("NO_COLOR", "1")]);
         for (done, total, filled) in [
             (0, 100, 0),
             (50, 100, 10),
@@ -191,7 +191,7 @@ mod tests {
             assert_eq!(bar.matches('━').count(), filled, "{done}/{total}");
         }
         assert_eq!(
-            Look::PLAIN.meter(u64::MAX / 2, u64::MAX, 20),
+            Style::PLAIN.meter(u64::MAX / 2, u64::MAX, 20),
             "=========>          "
         );
     }
