@@ -95,7 +95,7 @@ fn sandbox(
 
     let argv = argv(request, image)?;
     let mut spec = SandboxSpec::new(
-        root_of(writable.root(), lower),
+        root_of(writable.root()?, lower),
         argv.into_iter().map(OsString::from).collect(),
     );
     spec.read_only = request.read_only;

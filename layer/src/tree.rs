@@ -8,7 +8,7 @@ mod fold;
 mod merge;
 mod squash;
 #[cfg(test)]
-mod stacks;
+pub(crate) mod stacks;
 mod view;
 
 use std::fs::File;

@@ -16,7 +16,7 @@
 //!     MountKind::Tmpfs { size: None, mode: 0o1777, flags: MountFlags::default() },
 //! )?);
 //! let lower = points.finish(snapshots, &mut active)?;
-//! let mut spec = SandboxSpec::new(root_of(active.root(), lower), vec!["/bin/id".into()]);
+//! let mut spec = SandboxSpec::new(root_of(active.root()?, lower), vec!["/bin/id".into()]);
 //! spec.user = users::user(&tree, "daemon")?.credentials();
 //! spec.mounts = mounts;
 //! # Ok(spec) }

@@ -37,38 +37,61 @@ impl Layers<'_> {
         attributes: MountAttrFlags,
         scratch: BorrowedFd<'_>,
     ) -> Result<OwnedFd, OverlayError> {
-        let opened = self.open()?;
-        match opened.mount_new(self.volatile, attributes) {
-            Ok(Some(mount)) => Ok(mount),
-            Ok(None) => opened
-                .mount_old(self.volatile, attributes, scratch)
-                .map_err(|errno| (errno, None)),
-            Err(errno) => Err((errno, self.upper.map(|(upper, _)| upper.to_owned()))),
+        match self.mount_new(attributes)? {
+            Some(mount) => Ok(mount),
+            None => {
+                let opened = self.open()?;
+                let mounted = opened.mount_old(self.volatile, attributes, scratch);
+                mounted.map_err(|errno| (errno, None))
+            }
         }
     }
 
-    fn open(&self) -> Result<Opened, OverlayError> {
-        let open = |path: &Path| {
-            rustix::fs::openat(
-                CWD,
-                path,
-                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )
-            .map_err(|errno| (errno, Some(path.to_owned())))
+    /// Through `fsopen(2)`, one `lowerdir+` per layer; `None` on kernels that do not know it (before 6.5). One directory
+    /// is open at a time: there may be more than the caller may have descriptors.
+    fn mount_new(&self, attributes: MountAttrFlags) -> Result<Option<OwnedFd>, OverlayError> {
+        let fail = |errno| (errno, self.upper.map(|(upper, _)| upper.to_owned()));
+        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(fail)?;
+        fsconfig_set_string(&fs, "source", "overlay").map_err(fail)?;
+        fsconfig_set_flag(&fs, "userxattr").map_err(fail)?;
+        let set = |key: &str, path: &Path| {
+            let dir = open(path)?;
+            Ok::<_, OverlayError>(fsconfig_set_string(&fs, key, name(&dir)))
         };
+        for (index, lower) in self.lowers.iter().enumerate() {
+            match set("lowerdir+", lower)? {
+                Err(Errno::INVAL) if index == 0 => return Ok(None),
+                other => other.map_err(fail)?,
+            }
+        }
+        if let Some((upper, work)) = self.upper {
+            set("upperdir", upper)?.map_err(fail)?;
+            set("workdir", work)?.map_err(fail)?;
+        }
+        if self.volatile {
+            fsconfig_set_flag(&fs, "volatile").map_err(fail)?;
+        }
+        fsconfig_create(&fs).map_err(fail)?;
+        let mount = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes);
+        mount.map(Some).map_err(fail)
+    }
+
+    fn open(&self) -> Result<Opened, OverlayError> {
+        let both = |(upper, work)| Ok((open(upper)?, open(work)?));
         Ok(Opened {
             lowers: self
                 .lowers
                 .iter()
                 .map(|lower| open(lower))
                 .collect::<Result<_, _>>()?,
-            upper: self
-                .upper
-                .map(|(upper, work)| Ok((open(upper)?, open(work)?)))
-                .transpose()?,
+            upper: self.upper.map(both).transpose()?,
         })
     }
+}
+
+fn open(path: &Path) -> Result<OwnedFd, OverlayError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| (errno, Some(path.to_owned())))
 }
 
 /// The layers as descriptors.
@@ -82,28 +105,6 @@ fn name(fd: &OwnedFd) -> String {
 }
 
 impl Opened {
-    /// Through `fsopen(2)`, one `lowerdir+` per layer; `None` on kernels that do not know it (before 6.5).
-    fn mount_new(&self, volatile: bool, attributes: MountAttrFlags) -> Result<Option<OwnedFd>, Errno> {
-        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_string(&fs, "source", "overlay")?;
-        fsconfig_set_flag(&fs, "userxattr")?;
-        for (index, lower) in self.lowers.iter().enumerate() {
-            match fsconfig_set_string(&fs, "lowerdir+", name(lower)) {
-                Err(Errno::INVAL) if index == 0 => return Ok(None),
-                other => other?,
-            }
-        }
-        if let Some((upper, work)) = &self.upper {
-            fsconfig_set_string(&fs, "upperdir", name(upper))?;
-            fsconfig_set_string(&fs, "workdir", name(work))?;
-        }
-        if volatile {
-            fsconfig_set_flag(&fs, "volatile")?;
-        }
-        fsconfig_create(&fs)?;
-        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map(Some)
-    }
-
     /// Through `mount(2)`, whose options hold about 200 layers.
     fn mount_old(
         &self,

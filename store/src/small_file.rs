@@ -79,6 +79,14 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
+/// As [`list_dir`]; nothing where there is no directory.
+pub(crate) fn list_if_there(path: &Path) -> Result<Vec<String>, StoreError> {
+    match list_dir(path) {
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        other => other,
+    }
+}
+
 /// The UTF-8 names in a directory, sorted. Names that are not UTF-8 are not ours and are left out.
 pub(crate) fn list_dir(path: &Path) -> Result<Vec<String>, StoreError> {
     let mut names = Vec::new();

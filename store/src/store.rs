@@ -31,6 +31,7 @@ const LAYOUT: &[&str] = &[
     "compressed",
     "content",
     "diffids",
+    "flattened",
     "images",
     "locks",
     "locks/cache-mounts",

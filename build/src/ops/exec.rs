@@ -61,7 +61,7 @@ pub(super) fn run(
         context,
     )?;
 
-    let root = root_of(active.root(), lower);
+    let root = root_of(active.root()?, lower);
     let mut sandbox = SandboxSpec::new(root, argv);
     sandbox.mounts = mounts;
     sandbox.env = command::environment(spec, user.home.as_deref(), secrets);

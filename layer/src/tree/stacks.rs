@@ -15,7 +15,7 @@ pub(super) fn in_memory(listing: Listing) -> TreeLayer {
 }
 
 /// `d` dir, `D` opaque dir, `f` file, `h` hard link to the name after `>`, `w` whiteout, `l` link to the text after `>`.
-fn layer(text: &str) -> TreeLayer {
+pub(crate) fn layer(text: &str) -> TreeLayer {
     let entries = text.split_whitespace().map(|word| {
         let (kind, path) = word.split_at(1);
         let (name, target) = path.split_once('>').unwrap_or((path, ""));
@@ -80,7 +80,7 @@ pub(super) fn seen(tree: &TreeView) -> Vec<Node> {
 }
 
 /// A random layer over the names `a`, `b`, `c`, three deep.
-pub(super) fn any_layer() -> impl Strategy<Value = TreeLayer> {
+pub(crate) fn any_layer() -> impl Strategy<Value = TreeLayer> {
     proptest::collection::vec(0..8_u8, 39).prop_map(|picks| {
         let mut picks = picks.into_iter();
         let mut entries = Vec::new();

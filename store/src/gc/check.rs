@@ -11,8 +11,8 @@ use crate::gc::mark::Graph;
 use crate::image::export::parse_index;
 use crate::lease::Collection;
 use crate::records::FileListRef;
-use crate::small_file::{list_dir, read_if_there, remove_if_there};
-use crate::snapshot::{self, SnapshotStore};
+use crate::small_file::{list_dir, list_if_there, read_if_there, remove_if_there};
+use crate::snapshot::{self, SnapshotStore, flattened_snapshot, verify_flattened};
 use crate::store::Store;
 
 /// Something that is not as it should be.
@@ -47,6 +47,7 @@ pub(super) fn check(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreEr
         problems: Vec::new(),
     };
     check.snapshots()?;
+    check.flattened()?;
     check.blobs()?;
     check.images()?;
     check.tags()?;
@@ -122,6 +123,30 @@ impl Check<'_> {
             repaired = removed == Some(true);
         }
         self.report(path, what, repaired);
+        Ok(())
+    }
+
+    /// Compares what layers were flattened to with its listing. What an earlier boot made is used no more.
+    fn flattened(&mut self) -> Result<(), StoreError> {
+        let snapshots = SnapshotStore::new(self.store.clone());
+        let dir = self.store.flattened_dir();
+        for name in list_if_there(&dir)? {
+            let path = dir.join(&name);
+            let Some(id) = flattened_snapshot(&name) else {
+                self.report(&path, "it is not named by a snapshot id".to_owned(), false);
+                continue;
+            };
+            let Err(error) = verify_flattened(&id, &path) else {
+                continue;
+            };
+            let mut repaired = false;
+            if let (true, Some(leases)) = (error.is_damage(), &mut self.leases) {
+                let removed =
+                    leases.unless_used(id.as_bytes(), || Ok(snapshots.drop_flattened(&path).is_ok()))?;
+                repaired = removed == Some(true);
+            }
+            self.report(&path, error.to_string(), repaired);
+        }
         Ok(())
     }
 

@@ -49,6 +49,7 @@ pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<P
         }
     }
     sweep.snapshots(&graph, needed)?;
+    sweep.flattened()?;
     sweep.trees(&records)?;
     if pin.is_some() {
         sweep.blobs(&images)?;

@@ -28,7 +28,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 
 pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
     let mut graph = Graph::read(store)?;
-    measure(store, &mut graph);
+    let mut counted = measure(store, &mut graph);
     let graph = graph;
     let bytes_of = |ids: &BTreeSet<SnapshotId>| -> u64 {
         ids.iter()
@@ -68,7 +68,9 @@ pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
     let trees = flat_bytes(&store.path("records/trees"))?;
     let memos = flat_bytes(&store.memo_dir())?;
     let records: u64 = graph.records.iter().map(|record| record.bytes).sum();
-    let cache_bytes = records + trees.1 + memos.1 + bytes_of(&only_cached);
+    // The files that are in them count where they were.
+    let flattened = measured(&store.path("flattened"), &mut counted).unwrap_or(0);
+    let cache_bytes = records + trees.1 + memos.1 + flattened + bytes_of(&only_cached);
     let leased = lease::used(store.root())?;
     let held = |ids: &BTreeSet<SnapshotId>| -> u64 {
         let mut kept = BTreeSet::new();
@@ -147,8 +149,8 @@ pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
 
 /// Puts blocks on disk in place of the sums of file sizes. A file that several snapshots share counts once, in an
 /// image's snapshot if there is one. Where directories cannot be read (files of subordinate ids, seen from outside
-/// of the user namespace) the sum stays.
-pub(super) fn measure(store: &Store, graph: &mut Graph) {
+/// of the user namespace) the sum stays. The answer is the inodes that were counted.
+pub(super) fn measure(store: &Store, graph: &mut Graph) -> BTreeSet<(u64, u64)> {
     let images = graph.image_snapshots(graph.images.iter().map(|(image, _)| image));
     let mut order: Vec<SnapshotId> = graph.snapshots.keys().copied().collect();
     order.sort_by_key(|id| !images.contains(id));
@@ -159,6 +161,7 @@ pub(super) fn measure(store: &Store, graph: &mut Graph) {
             node.bytes = bytes;
         }
     }
+    seen
 }
 
 fn compressed_blobs(store: &Store) -> Result<BTreeSet<Digest>, StoreError> {

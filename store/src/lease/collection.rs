@@ -11,7 +11,7 @@ use super::gate::Gate;
 use super::{ALL, COLLECTING, LISTS, Name};
 use crate::error::{IoContext, StoreError};
 use crate::file_lock::{Lock, Mode};
-use crate::small_file::list_dir;
+use crate::small_file::list_if_there;
 
 /// What is in use while something is collected: what any list says that was not over when the collection began.
 ///
@@ -102,10 +102,7 @@ impl Lists {
 
     /// What they are called. There are none before the first lease.
     fn all(&self) -> Result<Vec<String>, StoreError> {
-        match list_dir(&self.root.join(LISTS)) {
-            Err(error) if error.is_not_found() => Ok(Vec::new()),
-            other => other,
-        }
+        list_if_there(&self.root.join(LISTS))
     }
 
     fn hold(&mut self, name: &Name) -> Result<bool, StoreError> {

@@ -88,17 +88,18 @@ impl ActiveSnapshot<'_> {
     }
 
     /// The lower directories of the overlay, topmost first; empty for a snapshot on nothing.
-    pub fn lowers(&self) -> Vec<PathBuf> {
-        self.parent.as_ref().map(Snapshot::lowers).unwrap_or_default()
+    pub fn lowers(&self) -> Result<Vec<PathBuf>, SnapshotError> {
+        let lowers = self.parent.as_ref().map(|parent| self.store.lowers(parent));
+        Ok(lowers.transpose()?.unwrap_or_default())
     }
 
     /// What a command can have as its root.
-    pub fn root(&self) -> SnapshotRoot {
-        SnapshotRoot::Overlay {
-            lowers: self.lowers(),
+    pub fn root(&self) -> Result<SnapshotRoot, SnapshotError> {
+        Ok(SnapshotRoot::Overlay {
+            lowers: self.lowers()?,
             upper: self.upper(),
             work: self.work(),
-        }
+        })
     }
 
     /// What it is made on top of.

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rbuild_layer::tree::{Folded, Run, TreeLayer, TreeView};
+use rbuild_layer::tree::{Folded, Run, TreeView};
 
 use super::meta::Meta;
 use super::{Snapshot, SnapshotError};
@@ -24,6 +24,8 @@ const SMALL: u64 = 128;
 /// Where a snapshot stands in its chain.
 #[derive(Debug)]
 pub(super) struct Place {
+    /// How many layers there are up to this one, itself counted, beside those of an image that it begins with.
+    height: usize,
     /// Small layers up to this one, itself counted; 0 for one that is not small.
     number: usize,
     /// How many layers are in the part that ends here.
@@ -44,7 +46,12 @@ impl Place {
         while number > 0 && layers < MOST && number.is_multiple_of(layers * FAN) {
             layers *= FAN;
         }
+        let height = match meta.imported {
+            Some(_) => 0,
+            None => parent.map_or(0, Snapshot::height) + 1,
+        };
         Place {
+            height,
             number,
             layers,
             below: parent.and_then(|parent| parent.chain().nth(layers - 1)).cloned(),
@@ -64,9 +71,9 @@ impl Snapshot {
         std::iter::successors(Some(self), |snapshot| snapshot.parent())
     }
 
-    /// Its own layer and all below it, topmost first: what an overlay is made of.
-    pub fn layers(&self) -> Result<Vec<TreeLayer>, SnapshotError> {
-        self.chain().map(|snapshot| snapshot.layer().cloned()).collect()
+    /// How many layers there are up to this one, beside those of an image that it begins with.
+    pub(super) fn height(&self) -> usize {
+        self.0.place.height
     }
 
     /// All its files as a container sees them.

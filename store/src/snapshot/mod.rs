@@ -7,6 +7,7 @@ mod active;
 mod builder;
 mod chain;
 mod error;
+mod flat;
 mod import;
 mod meta;
 mod open;
@@ -35,7 +36,9 @@ use crate::tmp::TmpDir;
 use chain::Place;
 use meta::Meta;
 
+pub(crate) use flat::flattened_snapshot;
 pub(crate) use packed::packed_snapshot;
+pub(crate) use verify::verify_flattened;
 
 pub use active::{ActiveSnapshot, SnapshotRoot};
 pub use builder::LayerBuilder;
@@ -44,7 +47,6 @@ pub use import::{ImportLayer, ImportOptions};
 pub use open::{Held, Opened};
 pub use seal::{CommitOptions, Committed, HashTar};
 pub use stubs::StubKind;
-pub use usage::Usage;
 
 /// A committed snapshot. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -122,11 +124,6 @@ impl Snapshot {
         self.0.dir.join(FS)
     }
 
-    /// The lower directories of an overlay mount on top of it, topmost first.
-    pub fn lowers(&self) -> Vec<PathBuf> {
-        self.chain().map(Snapshot::fs).collect()
-    }
-
     /// Its own layer.
     pub fn layer(&self) -> Result<&TreeLayer, SnapshotError> {
         if let Some(layer) = self.0.layer.get() {
@@ -168,6 +165,8 @@ pub struct SnapshotStore {
     tmp: Mutex<Option<Arc<TmpDir>>>,
     /// Stub layers that are in use, locked.
     stubs: Mutex<HashMap<PathBuf, File>>,
+    /// Held while layers are flattened: two steps of a build would do the same.
+    flattening: Mutex<()>,
     serial: AtomicU64,
 }
 
@@ -179,6 +178,7 @@ impl SnapshotStore {
             known: Mutex::default(),
             tmp: Mutex::default(),
             stubs: Mutex::default(),
+            flattening: Mutex::default(),
             serial: AtomicU64::new(0),
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -82,6 +82,10 @@ impl StagingDir {
         Ok(staging)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.dir
+    }
+
     pub(super) fn fs(&self) -> PathBuf {
         self.dir.join(FS)
     }
@@ -115,7 +119,7 @@ impl Drop for StagingDir {
 
 /// Makes a directory with mode 0700 whatever the umask, and without a setgid bit whatever its parent has: a bit that
 /// is inherited would change the group of everything made in it.
-pub(super) fn make_dir(path: &std::path::Path) -> Result<(), SnapshotError> {
+pub(super) fn make_dir(path: &Path) -> Result<(), SnapshotError> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir(path).map_err(|e| SnapshotError::io("create", path, e))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
@@ -238,7 +242,7 @@ impl SnapshotStore {
     }
 
     /// The snapshot that the index names, held. An entry that names nothing is taken away.
-    fn adopt(&self, index: &std::path::Path) -> Result<Option<Committed>, SnapshotError> {
+    fn adopt(&self, index: &Path) -> Result<Option<Committed>, SnapshotError> {
         let text = match std::fs::read_to_string(index) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -298,8 +302,8 @@ impl SnapshotStore {
     }
 }
 
-fn write_new(
-    path: &std::path::Path,
+pub(super) fn write_new(
+    path: &Path,
     write: impl FnOnce(&File) -> std::io::Result<()>,
 ) -> Result<(), SnapshotError> {
     let file = File::options()

@@ -1,47 +1,7 @@
 //! How much room snapshots take.
 
-use std::collections::HashMap;
-
-use rbuild_layer::listing::EntryKind;
-
-use super::{Check, Snapshot, SnapshotError, SnapshotStore};
+use super::{Check, Snapshot, SnapshotStore};
 use crate::image::{ImageLayer, ImageRecord, LayerSource};
-
-/// Sizes of one snapshot's own layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Bytes of all its files.
-    pub apparent: u64,
-    /// Bytes of the files that no other snapshot shares: what removing it frees.
-    pub unique: u64,
-}
-
-impl Snapshot {
-    /// Looks at every file of the layer.
-    pub fn usage(&self) -> Result<Usage, SnapshotError> {
-        let listing = self.listing()?;
-        let root = self.layer()?.root()?;
-        let mut names: HashMap<&[u8], u64> = HashMap::new();
-        for entry in listing.entries() {
-            match &entry.kind {
-                EntryKind::File { .. } => *names.entry(&entry.path).or_default() += 1,
-                EntryKind::Hardlink { target } => *names.entry(target).or_default() += 1,
-                _ => {}
-            }
-        }
-        let mut usage = Usage::default();
-        for entry in listing.entries() {
-            let EntryKind::File { size, .. } = entry.kind else {
-                continue;
-            };
-            usage.apparent += size;
-            if root.lstat(&entry.path)?.nlink <= names.get(entry.path.as_slice()).copied().unwrap_or(1) {
-                usage.unique += size;
-            }
-        }
-        Ok(usage)
-    }
-}
 
 impl SnapshotStore {
     /// Bytes of the image's files in all layers; of its layers as they are kept where the files are not there.

@@ -4,15 +4,16 @@
 //! here: once per snapshot, in the first boot after the one it was committed in.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use rbuild_layer::fill::{Content, FileJob, fill_and_hash};
 use rbuild_layer::inode::Creator;
-use rbuild_layer::listing::{Entry, EntryKind, Listing, file_name, join, parent};
-use rbuild_layer::{FileHash, LayerError, Stop};
-use rbuild_rootdir::{Errno, Kind, Stat};
+use rbuild_layer::listing::{Entry, EntryKind, Listing, ListingFile, file_name, join, parent};
+use rbuild_layer::{FileHash, LayerError, SnapshotId, Stop};
+use rbuild_rootdir::{Errno, Kind, Root, Stat};
 
-use super::{META, Snapshot, SnapshotError, SnapshotStore};
+use super::{FS, LISTING, META, Snapshot, SnapshotError, SnapshotStore};
 
 impl SnapshotStore {
     /// Verifies a snapshot and all below it that have not been since the last boot, and notes that. A damaged one is
@@ -74,69 +75,14 @@ impl Snapshot {
                 return Err(self.damaged(b"", "has a listing that makes another name"));
             }
         }
-        self.verify_entries(&listing)?;
-        self.verify_names(&listing)?;
+        let root = self.layer()?.root()?;
+        verify_entries(self.id(), &listing, &root)?;
+        verify_names(self.id(), &listing, &root)?;
         self.verify_contents(&listing, stop)
     }
 
     fn damaged(&self, path: &[u8], what: &'static str) -> SnapshotError {
-        SnapshotError::Damaged {
-            id: *self.id(),
-            path: path.to_vec(),
-            what,
-        }
-    }
-
-    fn verify_entries(&self, listing: &Listing) -> Result<(), SnapshotError> {
-        let root = self.layer()?.root()?;
-        let mut last: Option<(&[u8], rbuild_rootdir::Dir)> = None;
-        for entry in listing.entries().iter().filter(|entry| !entry.path.is_empty()) {
-            let above = parent(&entry.path).unwrap_or_default();
-            if last.as_ref().is_none_or(|(have, _)| *have != above) {
-                let dir = match root.open_dir(above) {
-                    Err(e) if e.is_not_found() => return Err(self.damaged(above, "is missing")),
-                    other => other?,
-                };
-                last = Some((above, dir));
-            }
-            let Some((_, dir)) = &last else { continue };
-            let stat = match dir.lstat(file_name(&entry.path)) {
-                Ok(stat) => Some(stat),
-                Err(e) if e.errno == Errno::NOENT => None,
-                Err(e) => return Err(e.at(&entry.path).into()),
-            };
-            if let Some(what) = differs(entry, stat.as_ref()) {
-                return Err(self.damaged(&entry.path, what));
-            }
-            if let EntryKind::Symlink { target } = &entry.kind
-                && dir.readlink(file_name(&entry.path))? != *target
-            {
-                return Err(self.damaged(&entry.path, "has another target"));
-            }
-        }
-        Ok(())
-    }
-
-    fn verify_names(&self, listing: &Listing) -> Result<(), SnapshotError> {
-        let root = self.layer()?.root()?;
-        let known: HashSet<&[u8]> = listing
-            .entries()
-            .iter()
-            .map(|entry| entry.path.as_slice())
-            .collect();
-        let dirs = listing
-            .entries()
-            .iter()
-            .filter(|entry| entry.is_dir() && !entry.path.is_empty());
-        for dir in std::iter::once(&b""[..]).chain(dirs.map(|entry| entry.path.as_slice())) {
-            for item in root.read_dir(dir)? {
-                let path = join(dir, &item.name);
-                if !known.contains(path.as_slice()) {
-                    return Err(self.damaged(&path, "is not in the listing"));
-                }
-            }
-        }
-        Ok(())
+        damaged(self.id(), path, what)
     }
 
     fn verify_contents(&self, listing: &Listing, stop: &Stop) -> Result<(), SnapshotError> {
@@ -167,6 +113,75 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// Compares what layers were flattened to with its listing. The contents are those of the snapshots.
+///
+/// # Errors
+/// [`SnapshotError::Damaged`] names the first path that differs.
+pub(crate) fn verify_flattened(id: &SnapshotId, dir: &Path) -> Result<(), SnapshotError> {
+    let listing = ListingFile::open(dir.join(LISTING))?.load()?;
+    let root = Root::open(dir.join(FS))?;
+    verify_entries(id, &listing, &root)?;
+    verify_names(id, &listing, &root)
+}
+
+fn damaged(id: &SnapshotId, path: &[u8], what: &'static str) -> SnapshotError {
+    SnapshotError::Damaged {
+        id: *id,
+        path: path.to_vec(),
+        what,
+    }
+}
+
+fn verify_entries(id: &SnapshotId, listing: &Listing, root: &Root) -> Result<(), SnapshotError> {
+    let mut last: Option<(&[u8], rbuild_rootdir::Dir)> = None;
+    for entry in listing.entries().iter().filter(|entry| !entry.path.is_empty()) {
+        let above = parent(&entry.path).unwrap_or_default();
+        if last.as_ref().is_none_or(|(have, _)| *have != above) {
+            let dir = match root.open_dir(above) {
+                Err(e) if e.is_not_found() => return Err(damaged(id, above, "is missing")),
+                other => other?,
+            };
+            last = Some((above, dir));
+        }
+        let Some((_, dir)) = &last else { continue };
+        let stat = match dir.lstat(file_name(&entry.path)) {
+            Ok(stat) => Some(stat),
+            Err(e) if e.errno == Errno::NOENT => None,
+            Err(e) => return Err(e.at(&entry.path).into()),
+        };
+        if let Some(what) = differs(entry, stat.as_ref()) {
+            return Err(damaged(id, &entry.path, what));
+        }
+        if let EntryKind::Symlink { target } = &entry.kind
+            && dir.readlink(file_name(&entry.path))? != *target
+        {
+            return Err(damaged(id, &entry.path, "has another target"));
+        }
+    }
+    Ok(())
+}
+
+fn verify_names(id: &SnapshotId, listing: &Listing, root: &Root) -> Result<(), SnapshotError> {
+    let known: HashSet<&[u8]> = listing
+        .entries()
+        .iter()
+        .map(|entry| entry.path.as_slice())
+        .collect();
+    let dirs = listing
+        .entries()
+        .iter()
+        .filter(|entry| entry.is_dir() && !entry.path.is_empty());
+    for dir in std::iter::once(&b""[..]).chain(dirs.map(|entry| entry.path.as_slice())) {
+        for item in root.read_dir(dir)? {
+            let path = join(dir, &item.name);
+            if !known.contains(path.as_slice()) {
+                return Err(damaged(id, &path, "is not in the listing"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How an inode differs from its entry.

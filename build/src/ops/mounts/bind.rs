@@ -80,7 +80,10 @@ pub(super) fn bind(
             flags,
         });
     }
-    let layers = files.map(Snapshot::layers).transpose()?.unwrap_or_default();
+    let layers = files
+        .map(|files| engine.snapshots.layers(files))
+        .transpose()?
+        .unwrap_or_default();
     let mut lowers = directories(&layers, &path)?;
     if !writable && lowers.len() == 1 {
         return Ok(bind_of(&lowers.swap_remove(0), flags));

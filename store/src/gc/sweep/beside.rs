@@ -6,7 +6,8 @@ use crate::file_lock::Lock;
 use crate::gc::Kind;
 use crate::gc::mark::{modified, size};
 use crate::gc::usage::disk_usage;
-use crate::small_file::{list_dir, remove_if_there};
+use crate::small_file::{list_dir, list_if_there, remove_if_there};
+use crate::snapshot::flattened_snapshot;
 use crate::tmp::take_unused;
 
 /// Memos of contexts that were not built for this long go with any prune, in nanoseconds (60 days).
@@ -66,6 +67,42 @@ impl Sweep<'_> {
                 let bytes = size(&path);
                 self.remove_file(&path)?;
                 self.note(Kind::BuildCache, "stat memo".to_owned(), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Layers that were flattened: those of earlier boots, and those whose snapshot is gone. Who uses one has a lease on
+    /// a snapshot that stands on that.
+    pub(super) fn flattened(&mut self) -> Result<(), StoreError> {
+        let current = self.store.flattened_dir();
+        for boot in list_if_there(&self.store.path("flattened"))? {
+            let dir = self.store.path("flattened").join(boot);
+            if dir == current {
+                continue;
+            }
+            if !self.options.dry_run {
+                let trash = self.trash()?;
+                move_away(&dir, &trash, None)?;
+            }
+            self.note(Kind::BuildCache, "flattened layers".to_owned(), 0);
+        }
+        for name in list_if_there(&current)? {
+            let Some(id) = flattened_snapshot(&name) else {
+                continue;
+            };
+            let path = current.join(&name);
+            let home = self.store.snapshots_dir().join(id.to_hex());
+            // A snapshot of the same name may be about to be committed, and mounted.
+            let trash = self.trash()?;
+            let dry_run = self.options.dry_run;
+            let removed = self.leases.unless_used(id.as_bytes(), || match home.exists() {
+                true => Ok(false),
+                false if dry_run => Ok(true),
+                false => move_away(&path, &trash, None),
+            })?;
+            if removed == Some(true) {
+                self.note(Kind::BuildCache, "flattened layers".to_owned(), 0);
             }
         }
         Ok(())

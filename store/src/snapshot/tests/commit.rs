@@ -11,7 +11,7 @@ fn layers_stack_up_and_read_back() {
         shown(&top),
         "a/ a/one=1 a/two=22 c/ c/deep/ c/deep/er=y link>a/one"
     );
-    assert_eq!(top.lowers(), [top.fs(), base.fs()]);
+    assert_eq!(fixture.snapshots.lowers(&top).unwrap(), [top.fs(), base.fs()]);
     // Found again by another process.
     let again = fixture.rebooted().get(top.id(), Check::Now).unwrap().unwrap();
     assert_eq!(again.content_id(), top.content_id());
@@ -244,8 +244,6 @@ fn unchanged_files_are_linked_from_the_last_result() {
     let mut bytes = Vec::new();
     let again = fixture.snapshots.pack(&second, None, &mut bytes).unwrap();
     assert_eq!(packed(second.id()), again);
-    let usage = second.usage().unwrap();
-    assert_eq!((usage.apparent, usage.unique), (5001, 1));
     second.verify(&rbuild_layer::Stop::new()).unwrap();
     // Nothing that is below may be linked: two names of one inode in one tree would show.
     let mut layer = fixture.snapshots.begin_layer(Some(&second)).unwrap();

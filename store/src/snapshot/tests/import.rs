@@ -38,7 +38,7 @@ fn later_layers_replace_hide_and_link() {
         "bin/ bin/dash=elf etc/ etc/kept=22 lib>usr/lib swap/ swap/in=5 usr/ usr/lib/ usr/lib/new.so=so var/ var/fresh=4"
     );
     image.verify(&rbuild_layer::Stop::new()).unwrap();
-    assert_eq!(image.lowers(), [image.fs()]);
+    assert_eq!(fixture.snapshots.lowers(&image).unwrap(), [image.fs()]);
     assert_eq!(image.imported_layers().unwrap().len(), 3);
     // No whiteout is left on disk: nothing is below.
     assert!(!image.fs().join("bin/sh").exists());

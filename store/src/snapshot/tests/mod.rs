@@ -15,6 +15,7 @@ macro_rules! fixture {
 }
 
 mod commit;
+mod flat;
 mod hostile;
 mod import;
 mod overlay;
@@ -26,7 +27,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use rbuild_layer::listing::{Metadata, Timestamp};
-use rbuild_layer::tree::{Node, NodeKind, Tree, Walk};
+use rbuild_layer::tree::{Node, NodeKind, Tree, TreeView, Walk};
 use rbuild_layer::{FileSource, LayerError, Limits, PackedLayer};
 
 use super::*;

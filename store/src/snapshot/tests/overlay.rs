@@ -131,6 +131,7 @@ fn run_script(fixture: &Fixture, active: &ActiveSnapshot<'_>, script: &str) -> V
     std::fs::create_dir_all(&merged).unwrap();
     let lowers: Vec<_> = active
         .lowers()
+        .unwrap()
         .iter()
         .map(|path| path.to_str().unwrap().to_owned())
         .collect();
@@ -227,4 +228,17 @@ fn a_put_together_layer_is_what_an_overlay_shows() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[test]
+fn a_long_chain_is_what_an_overlay_of_its_parts_shows() {
+    let fixture = fixture!();
+    if !overlay_works(fixture.dir.path()) {
+        return;
+    }
+    let top = super::flat::chain(&fixture, 140);
+    let active = fixture.snapshots.begin(Some(&top)).unwrap();
+    assert!(active.lowers().unwrap().len() < 20);
+    let merged = run_script(&fixture, &active, "true");
+    assert_eq!(described(&top.tree().unwrap()), described_tar(&merged));
 }
