@@ -14,6 +14,7 @@
 pub mod call;
 pub mod cli;
 pub mod describe;
+pub mod environment;
 pub mod interrupt;
 pub mod options;
 pub mod progress;

@@ -44,13 +44,13 @@ impl Contexts {
         registries: &Registries,
         store: Option<&Store>,
     ) -> Result<Self, BuildError> {
-        let access = Access::new(&request.secrets, &request.ssh);
+        let access = Access::new(&request.secrets, &request.ssh, &request.environment);
+        let temporary = request.environment.temporary();
+        let place = || Place::new(store, &temporary);
         let fetched = match &request.context {
             ContextSource::Directory(_) => None,
-            ContextSource::Stdin => Some(stdin::read(Place::new(store)?)?),
-            ContextSource::Remote(source) => {
-                Some(remote::fetch(source, registries, &access, Place::new(store)?)?)
-            }
+            ContextSource::Stdin => Some(stdin::read(place()?)?),
+            ContextSource::Remote(source) => Some(remote::fetch(source, registries, &access, place()?)?),
         };
         let path = match (&request.context, &fetched) {
             (ContextSource::Directory(path), _) => directory(path, "the context")?,
@@ -71,7 +71,7 @@ impl Contexts {
                     NamedSource::Directory(Arc::new(context))
                 }
                 NamedContext::Remote(source) => {
-                    let fetched = remote::fetch(source, registries, &access, Place::new(store)?)?;
+                    let fetched = remote::fetch(source, registries, &access, place()?)?;
                     if fetched.dockerfile.is_some() {
                         return Err(
                             Failure::usage(format!("the named context `{name}` is no archive")).into(),

@@ -25,7 +25,8 @@ use std::time::Instant;
 /// # Errors
 /// Whatever stops the build.
 pub fn build(request: &Request, observer: &SharedObserver) -> Result<BuildResult, BuildError> {
-    let host: Arc<dyn Host> = Arc::new(ThisHost);
+    let caller = request.environment.caller();
+    let host: Arc<dyn Host> = Arc::new(ThisHost { caller });
     build_on(request, observer, &host)
 }
 

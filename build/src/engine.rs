@@ -5,12 +5,13 @@ use crate::host::{Host, ThisHost};
 use crate::ops::{OpError, StepChecks};
 use crate::pull::Registries;
 use crate::remote::Access;
+use crate::request::Environment;
 use crate::request::Secret;
 use crate::request::SshSource;
 use crate::result::Material;
 use dockerfile_parser::lint::Policy;
-use rbuild_sandbox::probe::{self, Allowance};
-use rbuild_sandbox::{Executor, IdMapping, Zygote, enter};
+use rbuild_sandbox::probe;
+use rbuild_sandbox::{Caller, Executor, IdMapping, Zygote, enter};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildLog;
 use rbuild_store::cache_mount::CacheMountName;
@@ -41,10 +42,12 @@ pub struct Engine {
     pub previous: PreviousOutput,
     /// What the steps are checked for.
     pub checks: StepChecks,
-    /// The caller's home.
-    home: Option<PathBuf>,
+    /// Variables of the caller.
+    pub environment: Environment,
     host: Arc<dyn Host>,
     sandbox: OnceLock<Box<dyn Executor>>,
+    /// Whether the caller has another id in the namespace than outside of it.
+    is_mapped: OnceLock<bool>,
     log: Mutex<Option<BuildLog>>,
     next_log: AtomicUsize,
     logs: Mutex<BTreeMap<String, String>>,
@@ -78,9 +81,10 @@ impl Engine {
             now,
             previous,
             checks: StepChecks::default(),
-            home: std::env::var_os("HOME").map(PathBuf::from),
-            host: Arc::new(ThisHost),
+            environment: Environment::default(),
+            host: Arc::new(ThisHost::default()),
             sandbox: OnceLock::new(),
+            is_mapped: OnceLock::new(),
             log: Mutex::new(None),
             next_log: AtomicUsize::new(0),
             logs: Mutex::default(),
@@ -93,6 +97,13 @@ impl Engine {
     #[must_use]
     pub fn with_ssh(mut self, ssh: BTreeMap<String, SshSource>) -> Self {
         self.ssh = ssh;
+        self
+    }
+
+    /// For a caller with these variables.
+    #[must_use]
+    pub fn with_environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
         self
     }
 
@@ -118,7 +129,9 @@ impl Engine {
         if self.sandbox.get().is_some() {
             return Ok(());
         }
+        let is_root = rustix::process::geteuid().is_root();
         let executor = self.host.enter(&self.store)?;
+        let _ = self.is_mapped.set(!is_root);
         // What processes that were killed have left behind. It costs room only, so nothing is said.
         let _ = self.store.sweep_tmp();
         // Set once: `prepare` is called by one thread.
@@ -174,8 +187,9 @@ impl Engine {
     /// Who we are to what is fetched.
     #[must_use]
     pub fn access(&self) -> Access<'_> {
-        let is_mapped = self.is_entered() && probe::allowance() != Allowance::Root;
-        Access::new(&self.secrets, &self.ssh).with_ssh_home(self.home.as_deref().filter(|_| is_mapped))
+        let is_mapped = self.is_mapped.get().is_some_and(|is_mapped| *is_mapped);
+        let home = self.environment.home().filter(|_| is_mapped);
+        Access::new(&self.secrets, &self.ssh, &self.environment).with_ssh_home(home)
     }
 
     /// How snapshots are committed: with the identity of their tar, since their files are read anyway.
@@ -232,9 +246,9 @@ impl Engine {
 ///
 /// # Errors
 /// What the host does not allow, and the line that mends it.
-pub fn enter_sandbox(store: &Store) -> Result<Zygote, Failure> {
+pub fn enter_sandbox(store: &Store, caller: &Caller) -> Result<Zygote, Failure> {
     if probe::is_confined()
-        && let Some(obstacle) = probe::probe(Some(store.root())).obstacle()
+        && let Some(obstacle) = probe::probe(Some(store.root()), caller).obstacle()
     {
         let failure = Failure::host("this host does not let rbuild build yet")
             .cause(format!("{}: {}", obstacle.name, obstacle.detail));
@@ -244,7 +258,7 @@ pub fn enter_sandbox(store: &Store) -> Result<Zygote, Failure> {
         };
         return Err(failure.hint("`rbuild doctor` says what this host allows"));
     }
-    enter_namespace()?;
+    enter_namespace(caller)?;
     Zygote::start().map_err(Failure::from_host)
 }
 
@@ -252,8 +266,8 @@ pub fn enter_sandbox(store: &Store) -> Result<Zygote, Failure> {
 ///
 /// # Errors
 /// What the host does not allow, and the line that mends it.
-pub fn enter_namespace() -> Result<(), Failure> {
-    let mapping = IdMapping::for_host().map_err(|error| {
+pub fn enter_namespace(caller: &Caller) -> Result<(), Failure> {
+    let mapping = IdMapping::for_host(caller).map_err(|error| {
         Failure::from_error(Kind::Host, &error)
             .context("this host does not let rbuild build yet")
             .hint(error.fix())

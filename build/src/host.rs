@@ -2,7 +2,7 @@
 
 use crate::engine::enter_sandbox;
 use crate::error::Failure;
-use rbuild_sandbox::Executor;
+use rbuild_sandbox::{Caller, Executor};
 use rbuild_store::Store;
 
 /// How steps are run.
@@ -17,11 +17,14 @@ pub trait Host: Send + Sync {
 
 /// This machine: the process enters a user namespace in which the ids of files are real, so it must have one thread, and
 /// a zygote starts each step in namespaces of its own.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ThisHost;
+#[derive(Debug, Clone, Default)]
+pub struct ThisHost {
+    /// Who enters it.
+    pub caller: Caller,
+}
 
 impl Host for ThisHost {
     fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure> {
-        Ok(Box::new(enter_sandbox(store)?))
+        Ok(Box::new(enter_sandbox(store, &self.caller)?))
     }
 }

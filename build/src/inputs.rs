@@ -76,6 +76,7 @@ fn registries(request: &Request, observer: &SharedObserver) -> Registries {
     let observer = Arc::clone(observer);
     Registries::new(
         request.registry.clone(),
+        request.environment.clone(),
         Arc::new(move |event| observer.event(&BuildEvent::Registry(event))),
     )
 }

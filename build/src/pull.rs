@@ -2,13 +2,13 @@
 
 use crate::error::{Failure, Kind};
 use crate::import;
+use crate::request::Environment;
 use crate::side_by_side::side_by_side;
 use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
 use rbuild_oci::{Descriptor, ImageConfig, Reference};
 use rbuild_registry::{
-    Cancel, Client, ClientOptions, Credential, Credentials, Env, Event, HostSet, ProxySettings,
-    ResolvedManifest, RetryPolicy,
+    Cancel, Client, ClientOptions, Credential, Credentials, Event, HostSet, ResolvedManifest, RetryPolicy,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
@@ -37,6 +37,7 @@ pub struct RegistrySettings {
 #[derive(Clone)]
 pub struct Registries {
     settings: RegistrySettings,
+    environment: Environment,
     cancel: Cancel,
     client: Arc<OnceLock<Client>>,
     notify: Arc<dyn Fn(Event) + Send + Sync>,
@@ -45,21 +46,17 @@ pub struct Registries {
 /// How far a transfer is: bytes done, bytes in all.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
-/// Where credentials are found. A helper that hangs does not outlive us.
-#[must_use]
-pub fn environment() -> Env {
-    Env {
-        helper: Some(rbuild_sandbox::child::ends_with_us),
-        ..Env::from_process()
-    }
-}
-
 impl Registries {
-    /// With the flags' settings; `notify` is told of retries.
+    /// With the flags' settings, and the credentials and proxies of an environment; `notify` is told of retries.
     #[must_use]
-    pub fn new(settings: RegistrySettings, notify: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
+    pub fn new(
+        settings: RegistrySettings,
+        environment: Environment,
+        notify: Arc<dyn Fn(Event) + Send + Sync>,
+    ) -> Self {
         Self {
             settings,
+            environment,
             cancel: Cancel::new(),
             client: Arc::default(),
             notify,
@@ -69,7 +66,7 @@ impl Registries {
     /// The client.
     pub fn client(&self) -> &Client {
         self.client.get_or_init(|| {
-            let mut env = environment();
+            let mut env = self.environment.credentials();
             if let Some(authfile) = &self.settings.authfile {
                 env.registry_auth_file = Some(authfile.clone());
             }
@@ -80,7 +77,7 @@ impl Registries {
                 retry: self.settings.retry,
                 cert_dirs: env.cert_dirs(),
                 credentials: Credentials::new(env).with(self.settings.given.clone()),
-                proxies: ProxySettings::from_process(),
+                proxies: self.environment.proxies(),
                 user_agent: concat!("rbuild/", env!("CARGO_PKG_VERSION")).to_owned(),
                 events: Arc::clone(&self.notify),
                 cancel: self.cancel.clone(),

@@ -88,6 +88,7 @@ impl<'a> Session<'a> {
         );
         let engine = engine
             .with_ssh(request.ssh.clone())
+            .with_environment(request.environment.clone())
             .with_policy(policy.clone())
             .on(Arc::clone(host));
         let files = store.stop().clone();

@@ -24,9 +24,9 @@ pub struct Env {
 }
 
 impl Env {
-    /// Reads the process environment. An empty variable counts as unset.
-    pub fn from_process() -> Self {
-        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    /// Reads variables through `var`. An empty one counts as unset.
+    pub fn from_vars(var: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let path = |name: &str| var(name).map(PathBuf::from);
         Self {
             home: path("HOME"),

@@ -33,12 +33,7 @@ impl ProxySettings {
         Self::default()
     }
 
-    /// Reads the process environment; lower-case names win, as in curl.
-    pub fn from_process() -> Self {
-        Self::from_vars(&|name| std::env::var(name).ok())
-    }
-
-    /// Reads variables through `var`.
+    /// Reads variables through `var`; lower-case names win, as in curl.
     pub fn from_vars(var: &dyn Fn(&str) -> Option<String>) -> Self {
         let get = |lower: &str| {
             var(lower)

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use rustix::thread::CapabilitySet;
 
+use crate::caller::Caller;
+
 /// The least number of ids that images need: 0 to 65535.
 const MIN_IDS: u64 = 65_536;
 
@@ -30,8 +32,17 @@ pub struct IdMapping {
     pub uids: Vec<IdRange>,
     /// Group ids.
     pub gids: Vec<IdRange>,
-    /// Whether the caller may write the maps itself; otherwise `newuidmap` and `newgidmap` do.
-    pub direct: bool,
+    /// What writes the maps; `None`: the caller may itself.
+    pub helpers: Option<Helpers>,
+}
+
+/// The set-id programs that write maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Helpers {
+    /// `newuidmap`.
+    pub uids: PathBuf,
+    /// `newgidmap`.
+    pub gids: PathBuf,
 }
 
 /// No full map is possible on this host.
@@ -92,24 +103,27 @@ impl IdMapping {
     ///
     /// # Errors
     /// What is missing; [`IdMapError::fix`] says how to mend it.
-    pub fn for_host() -> Result<Self, IdMapError> {
+    pub fn for_host(caller: &Caller) -> Result<Self, IdMapError> {
         if rustix::process::geteuid().is_root() && may_write_maps() {
             return Ok(Self {
                 uids: own_ranges(Path::new("/proc/self/uid_map"))?,
                 gids: own_ranges(Path::new("/proc/self/gid_map"))?,
-                direct: true,
+                helpers: None,
             });
         }
-        for helper in ["newuidmap", "newgidmap"] {
-            find_program(helper).ok_or(IdMapError::NoHelper(helper))?;
-        }
+        let helper = |name| caller.find_program(name).ok_or(IdMapError::NoHelper(name));
+        let helpers = Helpers {
+            uids: helper("newuidmap")?,
+            gids: helper("newgidmap")?,
+        };
         let uid = rustix::process::getuid().as_raw();
         let gid = rustix::process::getgid().as_raw();
-        let name = user_name(uid);
+        let name = user_name(uid).or_else(|| caller.name.clone());
+        let ranges = |file: &str| subordinate_ranges(file, uid, name.as_deref(), caller);
         Ok(Self {
-            uids: with_subordinates(uid, subordinate_ranges("/etc/subuid", uid, name.as_deref())?),
-            gids: with_subordinates(gid, subordinate_ranges("/etc/subgid", uid, name.as_deref())?),
-            direct: false,
+            uids: with_subordinates(uid, ranges("/etc/subuid")?),
+            gids: with_subordinates(gid, ranges("/etc/subgid")?),
+            helpers: Some(helpers),
         })
     }
 
@@ -121,7 +135,7 @@ impl IdMapping {
         Ok(Self {
             uids: same_ranges(Path::new("/proc/self/uid_map"))?,
             gids: same_ranges(Path::new("/proc/self/gid_map"))?,
-            direct: true,
+            helpers: None,
         })
     }
 
@@ -137,7 +151,7 @@ impl IdMapping {
         Self {
             uids: one(rustix::process::geteuid().as_raw()),
             gids: one(rustix::process::getegid().as_raw()),
-            direct: true,
+            helpers: None,
         }
     }
 }
@@ -210,7 +224,12 @@ fn with_subordinates(own: u32, ranges: Vec<(u32, u32)>) -> Vec<IdRange> {
     map
 }
 
-fn subordinate_ranges(file: &str, uid: u32, name: Option<&str>) -> Result<Vec<(u32, u32)>, IdMapError> {
+fn subordinate_ranges(
+    file: &str,
+    uid: u32,
+    name: Option<&str>,
+    caller: &Caller,
+) -> Result<Vec<(u32, u32)>, IdMapError> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -223,7 +242,7 @@ fn subordinate_ranges(file: &str, uid: u32, name: Option<&str>) -> Result<Vec<(u
     };
     let mut ranges = parse_subordinate(&text, uid, name);
     if ranges.is_empty() {
-        ranges = ask_getsubids(file.ends_with("gid"), name);
+        ranges = ask_getsubids(file.ends_with("gid"), name, caller);
     }
     let found: u64 = ranges.iter().map(|(_, count)| u64::from(*count)).sum();
     // One id, 0, is the caller's own.
@@ -258,8 +277,8 @@ fn parse_subordinate(text: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)
 
 /// Ranges from a directory service, by the program that the same package as `newuidmap` brings. Lines
 /// `0: user first count`.
-fn ask_getsubids(groups: bool, name: Option<&str>) -> Vec<(u32, u32)> {
-    let (Some(program), Some(name)) = (find_program("getsubids"), name) else {
+fn ask_getsubids(groups: bool, name: Option<&str>, caller: &Caller) -> Vec<(u32, u32)> {
+    let (Some(program), Some(name)) = (caller.find_program("getsubids"), name) else {
         return Vec::new();
     };
     let mut command = Command::new(program);
@@ -278,28 +297,15 @@ fn ask_getsubids(groups: bool, name: Option<&str>) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// The user's name from `/etc/passwd`, else from the environment (directory services).
+/// The user's name from `/etc/passwd`.
 fn user_name(uid: u32) -> Option<String> {
     let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let number = uid.to_string();
-    let named = text.lines().find_map(|line| {
+    text.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)? == number).then(|| name.to_owned())
-    });
-    named
-        .or_else(|| std::env::var("USER").ok())
-        .or_else(|| std::env::var("LOGNAME").ok())
-}
-
-/// Finds a helper in `PATH` and in the usual places, which a bare environment may leave out.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .filter(|directory| directory.is_absolute())
-        .chain(["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|directory| directory.join(name))
-        .find(|candidate| candidate.is_file())
+    })
 }
 
 #[cfg(test)]

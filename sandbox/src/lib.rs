@@ -11,6 +11,7 @@
 //! Dockerfiles. This is the only crate with `unsafe`, all of it in `sys.rs`.
 
 mod blob;
+mod caller;
 pub mod child;
 mod executor;
 mod idmap;
@@ -34,8 +35,9 @@ mod writers;
 mod zygote;
 
 pub use blob::Blob;
+pub use caller::Caller;
 pub use executor::{Execution, Executor};
-pub use idmap::{IdMapError, IdMapping, IdRange};
+pub use idmap::{Helpers, IdMapError, IdMapping, IdRange};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
 pub use shortage::shortage;
 pub use spawn_error::{Phase, SpawnError};

@@ -153,7 +153,7 @@ mod tests {
     fn in_namespace(attempt: impl FnOnce() -> Result<(), Errno>) -> i32 {
         match fork_with_threads().unwrap() {
             None => {
-                let entered = IdMapping::for_host()
+                let entered = IdMapping::for_host(&crate::Caller::default())
                     .ok()
                     .and_then(|mapping| enter(&mapping).ok());
                 let usable = entered.is_some() && unshare(CloneFlags::CLONE_NEWNS).is_ok();

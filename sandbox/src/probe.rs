@@ -10,7 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::idmap::{IdMapping, find_program};
+use crate::caller::Caller;
+use crate::idmap::IdMapping;
 use crate::shortage::shortage;
 
 /// What the host allows, best first. Shown and written as the letter of its tier.
@@ -84,12 +85,12 @@ impl HostReport {
 
 /// What the host allows, as far as files tell, without trying anything: well below a millisecond. What this overlooks, for instance
 /// a system call filter, shows when [`enter`](crate::enter) or the first step fails; then [`probe`] explains.
-pub fn allowance() -> Allowance {
+pub fn allowance(caller: &Caller) -> Allowance {
     if fs::read_to_string("/proc/sys/user/max_user_namespaces").is_ok_and(|text| text.trim() == "0") {
         return Allowance::NoNamespace;
     }
-    match IdMapping::for_host() {
-        Ok(mapping) if mapping.direct => Allowance::Root,
+    match IdMapping::for_host(caller) {
+        Ok(mapping) if mapping.helpers.is_none() => Allowance::Root,
         Ok(_) => Allowance::IdRange,
         Err(_) => Allowance::OneId,
     }
@@ -134,17 +135,17 @@ fn covers_proc(mountinfo: &str) -> bool {
 
 /// Tries everything a build needs, in child processes; some ten milliseconds. `store` is an existing directory on the
 /// file system where layers will live; without it the overlay is tried in memory.
-pub fn probe(store: Option<&Path>) -> HostReport {
-    let mut checks = vec![kernel(), ids()];
+pub fn probe(store: Option<&Path>, caller: &Caller) -> HostReport {
+    let mut checks = vec![kernel(), ids(caller)];
     let full = checks[1].ok;
-    let mut attempted = attempt::attempt(full, store);
+    let mut attempted = attempt::attempt(full, store, caller);
     attempted.extend(threads());
     let user_namespace = attempted
         .iter()
         .any(|check| check.name == attempt::USER_NAMESPACE && check.ok);
     let steps = attempted.iter().all(|check| check.ok || !check.required);
     checks.extend(attempted);
-    checks.extend([cgroups(), tun()]);
+    checks.extend([cgroups(), tun(caller)]);
     let allows = match (user_namespace, steps, full) {
         (false, ..) => Allowance::NoNamespace,
         (true, false, _) => Allowance::NoStep,
@@ -208,11 +209,11 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn ids() -> Check {
-    let outcome = match IdMapping::for_host() {
+fn ids(caller: &Caller) -> Check {
+    let outcome = match IdMapping::for_host(caller) {
         Ok(mapping) => {
             let count: u64 = mapping.uids.iter().map(|range| u64::from(range.count)).sum();
-            Ok(if mapping.direct {
+            Ok(if mapping.helpers.is_none() {
                 format!("root, {count} ids")
             } else {
                 format!("{count} ids through newuidmap and newgidmap")
@@ -244,10 +245,10 @@ fn cgroups() -> Check {
 }
 
 /// Only a network of its own with a way out (`pasta`, `slirp4netns`) needs it.
-fn tun() -> Check {
+fn tun(caller: &Caller) -> Check {
     let helper = ["pasta", "slirp4netns"]
         .into_iter()
-        .find(|name| find_program(name).is_some());
+        .find(|name| caller.find_program(name).is_some());
     let device = rustix::fs::access(
         "/dev/net/tun",
         rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK,
@@ -298,8 +299,8 @@ mod tests {
     #[test]
     fn the_report_agrees_with_the_guess() {
         let store = tempfile::tempdir().unwrap();
-        let report = probe(Some(store.path()));
-        assert_eq!(report.allows, allowance(), "{report:#?}");
+        let report = probe(Some(store.path()), &Caller::default());
+        assert_eq!(report.allows, allowance(&Caller::default()), "{report:#?}");
         assert_eq!(
             store.path().read_dir().unwrap().count(),
             0,
@@ -320,7 +321,7 @@ mod tests {
                 .map(|name| fs::read_link(format!("/proc/self/ns/{name}")).unwrap())
         };
         let before = namespaces();
-        probe(None);
+        probe(None, &Caller::default());
         assert_eq!(namespaces(), before);
     }
 }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::idmap::{IdMapping, IdRange, find_program};
+use crate::idmap::{Helpers, IdMapping, IdRange};
 use crate::shortage::shortage;
 use crate::sys::{self, Cloned, Process};
 
@@ -44,6 +45,8 @@ pub enum EnterError {
     Helper {
         /// Which one.
         program: &'static str,
+        /// Where it is.
+        path: PathBuf,
         /// What it wrote to stderr, or how it ended.
         message: String,
     },
@@ -86,7 +89,7 @@ impl EnterError {
         match self {
             EnterError::Unshare(errno) => Some(unshare_fix(*errno)),
             EnterError::AppArmor => Some(apparmor_fix()),
-            EnterError::Helper { program, message } => Some(helper_fix(program, message)),
+            EnterError::Helper { path, message, .. } => Some(helper_fix(path, message)),
             EnterError::Map { message, .. } if message.contains("Read-only file system") => {
                 Some(uncovered_fix())
             }
@@ -136,9 +139,8 @@ fn apparmor_fix() -> String {
         .to_owned()
 }
 
-fn helper_fix(program: &str, message: &str) -> String {
+fn helper_fix(path: &Path, message: &str) -> String {
     if message.contains("Operation not permitted") {
-        let path = find_program(program).unwrap_or_else(|| program.into());
         format!("{0} has lost its privilege: sudo chmod u+s {0}", path.display())
     } else {
         "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER".to_owned()
@@ -174,11 +176,11 @@ pub fn enter(mapping: &IdMapping) -> Result<Entered, EnterError> {
         let _ = rustix::io::write(&go, b"x");
     }
     drop(go);
-    let written = read_result(result, &writer);
+    let written = read_result(result, &writer, mapping.helpers.as_ref());
     unshared?;
     written?;
     become_root()?;
-    if !mapping.direct && fs::read_to_string(APPARMOR_SYSCTL).is_ok_and(|text| text.trim() == "1") {
+    if mapping.helpers.is_some() && fs::read_to_string(APPARMOR_SYSCTL).is_ok_and(|text| text.trim() == "1") {
         // Only a try shows whether AppArmor took the capabilities. A host name of our own does no harm.
         unshare(CloneFlags::CLONE_NEWUTS).map_err(|_| EnterError::AppArmor)?;
     }
@@ -218,10 +220,9 @@ fn stay_behind(target: u32, mapping: &IdMapping, go: OwnedFd, result: OwnedFd) {
     if !matches!(fs::File::from(go).read(&mut byte), Ok(1)) {
         return;
     }
-    let refused = if mapping.direct {
-        write_maps(target, mapping)
-    } else {
-        run_helpers(target, mapping)
+    let refused = match &mapping.helpers {
+        None => write_maps(target, mapping),
+        Some(helpers) => run_helpers(target, mapping, helpers),
     };
     // One byte says that all is well, since an empty pipe could also mean that this process was killed.
     let text = refused.map_or_else(|| "+".to_owned(), |refused| refused.to_text());
@@ -267,7 +268,7 @@ impl Refused {
         })
     }
 
-    fn into_error(self) -> EnterError {
+    fn into_error(self, helpers: Option<&Helpers>) -> EnterError {
         let attempt = match self.what.as_str() {
             "newuidmap" => "start newuidmap",
             "newgidmap" => "start newgidmap",
@@ -278,13 +279,15 @@ impl Refused {
             return EnterError::System { attempt, errno };
         }
         let message = self.message;
-        match self.what.as_str() {
-            "newuidmap" => EnterError::Helper {
+        match (self.what.as_str(), helpers) {
+            ("newuidmap", Some(helpers)) => EnterError::Helper {
                 program: "newuidmap",
+                path: helpers.uids.clone(),
                 message,
             },
-            "newgidmap" => EnterError::Helper {
+            ("newgidmap", Some(helpers)) => EnterError::Helper {
                 program: "newgidmap",
+                path: helpers.gids.clone(),
                 message,
             },
             _ => EnterError::Map {
@@ -320,9 +323,9 @@ fn write_maps(target: u32, mapping: &IdMapping) -> Option<Refused> {
     None
 }
 
-fn run_helpers(target: u32, mapping: &IdMapping) -> Option<Refused> {
-    let start = |program: &'static str, ranges: &[IdRange]| {
-        let mut command = Command::new(find_program(program).unwrap_or_else(|| program.into()));
+fn run_helpers(target: u32, mapping: &IdMapping, helpers: &Helpers) -> Option<Refused> {
+    let start = |program: &Path, ranges: &[IdRange]| {
+        let mut command = Command::new(program);
         command.arg(target.to_string());
         for range in ranges {
             command.args([range.inside, range.outside, range.count].map(|number| number.to_string()));
@@ -334,8 +337,10 @@ fn run_helpers(target: u32, mapping: &IdMapping) -> Option<Refused> {
             .spawn()
     };
     // Both at once: each takes about a millisecond.
-    let started = [("newuidmap", &mapping.uids), ("newgidmap", &mapping.gids)]
-        .map(|(program, ranges)| (program, start(program, ranges)));
+    let started = [
+        ("newuidmap", start(&helpers.uids, &mapping.uids)),
+        ("newgidmap", start(&helpers.gids, &mapping.gids)),
+    ];
     let mut failure = None;
     for (program, child) in started {
         let refused = match child.and_then(std::process::Child::wait_with_output) {
@@ -349,7 +354,7 @@ fn run_helpers(target: u32, mapping: &IdMapping) -> Option<Refused> {
     failure
 }
 
-fn read_result(result: OwnedFd, writer: &Process) -> Result<(), EnterError> {
+fn read_result(result: OwnedFd, writer: &Process, helpers: Option<&Helpers>) -> Result<(), EnterError> {
     let mut text = String::new();
     let read = fs::File::from(result).read_to_string(&mut text);
     sys::wait(writer.pid).map_err(|errno| EnterError::System {
@@ -362,5 +367,5 @@ fn read_result(result: OwnedFd, writer: &Process) -> Result<(), EnterError> {
             .unwrap_or_else(|| Refused::said("the id maps", "their writer was killed".to_owned())),
         (Err(error), _) => Refused::new("the id maps", &error),
     };
-    Err(refused.into_error())
+    Err(refused.into_error(helpers))
 }

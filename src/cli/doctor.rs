@@ -25,7 +25,10 @@ pub struct DoctorArgs {
 pub fn run(args: &DoctorArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let root = store_root::locate(root)?;
     let (store, place) = store(&root);
-    let mut report = probe::probe(place.as_ref().map(Place::path));
+    let mut report = probe::probe(
+        place.as_ref().map(Place::path),
+        &crate::environment::environment().caller(),
+    );
     drop(place);
     // The probe has looked at the directory that it was given, which may be a trial.
     match report.checks.iter_mut().find(|check| check.name == store.name) {

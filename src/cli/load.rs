@@ -61,7 +61,7 @@ pub fn run(args: &LoadArgs, root: Option<&Path>) -> Result<u8, Failure> {
     }
     let store = stored::open(root)?;
     // Files are unpacked with the owners that the layers give them, which only the namespace allows.
-    engine::enter_namespace()?;
+    engine::enter_namespace(&crate::environment::environment().caller())?;
     let shown = input.unwrap_or(Path::new("standard input"));
     let at = |error: ImageError| {
         Failure::from_error(Kind::Host, &error).context(format!("loading `{}`", shown.display()))

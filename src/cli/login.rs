@@ -119,7 +119,7 @@ pub fn logout(args: &LogoutArgs) -> Result<u8, Failure> {
 }
 
 fn credentials(authfile: Option<&Path>) -> Credentials {
-    let mut env = rbuild_build::pull::environment();
+    let mut env = crate::environment::environment().credentials();
     if let Some(file) = authfile {
         env.registry_auth_file = Some(file.to_owned());
     }

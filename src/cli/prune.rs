@@ -70,7 +70,7 @@ pub fn run(args: &PruneArgs, root: Option<&Path>) -> Result<u8, Failure> {
         return Ok(0);
     }
     // Files of other ids can be removed from within only.
-    engine::enter_namespace()?;
+    engine::enter_namespace(&crate::environment::environment().caller())?;
     let pruned = store
         .prune(&options, gc::beginning())
         .map_err(Failure::from_host)?;

@@ -68,7 +68,7 @@ pub fn run(args: &PullArgs, root: Option<&Path>) -> Result<u8, Failure> {
         return Err(Failure::host("internal error: a registry's image is elsewhere"));
     };
     // Before the transfers: they are threads, and the namespace is entered by a process that has one.
-    engine::enter_namespace()?;
+    engine::enter_namespace(&crate::environment::environment().caller())?;
     let transfer = Transfer::begin(format!("pulling {}", reference.familiar()), args.quiet);
     let total = resolved.image.layers.iter().map(|layer| layer.size).sum();
     let record = interrupt::stoppable(transfer::stopper(&registries, &store), || {

@@ -64,7 +64,7 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
         given: creds(args.creds.as_deref(), reference.host())?,
         ..args.registry.settings()?
     });
-    engine::enter_namespace()?;
+    engine::enter_namespace(&crate::environment::environment().caller())?;
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);
     let options = export::options(LayerCompression::Gzip(None), docker_format);

@@ -149,7 +149,9 @@ fn delete(store: &Store, record: &ImageRecord) -> Result<(), Failure> {
 
 /// Frees what nothing leads to any more. The names are gone already, so what cannot be freed now is left to a prune.
 fn free(store: &Store) {
-    if !probe::allowance().is_supported() || rbuild_build::engine::enter_namespace().is_err() {
+    if !probe::allowance(&crate::environment::environment().caller()).is_supported()
+        || rbuild_build::engine::enter_namespace(&crate::environment::environment().caller()).is_err()
+    {
         return;
     }
     // Nothing is older than this: images without a name, cache records and compressed layers stay.

@@ -139,8 +139,10 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     }
     let options = RunOptions::from_args(args)?;
     let store = open_store(&crate::store_root::locate(root)?)?;
+    let environment = crate::environment::environment();
     let registries = Registries::new(
         args.registry.settings()?,
+        environment.clone(),
         Arc::new(crate::progress::registry_notice),
     );
     let (name, _) = args.image_and_command();
@@ -152,7 +154,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
                 Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
                 None => failure,
             })?;
-    let zygote = engine::enter_sandbox(&store)?;
+    let zygote = engine::enter_sandbox(&store, &environment.caller())?;
     // What processes that were killed have left behind. It costs room only, so nothing is said.
     let _ = store.sweep_tmp();
     let record = fetched(&image, &store, &registries)?;

@@ -74,7 +74,7 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
         .map(|(record, names)| (record, names.clone()))
         .collect();
     // The files of layers that were built here can be read inside the namespace only.
-    rbuild_build::engine::enter_namespace()?;
+    rbuild_build::engine::enter_namespace(&crate::environment::environment().caller())?;
     let compression = if args.uncompressed {
         LayerCompression::None
     } else {

@@ -53,7 +53,7 @@ fn check(args: &CheckArgs, root: Option<&Path>) -> Result<u8, Failure> {
         print("the store is empty\n")?;
         return Ok(0);
     };
-    engine::enter_namespace()?;
+    engine::enter_namespace(&crate::environment::environment().caller())?;
     let problems = store.check(args.repair).map_err(Failure::from_host)?;
     let mut text = String::new();
     for problem in &problems {
@@ -88,7 +88,7 @@ fn sweep(root: Option<&Path>) -> Result<u8, Failure> {
         print("removed 0\n")?;
         return Ok(0);
     };
-    engine::enter_namespace()?;
+    engine::enter_namespace(&crate::environment::environment().caller())?;
     let swept = store.sweep_tmp().map_err(Failure::from_host)?;
     print(&format!("removed {}\n", swept.removed))?;
     if swept.in_use > 0 {

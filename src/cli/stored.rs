@@ -61,8 +61,8 @@ fn at_hand(root: Option<&Path>, need: Need) -> Result<Option<Store>, Failure> {
 /// # Errors
 /// The namespace should be there and is not.
 pub fn enter_if_possible() -> Result<(), Failure> {
-    if probe::allowance().is_supported() {
-        engine::enter_namespace()
+    if probe::allowance(&crate::environment::environment().caller()).is_supported() {
+        engine::enter_namespace(&crate::environment::environment().caller())
     } else {
         Ok(())
     }

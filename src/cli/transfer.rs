@@ -2,6 +2,7 @@
 //! build shows the output of many steps, which is more than bars.
 
 use super::streams::{note, stderr_style};
+use crate::environment::environment;
 use crate::progress::registry_notice;
 use crate::ui::{Style, amount};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
@@ -103,7 +104,7 @@ fn bar_style(template: &str) -> ProgressStyle {
 /// A client for registries as the flags say; what it has to tell goes to standard error.
 #[must_use]
 pub fn registries(settings: RegistrySettings) -> Registries {
-    Registries::new(settings, Arc::new(registry_notice))
+    Registries::new(settings, environment(), Arc::new(registry_notice))
 }
 
 /// Ends transfers and what they read and write of the store.

@@ -148,6 +148,7 @@ impl BuildOptions {
             redact_args: args.redact_args,
             epoch,
             registry: args.registry.settings()?,
+            environment: crate::environment::environment(),
             stop: rbuild_build::Stop::new(),
         };
         Ok(Self {

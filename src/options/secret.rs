@@ -3,6 +3,7 @@
 use super::spec;
 use crate::error::Failure;
 use rbuild_build::request::{Secret, SecretSource};
+use std::ffi::OsString;
 
 const KEYS: &[&str] = &["id", "type", "src", "source", "env"];
 
@@ -11,7 +12,7 @@ const KEYS: &[&str] = &["id", "type", "src", "source", "env"];
 /// # Errors
 /// What is wrong, with a suggestion.
 pub(super) fn parse(text: &str) -> Result<(String, Secret), Failure> {
-    let (id, source) = source(text, |name| std::env::var_os(name).is_some())?;
+    let (id, source) = source(text, |name| std::env::var_os(name))?;
     let is_file = matches!(source, SecretSource::File(_));
     let secret = Secret::new(source);
     match secret.missing() {
@@ -21,7 +22,10 @@ pub(super) fn parse(text: &str) -> Result<(String, Secret), Failure> {
 }
 
 /// Without `src` or `env` the id names an environment variable if there is one, else a file.
-fn source(text: &str, env_is_set: impl Fn(&str) -> bool) -> Result<(String, SecretSource), Failure> {
+fn source(
+    text: &str,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<(String, SecretSource), Failure> {
     let (mut id, mut kind, mut src, mut env) = (None, None, None, None);
     for (key, value) in spec::fields("--secret", text)? {
         let value =
@@ -43,16 +47,22 @@ fn source(text: &str, env_is_set: impl Fn(&str) -> bool) -> Result<(String, Secr
                 "--secret `{text}`: `src` and `env` exclude each other"
             )));
         }
-        (Some("env"), Some(name), None) | (None | Some("env"), None, Some(name)) => SecretSource::Env(name),
+        (Some("env"), Some(name), None) | (None | Some("env"), None, Some(name)) => {
+            let value = variable(&name);
+            SecretSource::Variable(name, value)
+        }
         (None | Some("file"), Some(path), None) => SecretSource::File(path.into()),
         (Some("file"), None, Some(_)) => {
             return Err(Failure::usage(format!(
                 "--secret `{text}`: `type=file` takes `src`, not `env`"
             )));
         }
-        (Some("env"), None, None) => SecretSource::Env(id.clone()),
-        (None, None, None) if env_is_set(&id) => SecretSource::Env(id.clone()),
-        (None | Some("file"), None, None) => SecretSource::File(id.clone().into()),
+        (Some("env"), None, None) => SecretSource::Variable(id.clone(), variable(&id)),
+        (None, None, None) => match variable(&id) {
+            Some(value) => SecretSource::Variable(id.clone(), Some(value)),
+            None => SecretSource::File(id.clone().into()),
+        },
+        (Some("file"), None, None) => SecretSource::File(id.clone().into()),
         (Some(other), ..) => {
             return Err(Failure::usage(format!("--secret: unknown type `{other}`")).hint("use file or env"));
         }
@@ -64,20 +74,27 @@ fn source(text: &str, env_is_set: impl Fn(&str) -> bool) -> Result<(String, Secr
 mod tests {
     use super::*;
 
+    fn set(_: &str) -> Option<OsString> {
+        Some("x".into())
+    }
+
     #[test]
     fn default_source_is_env_then_file() {
-        assert_eq!(source("id=A", |_| true).unwrap().1, SecretSource::Env("A".into()));
         assert_eq!(
-            source("id=A", |_| false).unwrap().1,
+            source("id=A", set).unwrap().1,
+            SecretSource::Variable("A".into(), Some("x".into()))
+        );
+        assert_eq!(
+            source("id=A", |_| None).unwrap().1,
             SecretSource::File("A".into())
         );
         assert_eq!(
-            source("id=A,src=f", |_| true).unwrap().1,
+            source("id=A,src=f", set).unwrap().1,
             SecretSource::File("f".into())
         );
         assert_eq!(
-            source("id=A,type=env", |_| false).unwrap().1,
-            SecretSource::Env("A".into())
+            source("id=A,type=env", |_| None).unwrap().1,
+            SecretSource::Variable("A".into(), None)
         );
     }
 
@@ -92,13 +109,13 @@ mod tests {
     #[test]
     fn missing_id_and_unknown_key() {
         assert!(
-            source("src=f", |_| true)
+            source("src=f", set)
                 .unwrap_err()
                 .text()
                 .contains("`id=` is missing")
         );
         assert!(
-            source("id=a,srd=f", |_| true)
+            source("id=a,srd=f", set)
                 .unwrap_err()
                 .text()
                 .contains("did you mean `src`?")

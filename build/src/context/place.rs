@@ -21,17 +21,17 @@ pub enum Place {
 }
 
 impl Place {
-    /// Makes one.
+    /// Makes one: in the store, else in the directory of the system for temporary files.
     ///
     /// # Errors
     /// There is no room, or no permission.
-    pub fn new(store: Option<&Store>) -> Result<Self, Failure> {
+    pub fn new(store: Option<&Store>, temporary: &Path) -> Result<Self, Failure> {
         match store {
             Some(store) => store.tmp_dir().map(Place::Store).map_err(Failure::from_host),
             None => tempfile::Builder::new()
                 .prefix("rbuild-context-")
                 .permissions(Permissions::from_mode(0o700))
-                .tempdir()
+                .tempdir_in(temporary)
                 .map(Place::System)
                 .map_err(|error| failed(&error)),
         }

@@ -230,7 +230,10 @@ fn one(
             let Some(source) = engine.ssh.get(id) else {
                 return Ok(None);
             };
-            let agent = ForwardedAgent::start(source, engine.store.tmp_dir()?, (*mode, *uid, *gid))?;
+            let agent = {
+                let tmp = engine.store.tmp_dir()?;
+                ForwardedAgent::start(source, &engine.environment, tmp, (*mode, *uid, *gid))?
+            };
             let flags = MountFlags {
                 nosuid: true,
                 nodev: true,

@@ -5,7 +5,7 @@
 
 use super::OpError;
 use crate::error::Failure;
-use crate::request::SshSource;
+use crate::request::{Environment, SshSource};
 use rbuild_store::TmpDir;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -35,6 +35,7 @@ impl ForwardedAgent {
     /// Makes the socket, with owner and mode as the mount says.
     pub(crate) fn start(
         source: &SshSource,
+        environment: &Environment,
         tmp: TmpDir,
         (mode, uid, gid): (u32, u32, u32),
     ) -> Result<Self, OpError> {
@@ -45,7 +46,7 @@ impl ForwardedAgent {
         let (target, agent) = match source {
             SshSource::Socket(path) => (path.clone(), None),
             SshSource::Keys(keys) => {
-                let agent = OwnAgent::start(keys, tmp.path())?;
+                let agent = OwnAgent::start(keys, environment, tmp.path())?;
                 (agent.socket.clone(), Some(agent))
             }
         };
@@ -151,9 +152,11 @@ struct OwnAgent {
 }
 
 impl OwnAgent {
-    fn start(keys: &[PathBuf], dir: &Path) -> Result<Self, OpError> {
+    fn start(keys: &[PathBuf], environment: &Environment, dir: &Path) -> Result<Self, OpError> {
         let socket = dir.join("keys");
         let mut command = Command::new("ssh-agent")
+            .env_clear()
+            .envs(environment.iter())
             .arg("-a")
             .arg(&socket)
             .args(["sh", "-c", "echo \"$SSH_AGENT_PID\"; exec cat"])
@@ -179,7 +182,9 @@ impl OwnAgent {
             return Err(OpError::Failure(Failure::host("ssh-agent does not start")));
         }
         let mut add = Command::new("ssh-add");
-        add.arg("-q")
+        add.env_clear()
+            .envs(environment.iter())
+            .arg("-q")
             .args(keys)
             .env("SSH_AUTH_SOCK", &agent.socket)
             .env("SSH_ASKPASS_REQUIRE", "never")

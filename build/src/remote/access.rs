@@ -10,6 +10,7 @@
 
 use super::address::{GitAddress, HttpAddress, authority};
 use crate::error::Failure;
+use crate::request::Environment;
 use crate::request::Secret;
 use crate::request::SshSource;
 use rbuild_registry::Authorization;
@@ -17,12 +18,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What is known of the caller's credentials.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Access<'a> {
     secrets: &'a BTreeMap<String, Secret>,
     ssh: &'a BTreeMap<String, SshSource>,
+    environment: &'a Environment,
     /// Where the caller's ssh files are, when ssh would take this process for somebody else.
-    ssh_home: Option<&'a Path>,
+    ssh_home: Option<PathBuf>,
 }
 
 /// Who git is to the server.
@@ -34,22 +36,29 @@ pub struct GitAccess {
     pub agent: Option<PathBuf>,
     /// How ssh is called.
     pub ssh_command: String,
+    /// What git may have of the caller's variables.
+    pub environment: Environment,
 }
 
 impl<'a> Access<'a> {
-    /// With the values of `--secret` and `--ssh`.
+    /// With the values of `--secret` and `--ssh`, and the caller's variables.
     #[must_use]
-    pub fn new(secrets: &'a BTreeMap<String, Secret>, ssh: &'a BTreeMap<String, SshSource>) -> Self {
+    pub fn new(
+        secrets: &'a BTreeMap<String, Secret>,
+        ssh: &'a BTreeMap<String, SshSource>,
+        environment: &'a Environment,
+    ) -> Self {
         Self {
             secrets,
             ssh,
+            environment,
             ssh_home: None,
         }
     }
 
     /// In a user namespace whose root is the caller ssh takes him for root, and root's home for his.
     #[must_use]
-    pub fn with_ssh_home(mut self, home: Option<&'a Path>) -> Self {
+    pub fn with_ssh_home(mut self, home: Option<PathBuf>) -> Self {
         self.ssh_home = home;
         self
     }
@@ -88,6 +97,7 @@ impl<'a> Access<'a> {
             _ => None,
         };
         Ok(GitAccess {
+            environment: self.environment.clone(),
             authorization,
             agent,
             ssh_command: self.ssh_command(),
@@ -137,7 +147,7 @@ impl<'a> Access<'a> {
                 command.push_str(&format!(" -i {}", quoted(&key)));
             }
         }
-        if let Some(home) = self.ssh_home {
+        if let Some(home) = &self.ssh_home {
             let dir = home.join(".ssh");
             let known = dir.join("known_hosts");
             // The value is a list of words to ssh.
@@ -210,7 +220,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let secrets = secrets(names, dir.path());
         let ssh = BTreeMap::new();
-        let access = Access::new(&secrets, &ssh);
+        let environment = Environment::default();
+        let access = Access::new(&secrets, &ssh, &environment);
         let authorization = match Remote::parse(url).unwrap().unwrap() {
             Remote::Http(address) => access.to_file(&address).unwrap(),
             Remote::Git(address) => access.to_repository(&address).unwrap().authorization,
@@ -253,6 +264,7 @@ mod tests {
 
     #[test]
     fn a_scheme_beside_a_token() {
+        let environment = Environment::default();
         let dir = tempfile::tempdir().unwrap();
         let mut secrets = secrets(&["GIT_AUTH_TOKEN", "GIT_AUTH_HEADER"], dir.path());
         std::fs::write(dir.path().join("GIT_AUTH_HEADER"), "Bearer\n").unwrap();
@@ -262,25 +274,28 @@ mod tests {
             ..GitAddress::default()
         };
         let sent = |secrets: &BTreeMap<_, _>| {
-            let access = Access::new(secrets, &ssh).to_repository(&repository).unwrap();
+            let access = Access::new(secrets, &ssh, &environment)
+                .to_repository(&repository)
+                .unwrap();
             access.authorization.unwrap().reveal().to_owned()
         };
         assert_eq!(sent(&secrets), "Bearer GIT_AUTH_TOKEN-value");
         secrets.insert(
             "GIT_AUTH_HEADER".into(),
-            Secret::new(SecretSource::Env("no such variable".into())),
+            Secret::new(SecretSource::Variable("no such variable".into(), None)),
         );
-        let access = Access::new(&secrets, &ssh);
+        let access = Access::new(&secrets, &ssh, &environment);
         let failure = access.to_repository(&repository).unwrap_err();
         assert!(failure.text().contains("no such variable"), "{}", failure.text());
     }
 
     #[test]
     fn words_of_ssh() {
+        let environment = Environment::default();
         let secrets = BTreeMap::new();
         let keys = SshSource::Keys(vec!["/k/it's".into()]);
         let ssh = BTreeMap::from([("default".to_owned(), keys)]);
-        let access = Access::new(&secrets, &ssh).with_ssh_home(Some(Path::new("/home/me")));
+        let access = Access::new(&secrets, &ssh, &environment).with_ssh_home(Some("/home/me".into()));
         assert_eq!(
             access.ssh_command(),
             r#"ssh -o BatchMode=yes -o IdentitiesOnly=yes -i '/k/it'\''s' -o 'UserKnownHostsFile="/home/me/.ssh/known_hosts"'"#

@@ -192,7 +192,7 @@ impl Git<'_> {
         let mut command = Command::new("git");
         command.env_clear();
         for name in INHERITED {
-            if let Some(value) = std::env::var_os(name) {
+            if let Some(value) = self.access.environment.get(name) {
                 command.env(name, value);
             }
         }
@@ -251,7 +251,7 @@ impl Git<'_> {
 
     fn configure_ssh(&self, command: &mut Command) {
         let of_the_caller = ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT"]
-            .map(|name| std::env::var_os(name).map(|value| (name, value)));
+            .map(|name| self.access.environment.get(name).map(|value| (name, value)));
         if of_the_caller.iter().flatten().next().is_none() {
             command.env("GIT_SSH_COMMAND", &self.access.ssh_command);
         }

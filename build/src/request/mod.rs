@@ -2,6 +2,7 @@
 
 mod edits;
 mod entitlements;
+mod environment;
 mod named_context;
 mod no_cache;
 mod output;
@@ -13,6 +14,7 @@ mod ssh;
 
 pub use edits::Edits;
 pub use entitlements::Entitlements;
+pub use environment::Environment;
 pub use named_context::{NamedContext, context_key};
 pub use no_cache::NoCache;
 pub use output::{Destination, ImageForm, LayerCompression, Output};
@@ -95,6 +97,8 @@ pub struct Request {
     pub epoch: Option<i64>,
     /// How registries are spoken to.
     pub registry: RegistrySettings,
+    /// Variables of the caller.
+    pub environment: Environment,
     /// Ends the build from outside.
     pub stop: Stop,
 }
@@ -138,6 +142,7 @@ impl Request {
             redact_args: false,
             epoch: None,
             registry: RegistrySettings::default(),
+            environment: Environment::default(),
             stop: Stop::new(),
         }
     }

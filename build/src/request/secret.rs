@@ -1,5 +1,6 @@
 //! The secrets of a build: where they come from, and reading them.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -7,12 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// Where a secret's bytes come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// A file.
     File(PathBuf),
-    /// An environment variable of the caller.
-    Env(String),
+    /// A variable of the caller: its name, and its value if it has one.
+    Variable(String, Option<OsString>),
+}
+
+/// Without the value.
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretSource::File(path) => f.debug_tuple("File").field(path).finish(),
+            SecretSource::Variable(name, _) => f.debug_tuple("Variable").field(name).finish(),
+        }
+    }
 }
 
 /// A secret. Its bytes are read when a step needs them, once, since a pipe gives them once; they are never stored.
@@ -41,8 +52,8 @@ impl Secret {
     /// They cannot be read, or are too many: in words.
     pub fn bytes(&self) -> Result<&[u8], String> {
         let read = self.read.get_or_init(|| match &self.source {
-            SecretSource::Env(name) => match std::env::var_os(name) {
-                Some(value) => Ok(value.into_encoded_bytes()),
+            SecretSource::Variable(name, value) => match value {
+                Some(value) => Ok(value.as_encoded_bytes().to_vec()),
                 None => Err(not_set(name)),
             },
             SecretSource::File(path) => {
@@ -61,7 +72,7 @@ impl Secret {
     #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
     pub fn missing(&self) -> Option<String> {
         match &self.source {
-            SecretSource::Env(name) => std::env::var_os(name).is_none().then(|| not_set(name)),
+            SecretSource::Variable(name, value) => value.is_none().then(|| not_set(name)),
             SecretSource::File(path) => match std::fs::metadata(path) {
                 Err(error) => Some(format!("`{}`: {error}", path.display())),
                 Ok(meta) if meta.is_dir() => Some(format!("`{}` is a directory", path.display())),

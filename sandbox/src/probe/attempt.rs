@@ -15,6 +15,7 @@ use rustix::mount::{
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Check, check, trial};
+use crate::caller::Caller;
 use crate::idmap::IdMapping;
 use crate::landlock;
 use crate::overlay::Layers;
@@ -28,7 +29,7 @@ pub(super) const USER_NAMESPACE: &str = "user namespace";
 const STORE: &str = "store";
 
 /// Tries all; `full` says whether a full id map is to be had.
-pub(super) fn attempt(full: bool, store: Option<&Path>) -> Vec<Check> {
+pub(super) fn attempt(full: bool, store: Option<&Path>, caller: &Caller) -> Vec<Check> {
     let failed = |what: &str| vec![check(USER_NAMESPACE, true, Err((what.to_owned(), None)))];
     let not_tried = |what: &str, errno: Errno| {
         let fix = shortage(errno.raw_os_error()).map(str::to_owned);
@@ -46,7 +47,7 @@ pub(super) fn attempt(full: bool, store: Option<&Path>) -> Vec<Check> {
         Ok(None) => {
             drop(results);
             let _ = std::panic::catch_unwind(|| {
-                let checks = in_child(full, store);
+                let checks = in_child(full, store, caller);
                 let text = serde_json::to_vec(&checks).unwrap_or_default();
                 let _ = File::from(results_there).write_all(&text);
             });
@@ -65,14 +66,19 @@ pub(super) fn attempt(full: bool, store: Option<&Path>) -> Vec<Check> {
     }
 }
 
-fn in_child(full: bool, store: Option<PathBuf>) -> Vec<Check> {
+fn in_child(full: bool, store: Option<PathBuf>, caller: &Caller) -> Vec<Check> {
     // A directory for the overlay is made by the caller's own id, before it changes.
     let place = store.as_deref().map(|store| (store, make_place(store)));
     let mut checks = Vec::new();
     if let Some((store, place)) = &place {
         checks.push(check(STORE, true, judge_store(store, place)));
     }
-    let mapping = if full { IdMapping::for_host().ok() } else { None }.unwrap_or_else(IdMapping::single);
+    let mapping = if full {
+        IdMapping::for_host(caller).ok()
+    } else {
+        None
+    }
+    .unwrap_or_else(IdMapping::single);
     let entered = enter(&mapping);
     let usable = entered.is_ok();
     checks.push(check(

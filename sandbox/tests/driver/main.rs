@@ -63,7 +63,8 @@ fn main() {
     std::io::stdin().read_to_string(&mut text).expect("stdin");
     let task: Task = serde_json::from_str(&text).expect("a task");
     let started = Instant::now();
-    let mapping = IdMapping::for_host().unwrap_or_else(|error| fail(&error.to_string(), &error.fix()));
+    let mapping = IdMapping::for_host(&rbuild_sandbox::Caller::default())
+        .unwrap_or_else(|error| fail(&error.to_string(), &error.fix()));
     if let Err(error) = enter(&mapping) {
         fail(&error.to_string(), &error.fix().unwrap_or_default());
     }

@@ -382,7 +382,7 @@ fn abstract_sockets_of_the_host_are_out_of_reach() {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
-    let report = rbuild_sandbox::probe::probe(None);
+    let report = rbuild_sandbox::probe::probe(None, &rbuild_sandbox::Caller::default());
     let scope = report
         .checks
         .iter()
