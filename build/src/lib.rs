@@ -14,8 +14,11 @@
 //! # }
 //! ```
 //!
-//! On the machine's own host ([`host::ThisHost`]) the process enters a user namespace before the first step that must run,
-//! so until then it must have one thread. Another [`host::Host`] decides for itself.
+//! [`build`] is for a process that has one thread: on the machine's own host ([`host::ThisHost`]) it enters a user namespace
+//! before the first step that must run. Another [`host::Host`] decides for itself. A program with threads has a [`Worker`]:
+//! the same request, observer and result, built in a process of its own. Each build is ended by the [`Stop`] of its request;
+//! nothing is read from the environment but what [`request::Environment`] holds, and nothing is printed.
+//! `examples/embed.rs` is a whole program.
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -28,6 +31,7 @@
 //! | [`ops`] | what the vertices do |
 //! | [`cache`] | the solver's cache on the store's records |
 //! | [`export`], [`push`] | images, archives, directories, registries |
+//! | [`worker`] | a process that builds for callers with threads |
 
 // The law of paths, whose list is in `clippy.toml`. Tests make and break files as they like.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
@@ -69,6 +73,7 @@ mod session;
 mod side_by_side;
 pub mod sources;
 mod stop;
+pub mod worker;
 
 pub use driver::{build, build_on};
 pub use error::BuildError;
@@ -77,3 +82,9 @@ pub use open::{open_store, open_store_for};
 pub use request::Request;
 pub use result::BuildResult;
 pub use stop::Stop;
+pub use worker::Worker;
+
+/// What the page about embedding says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}

@@ -70,7 +70,7 @@ pub enum BuildEvent<'a> {
 }
 
 /// A step as the user knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StepInfo {
     /// Its vertex. Events of vertices that are no step are not shown.
     pub vertex: VertexId,

@@ -102,7 +102,7 @@ impl Outputs<'_> {
                 ("tar", dest.clone(), None)
             }
         };
-        written.push(Written::Exported(kind, dest));
+        written.push(Written::Exported(kind.into(), dest));
         Ok(prepared)
     }
 

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Settings of the registry client that flags decide.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct RegistrySettings {
     /// Hosts spoken to without TLS or without verifying it.
     pub insecure: HostSet,
@@ -30,6 +30,7 @@ pub struct RegistrySettings {
     /// When to try again.
     pub retry: RetryPolicy,
     /// A credential for a host, before all that are found.
+    #[serde(with = "crate::worker::hidden::credential")]
     pub given: Option<(String, Credential)>,
 }
 

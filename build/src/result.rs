@@ -4,6 +4,7 @@ use rbuild_oci::Reference;
 use rbuild_oci::{Descriptor, ImageConfig};
 use rbuild_solver::Outcome;
 use rbuild_store::image::ImageRecord;
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::request::Destination;
 use dockerfile_parser::Diagnostic;
 
 /// What a build gives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct BuildResult {
     /// The image, as the store keeps it; [`Output::Image`](crate::request::Output::Image) puts it there.
     pub image: ImageRecord,
@@ -33,24 +34,25 @@ pub struct BuildResult {
     /// The Dockerfile.
     pub file: SourceFile,
     /// What the parser and the checks found in it, in its order.
+    #[serde(with = "crate::worker::diagnostics")]
     pub findings: Vec<Diagnostic>,
     /// From start to end.
     pub took: Duration,
 }
 
 /// One output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Written {
     /// A name in the store.
     Named(Reference),
     /// A name in a registry, under a manifest of this digest.
     Pushed(Reference, rbuild_oci::Digest),
     /// An archive or directory of this kind: `oci`, `docker`, `local`, `tar`.
-    Exported(&'static str, Destination),
+    Exported(Cow<'static, str>, Destination),
 }
 
 /// Something from elsewhere that a build was made from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Material {
     /// A base image: its name and the digest of its config.
     Image(String, String),
@@ -61,7 +63,7 @@ pub enum Material {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct StepReport {
     /// `[build 2/5] RUN make`.
     pub title: String,

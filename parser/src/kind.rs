@@ -129,4 +129,7 @@ pub enum Kind {
 
     /// A rule of the checks.
     Check { rule: Rule, message: String },
+
+    /// Found by another process, which says it in words.
+    Told { message: String },
 }

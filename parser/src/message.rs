@@ -90,7 +90,7 @@ pub(crate) fn message(kind: &Kind) -> String {
         }
         Kind::Cycle { stages } => format!("circular dependency: {}", stages.join(" needs ")),
         Kind::EmptyReinclude => "`!` needs a pattern".into(),
-        Kind::Check { message, .. } => visible(message),
+        Kind::Check { message, .. } | Kind::Told { message } => visible(message),
     }
 }
 
@@ -146,6 +146,7 @@ pub(crate) fn code(kind: &Kind) -> &'static str {
         Kind::Cycle { .. } => "cycle",
         Kind::EmptyReinclude => "empty-reinclude",
         Kind::Check { rule, .. } => rule.name(),
+        Kind::Told { .. } => "told",
     }
 }
 

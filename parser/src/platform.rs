@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An operating system, a processor and its variant, in OCI's names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Platform {
     /// `linux`.
     pub os: String,

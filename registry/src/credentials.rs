@@ -6,6 +6,7 @@
 mod auth_file;
 mod helper;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -35,7 +36,7 @@ pub enum Credential {
 }
 
 /// Something odd that did not stop the lookup; credentials are then looked for elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum CredentialWarning {
     /// A configured helper is not installed.
     #[error("credential helper `docker-credential-{helper}` named in {file} is not in PATH; going on without it", file = .file.display())]
@@ -61,7 +62,7 @@ pub enum CredentialWarning {
         /// The key under `auths`.
         key: String,
         /// What is wrong with it, without secrets.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// A file cannot be read.
     #[error("cannot read {file}: {reason}", file = .file.display())]
@@ -209,7 +210,7 @@ impl Credentials {
                     found.warnings.push(CredentialWarning::BadEntry {
                         file: path,
                         key,
-                        reason,
+                        reason: reason.into(),
                     });
                 }
             }

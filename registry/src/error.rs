@@ -9,7 +9,7 @@ use rbuild_oci::{Digest, DocumentError};
 use crate::url::UrlError;
 
 /// What was being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Action {
     /// Asking whether there is a registry, and who we are to it.
@@ -35,7 +35,7 @@ pub enum Action {
 }
 
 /// What was being done, and to what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attempt {
     /// What.
     pub action: Action,

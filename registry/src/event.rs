@@ -6,7 +6,7 @@ use crate::credentials::CredentialWarning;
 use crate::error::Attempt;
 
 /// Something worth telling while it happens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Event {
     /// A request failed and is tried again.

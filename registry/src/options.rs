@@ -14,7 +14,7 @@ use crate::proxy::ProxySettings;
 use crate::retry::RetryPolicy;
 
 /// A set of registry hosts, with ports where they have one.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum HostSet {
     /// None.
     #[default]

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::sys;
 
 /// Lets a program make files with the usual modes, whatever the umask of the caller.
@@ -14,9 +16,18 @@ pub fn with_usual_umask(command: &mut Command) {
 
 /// Lets a program end with the thread that starts it, however that ends.
 pub fn ends_with_us(command: &mut Command) {
+    ends_by(command, Signal::TERM);
+}
+
+/// Lets a program be killed with the thread that starts it, however that ends.
+pub fn is_killed_with_us(command: &mut Command) {
+    ends_by(command, Signal::KILL);
+}
+
+fn ends_by(command: &mut Command, signal: Signal) {
     let us = rustix::process::getpid();
     sys::before_exec(command, move || {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        rustix::process::set_parent_process_death_signal(Some(signal))?;
         // It may have ended before it could be told of.
         match rustix::process::getppid() {
             Some(parent) if parent == us => Ok(()),

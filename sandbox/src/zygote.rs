@@ -65,7 +65,7 @@ pub struct Exit {
 }
 
 /// An exit code or the signal that killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ExitStatus {
     /// Ended by itself with this code.
     Code(i32),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// Something happened to a vertex. Events of one vertex come in order; those of different vertices from any thread.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
     /// To which vertex.
     pub vertex: VertexId,
@@ -20,6 +21,7 @@ pub struct Event {
 /// perhaps `Waiting`, `Missed`, any `Log` and `Progress`, and one of `Resolved`, `Cached`, `Completed`, `Failed`,
 /// `Cancelled`. A `Failed` may come without `Started`. A vertex that was never begun gets no event at all.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum EventKind {
     /// A worker began with it (its key may still be unknown).
     Started,
@@ -82,6 +84,7 @@ impl EventKind {
 
 /// Where output was printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Stream {
     /// Standard output.
     Out,

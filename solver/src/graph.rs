@@ -10,6 +10,7 @@ use std::fmt;
 
 /// Names a vertex of one graph. Given out in the order of [`Graph::add`], from 0, and never changed by pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct VertexId(u32);
 
 impl VertexId {

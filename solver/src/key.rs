@@ -12,6 +12,7 @@ pub const KEY_VERSION: u32 = 1;
 
 /// Names a piece of *work*; never to be mixed up with the digest of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CacheKey([u8; 32]);
 
 /// Names what a vertex *is*, before anything is known about its inputs. Vertices with equal definitions and equal

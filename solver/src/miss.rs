@@ -11,6 +11,7 @@ pub const FILES_LISTED: usize = 20;
 
 /// Why a step had to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MissReason {
     /// No earlier build had this step.
     FirstTime,
@@ -66,6 +67,7 @@ pub enum MissReason {
 
 /// A file that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FileChange {
     /// Which.
     pub path: String,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// What became of a vertex that a target needs.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
     /// Needed no work.
     Resolved,

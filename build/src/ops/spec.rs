@@ -130,7 +130,7 @@ pub struct ExecSpec {
 }
 
 /// Network of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ExecNetwork {
     /// The build's default: the host's network.
     Default,

@@ -4,7 +4,7 @@ use rbuild_registry::Authorization;
 use std::borrow::Cow;
 
 /// A remote source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Remote {
     /// A file.
     Http(HttpAddress),
@@ -13,20 +13,22 @@ pub enum Remote {
 }
 
 /// A file by its URL. What prints it shows no password: the URL has none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HttpAddress {
     /// The URL without user and password.
     pub url: String,
     /// User and password that stood in the URL, as they are sent.
+    #[serde(with = "crate::worker::hidden::authorization")]
     pub login: Option<Authorization>,
 }
 
 /// A repository, and what of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct GitAddress {
     /// What git is given: without password, over http without user too.
     pub url: String,
     /// User and password that stood in the URL, as they are sent.
+    #[serde(with = "crate::worker::hidden::authorization")]
     pub login: Option<Authorization>,
     /// Branch, tag, commit, or full ref; `None` is the remote's HEAD.
     pub reference: Option<String>,

@@ -3,7 +3,7 @@
 use rbuild_oci::{Annotations, ImageConfig};
 
 /// Changes that are made after the last instruction.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Edits {
     /// `--label`; the last word on a name.
     pub labels: Vec<(String, String)>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the command line allows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Entitlements {
     /// `network.host`: `RUN --network=host`.
     pub network_host: bool,

@@ -16,7 +16,8 @@ use std::sync::Arc;
 /// let mine: Environment = std::env::vars_os().collect();
 /// assert_eq!(mine.get("PATH"), std::env::var_os("PATH").as_deref());
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Vec<(OsString, OsString)>", into = "Vec<(OsString, OsString)>")]
 pub struct Environment(Arc<[(OsString, OsString)]>);
 
 impl Environment {
@@ -76,6 +77,18 @@ impl Environment {
 impl Default for Environment {
     fn default() -> Self {
         [].into_iter().collect()
+    }
+}
+
+impl From<Vec<(OsString, OsString)>> for Environment {
+    fn from(variables: Vec<(OsString, OsString)>) -> Self {
+        Self(variables.into())
+    }
+}
+
+impl From<Environment> for Vec<(OsString, OsString)> {
+    fn from(environment: Environment) -> Self {
+        environment.0.to_vec()
     }
 }
 

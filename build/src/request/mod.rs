@@ -37,7 +37,7 @@ use std::path::PathBuf;
 pub const EPOCH_ARG: &str = "SOURCE_DATE_EPOCH";
 
 /// Everything that shapes a build.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Request {
     /// Directory of the store.
     pub store_root: PathBuf,
@@ -100,6 +100,7 @@ pub struct Request {
     /// Variables of the caller.
     pub environment: Environment,
     /// Ends the build from outside.
+    #[serde(skip)]
     pub stop: Stop,
 }
 

@@ -5,7 +5,7 @@ use rbuild_oci::Reference;
 use std::path::PathBuf;
 
 /// What a named context is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum NamedContext {
     /// A local directory with its own ignore file.
     Directory(PathBuf),

@@ -1,7 +1,7 @@
 //! Which steps run whatever the cache holds.
 
 /// Which steps run whatever the cache holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum NoCache {
     /// None.
     #[default]

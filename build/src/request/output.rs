@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Where bytes go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Destination {
     /// A file or directory.
     Path(PathBuf),
@@ -23,7 +23,7 @@ impl fmt::Display for Destination {
 }
 
 /// How layers are compressed in an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum LayerCompression {
     /// gzip with the default level, or the given one (0..=9).
     Gzip(Option<u32>),
@@ -32,7 +32,7 @@ pub enum LayerCompression {
 }
 
 /// How an image leaves: the compression of its layers and the family of its media types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImageForm {
     /// Compression of layers that are not compressed yet.
     pub compression: LayerCompression,
@@ -53,7 +53,7 @@ impl Default for ImageForm {
 }
 
 /// One output of a build.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Output {
     /// Nothing: the results of the steps are kept, as always.
     Cache,

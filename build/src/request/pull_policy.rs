@@ -1,7 +1,7 @@
 //! When registries are asked.
 
 /// When to ask the registry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum PullPolicy {
     /// Only for what the store does not have.
     #[default]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// Where a secret's bytes come from.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum SecretSource {
     /// A file.
     File(PathBuf),
@@ -27,9 +27,10 @@ impl fmt::Debug for SecretSource {
 }
 
 /// A secret. Its bytes are read when a step needs them, once, since a pipe gives them once; they are never stored.
-#[derive(Clone)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Secret {
     source: SecretSource,
+    #[serde(skip)]
     read: Arc<OnceLock<Result<Vec<u8>, String>>>,
 }
 

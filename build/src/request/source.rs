@@ -4,7 +4,7 @@ use crate::remote::Remote;
 use std::path::PathBuf;
 
 /// Where the context is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ContextSource {
     /// A directory.
     Directory(PathBuf),
@@ -15,7 +15,7 @@ pub enum ContextSource {
 }
 
 /// Where the Dockerfile is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DockerfileSource {
     /// `Dockerfile` (or `dockerfile`) in the context.
     Default,

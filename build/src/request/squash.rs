@@ -1,7 +1,7 @@
 //! Which layers of the result become one.
 
 /// Which layers become one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Squash {
     /// None.
     #[default]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Where an agent comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum SshSource {
     /// The socket of an agent.
     Socket(PathBuf),

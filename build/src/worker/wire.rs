@@ -1,0 +1,186 @@
+//! What crosses the socket: one value of these types a line, as JSON.
+
+use super::error::BuildFailure;
+use crate::dockerfile::SourceFile;
+use crate::finding::Found;
+use crate::lower::Finding;
+use crate::observer::{BuildEvent, Observer, StepInfo};
+use crate::result::BuildResult;
+use dockerfile_parser::{Diagnostic, Span};
+use rbuild_solver::VertexId;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+
+/// What the worker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// Something happened.
+    Event(OwnedEvent),
+    /// The first step is about to run: from now on the worker can be stopped.
+    FirstStep,
+    /// The end.
+    Built(Box<BuildResult>),
+    /// The end.
+    Failed(Box<BuildFailure>),
+    /// The end.
+    Stopped,
+}
+
+/// A [`BuildEvent`] that borrows nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum OwnedEvent {
+    Registry(rbuild_registry::Event),
+    ForeignFrontend {
+        image: String,
+        file: String,
+    },
+    Steps(Vec<StepInfo>),
+    Warnings {
+        file: SourceFile,
+        found: Vec<OwnedFound>,
+    },
+    UnusedArguments(Vec<String>),
+    Step(rbuild_solver::Event),
+    Task {
+        vertex: VertexId,
+        title: String,
+    },
+    DevicesLeftOut(Vec<String>),
+    SetIdDropped {
+        place: PathBuf,
+        files: Vec<String>,
+    },
+}
+
+/// A [`Found`] that borrows nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum OwnedFound {
+    Check(#[serde(with = "super::diagnostics::one")] Diagnostic),
+    Lowering(OwnedFinding),
+}
+
+/// A [`Finding`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OwnedFinding {
+    is_error: bool,
+    is_consequence: bool,
+    message: String,
+    is_of_host: bool,
+    span: Span,
+    label: Option<String>,
+    secondary: Vec<(Span, String)>,
+    help: Option<String>,
+    rule: Option<String>,
+}
+
+impl OwnedEvent {
+    /// Copies what is told.
+    pub(super) fn of(event: &BuildEvent<'_>) -> Self {
+        match event {
+            BuildEvent::Registry(event) => OwnedEvent::Registry(event.clone()),
+            BuildEvent::ForeignFrontend { image, file } => OwnedEvent::ForeignFrontend {
+                image: (*image).to_owned(),
+                file: (*file).to_owned(),
+            },
+            BuildEvent::Steps(steps) => OwnedEvent::Steps(steps.to_vec()),
+            BuildEvent::Warnings { file, found } => OwnedEvent::Warnings {
+                file: (*file).clone(),
+                found: found.iter().map(OwnedFound::of).collect(),
+            },
+            BuildEvent::UnusedArguments(names) => OwnedEvent::UnusedArguments(names.to_vec()),
+            BuildEvent::Step(event) => OwnedEvent::Step((*event).clone()),
+            BuildEvent::Task { vertex, title } => OwnedEvent::Task {
+                vertex: *vertex,
+                title: (*title).to_owned(),
+            },
+            BuildEvent::DevicesLeftOut(paths) => OwnedEvent::DevicesLeftOut(paths.to_vec()),
+            BuildEvent::SetIdDropped(place, files) => OwnedEvent::SetIdDropped {
+                place: place.to_path_buf(),
+                files: files.to_vec(),
+            },
+        }
+    }
+
+    /// Tells it on.
+    pub(super) fn tell(&self, observer: &dyn Observer) {
+        let event = match self {
+            OwnedEvent::Registry(event) => BuildEvent::Registry(event.clone()),
+            OwnedEvent::ForeignFrontend { image, file } => BuildEvent::ForeignFrontend { image, file },
+            OwnedEvent::Steps(steps) => BuildEvent::Steps(steps),
+            OwnedEvent::Warnings { file, found } => {
+                let findings: Vec<Finding> = found.iter().filter_map(OwnedFound::finding).collect();
+                let mut findings = findings.iter();
+                let found: Vec<Found<'_>> = found
+                    .iter()
+                    .filter_map(|found| match found {
+                        OwnedFound::Check(check) => Some(Found::Check(check)),
+                        OwnedFound::Lowering(_) => findings.next().map(Found::Lowering),
+                    })
+                    .collect();
+                return observer.event(&BuildEvent::Warnings { file, found: &found });
+            }
+            OwnedEvent::UnusedArguments(names) => BuildEvent::UnusedArguments(names),
+            OwnedEvent::Step(event) => BuildEvent::Step(event),
+            OwnedEvent::Task { vertex, title } => BuildEvent::Task {
+                vertex: *vertex,
+                title,
+            },
+            OwnedEvent::DevicesLeftOut(paths) => BuildEvent::DevicesLeftOut(paths),
+            OwnedEvent::SetIdDropped { place, files } => BuildEvent::SetIdDropped(place, files),
+        };
+        observer.event(&event);
+    }
+}
+
+impl OwnedFound {
+    fn of(found: &Found<'_>) -> Self {
+        match found {
+            Found::Check(check) => OwnedFound::Check((*check).clone()),
+            Found::Lowering(finding) => OwnedFound::Lowering(OwnedFinding {
+                is_error: finding.is_error,
+                is_consequence: finding.is_consequence,
+                message: finding.message.clone(),
+                is_of_host: finding.is_of_host,
+                span: finding.span,
+                label: finding.label.clone(),
+                secondary: finding.secondary.clone(),
+                help: finding.help.clone(),
+                rule: finding.rule.map(|rule| rule.name().to_owned()),
+            }),
+        }
+    }
+
+    fn finding(&self) -> Option<Finding> {
+        let OwnedFound::Lowering(owned) = self else {
+            return None;
+        };
+        let name = owned.rule.as_deref();
+        Some(Finding {
+            is_error: owned.is_error,
+            is_consequence: owned.is_consequence,
+            label: owned.label.clone(),
+            secondary: owned.secondary.clone(),
+            help: owned.help.clone(),
+            rule: name.and_then(dockerfile_parser::lint::Rule::from_name),
+            is_of_host: owned.is_of_host,
+            ..Finding::error(owned.message.clone(), owned.span)
+        })
+    }
+}
+
+/// Writes one line.
+pub(super) fn write(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    to.write_all(&line)
+}
+
+/// Reads one line; `None` at the end of the stream.
+pub(super) fn read<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    if from.read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&line)?))
+}
