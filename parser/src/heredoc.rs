@@ -22,7 +22,8 @@ pub struct Heredoc {
     pub strip_tabs: bool,
     /// The marker in the instruction's line.
     pub marker: Span,
-    /// The body as it stands in the source, with line ends; tabs are still there.
+    /// The body as it stands in the source, with line ends; tabs are still there. Where the line of the marker ends
+    /// with CRLF, so does the file, and what the writer meant to have in the body are lines that end with LF.
     pub body: Word,
     /// The line that ends it.
     pub terminator: Span,
@@ -220,6 +221,7 @@ pub(crate) fn read_bodies(
 ) -> Vec<Heredoc> {
     let mut heredocs = Vec::new();
     let mut open = false;
+    let is_crlf = lines.text_since(0).ends_with("\r\n");
     for marker in markers {
         let span = logical.span(&marker.range);
         let start = lines.offset();
@@ -262,9 +264,12 @@ pub(crate) fn read_bodies(
             strip_tabs: marker.strip_tabs,
             marker: span,
             body: Word {
-                text: text.to_owned(),
+                exact: !(is_crlf && text.contains("\r\n")),
+                text: match is_crlf {
+                    true => text.replace("\r\n", "\n"),
+                    false => text.to_owned(),
+                },
                 span: Span::new(start, end),
-                exact: true,
                 mode: Mode::RawQuotes,
                 escape: Escape::Backslash,
             },
@@ -355,6 +360,21 @@ mod tests {
         assert_eq!(heredocs[1].content(), "b\nc\n");
         assert_eq!(heredocs[1].terminator.text(source), "\tB");
         assert_eq!(lines.next().unwrap().text, "next");
+    }
+
+    #[test]
+    fn line_ends_are_those_that_the_file_means() {
+        let content = |source: &str| {
+            let mut lines = PhysicalLines::new(source, 0);
+            let first = lines.next().unwrap();
+            let logical = Logical::read(first, &mut lines, Escape::Backslash);
+            let found = markers(&logical.text, 4..logical.text.len());
+            read_bodies(found, &logical, &mut lines, &mut Vec::new())[0].content()
+        };
+        assert_eq!(content("RUN <<A\r\na\r\n\r\nb\rc\nd\r\nA\r\n"), "a\n\nb\rc\nd\n");
+        assert_eq!(content("RUN <<-A\r\n\ta\r\n\tA\r\n"), "a\n");
+        // In a file that ends its lines with LF, a CR was put there.
+        assert_eq!(content("RUN <<A\na\r\nA\n"), "a\r\n");
     }
 
     #[test]

@@ -386,8 +386,9 @@ impl<'a> Parser<'a> {
         let markers = heredoc::markers(&logical.text, args.clone());
         let heredocs = heredoc::read_bodies(markers, logical, &mut self.lines, &mut self.diagnostics);
         for heredoc in &heredocs {
-            if let Some(at) = heredoc.body.text.find('\0') {
-                let start = heredoc.body.span.start + at;
+            let body = heredoc.body.span;
+            if let Some(at) = body.text(self.source).find('\0') {
+                let start = body.start + at;
                 self.nul_byte(Span::new(start, start + 1));
             }
         }

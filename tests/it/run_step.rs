@@ -102,6 +102,25 @@ EOF
 }
 
 #[test]
+fn heredocs_of_a_file_with_crlf_are_unix_text() {
+    let env = TestEnv::new();
+    let text = "FROM busybox:local\nRUN <<EOF\ncd /tmp\nif true; then\n  echo a > /a\nfi\nEOF\n\
+                RUN <<EOF\n#!/bin/sh\necho b > /b\nEOF\nRUN cat <<-A >/c && cat <<'B' >/d\n\tc $HOME\n\tA\nd\nB\n\
+                COPY --chmod=755 <<EOF <<F /made/\n#!/bin/sh\necho e\nEOF\nf\nF\nRUN /made/EOF > /e\n\
+                ONBUILD RUN cat <<EOF >/later\nlater\nEOF\n";
+    let unix = env.image_of(text, &[]);
+    let dos = env.image_of(&text.replace('\n', "\r\n"), &[]);
+    assert_eq!(dos.tree()["d"].text(), "d\n");
+    assert_eq!(dos.tree()["e"].text(), "e\n");
+    // A checkout with other line ends makes the same image.
+    assert_eq!(dos.layers, unix.layers);
+    assert_eq!(dos.config["config"]["OnBuild"], unix.config["config"]["OnBuild"]);
+    // A CR between LF lines was put there.
+    let image = env.image_of("FROM scratch\nCOPY <<EOF /f\na\r\nEOF\n", &[]);
+    assert_eq!(image.tree()["f"].text(), "a\r\n");
+}
+
+#[test]
 fn heredocs_that_do_nothing_or_cannot_run() {
     let env = TestEnv::new();
     let context = env.context_of("FROM busybox:local\nRUN <<A <<B\necho 1\nA\necho 2\nB\n", &[]);
