@@ -102,6 +102,7 @@ pub fn ask_checks(
     let context = contexts.main.as_ref();
     let context_matches =
         |pattern: &str, parents: bool| crate::ops::copy::names_any(context, pattern, parents).ok();
+    let context_text = |path: &str| context.short_text(path.as_bytes());
     let base_owner = |stage: usize, owner: &str| bases.knows_owner(stage, owner);
     let base_platform = |stage: usize| bases.platform(stage);
     let everything = looks == Looks::Everything;
@@ -114,6 +115,7 @@ pub fn ask_checks(
             base_env: Some(&|stage| bases.variables(stage)),
             base_shell: Some(&|stage| bases.has_shell(stage)),
             context_matches: everything.then_some(&context_matches),
+            context_text: Some(&context_text),
             base_owner: everything.then_some(&base_owner),
             options: None,
         },

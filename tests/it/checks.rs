@@ -57,6 +57,22 @@ fn check_looks_at_the_context_and_at_bases_in_the_store() {
 }
 
 #[test]
+fn settings_without_a_credential_are_no_secret() {
+    let env = TestEnv::new();
+    for (text, count) in [
+        ("registry=https://h/\n//h/:_authToken=${NPM_TOKEN}\n", 0),
+        ("//h/:_authToken=npm_abc\n", 1),
+    ] {
+        let context = env.context_of("FROM scratch\nCOPY .npmrc /\n", &[(".npmrc", text)]);
+        let checked = env.rbuild(["--check"]).arg(&context).run().success();
+        assert_eq!(checked.out().matches("SecretInLayer").count(), count, "{checked}");
+        let (_, built) = env.image_and_words([""; 0], &context);
+        assert_eq!(built.err().matches("SecretInLayer").count(), count, "{built}");
+        built.never_says("npm_abc");
+    }
+}
+
+#[test]
 fn stages_that_are_not_built_are_checked() {
     let env = TestEnv::with(&[Base::Busybox]);
     let files = [("kept", "k")];

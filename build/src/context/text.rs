@@ -58,6 +58,16 @@ impl BuildContext {
         }
     }
 
+    /// The text of a file at a path of the context, if there is one of at most 64 KiB.
+    #[must_use]
+    pub fn short_text(&self, path: &[u8]) -> Option<String> {
+        const MAX: usize = 64 << 10;
+        let mut bytes = Vec::new();
+        let file = self.root.open_file_in_root(path).ok()?;
+        file.take(MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
+        String::from_utf8(bytes).ok().filter(|text| text.len() <= MAX)
+    }
+
     /// Whether the context has such a name, be it a link that leads nowhere.
     #[must_use]
     pub fn has_name(&self, path: &[u8]) -> bool {

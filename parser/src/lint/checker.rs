@@ -24,6 +24,8 @@ pub struct LintInput<'a> {
     pub base_shell: Option<&'a dyn Fn(usize) -> bool>,
     /// Whether a pattern of COPY or ADD names any file of the context.
     pub context_matches: Option<ContextMatches<'a>>,
+    /// The text of a file of settings in the context.
+    pub context_text: Option<ContextText<'a>>,
     /// Whether the base image of a stage knows the user and group of a `--chown`.
     pub base_owner: Option<BaseOwner<'a>>,
     /// Options besides those of the file.
@@ -32,6 +34,9 @@ pub struct LintInput<'a> {
 
 /// A pattern and `--parents` to whether there is such a file; `None` where that is not known.
 pub type ContextMatches<'a> = &'a dyn Fn(&str, bool) -> Option<bool>;
+
+/// A path to the text of a short file; `None` where that is not known.
+pub type ContextText<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The index of a stage and `user[:group]` to whether they are known; `None` where that is not known.
 pub type BaseOwner<'a> = &'a dyn Fn(usize, &str) -> Option<bool>;

@@ -51,7 +51,7 @@ fn check(cx: &mut Checker<'_>) {
                     let RunScript::Shell(text) = run.script() else {
                         continue;
                     };
-                    let found = INSTALLERS.iter().find(|(command, _)| text.contains(command));
+                    let found = INSTALLERS.iter().find(|(command, _)| installs(&text, command));
                     let Some((command, list)) = found else { continue };
                     let Some(span) = dot else {
                         installed.push(*list);
@@ -73,4 +73,25 @@ fn check(cx: &mut Checker<'_>) {
             }
         }
     }
+}
+
+/// Whether a script runs the command, by its whole words, for the list and not for something that it names.
+fn installs(script: &str, command: &str) -> bool {
+    let is_of_word = |ch: char| ch.is_alphanumeric() || matches!(ch, '-' | '_' | '.');
+    script.match_indices(command).any(|(at, _)| {
+        let before = script.get(..at).unwrap_or_default();
+        let behind = script.get(at + command.len()..).unwrap_or_default();
+        // Its end is the begin of a word: `mvn dependency:resolve`, `pip install -rlist.txt`.
+        let is_open = command.ends_with([':', 'r']);
+        !before.ends_with(is_of_word)
+            && (is_open || !behind.starts_with(is_of_word))
+            && !(command.ends_with("npm install") && names_packages(behind))
+    })
+}
+
+/// Whether arguments name what to install, or say that it is for all projects.
+fn names_packages(arguments: &str) -> bool {
+    let end = arguments.find(['&', '|', ';', '\n', ')', '>']).unwrap_or(arguments.len());
+    let mut words = arguments.get(..end).unwrap_or_default().split_whitespace();
+    words.any(|word| !word.starts_with('-') || matches!(word, "-g" | "--global"))
 }

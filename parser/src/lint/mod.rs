@@ -4,12 +4,13 @@
 
 mod checker;
 mod config;
+mod credentials;
 mod json_attempt;
 mod policy;
 mod secrets;
 mod variables;
 
-pub use checker::{BaseOwner, ContextMatches, LintInput, check};
+pub use checker::{BaseOwner, ContextMatches, ContextText, LintInput, check};
 pub use config::CheckOptions;
 pub use policy::Policy;
 

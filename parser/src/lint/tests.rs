@@ -30,6 +30,7 @@ fn found(source: &str) -> Vec<Diagnostic> {
         base_env: Some(&base_env),
         base_shell: None,
         context_matches: Some(&|pattern, _| Some(pattern.contains("txt"))),
+        context_text: None,
         base_owner: Some(&|_, owner| Some(owner == "root")),
         options: Some(&options),
     };
@@ -324,4 +325,63 @@ fn what_was_installed_before_the_context_came_is_not_installed_again() {
     assert_eq!(rules(uv), Vec::<&str>::new());
     let other = "FROM scratch\nRUN npm ci\nCOPY . .\nRUN uv sync\n";
     assert_eq!(rules(other), ["CopyDotBeforeInstall"]);
+}
+
+#[test]
+fn a_file_of_settings_is_looked_into() {
+    let found = |source: &str, text: Option<&str>| {
+        let parsed = crate::parse(&format!("FROM scratch AS a\nFROM scratch\n{source}\n"));
+        let input = LintInput {
+            context_text: Some(&|_| text.map(str::to_owned)),
+            ..LintInput::default()
+        };
+        check(&parsed.dockerfile, &input).len()
+    };
+    assert_eq!(found("COPY .npmrc /", Some("registry=https://h/")), 0);
+    assert_eq!(found("COPY .npmrc /", Some("//h/:_authToken=a")), 1);
+    assert_eq!(found("COPY .npmrc /", None), 1, "nothing is known");
+    assert_eq!(
+        found("ADD conf/pip.conf /etc/", Some("index-url=https://a:b@h/")),
+        1
+    );
+    assert_eq!(found("ADD conf/pip.conf /etc/", None), 0, "it mostly holds none");
+    assert_eq!(found("COPY --from=a .npmrc /", Some("registry=https://h/")), 1);
+    assert_eq!(found("COPY id_rsa /", Some("")), 1);
+}
+
+#[test]
+fn commands_that_install_are_whole_words() {
+    for command in [
+        "pnpm install",
+        "npm ci",
+        "/usr/bin/npm install",
+        "cd web && npm install --production",
+        "npm install; true",
+        "python3 -m pip install -r requirements.txt",
+        "pip install -rrequirements.txt",
+        "mvn dependency:go-offline",
+    ] {
+        let found = found(&format!("FROM scratch\nCOPY . .\nRUN {command}\n"));
+        let found: Vec<String> = found.iter().map(Diagnostic::message).collect();
+        let [message] = found.as_slice() else {
+            panic!("{command}: {found:?}")
+        };
+        assert_eq!(message.contains("pnpm"), command.contains("pnpm"), "{message}");
+    }
+    for other in [
+        "npm install -g serve",
+        "npm install --global serve",
+        "npm install serve",
+        "my-npm ci",
+        "npm cite",
+        "pip install requests",
+        "pipx install poetry",
+        "echo uv syncs",
+    ] {
+        assert_eq!(
+            rules(&format!("FROM scratch\nCOPY . .\nRUN {other}\n")),
+            Vec::<&str>::new(),
+            "{other}"
+        );
+    }
 }
