@@ -9,7 +9,7 @@ mod targets;
 pub use check::findings_json;
 pub use outline::needed_stages;
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::options::{BuildOptions, Call};
 use crate::progress::Progress;
 use crate::report::build_error;
@@ -65,6 +65,12 @@ pub fn open(options: &BuildOptions, style: &Style) -> Result<Inputs, Failure> {
                 diagnostics,
                 dockerfile: Some(dockerfile),
             } if options.call == Call::Check => check::broken(options, file, diagnostics, dockerfile)?,
+            BuildError::Other(failure)
+                if options.call == Call::Check && failure.kind() == Kind::Dockerfile =>
+            {
+                check::unreadable(options, &failure)?;
+                failure.into()
+            }
             other => other,
         };
         Err(build_error::failure(error, options, style))

@@ -111,7 +111,17 @@ impl Finish<'_> {
             Cause::Panicked(what) => StepCause::Panicked(what),
             Cause::Thread(error) => StepCause::Thread(error),
         };
-        let step = self.plan.graph.op(vertex).step().clone();
+        let graph = &self.plan.graph;
+        let mut step = graph.op(vertex).step().clone();
+        if step.line == 0 {
+            // It stands on no line of the file: what it is for does.
+            let mut users = graph
+                .vertices()
+                .filter(|user| graph.inputs(*user).contains(&vertex));
+            if let Some(user) = users.next() {
+                step.title.clone_from(&graph.op(user).step().title);
+            }
+        }
         let part = match &cause {
             StepCause::Op(error) => error.guilty_part(),
             _ => None,

@@ -8,7 +8,7 @@ use crate::result::StepReport;
 use crate::session::Session;
 use rbuild_solver::{Graph, MissReason, Outcome, VertexId};
 use rbuild_store::buildlog::{Again, BUILD_VERSION, BuildLog, BuildRecord, BuildStep, StepOutcome};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 type Outcomes = BTreeMap<VertexId, Outcome>;
@@ -35,10 +35,13 @@ pub(crate) fn keep(
             }
         })
         .collect();
-    let steps: Vec<BuildStep> = order
-        .into_iter()
-        .filter_map(|vertex| step(session, graph, vertex, &outcomes[&vertex], &logs))
+    let mut made: BTreeMap<VertexId, Made> = outcomes
+        .iter()
+        .filter_map(|(vertex, outcome)| Some((*vertex, step(session, graph, *vertex, outcome, &logs)?)))
         .collect();
+    name_causes(graph, &mut made);
+    let steps = order.iter().filter_map(|vertex| Some(made.remove(vertex)?.step));
+    let steps = steps.collect();
     write(session, log, steps, image, error);
     reports
 }
@@ -87,6 +90,39 @@ fn write(
     let _ = log.finish(record);
 }
 
+/// What became of a step.
+struct Made {
+    step: BuildStep,
+    /// It had to run, and nothing but what it builds on had changed.
+    follows: bool,
+}
+
+/// Names the steps that made others miss: the nearest ones below that had a reason of their own.
+fn name_causes(graph: &Graph<BuildOp>, made: &mut BTreeMap<VertexId, Made>) {
+    let following = made.iter().filter(|(_, made)| made.follows);
+    let following: Vec<VertexId> = following.map(|(vertex, _)| *vertex).collect();
+    let mut causes: BTreeMap<VertexId, BTreeSet<VertexId>> = BTreeMap::new();
+    // Inputs are made before what builds on them.
+    for vertex in following {
+        let mut of_this = BTreeSet::new();
+        for input in graph.inputs(vertex) {
+            match made.get(input) {
+                Some(made) if made.follows => of_this.extend(causes.get(input).into_iter().flatten()),
+                Some(made) if made.step.outcome == StepOutcome::Ran => {
+                    of_this.insert(*input);
+                }
+                _ => {}
+            }
+        }
+        let names = of_this.iter().filter_map(|cause| made.get(cause));
+        let names = names.map(|made| made.step.name.clone()).collect();
+        if let Some(made) = made.get_mut(&vertex) {
+            made.step.because = names;
+        }
+        causes.insert(vertex, of_this);
+    }
+}
+
 /// What became of one step; `None` for what is no step.
 fn step(
     session: &Session<'_>,
@@ -94,7 +130,7 @@ fn step(
     vertex: VertexId,
     outcome: &Outcome,
     logs: &BTreeMap<String, String>,
-) -> Option<BuildStep> {
+) -> Option<Made> {
     let step = graph.op(vertex).step();
     let before = session.index.earlier();
     let mut made = BuildStep {
@@ -106,6 +142,8 @@ fn step(
         outcome: StepOutcome::Cached,
         millis: 0,
         miss: serde_json::Value::Null,
+        because: Vec::new(),
+        is_image: matches!(step.spec, StepSpec::Source(_)),
         log: logs.get(&step.title).cloned(),
     };
     let mut miss: Option<MissReason> = None;
@@ -157,6 +195,7 @@ fn step(
             .and_then(|step| step.result())
             .map(str::to_owned);
     }
+    let follows = miss.as_ref().is_some_and(MissReason::is_of_inputs);
     made.miss = miss.map_or(serde_json::Value::Null, |reason| reason.to_string().into());
-    Some(made)
+    Some(Made { step: made, follows })
 }

@@ -20,6 +20,9 @@ pub(crate) fn argv(request: &Request, image: &ContainerConfig) -> Result<Vec<Str
     } else {
         argv.extend(request.command.iter().cloned());
     }
+    if argv.first().is_some_and(String::is_empty) {
+        return Err(StartError::EmptyCommand);
+    }
     if argv.is_empty() {
         return Err(StartError::NoCommand);
     }

@@ -12,6 +12,9 @@ pub enum StartError {
     /// Neither the image nor the request names a command.
     #[error("the image names no command, and none was given")]
     NoCommand,
+    /// The program has the empty name, which no file has.
+    #[error("cannot execute ``: the command's name is empty")]
+    EmptyCommand,
     /// The directory to work in is something else.
     #[error("the working directory `{path}` is not a directory in the image")]
     WorkingDirectory {

@@ -139,7 +139,7 @@ pub enum ErrorKind {
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// No entry of the index fits.
-    #[error("no image for platform {wanted}; there is {}", list_or_none(.available))]
+    #[error("no image for platform {wanted}; {}", only(.available))]
     NoPlatform {
         /// What was asked for.
         wanted: String,
@@ -295,11 +295,10 @@ fn status_text(status: u16, messages: &[RegistryMessage]) -> String {
     text
 }
 
-fn list_or_none(items: &[String]) -> String {
-    if items.is_empty() {
-        "none".to_owned()
-    } else {
-        items.join(", ")
+fn only(platforms: &[String]) -> String {
+    match platforms {
+        [] => "its index names no platform".to_owned(),
+        platforms => format!("there is {}", platforms.join(", ")),
     }
 }
 

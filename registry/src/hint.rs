@@ -61,6 +61,9 @@ impl Error {
             ErrorKind::NoRoots => {
                 Some("install the package ca-certificates, or set SSL_CERT_FILE to a PEM file".to_owned())
             }
+            ErrorKind::NoPlatform { available, .. } if available.is_empty() => {
+                Some("name an image of the index by its digest, as NAME@sha256:…".to_owned())
+            }
             ErrorKind::NoPlatform { .. } => Some("choose one of these with --platform".to_owned()),
             ErrorKind::Document(DocumentError::SchemaOne) => {
                 Some("push the image again with a current tool to convert it".to_owned())

@@ -65,6 +65,18 @@ pub enum MissReason {
     Several(Vec<MissReason>),
 }
 
+impl MissReason {
+    /// Whether the work itself is what it was, and only what it builds on is not.
+    #[must_use]
+    pub fn is_of_inputs(&self) -> bool {
+        match self {
+            Self::InputChanged { .. } => true,
+            Self::Several(reasons) => reasons.iter().all(Self::is_of_inputs),
+            _ => false,
+        }
+    }
+}
+
 /// A file that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -225,6 +225,17 @@ pub(super) fn broken(
     })
 }
 
+/// What there is to say in JSON of a file that is no text.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(super) fn unreadable(options: &BuildOptions, failure: &Failure) -> Result<(), Failure> {
+    match options.call_json {
+        true => print_json(&json!({ "warnings": [], "buildError": { "message": failure.one_line() } })),
+        false => Ok(()),
+    }
+}
+
 fn build_error(file: &SourceFile, span: Span, message: &str) -> Value {
     let mut place = location(&LineIndex::new(&file.text), span);
     place["sourceIndex"] = json!(0);

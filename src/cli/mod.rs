@@ -299,21 +299,22 @@ pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error
         .get_arguments()
         .filter_map(clap::Arg::get_long)
         .collect();
-    let own = |flag: &ContextValue| matches!(flag, ContextValue::String(flag) if flags.contains(&flag.trim_start_matches("--")));
-    if !error.get(ContextKind::SuggestedArg).is_none_or(own) {
-        // A flag of another builder is no help.
-        error.remove(ContextKind::SuggestedArg);
+    // Those of other programs have a verdict that says what to do. Where both are as near, ours is meant.
+    let table: &[foreign::Foreign] = match verb.map(clap::Command::get_name) {
+        None | Some("build") => foreign::BUILD,
+        Some("run") => foreign::RUN,
+        Some(_) => &[],
+    };
+    let foreign = table.iter().map(|flag| flag.name);
+    let near = dockerfile_parser::suggest::nearest(&wrong, flags.iter().copied().chain(foreign));
+    let near = near.map(|near| ContextValue::String(format!("--{near}")));
+    let before = error.remove(ContextKind::SuggestedArg);
+    if before != near {
+        // It shows the flag that clap had found.
         error.remove(ContextKind::Usage);
     }
-    if let Some(near) = dockerfile_parser::suggest::nearest(&wrong, flags.iter().copied()) {
-        let near = ContextValue::String(format!("--{near}"));
-        if error
-            .insert(ContextKind::SuggestedArg, near.clone())
-            .is_some_and(|before| before != near)
-        {
-            // It shows the flag that clap had found.
-            error.remove(ContextKind::Usage);
-        }
+    if let Some(near) = near {
+        error.insert(ContextKind::SuggestedArg, near);
     }
     error
 }

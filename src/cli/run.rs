@@ -211,6 +211,7 @@ fn files(store: &Store, snapshots: &SnapshotStore, record: &ImageRecord) -> Resu
 fn not_started(error: StartError) -> Failure {
     match error {
         StartError::NoCommand => Failure::from_host(error).hint("`rbuild run IMAGE COMMAND…` runs a command"),
+        StartError::EmptyCommand => Failure::from_error(Kind::NotFound, &error),
         StartError::WorkingDirectory { .. } => Failure::from_host(error),
         StartError::User(error) => Failure::from_host(error),
         StartError::Mount(error) => Failure::from_host(error),

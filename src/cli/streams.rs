@@ -71,6 +71,12 @@ pub fn stdout_style() -> Style {
     Style::new(io::stdout().is_terminal(), |name| std::env::var(name).ok())
 }
 
+/// How many columns the terminal has that standard output is, if it is one.
+pub fn stdout_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Asks a yes-or-no question on standard error; no is the default.
 ///
 /// # Errors

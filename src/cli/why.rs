@@ -1,16 +1,19 @@
 //! `rbuild why`: why steps of a build did not come from the cache.
 
+mod shown;
+
 use super::stored::{self, ago};
-use super::streams::{print, print_json, stdout_style};
+use super::streams::{print, print_json, stdout_columns, stdout_style};
 use crate::error::Failure;
+use crate::ui::amount;
 use crate::ui::lines::clean;
-use crate::ui::{Paint, Sign, Style, amount};
 use clap::Args;
 use dockerfile_parser::suggest;
 use rbuild_build::clock;
 use rbuild_store::Store;
-use rbuild_store::buildlog::{Again, BuildRecord, BuildStep, Latest, StepOutcome};
+use rbuild_store::buildlog::{Again, BuildRecord, BuildStep, Latest};
 use serde::Serialize;
+use shown::{COLUMNS, Shown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,7 +81,18 @@ pub fn run(args: &WhyArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let style = stdout_style();
     let now = clock::now();
     let mut text = headline(&record, again.as_ref(), now);
-    text += &body(&store, &record, &steps, args.all || step.is_some(), &style);
+    let shown = Shown {
+        store: &store,
+        record: &record,
+        all: args.all || step.is_some(),
+        // Who asks for a step wants to see all of it.
+        columns: match step {
+            None => stdout_columns().unwrap_or(COLUMNS),
+            Some(_) => usize::MAX,
+        },
+        style: &style,
+    };
+    text += &shown.body(&steps);
     print(&text)?;
     Ok(0)
 }
@@ -270,68 +284,11 @@ fn headline(record: &BuildRecord, again: Option<&Again>, now: u64) -> String {
     text
 }
 
-fn body(store: &Store, record: &BuildRecord, steps: &[&BuildStep], all: bool, style: &Style) -> String {
-    let mut text = "\n".to_owned();
-    let cached = steps
-        .iter()
-        .filter(|step| step.outcome == StepOutcome::Cached)
-        .count();
-    for step in steps {
-        if step.outcome == StepOutcome::Cached && !all {
-            continue;
-        }
-        let (sign, word) = match step.outcome {
-            StepOutcome::Cached => (Sign::Cached, "cached".to_owned()),
-            StepOutcome::Ran => (
-                Sign::Done,
-                format!("ran, {}", amount::duration(Duration::from_millis(step.millis))),
-            ),
-            StepOutcome::Failed => (
-                Sign::Failed,
-                format!(
-                    "failed after {}",
-                    amount::duration(Duration::from_millis(step.millis))
-                ),
-            ),
-            StepOutcome::Cancelled => (Sign::Stopped, "not run".to_owned()),
-        };
-        let line = step
-            .line
-            .map(|line| format!(" (line {line})"))
-            .unwrap_or_default();
-        text += &format!(
-            "{} {}{line}: {word}\n",
-            style.sign(sign),
-            style.paint(Paint::Strong, &clean(step.name.replace('\n', " ").as_bytes())),
-        );
-        for line in step.miss.as_str().unwrap_or_default().lines() {
-            text += &format!("    {}\n", clean(line.as_bytes()));
-        }
-        if step.outcome == StepOutcome::Failed
-            && let Some(log) = step
-                .log
-                .as_deref()
-                .and_then(|log| store.builds().log_path(record.number, log))
-        {
-            text += &format!("    its output is in {}\n", log.display());
-        }
-    }
-    if cached == steps.len() {
-        text += match steps.len() {
-            0 => "the build has no steps\n",
-            1 => "it came from the cache\n",
-            _ => "every step came from the cache\n",
-        };
-    } else if cached > 0 && !all {
-        text += &format!("{cached} of {} steps came from the cache\n", steps.len());
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rbuild_store::buildlog::BuildSubject;
+    use crate::ui::Style;
+    use rbuild_store::buildlog::{BuildSubject, StepOutcome};
 
     fn record() -> BuildRecord {
         let step = |name: &str, line, outcome, miss: &str| BuildStep {
@@ -347,6 +304,8 @@ mod tests {
             } else {
                 miss.into()
             },
+            because: Vec::new(),
+            is_image: false,
             log: None,
         };
         BuildRecord {
@@ -362,6 +321,10 @@ mod tests {
             image: Some("sha256:ab".to_owned()),
             error: None,
             steps: vec![
+                BuildStep {
+                    is_image: true,
+                    ..step("[build 1/3] FROM busybox", 1, StepOutcome::Cached, "")
+                },
                 step("[build 2/3] WORKDIR /src", 2, StepOutcome::Cached, ""),
                 step(
                     "[build 3/3] RUN make",
@@ -380,12 +343,67 @@ mod tests {
         (dir, store)
     }
 
+    fn shown<'a>(store: &'a Store, record: &'a BuildRecord, all: bool, columns: usize) -> Shown<'a> {
+        Shown {
+            store,
+            record,
+            all,
+            columns,
+            style: &Style::PLAIN,
+        }
+    }
+
+    #[test]
+    fn what_ran_because_of_another_step_is_told_with_it() {
+        let (_dir, store) = store();
+        let mut record = record();
+        let long = format!("[2/4] RUN {}", "make ".repeat(40).trim());
+        let follows = |name: &str, line| BuildStep {
+            name: name.to_owned(),
+            line: Some(line),
+            outcome: StepOutcome::Ran,
+            miss: "what it builds on has other content: `base` was a, is b".into(),
+            because: vec!["[build 3/3] RUN make".to_owned()],
+            ..record.steps[2].clone()
+        };
+        let (one, two) = (follows(&long, 6), follows("[3/4] COPY b /b", 7));
+        let mut failed = follows("[4/4] RUN test", 8);
+        failed.outcome = StepOutcome::Failed;
+        let text = |record: &BuildRecord, all, columns| {
+            shown(&store, record, all, columns).body(&record.steps.iter().collect::<Vec<_>>())
+        };
+        record.steps.push(one);
+        assert_eq!(
+            text(&record, false, 80),
+            "\n+ [build 3/3] RUN make (line 3): ran, 1.2s\n    `a.c` changed: x -> y\n    \
+             because of it [2/4] RUN make make make make make mak… (line 6) ran too, 1.2s\n2 of 4 steps came from the cache\n"
+        );
+        record.steps.extend([two, failed]);
+        let folded = text(&record, false, 80);
+        assert!(
+            folded.contains("    because of it 2 later steps ran too, 2.4s\n"),
+            "{folded}"
+        );
+        assert!(
+            folded.contains(
+                "[4/4] RUN test (line 8): failed after 1.2s\n    \
+                 what it builds on has other content, because of [build 3/3] RUN make (line 3)\n"
+            ),
+            "{folded}"
+        );
+        let all = text(&record, true, usize::MAX);
+        assert!(
+            all.contains(&format!("{long} (line 6): ran")) && !all.contains("because of it"),
+            "{all}"
+        );
+    }
+
     #[test]
     fn what_ran_has_its_reason() {
         let (_dir, store) = store();
         let record = record();
         let all: Vec<&BuildStep> = record.steps.iter().collect();
-        let text = headline(&record, None, 4600) + &body(&store, &record, &all, false, &Style::PLAIN);
+        let text = headline(&record, None, 4600) + &shown(&store, &record, false, 100).body(&all);
         assert_eq!(
             text,
             "build 7 of /c, 1 hour ago, took 2.5s\nimage sha256:ab\n\n\
@@ -415,7 +433,7 @@ mod tests {
         assert_eq!(names(":3"), ["[build 3/3] RUN make"]);
         assert_eq!(names("2/2"), ["[2/2] COPY --from=build / /"]);
         assert_eq!(names("run make"), ["[build 3/3] RUN make"]);
-        assert_eq!(names("build").len(), 3);
+        assert_eq!(names("build").len(), 4);
         let failure = steps(&record, "RUN mkae").unwrap_err();
         assert!(
             failure.text().contains("did you mean `RUN make`?"),

@@ -45,13 +45,18 @@ fn oci_layout(rest: &str) -> NamedContext {
         Some((path, digest)) => (path, Some(digest.to_owned())),
         None => (rest, None),
     };
-    // A colon in the last component is a tag, unless the path exists as it stands.
-    let (path, tag) = match rest.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') && !std::path::Path::new(rest).exists() => {
-            (path, Some(tag.to_owned()))
-        }
-        _ => (rest, None),
-    };
+    // A colon may be of the path, or of the name: the longest path that exists is meant. Where none does it is a tag.
+    let exists = |path: &&str| std::path::Path::new(path).exists();
+    let colons = rest.rmatch_indices(':').map(|(at, _)| at);
+    let paths = std::iter::once(rest.len())
+        .chain(colons)
+        .filter_map(|end| rest.get(..end));
+    let path = paths.into_iter().find(exists).or_else(|| {
+        let (path, tag) = rest.rsplit_once(':')?;
+        (!tag.contains('/')).then_some(path)
+    });
+    let path = path.unwrap_or(rest);
+    let tag = rest.get(path.len() + 1..).map(str::to_owned);
     NamedContext::OciLayout {
         path: PathBuf::from(path),
         tag,
@@ -77,6 +82,20 @@ mod tests {
                 digest: None
             }
         );
+        let dir = tempfile::tempdir().unwrap();
+        let layout = dir.path().join("with:colon");
+        std::fs::create_dir(&layout).unwrap();
+        let place = format!("oci-layout://{}", layout.display());
+        for name in ["v1", "one:v1", "host/one:v1"] {
+            assert_eq!(
+                parse(&format!("b={place}:{name}")).unwrap().1,
+                NamedContext::OciLayout {
+                    path: layout.clone(),
+                    tag: Some(name.to_owned()),
+                    digest: None
+                }
+            );
+        }
         assert_eq!(
             parse("b=docker-image://alpine").unwrap().1,
             NamedContext::Image("alpine".into())

@@ -4,9 +4,11 @@ use crate::error::{Failure, Kind};
 use crate::options::BuildOptions;
 use crate::report::{self, Ended};
 use crate::ui::{ProgressMode, Style};
+use rbuild_build::dockerfile::SourceFile;
 use rbuild_build::error::{StepCause, StepError};
 use rbuild_build::ops::spec::{CopySource, StepSpec};
 use rbuild_build::ops::{CopyPart, OpError};
+use rbuild_build::request::{ContextSource, DockerfileSource};
 use rbuild_layer::LayerError;
 use rbuild_sandbox::ExitStatus;
 use std::path::Path;
@@ -38,6 +40,15 @@ pub fn failed(failed: &StepError, options: &BuildOptions, style: &Style) -> Fail
         && (word.starts_with("..") || word.starts_with('/'))
     {
         help.push("sources are paths inside of the context; `..` does not lead out of it".to_owned());
+    }
+    if matches!(error, OpError::MissingSource { .. })
+        && is_of_context(&step.spec, error.guilty_part())
+        && is_dockerfile_alone(options, file)
+    {
+        help.push(
+            "a Dockerfile alone on standard input has no context: `rbuild -f - DIRECTORY` gives it one"
+                .to_owned(),
+        );
     }
     let text = file.shown();
     let source = report::Source {
@@ -77,6 +88,14 @@ pub fn failed(failed: &StepError, options: &BuildOptions, style: &Style) -> Fail
         Some(code) if options.propagate_exit => failure.with_exit_code(code),
         _ => failure,
     }
+}
+
+/// Whether standard input was the Dockerfile and not a context.
+fn is_dockerfile_alone(options: &BuildOptions, file: &SourceFile) -> bool {
+    let request = &options.request;
+    request.context == ContextSource::Stdin
+        && request.dockerfile == DockerfileSource::Default
+        && file.path.is_none()
 }
 
 /// Whether a source of a copy is a path of a local context.

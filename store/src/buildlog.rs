@@ -90,6 +90,12 @@ pub struct BuildStep {
     /// Why it was not in the cache, as the solver says it.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub miss: serde_json::Value,
+    /// The names of the steps that made it miss, where nothing but what it builds on had changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
+    /// It is a base or another image, which is not counted as a step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_image: bool,
     /// File name of its log below `logs/<n>/`; absent when it had no output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,

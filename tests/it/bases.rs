@@ -100,6 +100,11 @@ fn layouts_and_archives() {
         .says("one");
     refused(format!("oci-layout://{}", at("layout"))).says("several images");
     refused(format!("oci-layout://{}", at("no-such"))).says("no-such");
+    // A name with a tag of its own, as podman writes it.
+    copy(format!("oci:{}:one:v1", at("layout")), false);
+    for name in ["one:v1", "v1"] {
+        builds_on(&env, &format!("oci-layout://{}:{name}", at("layout")));
+    }
     refused(format!("oci-layout://{}", at("dir"))).says("manifest.json");
     env.write("text", "no archive");
     refused(format!("oci-layout://{}", at("text"))).says("text");
@@ -290,6 +295,47 @@ fn layout(env: &TestEnv, name: &str, layers: &[Vec<u8>]) -> PathBuf {
     .unwrap();
     fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     dir
+}
+
+#[test]
+fn images_that_no_name_and_no_platform_tells_apart() {
+    let env = TestEnv::new();
+    let (first, second) = (layout(&env, "both", &[]), layout(&env, "other", &[tar(|_| {})]));
+    let index =
+        |dir: &Path| -> Value { serde_json::from_slice(&fs::read(dir.join("index.json")).unwrap()).unwrap() };
+    let manifests = [&first, &second].map(|dir| index(dir)["manifests"][0].clone());
+    for blob in fs::read_dir(second.join("blobs/sha256")).unwrap() {
+        let blob = blob.unwrap();
+        fs::copy(blob.path(), first.join("blobs/sha256").join(blob.file_name())).unwrap();
+    }
+    let inner = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests });
+    let inner = inner.to_string();
+    let hex = sha256(inner.as_bytes());
+    fs::write(first.join("blobs/sha256").join(&hex), &inner).unwrap();
+    let outer = json!({ "schemaVersion": 2, "manifests": [{
+        "mediaType": "application/vnd.oci.image.index.v1+json", "digest": format!("sha256:{hex}"), "size": inner.len(),
+        "annotations": { "org.opencontainers.image.ref.name": "x" },
+    }] });
+    fs::write(first.join("index.json"), outer.to_string()).unwrap();
+    let context = env.context_of("FROM given\nENV A=b\n", &[]);
+    let build = |rest: &str| {
+        let given = format!("given=oci-layout://{}{rest}", first.display());
+        env.rbuild(["--build-context", &given])
+            .arg(&context)
+            .run()
+            .no_panic()
+    };
+    for rest in ["", ":x"] {
+        let refused = build(rest)
+            .exits(1)
+            .says("does not say which is for")
+            .never_says("name one of: x");
+        for manifest in &manifests {
+            let digest = manifest["digest"].as_str().unwrap();
+            assert!(refused.err().contains(digest), "{refused}");
+            build(&format!("@{digest}")).success();
+        }
+    }
 }
 
 #[test]

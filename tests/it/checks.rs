@@ -214,6 +214,32 @@ fn files_that_ask_for_too_much() {
 }
 
 #[test]
+fn a_file_that_is_no_text_has_its_error_in_json() {
+    let env = TestEnv::new();
+    let context = env.context("context", &[]);
+    env.write("context/Dockerfile", b"FROM scratch\nLABEL a=\xff\n");
+    let checked = env
+        .rbuild(["--call=check,format=json"])
+        .arg(&context)
+        .run()
+        .exits(1);
+    let found: serde_json::Value = serde_json::from_slice(checked.out().as_bytes()).unwrap();
+    let message = found["buildError"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("line 2, column 9: byte 0xff is not UTF-8"),
+        "{checked}"
+    );
+    assert_eq!(found["warnings"], serde_json::json!([]));
+    let told = env
+        .rbuild(["--check"])
+        .arg(&context)
+        .run()
+        .exits(1)
+        .says("not UTF-8");
+    assert_eq!(told.out(), "");
+}
+
+#[test]
 fn the_json_of_a_file_that_does_not_parse_has_its_error() {
     let env = TestEnv::new();
     let context = env.context_of("FROM scratch\nCOPPY a b\nENV A=1 B\n", &[]);

@@ -19,6 +19,31 @@ fn last_layer(image: &OciImage) -> Vec<&str> {
 }
 
 #[test]
+fn a_source_that_is_not_there_is_told_of_its_step() {
+    let env = TestEnv::new();
+    let dockerfile = "FROM busybox:local\nRUN --mount=source=nope,target=/x true\n";
+    let refused = env.refused(dockerfile, &[]);
+    refused
+        .says("step `[2/2] RUN --mount=source=nope,target=/x true` failed: `nope` is not there")
+        .says("Dockerfile:2:20");
+    // On standard input alone it has no context that could have such a file.
+    let hint = "a Dockerfile alone on standard input has no context";
+    for file in [
+        dockerfile,
+        "FROM scratch\nCOPY f /f\n",
+        "FROM scratch\nADD f /f\n",
+    ] {
+        env.building(["-"]).stdin(file).run().exits(1).says(hint);
+    }
+    let context = env.context("context", &[]);
+    let given = env
+        .building(["-f", "-"])
+        .arg(&context)
+        .stdin("FROM scratch\nCOPY f /f\n");
+    given.run().exits(1).never_says(hint);
+}
+
+#[test]
 fn binds() {
     let env = TestEnv::new();
     let other = env.context(

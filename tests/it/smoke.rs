@@ -86,6 +86,9 @@ fn exit_codes_of_run() {
     env.run("busybox:local", ["sh", "-c", "exit 42"]).exits(42);
     env.run("busybox:local", ["/etc/passwd"]).exits(126);
     env.run("busybox:local", ["no-such-program"]).exits(127);
+    env.run("busybox:local", [""])
+        .exits(127)
+        .says("the command's name is empty");
 }
 
 #[test]
@@ -174,6 +177,23 @@ fn a_mistyped_verb_file_or_image_is_named() {
         .run()
         .exits(125)
         .says(meant);
+    // A flag of another program has a word for what to do; nothing that is far is offered.
+    for (words, meant) in [
+        (&["--memry", "3g", "."][..], "'--memory'"),
+        (&["run", "--memry", "3g", "img"], "'--memory'"),
+        (&["--tga", "x", "."], "'--tag'"),
+        (&["--platfrom", "x", "."], "'--platform'"),
+    ] {
+        env.rbuild(words).run().exits(125).says(meant);
+    }
+    env.rbuild(["--memory", "3g", "."])
+        .run()
+        .exits(125)
+        .says("run rbuild in a cgroup");
+    env.rbuild(["--xyzzy", "."])
+        .run()
+        .exits(125)
+        .never_says("similar");
     // Behind a verb there is none to be meant.
     let flag = env.rbuild(["run", "--fooo", "img"]).run().exits(125);
     assert!(!flag.err().contains("no verb"), "{flag}");

@@ -307,6 +307,8 @@ mod tests {
                 outcome,
                 millis: 0,
                 miss: serde_json::Value::Null,
+                because: Vec::new(),
+                is_image: false,
                 log: None,
             })
         };

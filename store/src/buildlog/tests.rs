@@ -32,6 +32,8 @@ fn record(context: &str, target: Option<&str>) -> BuildRecord {
             outcome: StepOutcome::Failed,
             millis: 5,
             miss: serde_json::json!({"field": "argv"}),
+            because: Vec::new(),
+            is_image: false,
             log: Some("0.log".into()),
         }],
     }

@@ -27,14 +27,18 @@ fn why_names_what_changed() {
         "{why}"
     );
     assert!(
-        out.contains("RUN echo more") && out.contains("what it builds on has other content"),
+        out.contains("because of it [3/3] RUN echo more >> /greeting (line 3) ran too"),
         "{why}"
     );
     // One step, by its line, its place, a part of its title.
     for word in [":3", "3/3", "echo more"] {
         let one = env.rbuild(["why", word]).run().success();
         assert!(
-            one.out().contains("RUN echo more") && !one.out().contains("COPY"),
+            one.out().contains("RUN echo more")
+                && one
+                    .out()
+                    .contains("because of [2/3] COPY greeting /greeting (line 2)")
+                && !one.out().contains("greeting` changed"),
             "{one}"
         );
     }

@@ -206,13 +206,28 @@ pub fn choose(
             platforms.join(", ")
         )));
     };
-    if chosen.any(|other| entries[other].digest != entries[first].digest || entries[other].digest.is_none()) {
-        return Err(not_chosen(format!(
-            "holds several images, name one of: {}",
-            all_names()
-        )));
+    let equal =
+        |other: usize| entries[other].digest == entries[first].digest && entries[other].digest.is_some();
+    let others: Vec<usize> = chosen.filter(|&other| !equal(other)).collect();
+    if others.is_empty() {
+        return Ok(first);
     }
-    Ok(first)
+    // A name that all of them have chooses none.
+    let names_tell = others
+        .iter()
+        .any(|&other| entries[other].names != entries[first].names);
+    let digests = || {
+        let all = std::iter::once(first).chain(others.iter().copied());
+        let digests = all.filter_map(|at| entries[at].digest.map(|digest| digest.to_string()));
+        digests.collect::<Vec<_>>().join(", ")
+    };
+    Err(not_chosen(match names_tell {
+        true => format!("holds several images, name one of: {}", all_names()),
+        false => format!(
+            "holds several images of one name and does not say which is for {machine}, name one by its digest: {}",
+            digests()
+        ),
+    }))
 }
 
 fn tag_of(name: &str) -> Option<&str> {
