@@ -83,9 +83,9 @@ fn installs(script: &str, command: &str) -> bool {
         let behind = script.get(at + command.len()..).unwrap_or_default();
         // Its end is the begin of a word: `mvn dependency:resolve`, `pip install -rlist.txt`.
         let is_open = command.ends_with([':', 'r']);
-        !before.ends_with(is_of_word)
-            && (is_open || !behind.starts_with(is_of_word))
-            && !(command.ends_with("npm install") && names_packages(behind))
+        let is_whole = !before.ends_with(is_of_word) && (is_open || !behind.starts_with(is_of_word));
+        let is_other = command.ends_with("npm install") && names_packages(behind);
+        is_whole && !is_other
     })
 }
 
