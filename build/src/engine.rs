@@ -11,7 +11,7 @@ use crate::request::SshSource;
 use crate::result::Material;
 use dockerfile_parser::lint::Policy;
 use rbuild_sandbox::probe;
-use rbuild_sandbox::{Caller, Executor, IdMapping, Zygote, enter};
+use rbuild_sandbox::{Caller, Executor, IdMapping, Network, Zygote, enter};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildLog;
 use rbuild_store::cache_mount::CacheMountName;
@@ -44,6 +44,8 @@ pub struct Engine {
     pub checks: StepChecks,
     /// Variables of the caller.
     pub environment: Environment,
+    /// Whether steps on the default network have one of their own, whatever the host.
+    private_network: bool,
     host: Arc<dyn Host>,
     sandbox: OnceLock<Box<dyn Executor>>,
     /// Whether the caller has another id in the namespace than outside of it.
@@ -82,6 +84,7 @@ impl Engine {
             previous,
             checks: StepChecks::default(),
             environment: Environment::default(),
+            private_network: false,
             host: Arc::new(ThisHost::default()),
             sandbox: OnceLock::new(),
             is_mapped: OnceLock::new(),
@@ -119,6 +122,22 @@ impl Engine {
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.checks = StepChecks::new(policy);
         self
+    }
+
+    /// With a network of its own for each step on the default network.
+    #[must_use]
+    pub fn with_private_network(mut self, private: bool) -> Self {
+        self.private_network = private;
+        self
+    }
+
+    /// The network of a step that asks for none by name.
+    #[must_use]
+    pub fn default_network(&self) -> Network {
+        match self.private_network {
+            true => Network::Private,
+            false => self.host.default_network(),
+        }
     }
 
     /// Enters the user namespace and starts the zygote: once, while the process has one thread.
@@ -259,7 +278,7 @@ pub fn enter_sandbox(store: &Store, caller: &Caller) -> Result<Zygote, Failure> 
         return Err(failure.hint("`rbuild doctor` says what this host allows"));
     }
     enter_namespace(caller)?;
-    Zygote::start().map_err(Failure::from_host)
+    Zygote::start(caller).map_err(Failure::from_host)
 }
 
 /// Enters the user namespace in which the store's ids are real.

@@ -2,7 +2,7 @@
 
 use crate::engine::enter_sandbox;
 use crate::error::Failure;
-use rbuild_sandbox::{Caller, Executor};
+use rbuild_sandbox::{Caller, Executor, Network, default_network};
 use rbuild_store::Store;
 
 /// How steps are run.
@@ -13,6 +13,11 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// What the host does not allow, and what mends it.
     fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure>;
+
+    /// The network of a step that asks for none by name: the one on which this host can best keep it apart.
+    fn default_network(&self) -> Network {
+        Network::Host
+    }
 }
 
 /// This machine: the process enters a user namespace in which the ids of files are real, so it must have one thread, and
@@ -26,5 +31,9 @@ pub struct ThisHost {
 impl Host for ThisHost {
     fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure> {
         Ok(Box::new(enter_sandbox(store, &self.caller)?))
+    }
+
+    fn default_network(&self) -> Network {
+        default_network(&self.caller)
     }
 }

@@ -90,6 +90,7 @@ impl<'a> Session<'a> {
             .with_ssh(request.ssh.clone())
             .with_environment(request.environment.clone())
             .with_policy(policy.clone())
+            .with_private_network(request.private_network)
             .on(Arc::clone(host));
         let files = store.stop().clone();
         let ends = [

@@ -7,7 +7,7 @@ use rbuild_build::host::Host;
 use rbuild_build::observer::{SharedObserver, Unobserved};
 use rbuild_build::request::{ContextSource, Output};
 use rbuild_build::{BuildError, BuildResult, Request, build_on};
-use rbuild_sandbox::{Execution, Executor, Exit, ExitStatus, Root, SandboxSpec, SpawnError, Stdio};
+use rbuild_sandbox::{Execution, Executor, Exit, ExitStatus, Network, Root, SandboxSpec, SpawnError, Stdio};
 use rbuild_solver::Outcome;
 use rbuild_store::Store;
 use std::path::Path;
@@ -20,10 +20,13 @@ use std::time::Duration;
 struct Pretended {
     entered: AtomicUsize,
     commands: Arc<Mutex<Vec<String>>>,
+    networks: Arc<Mutex<Vec<Network>>>,
+    /// Whether its own network cannot be closed off.
+    has_open_network: bool,
 }
 
 /// `write PATH TEXT` makes a file; `fail` ends with 3.
-struct Pretender(Arc<Mutex<Vec<String>>>);
+struct Pretender(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<Network>>>);
 
 struct Ended(i32);
 
@@ -34,7 +37,17 @@ struct Waits(Mutex<bool>, Condvar);
 impl Host for Pretended {
     fn enter(&self, _: &Store) -> Result<Box<dyn Executor>, Failure> {
         self.entered.fetch_add(1, Ordering::SeqCst);
-        Ok(Box::new(Pretender(Arc::clone(&self.commands))))
+        Ok(Box::new(Pretender(
+            Arc::clone(&self.commands),
+            Arc::clone(&self.networks),
+        )))
+    }
+
+    fn default_network(&self) -> Network {
+        match self.has_open_network {
+            true => Network::Private,
+            false => Network::Host,
+        }
     }
 }
 
@@ -46,6 +59,7 @@ impl Executor for Pretender {
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
         self.0.lock().unwrap().push(words.join(" "));
+        self.1.lock().unwrap().push(spec.network);
         let Root::Overlay { upper, .. } = &spec.root else {
             panic!("a step has an overlay: {:?}", spec.root);
         };
@@ -197,4 +211,39 @@ fn one_of_two_builds_is_stopped_and_the_other_goes_on() {
     let again = build_with(&stopped, &hosts[0]).map_err(|error| *error);
     assert!(matches!(again, Err(BuildError::Stopped)), "{again:?}");
     assert!(runs(&hosts[0]));
+}
+
+#[test]
+fn the_network_of_a_step_that_names_none_is_the_hosts_choice_and_in_no_key() {
+    if !may_give_away() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let write = |network: &str, name: &str| format!("RUN {network} [\"write\", \"/{name}\", \"x\"]\n");
+    let dockerfile = [
+        "FROM scratch\n".to_owned(),
+        write("", "a"),
+        write("--network=none", "b"),
+    ]
+    .concat();
+    let open = Arc::new(Pretended {
+        has_open_network: true,
+        ..Pretended::default()
+    });
+    build(place.path(), &dockerfile, &open).unwrap();
+    assert_eq!(*open.networks.lock().unwrap(), [Network::Private, Network::None]);
+
+    let closed = Arc::new(Pretended::default());
+    let again = build(place.path(), &dockerfile, &closed).unwrap();
+    assert_eq!(outcomes(&again), ["cached", "cached"]);
+
+    let more = dockerfile + &write("--network=host", "c") + &write("", "d");
+    let mut request = request(place.path(), &more);
+    request.entitlements.network_host = true;
+    request.private_network = true;
+    build_with(&request, &closed).unwrap();
+    assert_eq!(
+        *closed.networks.lock().unwrap(),
+        [Network::Host, Network::Private]
+    );
 }

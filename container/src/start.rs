@@ -111,7 +111,7 @@ fn sandbox(
 }
 
 fn mounts(request: &Request, points: &mut MountPoints<'_>) -> Result<Vec<Mount>, StartError> {
-    let mut mounts = standard_mounts(points, &request.add_hosts, &request.hostname)?;
+    let mut mounts = standard_mounts(points, &request.add_hosts, &request.hostname, request.network)?;
     if request.read_only {
         for path in ["/run", "/tmp"] {
             let kind = MountKind::Tmpfs {

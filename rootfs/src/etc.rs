@@ -3,7 +3,7 @@
 mod resolv;
 
 use crate::mount_points::{MountError, MountPoints};
-use rbuild_sandbox::{Mount, MountKind};
+use rbuild_sandbox::{Mount, MountKind, Network};
 use resolv::container_resolv_conf;
 
 /// What the sandbox mounts in every root by itself.
@@ -17,6 +17,7 @@ pub fn standard_mounts(
     points: &mut MountPoints<'_>,
     add_hosts: &[(String, String)],
     hostname: &str,
+    network: Network,
 ) -> Result<Vec<Mount>, MountError> {
     for path in OF_THE_SANDBOX {
         points.place(path, Some(true))?;
@@ -24,7 +25,7 @@ pub fn standard_mounts(
     [
         ("/etc/hostname", format!("{hostname}\n")),
         ("/etc/hosts", hosts(add_hosts, hostname)),
-        ("/etc/resolv.conf", resolv_conf()),
+        ("/etc/resolv.conf", resolv_conf(network)),
     ]
     .into_iter()
     .map(|(target, content)| {
@@ -43,8 +44,8 @@ fn hosts(add_hosts: &[(String, String)], hostname: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "files of the host")]
-fn resolv_conf() -> String {
+fn resolv_conf(network: Network) -> String {
     let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
-    container_resolv_conf(&host, upstream.as_deref(), false)
+    container_resolv_conf(&host, upstream.as_deref(), network == Network::Private)
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;
 use crate::idmap::IdMapping;
+use crate::pasta;
 use crate::shortage::shortage;
 
 /// What the host allows, best first. Shown and written as the letter of its tier.
@@ -145,7 +146,7 @@ pub fn probe(store: Option<&Path>, caller: &Caller) -> HostReport {
         .any(|check| check.name == attempt::USER_NAMESPACE && check.ok);
     let steps = attempted.iter().all(|check| check.ok || !check.required);
     checks.extend(attempted);
-    checks.extend([cgroups(), tun(caller)]);
+    checks.extend([cgroups(), own_network(caller)]);
     let allows = match (user_namespace, steps, full) {
         (false, ..) => Allowance::NoNamespace,
         (true, false, _) => Allowance::NoStep,
@@ -244,25 +245,11 @@ fn cgroups() -> Check {
     check("cgroup", false, outcome)
 }
 
-/// Only a network of its own with a way out (`pasta`, `slirp4netns`) needs it.
-fn tun(caller: &Caller) -> Check {
-    let helper = ["pasta", "slirp4netns"]
-        .into_iter()
-        .find(|name| caller.find_program(name).is_some());
-    let device = rustix::fs::access(
-        "/dev/net/tun",
-        rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK,
-    );
-    let outcome = match (helper, device) {
-        (Some(helper), Ok(())) => Ok(format!("{helper} and /dev/net/tun")),
-        (None, _) => Err((
-            "neither pasta nor slirp4netns is installed".to_owned(),
-            Some("sudo apt-get install passt".to_owned()),
-        )),
-        (Some(_), Err(errno)) => Err((
-            format!("/dev/net/tun: {}", std::io::Error::from(errno)),
-            Some("sudo chmod 666 /dev/net/tun".to_owned()),
-        )),
+/// Only a network of its own with a way out needs it.
+fn own_network(caller: &Caller) -> Check {
+    let outcome = match pasta::obstacle(caller) {
+        None => Ok("pasta and /dev/net/tun".to_owned()),
+        Some(obstacle) => Err((obstacle.detail, Some(obstacle.fix))),
     };
     check("own network", false, outcome)
 }

@@ -212,6 +212,8 @@ pub enum Network {
     Host,
     /// A new one with nothing but loopback.
     None,
+    /// A new one, from which `pasta(1)` leads to where the host's network leads, but not to the host.
+    Private,
 }
 
 /// A resource limit.

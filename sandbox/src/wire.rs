@@ -16,6 +16,7 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 
+use crate::spec::Network;
 use crate::sys::Ended;
 
 /// The most descriptors that one packet carries.
@@ -33,8 +34,8 @@ pub(crate) struct Request {
     pub(crate) spec: OwnedFd,
     /// The bytes of all blobs of the spec, in order, in a memory file.
     pub(crate) blobs: OwnedFd,
-    /// Whether to make a network namespace.
-    pub(crate) new_network: bool,
+    /// Whether to make a network namespace, and whether to connect it.
+    pub(crate) network: Network,
     /// What becomes descriptors 0, 1 and 2.
     pub(crate) streams: Streams,
 }
@@ -50,7 +51,11 @@ pub(crate) enum Streams {
 impl Request {
     /// Sends the request as one packet.
     pub(crate) fn send(&self, control: BorrowedFd<'_>) -> Result<(), Errno> {
-        let mut bytes = vec![u8::from(self.new_network)];
+        let mut bytes = vec![match self.network {
+            Network::Host => 0,
+            Network::None => 1,
+            Network::Private => 2,
+        }];
         let mut fds = vec![
             self.reply.as_fd(),
             self.failure.as_fd(),
@@ -77,6 +82,12 @@ impl Request {
         if bytes.is_empty() {
             return Ok(None);
         }
+        let network = match bytes[0] {
+            0 => Network::Host,
+            1 => Network::None,
+            2 => Network::Private,
+            _ => return Err(Errno::PROTO),
+        };
         let mut fds = fds.into_iter();
         let mut next = || fds.next().ok_or(Errno::PROTO);
         let (reply, failure, spec, blobs) = (next()?, next()?, next()?, next()?);
@@ -93,7 +104,7 @@ impl Request {
             failure,
             spec,
             blobs,
-            new_network: bytes[0] == 1,
+            network,
             streams,
         }))
     }
@@ -263,7 +274,7 @@ mod tests {
             failure: file(),
             spec: memory_file(&[b"sp", b"ec"]).unwrap(),
             blobs: file(),
-            new_network: true,
+            network: Network::Private,
             streams: Streams::Pty {
                 rows: 25,
                 columns: 300,
@@ -271,7 +282,7 @@ mod tests {
         };
         request.send(here.as_fd()).unwrap();
         let got = Request::receive(there.as_fd()).unwrap().unwrap();
-        assert!(got.new_network);
+        assert_eq!(got.network, Network::Private);
         assert!(matches!(
             got.streams,
             Streams::Pty {

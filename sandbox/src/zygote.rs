@@ -13,7 +13,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::caller::Caller;
 use crate::init;
+use crate::pasta;
 use crate::signals::{self, Disposition};
 use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{MountKind, Network, SandboxSpec};
@@ -97,7 +99,7 @@ impl Zygote {
     ///
     /// # Errors
     /// `EBUSY` when the process has more than one thread, else what `clone(2)` says.
-    pub fn start() -> Result<Self, SpawnError> {
+    pub fn start(caller: &Caller) -> Result<Self, SpawnError> {
         let fail = |errno| SpawnError::new(Phase::Clone, errno);
         let (here, there) = socketpair(
             AddressFamily::UNIX,
@@ -113,7 +115,7 @@ impl Zygote {
             }),
             Cloned::Child => {
                 drop(here);
-                let served = std::panic::catch_unwind(|| serve(&there));
+                let served = std::panic::catch_unwind(|| serve(&there, caller));
                 sys::exit_now(if matches!(served, Ok(Ok(()))) { 0 } else { 1 })
             }
         }
@@ -143,7 +145,7 @@ impl Zygote {
             failure: failure_there,
             spec: memory_file(&[&json]).map_err(request_failed)?,
             blobs: memory_file(&blobs(spec)).map_err(request_failed)?,
-            new_network: spec.network == Network::None,
+            network: spec.network,
             streams: match stdio {
                 Stdio::Streams {
                     stdin,
@@ -330,10 +332,12 @@ struct Child {
     process: Process,
     /// `None` once the program has dropped its side.
     reply: Option<OwnedFd>,
+    /// What keeps its own network connected.
+    connector: Option<Process>,
 }
 
 /// The zygote's life: start what is asked for, report what ended, until the program is gone.
-fn serve(control: &OwnedFd) -> Result<(), Errno> {
+fn serve(control: &OwnedFd, caller: &Caller) -> Result<(), Errno> {
     prepare(control)?;
     let host = init::Host::look();
     let mut children: Vec<Child> = Vec::new();
@@ -369,7 +373,7 @@ fn serve(control: &OwnedFd) -> Result<(), Errno> {
         });
         if asked {
             match Request::receive(control.as_fd()) {
-                Ok(Some(request)) => children.extend(start(request, &host)),
+                Ok(Some(request)) => children.extend(start(request, &host, caller)),
                 Ok(None) => return Ok(()),
                 // A request that cannot be read loses its descriptors, which its sender sees.
                 Err(_) => {}
@@ -392,39 +396,73 @@ fn prepare(control: &OwnedFd) -> Result<(), Errno> {
 }
 
 fn report(child: &Child) {
+    // First, so that nothing of the step is left when its end is known.
+    child.connector.iter().for_each(end);
     if let (Ok(ended), Some(reply)) = (sys::wait(child.process.pid), &child.reply) {
         // The program may have dropped its side in the meantime.
         let _ = Reply::Ended(ended).send(reply.as_fd());
     }
 }
 
-fn start(request: Request, host: &init::Host) -> Option<Child> {
+fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> {
     let mut flags = libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWCGROUP;
-    if request.new_network {
+    if request.network != Network::Host {
         flags |= libc::CLONE_NEWNET;
     }
+    let refuse = |errno| {
+        // The program may be gone; there is nobody else to tell.
+        let _ = Reply::NotCloned(errno).send(request.reply.as_fd());
+        None
+    };
+    let pipe = match request.network {
+        // On a host that has no way out there is nothing to connect to.
+        Network::Private if pasta::host_leads_somewhere() => match pipe_with(PipeFlags::CLOEXEC) {
+            Ok(pipe) => Some(pipe),
+            Err(errno) => return refuse(errno),
+        },
+        _ => None,
+    };
     match sys::clone_process(flags) {
-        Ok(Cloned::Child) => init::run(request, host),
+        Ok(Cloned::Child) => {
+            let connection = pipe.map(|(connection, _)| connection);
+            init::run(request, host, connection)
+        }
         Ok(Cloned::Parent(process)) => {
-            if let Err(errno) = send_cloned(request.reply.as_fd(), process.pidfd.as_fd()) {
-                // A process of which nobody knows could be stopped by nobody.
-                let _ = sys::pidfd_send_signal(process.pidfd.as_fd(), libc::SIGKILL);
-                let _ = sys::wait(process.pid);
-                let _ = Reply::NotCloned(errno).send(request.reply.as_fd());
-                return None;
+            let connected = pipe
+                .map(|(_, tell)| pasta::connect(&process, tell, caller))
+                .transpose();
+            let known = connected.and_then(|connector| {
+                match send_cloned(request.reply.as_fd(), process.pidfd.as_fd()) {
+                    Ok(()) => Ok(connector),
+                    Err(errno) => {
+                        connector.iter().for_each(end);
+                        Err(errno)
+                    }
+                }
+            });
+            match known {
+                Ok(connector) => Some(Child {
+                    process,
+                    reply: Some(request.reply),
+                    connector,
+                }),
+                Err(errno) => {
+                    // A process of which nobody knows could be stopped by nobody.
+                    end(&process);
+                    refuse(errno)
+                }
             }
-            Some(Child {
-                process,
-                reply: Some(request.reply),
-            })
         }
-        Err(errno) => {
-            let _ = Reply::NotCloned(errno).send(request.reply.as_fd());
-            None
-        }
+        Err(errno) => refuse(errno),
     }
+}
+
+/// Kills a child and waits until it is gone.
+fn end(process: &Process) {
+    let _ = sys::pidfd_send_signal(process.pidfd.as_fd(), libc::SIGKILL);
+    let _ = sys::wait(process.pid);
 }

@@ -117,7 +117,7 @@ pub struct BuildArgs {
     #[arg(long)]
     pub redact_args: bool,
 
-    /// Network of RUN steps: default, none, host
+    /// Network of RUN steps: default, none, host, private
     #[arg(long, value_name = "MODE", default_value = "default")]
     pub network: String,
 

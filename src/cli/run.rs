@@ -84,8 +84,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 
-    /// Network: none, or host (the caller's own)
-    #[arg(long, alias = "net", value_name = "MODE", default_value = "host")]
+    /// Network: default, none, host (the caller's own), private
+    #[arg(long, alias = "net", value_name = "MODE", default_value = "default")]
     pub network: String,
 
     /// Add a line to /etc/hosts: HOST:IP (repeatable)
@@ -137,9 +137,9 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     for text in args.foreign.judge()? {
         note(&format!("note: {text}"));
     }
-    let options = RunOptions::from_args(args)?;
-    let store = open_store(&crate::store_root::locate(root)?)?;
     let environment = crate::environment::environment();
+    let options = RunOptions::from_args(args, &environment.caller())?;
+    let store = open_store(&crate::store_root::locate(root)?)?;
     let registries = Registries::new(
         args.registry.settings()?,
         environment.clone(),

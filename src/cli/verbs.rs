@@ -39,7 +39,7 @@ const DAEMON: &str = "there is no daemon";
 const CLUSTER: &str = "that is the work of docker, podman or Kubernetes, which take the image";
 const INDEXES: &str =
     "indexes are not made: push each platform under a name, then join them with another tool";
-const NETWORKS: &str = "there is the host's network and --network none";
+const NETWORKS: &str = "there are --network host, private and none, and none that containers share";
 const VOLUMES: &str = "use -v HOST:CONTAINER: a volume is a directory of the host";
 const SIGNING: &str = "sign what was pushed with cosign or notation";
 const MOUNTED: &str = "use `rbuild build -o DIR` with `FROM IMAGE` for the files of an image";

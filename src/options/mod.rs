@@ -18,7 +18,7 @@ mod value;
 
 pub use call::Call;
 pub use registry::pull_policy;
-pub use value::{add_host, choice, no_new_privs, reference, size};
+pub use value::{add_host, choice, network, no_new_privs, reference, size};
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
@@ -29,6 +29,7 @@ use dockerfile_parser::Platform;
 use rbuild_build::ops::spec::ExecNetwork;
 use rbuild_build::remote::Remote;
 use rbuild_build::request::{ContextSource, ImageForm, Output, Request, build_platform, default_jobs};
+use rbuild_sandbox::Network;
 use sources::sources;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -117,12 +118,12 @@ impl BuildOptions {
                 .map(|text| ssh::parse(text, env("SSH_AUTH_SOCK").as_deref()))
                 .collect::<Result<_, _>>()?,
             edits,
-            network: match args.network.as_str() {
-                "default" => ExecNetwork::Default,
-                "none" => ExecNetwork::None,
-                "host" => ExecNetwork::Host,
-                other => return Err(choice("--network", other, &["default", "none", "host"])),
+            network: match network(&args.network)? {
+                None | Some(Network::Private) => ExecNetwork::Default,
+                Some(Network::None) => ExecNetwork::None,
+                Some(Network::Host) => ExecNetwork::Host,
             },
+            private_network: network(&args.network)? == Some(Network::Private),
             strict_syntax: args.strict_syntax,
             entitlements: entitlements::entitlements(&args.allow)?,
             cdi_spec_dirs: args.cdi_spec_dirs.clone(),

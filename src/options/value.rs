@@ -2,6 +2,7 @@
 
 use crate::error::Failure;
 use rbuild_oci::Reference;
+use rbuild_sandbox::Network;
 
 /// A reference from a flag, normalised.
 ///
@@ -57,6 +58,24 @@ pub fn no_new_privs(options: &[String]) -> Result<bool, Failure> {
         }
     }
     Ok(set)
+}
+
+/// `--network`; `None` is the host's choice. `pasta` is what podman calls a private one.
+///
+/// # Errors
+/// It is none of those.
+pub fn network(text: &str) -> Result<Option<Network>, Failure> {
+    match text {
+        "default" => Ok(None),
+        "none" => Ok(Some(Network::None)),
+        "host" => Ok(Some(Network::Host)),
+        "private" | "pasta" => Ok(Some(Network::Private)),
+        other => Err(choice(
+            "--network",
+            other,
+            &["default", "none", "host", "private"],
+        )),
+    }
 }
 
 /// `HOST:IP` or `HOST=IP`; brackets around an IPv6 address are dropped.

@@ -32,6 +32,7 @@ mod harness_itself;
 mod ignore;
 mod interop;
 mod mounts;
+mod network;
 mod outputs;
 mod progress;
 mod registry_e2e;

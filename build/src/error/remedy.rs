@@ -4,7 +4,7 @@
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
 use rbuild_layer::tree::TreeError;
-use rbuild_sandbox::{EnterError, SpawnError, shortage};
+use rbuild_sandbox::{EnterError, Phase, SpawnError, shortage};
 use rbuild_store::StoreError;
 use rbuild_store::image::ImageError;
 use rbuild_store::snapshot::SnapshotError;
@@ -24,6 +24,8 @@ const DAMAGED: &str =
 const NO_ID: &str = "a build has the ids of its user namespace, for an ordinary user those of /etc/subuid and \
                      /etc/subgid, and `rbuild doctor` says how many; `--chown` gives what is copied, or comes out of an \
                      archive, another owner";
+/// For a network of a step's own that cannot be had.
+const NO_CONNECTION: &str = "`--network none` is loopback alone, `--network host` the host's network; `rbuild doctor` says what is missing";
 /// For an image whose layers are not all there.
 const INCOMPLETE: &str = "build, pull or load the image again";
 
@@ -31,7 +33,10 @@ const INCOMPLETE: &str = "build, pull or load the image again";
 #[must_use]
 pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<SpawnError>() {
-        return error.shortage();
+        return match error.phase {
+            Phase::Connection => Some(NO_CONNECTION),
+            _ => error.shortage(),
+        };
     }
     if let Some(error) = error.downcast_ref::<EnterError>() {
         return error.shortage();

@@ -43,6 +43,11 @@ pub(super) fn run(
             active.can_read(snapshot);
         }
     }
+    let network = match spec.network {
+        ExecNetwork::None => Network::None,
+        ExecNetwork::Default => engine.default_network(),
+        ExecNetwork::Host => Network::Host,
+    };
     let mut secrets = command::secret_env(spec, engine)?;
     secrets.extend(command::agent_env(spec, engine));
     let Command { argv, script } = command::command(spec);
@@ -52,7 +57,7 @@ pub(super) fn run(
         guards,
         lower,
     } = mounts::prepare(
-        (spec, step.no_cache),
+        (spec, step.no_cache, network),
         script,
         inputs,
         engine,
@@ -69,10 +74,7 @@ pub(super) fn run(
     sandbox.user = user.credentials();
     sandbox.user.groups.extend(&spec.devices.edits.groups);
     sandbox.hostname = hostname(spec).to_owned();
-    sandbox.network = match spec.network {
-        ExecNetwork::None => Network::None,
-        ExecNetwork::Default | ExecNetwork::Host => Network::Host,
-    };
+    sandbox.network = network;
     sandbox.no_new_privs = spec.no_new_privs;
     if spec.insecure {
         sandbox.capabilities = Capability::all().collect();

@@ -15,6 +15,7 @@ use bind::bind;
 use caches::Caches;
 use rbuild_layer::tree::TreeView;
 use rbuild_rootfs::{MountPoints, shows_directory, standard_mounts};
+use rbuild_sandbox::Network;
 use rbuild_sandbox::{Mount, MountFlags, MountKind};
 use rbuild_solver::RunContext;
 use rbuild_store::cache_mount::CacheMount;
@@ -38,7 +39,7 @@ pub(crate) struct Prepared {
 
 /// Turns the mounts of a spec, and a script's name and content, into the sandbox's.
 pub(super) fn prepare(
-    (spec, no_cache): (&ExecSpec, bool),
+    (spec, no_cache, network): (&ExecSpec, bool, Network),
     script: Option<(&str, &str)>,
     inputs: &[StepOutput],
     engine: &Engine,
@@ -48,7 +49,8 @@ pub(super) fn prepare(
 ) -> Result<Prepared, OpError> {
     let mut points = MountPoints::new(tree);
     let mut guards: Vec<Box<dyn Any + Send>> = Vec::new();
-    let mut mounts = standard_mounts(&mut points, &spec.add_hosts, super::exec::hostname(spec))?;
+    let hostname = super::exec::hostname(spec);
+    let mut mounts = standard_mounts(&mut points, &spec.add_hosts, hostname, network)?;
     let caches = Caches::take(spec, inputs, engine, no_cache, context)?;
     // Whatever their order in the Dockerfile, none hides another that lies in it.
     let mut parents_first = Vec::with_capacity(spec.mounts.len());

@@ -132,7 +132,8 @@ pub struct ExecSpec {
 /// Network of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ExecNetwork {
-    /// The build's default: the host's network.
+    /// What the host makes of it, [`default_network`](crate::host::Host::default_network), which is in no key: it leads
+    /// to the same places.
     Default,
     /// Loopback only.
     None,

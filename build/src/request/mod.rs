@@ -73,6 +73,8 @@ pub struct Request {
     pub edits: Edits,
     /// Network of steps.
     pub network: ExecNetwork,
+    /// Whether steps on the default network have one of their own, on every host.
+    pub private_network: bool,
     /// Another frontend than the built-in one is an error.
     pub strict_syntax: bool,
     /// What steps may ask for beyond the sandbox.
@@ -131,6 +133,7 @@ impl Request {
             ssh: BTreeMap::new(),
             edits: Edits::default(),
             network: ExecNetwork::Default,
+            private_network: false,
             strict_syntax: false,
             entitlements: Entitlements::default(),
             cdi_spec_dirs: Vec::new(),

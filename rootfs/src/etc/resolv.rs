@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use rbuild_sandbox::FORWARDER;
+use rbuild_sandbox::name_server::{begins_with_local_server, is_loopback, name_server};
+
 /// Name servers for a host that has none which a container could reach.
 const FALLBACK: [&str; 2] = ["nameserver 8.8.8.8", "nameserver 8.8.4.4"];
 
@@ -9,8 +12,9 @@ const FALLBACK: [&str; 2] = ["nameserver 8.8.8.8", "nameserver 8.8.4.4"];
 ///
 /// `host` is `/etc/resolv.conf`; `upstream` is `/run/systemd/resolve/resolv.conf` where it exists, which has the real
 /// servers of a host whose first file only names the local stub. With `own_network` the container has a network
-/// namespace of its own, in which the host's loopback servers are out of reach: they are left out. Everything else
-/// (`search`, `options`, comments) is kept. Without any server left, public ones are used.
+/// namespace of its own, in which the host's loopback servers are out of reach: [`FORWARDER`] takes the place of
+/// one that stands first, and others are left out. Everything else (`search`, `options`, comments) is kept. Without any
+/// server left, public ones are used.
 pub(super) fn container_resolv_conf(host: &str, upstream: Option<&str>, own_network: bool) -> String {
     let is_stub = |text: &str| {
         let mut servers = text.lines().filter_map(name_server).peekable();
@@ -20,9 +24,14 @@ pub(super) fn container_resolv_conf(host: &str, upstream: Option<&str>, own_netw
         Some(upstream) if is_stub(host) => upstream,
         _ => host,
     };
+    let forwarder = format!("nameserver {FORWARDER}");
+    let mut forwarder = Some(forwarder.as_str()).filter(|_| begins_with_local_server(source));
     let mut lines: Vec<&str> = source
         .lines()
-        .filter(|line| !(own_network && name_server(line).is_some_and(|address| is_loopback(&address))))
+        .filter_map(|line| match name_server(line) {
+            Some(address) if own_network && is_loopback(&address) => forwarder.take(),
+            _ => Some(line),
+        })
         .collect();
     if !lines.iter().any(|line| name_server(line).is_some()) {
         lines.extend(FALLBACK);
@@ -30,27 +39,6 @@ pub(super) fn container_resolv_conf(host: &str, upstream: Option<&str>, own_netw
     let mut text = lines.join("\n");
     text.push('\n');
     text
-}
-
-fn is_loopback(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_loopback(),
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address
-                    .to_ipv4_mapped()
-                    .is_some_and(|address| address.is_loopback())
-        }
-    }
-}
-
-fn name_server(line: &str) -> Option<IpAddr> {
-    let mut words = line.split_ascii_whitespace();
-    if words.next() != Some("nameserver") {
-        return None;
-    }
-    // A scope (`fe80::1%eth0`) is not part of the address.
-    words.next()?.split('%').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -75,23 +63,20 @@ mod tests {
     }
 
     #[test]
-    fn loopback_servers_are_left_out_only_of_an_own_network() {
+    fn loopback_servers_are_replaced_only_in_an_own_network() {
         let host = "nameserver 127.0.0.1\nnameserver ::1\nnameserver 192.0.2.1\nsearch a b\n";
         assert_eq!(
             container_resolv_conf(host, None, true),
-            "nameserver 192.0.2.1\nsearch a b\n"
+            "nameserver 169.254.1.1\nnameserver 192.0.2.1\nsearch a b\n"
         );
         assert_eq!(container_resolv_conf(host, None, false), host);
+        let host = "nameserver 192.0.2.1\nnameserver 127.0.0.1\n";
+        assert_eq!(container_resolv_conf(host, None, true), "nameserver 192.0.2.1\n");
     }
 
     #[test]
     fn without_a_server_there_is_a_fallback() {
-        for host in [
-            "",
-            "search x\n",
-            "nameserver 127.0.0.11\n",
-            "nameserver nonsense\n",
-        ] {
+        for host in ["", "search x\n", "nameserver nonsense\n"] {
             assert!(
                 container_resolv_conf(host, None, true).contains("nameserver 8.8.8.8\n"),
                 "{host:?}"

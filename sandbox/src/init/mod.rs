@@ -22,6 +22,7 @@ use rustix::io::Errno;
 
 use crate::inherited;
 use crate::landlock;
+use crate::pasta;
 use crate::seccomp::{self, Filter};
 use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{MountKind, Network, Resource, SandboxSpec};
@@ -49,6 +50,7 @@ const STEPS: &[InitStep] = &[
     limits,
     hostname,
     loopback,
+    connection,
     root::propagation,
     root::root_of_host,
     mounts::sources,
@@ -119,10 +121,12 @@ struct Init<'a> {
     devpts: Option<OwnedFd>,
     /// Existing files that `argv[0]` may mean.
     candidates: Vec<CString>,
+    /// Says when a network of the step's own is connected.
+    connection: Option<OwnedFd>,
 }
 
 /// Runs the steps. Never returns: it ends in exec or in exit.
-pub(crate) fn run(request: Request, host: &Host) -> ! {
+pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>) -> ! {
     let Request {
         reply,
         failure,
@@ -145,6 +149,7 @@ pub(crate) fn run(request: Request, host: &Host) -> ! {
             dev: None,
             devpts: None,
             candidates: Vec::new(),
+            connection,
         };
         STEPS.iter().try_for_each(|step| step(&mut init))
     }));
@@ -258,9 +263,17 @@ fn loopback(init: &mut Init) -> Outcome {
     sys::interface_up(socket.as_fd(), c"lo").map_err(fail)
 }
 
+/// Waits until the network leads somewhere.
+fn connection(init: &mut Init) -> Outcome {
+    match init.connection.take() {
+        Some(connection) => pasta::wait(&connection),
+        None => Ok(()),
+    }
+}
+
 /// A network of its own has no sockets but its own.
 fn abstract_sockets(init: &mut Init) -> Outcome {
-    if init.spec.network == Network::None || !init.host.scopes {
+    if init.spec.network != Network::Host || !init.host.scopes {
         return Ok(());
     }
     landlock::leave_abstract_sockets().map_err(|errno| SpawnError::new(Phase::AbstractSockets, errno))

@@ -23,7 +23,7 @@ pub(super) fn sysfs(init: &mut Init) -> Outcome {
         .ok_or_else(|| SpawnError::words(Phase::Sys, "no root"))?;
     let target = proc::mount_point(root, "sys", Phase::Sys)?;
     let fresh = match init.spec.network {
-        Network::None => tree::new_fs("sysfs", &[], tree::READ_ONLY_SPECIAL).ok(),
+        Network::None | Network::Private => tree::new_fs("sysfs", &[], tree::READ_ONLY_SPECIAL).ok(),
         // A sysfs belongs to a network namespace, and the host's is not ours: only its mount can be copied.
         Network::Host => None,
     };

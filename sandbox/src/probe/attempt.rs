@@ -19,8 +19,10 @@ use crate::caller::Caller;
 use crate::idmap::IdMapping;
 use crate::landlock;
 use crate::overlay::Layers;
+use crate::pasta;
 use crate::shortage::shortage;
 use crate::spawn_error::SpawnError;
+use crate::spec::Network;
 use crate::sys::{self, Cloned};
 use crate::userns::{EnterError, enter, uncovered_fix, unfiltered_fix};
 
@@ -93,7 +95,7 @@ fn in_child(full: bool, store: Option<PathBuf>, caller: &Caller) -> Vec<Check> {
         let place = place.as_ref().and_then(|(_, place)| place.as_deref().ok());
         // Before this process has namespaces of its own, as the zygote of a build.
         let trial = place.filter(|_| full).map(trial::start_step);
-        checks.extend(mounts(place));
+        checks.extend(mounts(place, caller));
         // Where a single thing is missing already, the whole says nothing new.
         if let Some(trial) = trial
             && checks.iter().all(|check| check.ok || !check.required)
@@ -182,7 +184,7 @@ fn judge_store(store: &Path, place: &Result<PathBuf, Errno>) -> Result<String, (
     }
 }
 
-fn mounts(place: Option<&Path>) -> Vec<Check> {
+fn mounts(place: Option<&Path>, caller: &Caller) -> Vec<Check> {
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
@@ -246,22 +248,27 @@ fn mounts(place: Option<&Path>) -> Vec<Check> {
         }),
     ));
     // Last: it does not end.
-    checks.push(check("abstract sockets", false, abstract_sockets()));
+    checks.push(check("abstract sockets", false, abstract_sockets(caller)));
     checks
 }
 
 /// Sockets without a file, of the network that steps share with the host.
-fn abstract_sockets() -> Result<String, (String, Option<String>)> {
+fn abstract_sockets(caller: &Caller) -> Result<String, (String, Option<String>)> {
     let fix = || {
         Some(
-            "Linux 6.12 with Landlock; until then `--network none` for steps that are not trusted".to_owned(),
+            "sudo apt-get install passt, or Linux 6.12 with Landlock; until then `--network none` for steps that are \
+             not trusted"
+                .to_owned(),
         )
     };
     if !landlock::has_scopes() {
-        return Err((
-            "those of the host can be reached by steps on its network".to_owned(),
-            fix(),
-        ));
+        return match pasta::default_network(caller) {
+            Network::Host => Err((
+                "those of the host can be reached by steps on its network".to_owned(),
+                fix(),
+            )),
+            _ => Ok("there is no Landlock for them, so steps have a network of their own".to_owned()),
+        };
     }
     landlock::leave_abstract_sockets()
         .map(|()| "those of the host are out of reach of steps".to_owned())

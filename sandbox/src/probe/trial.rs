@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::caller::Caller;
 use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{Root, SandboxSpec};
 use crate::zygote::{Stdio, Zygote};
@@ -52,7 +53,7 @@ fn spawn(trial: &Path) -> Result<(), SpawnError> {
         stdout: null()?,
         stderr: null()?,
     };
-    match Zygote::start()?.spawn(&spec, stdio) {
+    match Zygote::start(&Caller::default())?.spawn(&spec, stdio) {
         Err(error) if error.phase == Phase::Execute && error.errno == libc::ENOEXEC => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Err(SpawnError::words(

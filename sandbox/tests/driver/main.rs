@@ -71,7 +71,8 @@ fn main() {
     let entered = started.elapsed();
     // A store lock, for instance, which the zygote must not keep.
     let _held = File::open("/proc/self/status").expect("a file");
-    let zygote = Zygote::start().unwrap_or_else(|error| fail(&error.to_string(), ""));
+    let zygote = Zygote::start(&rbuild_sandbox::Caller::default())
+        .unwrap_or_else(|error| fail(&error.to_string(), ""));
     let zygote_started = started.elapsed() - entered;
     match task {
         Task::Each(runs) => print(

@@ -6,8 +6,9 @@ use crate::cli::foreign::Accepted;
 const KEPT: &str =
     "a container lives as long as its `rbuild run`: let a unit keep that (`systemd-run --user rbuild run …`)";
 const LIMITS: &str = "containers have no limits of their own: run rbuild in a cgroup that has them (`systemd-run --scope -p MemoryMax=2G rbuild run …`)";
-const PORTS: &str = "the container is on the host's network: what it listens on is the host's already";
-const NETWORK: &str = "there is the host's network and --network none";
+const PORTS: &str =
+    "no port is forwarded: with --network host, what the container listens on is the host's already";
+const NETWORK: &str = "there are --network host, private and none, without names and addresses to choose";
 const DNS: &str = "the host's resolver is used: put names into --add-host";
 const PRIVILEGES: &str = "containers have the 14 capabilities of docs/sandbox.md, no more and no less";
 const NAMESPACES: &str =
@@ -199,7 +200,7 @@ pub const RUN: &[Foreign] = &[
     refused("subuidname", IDS),
     refused(
         "sysctl",
-        "set it on the host: the container is on the host's network",
+        "set it on the host: with --network host it is the container's too",
     ),
     only(
         "systemd",

@@ -2,11 +2,11 @@
 
 use super::RunArgs;
 use crate::error::Failure;
-use crate::options::{add_host, choice, env_file, no_new_privs, pull_policy, size};
+use crate::options::{add_host, choice, env_file, network, no_new_privs, pull_policy, size};
 use rbuild_build::request::PullPolicy;
 use rbuild_container::{Request, RequestedMount};
 use rbuild_rootfs::path;
-use rbuild_sandbox::{MountFlags, MountKind, Network};
+use rbuild_sandbox::{Caller, MountFlags, MountKind, default_network};
 use std::path::{Path, PathBuf};
 
 /// A container, and how we are connected with it.
@@ -19,7 +19,7 @@ pub(super) struct RunOptions {
 
 impl RunOptions {
     /// Gives the flags their meaning.
-    pub(super) fn from_args(args: &RunArgs) -> Result<Self, Failure> {
+    pub(super) fn from_args(args: &RunArgs, host: &Caller) -> Result<Self, Failure> {
         let caller = |name: &str| std::env::var(name).ok();
         let mut env = Vec::new();
         for file in &args.env_files {
@@ -58,7 +58,7 @@ impl RunOptions {
                 .collect::<Result<_, _>>()?,
             mounts: tmpfs.chain(volumes).collect::<Result<_, _>>()?,
             read_only: args.read_only,
-            network: network(&args.network)?,
+            network: network(&args.network)?.unwrap_or_else(|| default_network(host)),
             no_new_privs: no_new_privs(&args.security_opts)?,
         };
         Ok(Self {
@@ -67,18 +67,6 @@ impl RunOptions {
             pull: pull_policy(&args.pull)?,
             request,
         })
-    }
-}
-
-fn network(mode: &str) -> Result<Network, Failure> {
-    match mode {
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        "bridge" | "pasta" | "slirp4netns" => {
-            Err(Failure::usage(format!("--network {mode} is not supported yet"))
-                .hint("use none, or host (the caller's own network)"))
-        }
-        other => Err(choice("--network", other, &["none", "host"])),
     }
 }
 
