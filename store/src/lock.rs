@@ -14,7 +14,7 @@ use rbuild_oci::Digest;
 use crate::error::{IoContext, StoreError};
 use crate::file_lock::{Lock, Mode};
 use crate::key::Key;
-use crate::lease::List;
+use crate::lease::{List, Name};
 use crate::store::Store;
 
 pub use crate::lease::Lease;
@@ -140,6 +140,11 @@ impl Locks<'_> {
     /// no moment in which it stands unprotected.
     pub fn lease_new(&self, snapshot: &SnapshotId) -> Result<Lease, StoreError> {
         self.list()?.hold(snapshot.as_bytes())
+    }
+
+    /// Keeps what has this name, there or about to be.
+    pub(crate) fn lease_name(&self, name: &Name) -> Result<Lease, StoreError> {
+        self.list()?.hold(name)
     }
 
     /// Keeps a stored list of files, there or about to be.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Base, TestEnv};
+use crate::harness::env::program_under_test;
+use crate::harness::{Base, TestEnv, skip};
 
 /// More layers than one overlay takes (`OVL_MAX_STACK`).
 const MANY: usize = 520;
@@ -46,5 +47,75 @@ RUN --mount=from=many,source=/d,target=/m,rw rm /m/f1 && echo x > /m/f2 && ls /m
     for boot in boots {
         let left = std::fs::read_dir(boot.unwrap().path()).unwrap().count();
         assert_eq!(left, 0, "nothing is mounted any more");
+    }
+}
+
+/// With as many open files as a few of the steps would need, if each kept one.
+#[test]
+fn open_files_do_not_grow_with_steps_and_stages() {
+    const STEPS: usize = 100;
+    let env = TestEnv::with(&[Base::Busybox]);
+    let mut text = copies("busybox:local", STEPS).replace("FROM busybox:local", "FROM busybox:local AS s0");
+    for number in 1..=STEPS {
+        let from = number - 1;
+        write!(
+            text,
+            "FROM busybox:local AS s{number}\nCOPY --from=s{from} /d /d\n"
+        )
+        .unwrap();
+    }
+    text.push_str("FROM busybox:local\n");
+    for number in 1..=STEPS {
+        // Each lacks other mount points.
+        let mount = format!("--mount=type=tmpfs,target=/t{number} --mount=from=s{number},target=/s{number}");
+        writeln!(text, "RUN {mount} test -f /s{number}/d/f1").unwrap();
+    }
+    let context = env.context_of(&text, &[("f", "content")]);
+    for _cold_and_warm in 0..2 {
+        let limit = env.tool("prlimit").arg("--nofile=96:96");
+        let build = limit.arg(program_under_test()).arg("build");
+        build.arg(&context).run().success();
+    }
+}
+
+/// Twice the steps are twice the system calls, at most: cold, warm, squashed, written as an archive, and only checked.
+#[test]
+fn system_calls_grow_with_the_steps_and_no_faster() {
+    if !skip::unless_installed("system_calls_grow_with_the_steps_and_no_faster", &["strace"]) {
+        return;
+    }
+    const STEPS: usize = 100;
+    let env = TestEnv::new();
+    let contexts = [STEPS, 2 * STEPS].map(|steps| {
+        let context = env.context(&format!("of-{steps}"), &[("f", &steps.to_string())]);
+        std::fs::write(context.join("Dockerfile"), copies("scratch", steps)).unwrap();
+        context
+    });
+    let archive = format!("type=oci,dest={}", env.path("image.tar").display());
+    let verbs: [&[&str]; 7] = [
+        &["--no-cache"],
+        &[],
+        &["--squash"],
+        &["--squash"],
+        &["-o", &archive],
+        &["-o", &archive],
+        &["--check"],
+    ];
+    for flags in verbs {
+        let [some, twice] = [0, 1].map(|at| {
+            let trace = env.path("trace");
+            let strace = env.tool("strace").args(["-f", "-qq", "-o"]).arg(&trace);
+            let build = strace.arg(program_under_test()).arg("build").args(flags);
+            build.arg(&contexts[at]).run().success();
+            std::fs::read(&trace)
+                .unwrap()
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+        });
+        assert!(
+            twice <= 2 * some,
+            "{flags:?}: {some} calls, and {twice} for twice the steps"
+        );
     }
 }

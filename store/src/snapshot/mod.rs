@@ -19,7 +19,6 @@ mod usage;
 mod verify;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -29,6 +28,7 @@ use rbuild_layer::tree::TreeLayer;
 use rbuild_layer::{ContentId, SnapshotId};
 use rbuild_oci::DiffId;
 
+use crate::lease::{Lease, Name};
 use crate::remove::remove_tree;
 use crate::small_file::list_dir;
 use crate::store::Store;
@@ -163,8 +163,8 @@ pub struct SnapshotStore {
     known: Mutex<HashMap<SnapshotId, Snapshot>>,
     /// Where snapshots are born; made with the first.
     tmp: Mutex<Option<Arc<TmpDir>>>,
-    /// Stub layers that are in use, locked.
-    stubs: Mutex<HashMap<PathBuf, File>>,
+    /// Stub layers that are in use.
+    stubs: Mutex<HashMap<Name, Lease>>,
     /// Held while layers are flattened: two steps of a build would do the same.
     flattening: Mutex<()>,
     serial: AtomicU64,

@@ -14,7 +14,7 @@ use rbuild_rootdir::Root;
 
 use super::seal::make_dir;
 use super::{SnapshotError, SnapshotStore};
-use crate::tmp::still_there;
+use crate::lease::Name;
 
 /// What kind of empty mount point is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,8 +36,8 @@ impl StubKind {
 }
 
 impl SnapshotStore {
-    /// A directory that holds these mount points and nothing else, made once for every set, and not collected while this process
-    /// lives. Paths are relative and hold no links.
+    /// A directory that holds these mount points and nothing else, made once for every set, and not collected while these
+    /// snapshots are open. Paths are relative and hold no links.
     pub fn stub_layer(&self, stubs: &[(Vec<u8>, StubKind)]) -> Result<PathBuf, SnapshotError> {
         let mut stubs = stubs.to_vec();
         stubs.sort();
@@ -46,33 +46,32 @@ impl SnapshotStore {
         for (path, kind) in &stubs {
             let _ = writeln!(text, "{} {}", kind.name(), FileHash::of(path));
         }
-        let name = FileHash::from_bytes(sha256(text.as_bytes())).to_hex();
-        let home = self.store.stubs_dir().join(name);
-        while !self.hold_stubs(&home)? {
+        let name = sha256(text.as_bytes());
+        let home = self.store.stubs_dir().join(FileHash::from_bytes(name).to_hex());
+        while !self.hold_stubs(&name, &home)? {
             self.make_stubs(&stubs, &home)?;
         }
         Ok(home)
     }
 
-    /// Keeps a layer as long as this process lives; false: it is not there. Its time says when it was last used.
-    fn hold_stubs(&self, home: &Path) -> Result<bool, SnapshotError> {
+    /// Keeps a layer as long as these snapshots are open; false: it is not there. Its time says when it was last used.
+    fn hold_stubs(&self, name: &Name, home: &Path) -> Result<bool, SnapshotError> {
         let mut held = self.stubs.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.contains_key(home) {
+        if held.contains_key(name) {
             return Ok(true);
         }
-        let at = |error| SnapshotError::io("lock", home, error);
-        let dir = match File::open(home) {
+        // Looked for behind the name: from here on nobody removes it.
+        let lease = self.store.locks().lease_name(name)?;
+        match File::open(home) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(at)?,
-        };
-        dir.lock_shared().map_err(at)?;
-        // A collector may have come between.
-        if !still_there(&dir, home)? {
-            return Ok(false);
+            // Of another user it is not ours to stamp; then it is collected early and made again.
+            other => drop(
+                other
+                    .map_err(|error| SnapshotError::io("open", home, error))?
+                    .set_modified(SystemTime::now()),
+            ),
         }
-        // Of another user it is not ours to stamp; then it is collected early and made again.
-        let _ = dir.set_modified(SystemTime::now());
-        held.insert(home.to_owned(), dir);
+        held.insert(*name, lease);
         Ok(true)
     }
 

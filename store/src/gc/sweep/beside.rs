@@ -1,5 +1,7 @@
 //! What stands beside snapshots and leads nowhere: caches of steps, memos, mount points, lock files.
 
+use rbuild_oci::Digest;
+
 use super::{Sweep, move_away};
 use crate::error::StoreError;
 use crate::file_lock::Lock;
@@ -8,7 +10,6 @@ use crate::gc::mark::{modified, size};
 use crate::gc::usage::disk_usage;
 use crate::small_file::{list_dir, list_if_there, remove_if_there};
 use crate::snapshot::flattened_snapshot;
-use crate::tmp::take_unused;
 
 /// Memos of contexts that were not built for this long go with any prune, in nanoseconds (60 days).
 const MEMO_AGE: i64 = 60 * 24 * 3600 * 1_000_000_000;
@@ -112,17 +113,22 @@ impl Sweep<'_> {
     pub(super) fn stubs(&mut self) -> Result<(), StoreError> {
         let dir = self.store.stubs_dir();
         for name in list_dir(&dir)? {
-            let path = dir.join(name);
-            let Some(_lock) = take_unused(&path)? else {
+            let Ok(hash) = Digest::from_hex(&name) else {
                 continue;
             };
+            let path = dir.join(name);
             let used = modified(&path).unwrap_or(i64::MAX);
             let forgotten = used < self.now.saturating_sub(MEMO_AGE);
-            if forgotten || (self.options.all && self.is_old(used)) {
-                if !self.options.dry_run {
-                    let trash = self.trash()?;
-                    move_away(&path, &trash, None)?;
-                }
+            if !forgotten && !(self.options.all && self.is_old(used)) {
+                continue;
+            }
+            let trash = self.trash()?;
+            let dry_run = self.options.dry_run;
+            let removed = self.leases.unless_used(hash.as_bytes(), || match dry_run {
+                true => Ok(true),
+                false => move_away(&path, &trash, None),
+            })?;
+            if removed == Some(true) {
                 self.note(Kind::BuildCache, "mount points".to_owned(), 0);
             }
         }

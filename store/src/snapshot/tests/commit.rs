@@ -568,7 +568,7 @@ fn stubs_are_made_once_per_set() {
     };
     store.prune(&all, i64::MAX).unwrap();
     assert!(first.is_dir() && second.is_dir());
-    let other = SnapshotStore::new(store.clone());
+    let other = fixture.rebooted();
     other.stub_layer(&stubs).unwrap();
     drop(fixture.snapshots);
     store.prune(&all, i64::MAX).unwrap();
