@@ -118,8 +118,8 @@ impl Sweep<'_> {
             };
             let path = dir.join(name);
             let used = modified(&path).unwrap_or(i64::MAX);
-            let forgotten = used < self.now.saturating_sub(MEMO_AGE);
-            if !forgotten && !(self.options.all && self.is_old(used)) {
+            let is_wanted = !self.options.all || !self.is_old(used);
+            if is_wanted && used >= self.now.saturating_sub(MEMO_AGE) {
                 continue;
             }
             let trash = self.trash()?;
