@@ -3,6 +3,7 @@
 use super::stored::{self, familiar, no_such_image, shown_id};
 use super::streams::{note, print};
 use crate::error::{Failure, Kind};
+use crate::options::without_transport;
 use clap::Args;
 use rbuild_build::sources::stored_name;
 use rbuild_oci::{Digest, Reference};
@@ -60,6 +61,7 @@ fn is_there(store: Option<&Store>, name: &str) -> bool {
 
 /// Whether the image itself is gone.
 fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
+    let name = without_transport(name);
     let record = stored::find(store, name)?;
     let names = names_of(store, &record.id)?;
     let typed = Reference::parse(name)

@@ -9,6 +9,7 @@ use super::stored::nearest_name;
 use super::streams::note;
 use crate::error::{Failure, Kind};
 use crate::options::registry::RegistryArgs;
+use crate::options::without_transport;
 use clap::Args;
 use options::RunOptions;
 use rbuild_build::lower::ResolveImage;
@@ -17,6 +18,8 @@ use rbuild_build::request::build_platform;
 use rbuild_build::sources::{BaseImage, Origin, Resolver};
 use rbuild_build::{clock, engine, import, open_store};
 use rbuild_container::{Container, Image, StartError};
+use rbuild_oci::ContainerConfig;
+use rbuild_sandbox::Network;
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::snapshot::{Check, Held, SnapshotStore};
@@ -146,6 +149,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
         Arc::new(crate::progress::registry_notice),
     );
     let (name, _) = args.image_and_command();
+    let name = without_transport(name);
     let resolver = Resolver::new(&store, &registries, options.pull);
     let image =
         resolver
@@ -166,9 +170,31 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
         files,
     };
     // The writable layer goes with the container, with and without `--rm`: nothing can start it again.
-    foreground::run(&options, |stdio| {
+    let code = foreground::run(&options, |stdio| {
         Container::start(&zygote, &snapshots, image, &options.request, stdio).map_err(not_started)
-    })
+    })?;
+    let is_failure = (1..128).contains(&code);
+    if is_failure
+        && options.request.network == Network::Host
+        && let Some((port, first)) = closed_port(&config.config)
+    {
+        note(&format!(
+            "note: the image is for port {port}, and this host lets no container listen below {first}: let it listen on \
+             another one, or `sudo sysctl -w net.ipv4.ip_unprivileged_port_start={port}`"
+        ));
+    }
+    Ok(code)
+}
+
+/// A port of the image that its command may not have on the host's network, and the first one that it may.
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel")]
+fn closed_port(image: &ContainerConfig) -> Option<(u16, u16)> {
+    let ports = image.exposed_ports.keys();
+    let ports = ports.filter_map(|port| port.split('/').next()?.parse::<u16>().ok());
+    let port = ports.filter(|port| *port < 1024).min()?;
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok()?;
+    let first = first.trim().parse().ok()?;
+    (port < first).then_some((port, first))
 }
 
 /// The image in the store, pulled if that is where it is.

@@ -1,6 +1,7 @@
 //! What verbs want from the store: opening it, the image that the user means, and words for images.
 
 use crate::error::Failure;
+use crate::options::without_transport;
 use crate::store_root;
 use dockerfile_parser::suggest;
 use rbuild_build::sources::find_stored;
@@ -85,6 +86,7 @@ pub fn image(store: Option<Store>, name: &str) -> Result<(Store, ImageRecord), F
 /// # Errors
 /// As [`image`].
 pub fn find(store: &Store, name: &str) -> Result<ImageRecord, Failure> {
+    let name = without_transport(name);
     match find_stored(store, name)? {
         Some(record) => Ok(record),
         None => Err(no_such_image(Some(store), name)),

@@ -18,7 +18,7 @@ mod value;
 
 pub use call::Call;
 pub use registry::pull_policy;
-pub use value::{add_host, choice, network, no_new_privs, reference, size};
+pub use value::{add_host, choice, network, no_new_privs, reference, size, without_transport};
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;

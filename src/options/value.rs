@@ -4,13 +4,19 @@ use crate::error::Failure;
 use rbuild_oci::Reference;
 use rbuild_sandbox::Network;
 
+/// A name as podman and skopeo may have it, without the `docker://` that says what is meant anyway.
+#[must_use]
+pub fn without_transport(name: &str) -> &str {
+    name.strip_prefix("docker://").unwrap_or(name)
+}
+
 /// A reference from a flag, normalised.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn reference(flag: &str, text: &str) -> Result<Reference, Failure> {
     // How podman and skopeo call a registry.
-    let name = text.strip_prefix("docker://").unwrap_or(text);
+    let name = without_transport(text);
     Reference::parse(name).map_err(|error| Failure::usage(format!("{flag} `{text}`: {error}")))
 }
 
