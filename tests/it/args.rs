@@ -448,6 +448,21 @@ fn a_directory_to_work_in_that_is_a_file_is_refused() {
 }
 
 #[test]
+fn what_is_declared_without_a_value_keeps_the_one_it_had() {
+    let env = TestEnv::new();
+    let said = |steps: &str, args: &[&str]| {
+        let context = env.context_of(&format!("{steps}RUN echo \"$N ${{M-unset}}\" > /said\n"), &[]);
+        env.image(args.iter(), &context).tree()["said"].text()
+    };
+    let same = "FROM busybox:local\nARG N=value\nARG N M\n";
+    assert_eq!(said(same, &[]), "value unset\n");
+    let child = "FROM busybox:local AS parent\nARG N=value\nFROM parent\nARG N\nARG M=1\nARG M\n";
+    assert_eq!(said(child, &[]), "value 1\n");
+    assert_eq!(said(child, &["--build-arg", "N=given"]), "given 1\n");
+    assert_eq!(said("FROM busybox:local\nARG N=value\nARG N=\n", &[]), " unset\n");
+}
+
+#[test]
 fn a_place_named_by_a_secret_is_explained_without_it() {
     let env = TestEnv::with(&[Base::Busybox]);
     let dockerfile = |value: &str| {
