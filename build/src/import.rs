@@ -148,9 +148,27 @@ pub fn from_source(
     };
     let image = from.image(entry).map_err(at)?;
     let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
-    let ingested = source::ingest(store, from, &image, &pin).map_err(at)?;
-    import(store, &image.config, ingested.manifest, ingested.layers, now)
-        .map_err(|failure| failure.context(format!("loading `{}`", from.path().display())))
+    let bring = || {
+        let ingested = source::ingest(store, from, &image, &pin).map_err(at)?;
+        import(store, &image.config, ingested.manifest, ingested.layers, now)
+            .map_err(|failure| failure.context(format!("loading `{}`", from.path().display())))
+    };
+    let digests = image.layers.iter().filter_map(|layer| layer.digest);
+    again_if_damaged(store, digests, bring)
+}
+
+/// Blobs that are here already are believed. Where that fails, those that were damaged meanwhile, as by a power loss, are
+/// removed and all is brought once more.
+pub(crate) fn again_if_damaged(
+    store: &Store,
+    digests: impl Iterator<Item = Digest>,
+    bring: impl Fn() -> Result<ImageRecord, Failure>,
+) -> Result<ImageRecord, Failure> {
+    bring().or_else(|failure| match store.blobs().remove_damaged(digests) {
+        Ok(1..) => bring(),
+        // What failed first is what is told.
+        Ok(0) | Err(_) => Err(failure),
+    })
 }
 
 /// Makes an image's snapshot again from its blobs.
@@ -170,11 +188,12 @@ pub fn restore(store: &Store, record: &ImageRecord, now: u64) -> Result<ImageRec
         .hint("build it again"));
     }
     let _pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
-    import(
-        store,
-        record.config.as_bytes(),
-        record.manifest.clone(),
-        record.layers.clone(),
-        now,
-    )
+    let (config, manifest) = (record.config.as_bytes(), record.manifest.clone());
+    import(store, config, manifest, record.layers.clone(), now).map_err(|failure| {
+        let damaged = record.blobs().find_map(|blob| {
+            let error = store.blobs().verify(&blob.digest).err()?;
+            error.is_corruption().then_some(error)
+        });
+        damaged.map_or(failure, Failure::from_host)
+    })
 }

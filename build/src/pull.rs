@@ -147,16 +147,6 @@ impl Registries {
             )));
         }
         let total: u64 = resolved.image.layers.iter().map(|layer| layer.size).sum();
-        let done = AtomicU64::new(0);
-        side_by_side(&resolved.image.layers, |layer| {
-            self.fetch_layer(store, reference, layer, &done, total, progress)
-        })?;
-        let manifest = resolved.descriptor.clone();
-        store
-            .blobs()
-            .put_bytes(&resolved.bytes)
-            .map_err(Failure::from_host)?;
-        store.blobs().put_bytes(config).map_err(Failure::from_host)?;
         let layers = resolved
             .image
             .layers
@@ -166,8 +156,22 @@ impl Registries {
                 diff_id: *diff_id,
                 source: LayerSource::Blob(Box::new(layer.bare())),
             })
-            .collect();
-        let record = import::import(store, config, Some(manifest), layers, now)?;
+            .collect::<Vec<_>>();
+        let bring = || {
+            let done = AtomicU64::new(0);
+            side_by_side(&resolved.image.layers, |layer| {
+                self.fetch_layer(store, reference, layer, &done, total, progress)
+            })?;
+            store
+                .blobs()
+                .put_bytes(&resolved.bytes)
+                .map_err(Failure::from_host)?;
+            store.blobs().put_bytes(config).map_err(Failure::from_host)?;
+            let manifest = resolved.descriptor.clone();
+            import::import(store, config, Some(manifest), layers.clone(), now)
+        };
+        let digests = resolved.image.layers.iter().map(|layer| layer.digest);
+        let record = import::again_if_damaged(store, digests, bring)?;
         drop(pin);
         sources::name_pulled(store, reference, resolved.top_digest(), &record)?;
         Ok(record)

@@ -107,7 +107,8 @@ impl<'a> Blobs<'a> {
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Blob, StoreError> {
         let digest = Digest::of(bytes);
         let size = bytes.len() as u64;
-        if self.size(&digest)? == Some(size) {
+        // A file that lost its bytes in a power loss may have its size still.
+        if self.size(&digest)? == Some(size) && self.read(&digest, size).is_ok() {
             return Ok(Blob { digest, size });
         }
         self.put(Expect::exactly(digest, size), &mut &bytes[..])
@@ -175,6 +176,20 @@ impl<'a> Blobs<'a> {
             Ok(_) => Ok(()),
             Err(error) => Err(reader.explain(&path, error)),
         }
+    }
+
+    /// Removes those of these blobs that are not what their names say; how many there were. Whoever asks brings them
+    /// in again.
+    pub fn remove_damaged(&self, digests: impl IntoIterator<Item = Digest>) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        for digest in digests {
+            match self.verify(&digest) {
+                Err(error) if error.is_corruption() => removed += usize::from(self.remove(&digest)?),
+                Ok(()) | Err(StoreError::MissingBlob { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
     }
 
     /// Removes a blob; `false` when it was not there.
@@ -410,6 +425,19 @@ mod tests {
             store.blobs().open(&blob.digest),
             Err(StoreError::MissingBlob { .. })
         ));
+    }
+
+    #[test]
+    fn a_blob_that_lost_its_bytes_is_written_again() {
+        let (_dir, store) = store();
+        let blobs = store.blobs();
+        let [one, other] = [&b"hello"[..], b"other"].map(|bytes| blobs.put_bytes(bytes).unwrap().digest);
+        std::fs::write(blobs.path(&one), [0; 5]).unwrap();
+        assert_eq!(blobs.remove_damaged([one, other]).unwrap(), 1);
+        assert_eq!(blobs.list().unwrap(), [other]);
+        std::fs::write(blobs.path(&one), [0; 5]).unwrap();
+        blobs.put_bytes(b"hello").unwrap();
+        blobs.verify(&one).unwrap();
     }
 
     #[test]

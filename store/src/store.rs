@@ -3,6 +3,7 @@
 //!
 //! Not here: what the parts mean. Each has its own file: blobs, images, records, locks, snapshots.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -159,6 +160,12 @@ impl Store {
         TmpDir::create(&self.path("tmp"))
     }
 
+    /// The directories of the layout that are missing: somebody removed them.
+    pub(crate) fn missing_dirs(&self) -> Vec<PathBuf> {
+        let dirs = LAYOUT.iter().map(|part| self.path(part));
+        dirs.filter(|dir| !dir.is_dir()).collect()
+    }
+
     /// Removes what dead processes left under `tmp/`. Safe beside any number of builds.
     pub fn sweep_tmp(&self) -> Result<Swept, StoreError> {
         tmp::sweep(&self.path("tmp"))
@@ -214,7 +221,8 @@ fn check_version(root: &Path, found: &str) -> Result<(), StoreError> {
     })
 }
 
-/// Makes the layout. The `version` file is written last, so a store that has one is complete.
+/// Makes the layout. The `version` file is written last, and after a power loss it is not there without the directories
+/// either: they are synced once, here. So a store that has one is complete.
 fn init(root: &Path, need: Need) -> Result<(), StoreError> {
     make_dirs(root)?;
     let shared = filesystem::check_owner(root)?.is_some();
@@ -235,6 +243,11 @@ fn init(root: &Path, need: Need) -> Result<(), StoreError> {
     for part in LAYOUT {
         make_dirs(&root.join(part))?;
     }
+    let nested = LAYOUT.iter().filter_map(|part| Path::new(part).parent());
+    for dir in nested.collect::<BTreeSet<&Path>>() {
+        let dir = root.join(dir);
+        File::open(&dir).and_then(|dir| dir.sync_all()).at("sync", &dir)?;
+    }
     let born = root.join("version.new");
     OpenOptions::new()
         .write(true)
@@ -242,7 +255,10 @@ fn init(root: &Path, need: Need) -> Result<(), StoreError> {
         .truncate(true)
         .mode(0o600)
         .open(&born)
-        .and_then(|mut file| file.write_all(format!("{LAYOUT_VERSION}\n").as_bytes()))
+        .and_then(|mut file| {
+            file.write_all(format!("{LAYOUT_VERSION}\n").as_bytes())?;
+            file.sync_all()
+        })
         .at("write", &born)?;
     std::fs::rename(&born, &version).at("rename to", &version)
 }

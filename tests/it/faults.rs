@@ -1,4 +1,5 @@
-//! What the store promises when the machine fails it: system calls that fail one after the other, limits that are reached.
+//! What the store promises when the machine fails it: system calls that fail one after the other, what a power loss leaves,
+//! limits that are reached, clocks that jump.
 //!
 //! Each has a short form, which runs with the other tests, and a long one (`RBUILD_TORTURE=1`, `just torture`), which
 //! leaves nothing out and prints what it did.
@@ -6,8 +7,10 @@
 use crate::harness::env::{is_root, program_under_test};
 use crate::harness::{Base, Invocation, TestEnv, skip};
 
+mod clock;
 mod inject;
 mod limits;
+mod power;
 
 /// Whether the long forms are wanted.
 fn long() -> bool {

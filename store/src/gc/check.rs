@@ -11,7 +11,7 @@ use crate::gc::mark::Graph;
 use crate::image::export::parse_index;
 use crate::lease::Collection;
 use crate::records::FileListRef;
-use crate::small_file::{list_dir, list_if_there, read_if_there, remove_if_there};
+use crate::small_file::{list_dir, list_if_there, make_dirs, read_if_there, remove_if_there};
 use crate::snapshot::{self, SnapshotStore, flattened_snapshot, verify_flattened};
 use crate::store::Store;
 
@@ -35,6 +35,11 @@ struct Check<'a> {
 }
 
 pub(super) fn check(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreError> {
+    let mut missing = missing_dirs(store, repair)?;
+    if missing.iter().any(|problem| !problem.repaired) {
+        // Without them there is no looking further.
+        return Ok(missing);
+    }
     // Nobody may bring in blobs between finding one damaged and removing it.
     let _pin = match repair {
         true => Some(Lock::wait(&store.locks().blob_pin_path(), Mode::Exclusive)?),
@@ -55,7 +60,25 @@ pub(super) fn check(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreEr
     check.trees()?;
     check.indexes()?;
     check.builds()?;
-    Ok(check.problems)
+    missing.append(&mut check.problems);
+    Ok(missing)
+}
+
+/// Makes the directories of the layout again where asked to.
+fn missing_dirs(store: &Store, repair: bool) -> Result<Vec<Problem>, StoreError> {
+    let mut problems = Vec::new();
+    for path in store.missing_dirs() {
+        if repair {
+            make_dirs(&path)?;
+        }
+        let what = "the directory is missing".to_owned();
+        problems.push(Problem {
+            path,
+            what,
+            repaired: repair,
+        });
+    }
+    Ok(problems)
 }
 
 impl Check<'_> {

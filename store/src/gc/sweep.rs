@@ -17,6 +17,7 @@ use crate::gc::{Kind, PruneOptions, Pruned, Removed};
 use crate::image::ImageRecord;
 use crate::image::export::parse_index;
 use crate::lease::Collection;
+use crate::memo::file_system_now;
 use crate::remove::remove_tree;
 use crate::small_file::{list_dir, read_if_there, remove_if_there};
 use crate::snapshot::packed_snapshot;
@@ -77,6 +78,11 @@ pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<P
     Ok(sweep.pruned)
 }
 
+/// How far ahead a time is that cannot be of now, in nanoseconds: some file systems stamp with a finer clock than ours.
+const AHEAD: i64 = 60_000_000_000;
+/// The time of what could not be looked at.
+const UNKNOWN: i64 = i64::MAX;
+
 struct Sweep<'a> {
     store: &'a Store,
     options: &'a PruneOptions,
@@ -88,9 +94,11 @@ struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    /// Whether something last used at `used` may go.
+    /// Whether something last used at `used` may go. A time that is still to come was stamped while the clock was wrong, and
+    /// says nothing of when that was.
     fn is_old(&self, used: i64) -> bool {
-        used < self.now && self.options.unused_since.is_none_or(|since| used < since)
+        let before = used < self.now || (used > file_system_now() + AHEAD && used != UNKNOWN);
+        before && self.options.unused_since.is_none_or(|since| used < since)
     }
 
     fn note(&mut self, kind: Kind, name: String, bytes: u64) {

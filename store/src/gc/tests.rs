@@ -277,6 +277,35 @@ fn what_is_used_or_new_stays_whatever_the_clock_says() {
     assert!(list_dir(&store.path("records/trees")).unwrap().is_empty());
 }
 
+/// The clock was wrong when a record was used, and was set right.
+#[test]
+fn what_was_used_in_the_future_goes_but_not_by_its_age() {
+    let (_dir, store) = store();
+    let stamped = |after: u64| {
+        let now = u64::try_from(file_system_now() / 1_000_000_000).unwrap();
+        let memo = store.memo_dir().join("memo");
+        std::fs::write(&memo, "").unwrap();
+        set_used(&memo, now + after);
+        memo
+    };
+    let prune = |options: &PruneOptions| {
+        store.prune(options, super::beginning()).unwrap();
+    };
+    let memo = stamped(86_400);
+    let until = PruneOptions {
+        unused_since: Some(file_system_now()),
+        ..all()
+    };
+    prune(&until);
+    assert!(memo.exists(), "nobody knows its age");
+    prune(&all());
+    assert!(!memo.exists());
+    // A clock that is a bit finer than ours.
+    let memo = stamped(2);
+    prune(&all());
+    assert!(memo.exists(), "it was used just now");
+}
+
 #[test]
 fn a_collection_begins_after_all_that_was_used_before() {
     let (dir, _store) = store();

@@ -206,6 +206,10 @@ impl SnapshotStore {
                     if self.get(&id, super::Check::Now)?.is_some() {
                         break;
                     }
+                    // A power loss may have taken the record of one, which nobody can use then.
+                    if !home.join(META).exists() {
+                        self.remove_files(&id)?;
+                    }
                 }
                 Err(e) => return Err(SnapshotError::io("rename to", &home, e)),
             }

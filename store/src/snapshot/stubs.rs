@@ -36,13 +36,14 @@ impl StubKind {
 }
 
 impl SnapshotStore {
-    /// A directory that holds these mount points and nothing else, made once for every set, and not collected while these
-    /// snapshots are open. Paths are relative and hold no links.
+    /// A directory that holds these mount points and nothing else, made once for every set and boot, and not collected
+    /// while these snapshots are open. Paths are relative and hold no links.
     pub fn stub_layer(&self, stubs: &[(Vec<u8>, StubKind)]) -> Result<PathBuf, SnapshotError> {
         let mut stubs = stubs.to_vec();
         stubs.sort();
         stubs.dedup();
-        let mut text = String::from("rbuild stubs 2\n");
+        // Nobody looks whether they are whole, and after a power loss they may not be: each boot has its own.
+        let mut text = format!("rbuild stubs 3\n{}\n", self.store.boot_id());
         for (path, kind) in &stubs {
             let _ = writeln!(text, "{} {}", kind.name(), FileHash::of(path));
         }

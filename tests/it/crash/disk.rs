@@ -102,6 +102,45 @@ fn a_damaged_file_is_never_a_wrong_image() {
     assert!(survived > refused, "{survived} survived, {refused} refused");
 }
 
+/// A power loss may leave a file its size and not its bytes.
+#[test]
+fn a_blob_of_zeros_is_loaded_again() {
+    let env = TestEnv::with(&[crate::harness::Base::Busybox]);
+    let save = |name: &str| {
+        env.rbuild(["save", "-o", name, "busybox:local"]).run().success();
+        fs::read(env.path(name)).unwrap()
+    };
+    let right = save("right.tar");
+    for blob in files(&env.store().join("blobs")) {
+        let size = fs::metadata(&blob).unwrap().len();
+        fs::File::create(blob).unwrap().set_len(size).unwrap();
+    }
+    env.tool("sh")
+        .args(["-c", "rm -r store/snapshots/*"])
+        .run()
+        .success();
+    env.load(crate::harness::Base::Busybox);
+    assert!(save("again.tar") == right);
+    assert_whole(&env);
+}
+
+#[test]
+fn a_directory_that_is_missing_is_made_by_a_repair() {
+    let env = TestEnv::with(&[crate::harness::Base::Busybox]);
+    env.tool("rm")
+        .args(["-r", "store/content", "store/locks"])
+        .run()
+        .success();
+    env.rbuild(["store", "check"])
+        .run()
+        .exits(1)
+        .says("store check --repair");
+    env.rbuild(["store", "check", "--repair"]).run().no_panic();
+    assert!(env.store().join("locks/leases").is_dir());
+    env.rbuild(["store", "check", "--repair"]).run();
+    assert_whole(&env);
+}
+
 /// After another boot nothing is believed unseen: a snapshot whose files were lost is made again.
 #[test]
 fn files_lost_in_a_power_cut_are_noticed_after_the_next_boot() {

@@ -95,7 +95,7 @@ struct Fault {
 }
 
 /// How often each call is made by whichever process makes it most often.
-fn count(trace: &str) -> BTreeMap<String, usize> {
+pub(super) fn count(trace: &str) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for line in trace.lines() {
         let Some((process, rest)) = line.split_once(' ') else {
@@ -119,12 +119,26 @@ fn count(trace: &str) -> BTreeMap<String, usize> {
     most
 }
 
-/// All faults of a verb, by call; some of them, spread over the calls and over how often they are made.
+/// Of the calls of one kind that a process makes, so many fail in the long form.
+const MOST: usize = 20;
+
+/// The numbers from 1 to `count`: all, or as many as are wanted, from the first to the last.
+pub(super) fn spread(count: usize, wanted: usize) -> Vec<usize> {
+    if count <= wanted {
+        return (1..=count).collect();
+    }
+    (0..wanted)
+        .map(|at| 1 + at * (count - 1) / (wanted - 1))
+        .collect()
+}
+
+/// The faults of a verb, by call. In the short form some of them, spread over the calls and over how often they are made.
 fn faults(counts: &BTreeMap<String, usize>, short: usize) -> Vec<Fault> {
     let mut all = Vec::new();
     for (call, count) in counts {
         for error in errors(call) {
-            all.extend((1..=*count).map(|number| Fault {
+            let numbers = spread(*count, MOST).into_iter();
+            all.extend(numbers.map(|number| Fault {
                 call: call.clone(),
                 error,
                 number,
@@ -134,7 +148,6 @@ fn faults(counts: &BTreeMap<String, usize>, short: usize) -> Vec<Fault> {
     if long() {
         return all;
     }
-    // Neighbours are much the same: a step that has no factor with the count meets every region.
     let step = (all.len() / short).max(1);
     all.into_iter().skip(step / 2).step_by(step).take(short).collect()
 }
@@ -164,6 +177,7 @@ fn all_of(case: &Case) {
     );
     let faults = faults(&counts, case.short);
     assert!(faults.len() >= case.short, "{counts:?}");
+    let made: usize = counts.values().sum();
     let (mut failed, mut wrong) = (0, Vec::new());
     for Fault { call, error, number } in &faults {
         let text = format!(
@@ -216,7 +230,7 @@ fn all_of(case: &Case) {
     );
     let (name, total) = (case.name, faults.len());
     figure(&format!(
-        "{name}: {total} failing calls; {failed} were reported as errors, the others were borne"
+        "{name}: {total} failing calls (of {made}); {failed} were reported as errors, the others were borne"
     ));
 }
 

@@ -392,6 +392,30 @@ fn after_a_reboot_damage_is_found_once() {
     assert!(again.get(unhurt.id(), Check::Now).unwrap().is_some());
 }
 
+/// The name of a directory may be there without those in it.
+#[test]
+fn a_snapshot_without_its_record_is_made_again() {
+    for lost in ["meta.json", "listing", "fs"] {
+        let fixture = fixture!();
+        let made = fixture.layer(None, "f=text");
+        let dir = fixture.store_dir().join("snapshots").join(made.id().to_hex());
+        if lost == "fs" {
+            std::fs::remove_dir_all(dir.join(lost)).unwrap();
+        } else {
+            std::fs::remove_file(dir.join(lost)).unwrap();
+        }
+        let again = Fixture {
+            dir: tempfile::tempdir().unwrap(),
+            snapshots: fixture.rebooted(),
+        };
+        assert_eq!(again.layer(None, "f=text").id(), made.id(), "{lost}");
+        assert!(
+            dir.join("fs/f").is_file() && dir.join("meta.json").is_file(),
+            "{lost}"
+        );
+    }
+}
+
 #[test]
 fn what_a_power_loss_hurt_is_made_again() {
     let fixture = fixture!();
@@ -559,6 +583,11 @@ fn stubs_are_made_once_per_set() {
     assert!(first.join("proc").is_dir() && first.join("etc/hosts").is_file());
     let second = fixture.snapshots.stub_layer(&stubs[..1]).unwrap();
     assert_ne!(second, first);
+    // After a power loss names may be missing in them, and nobody looks.
+    let root = fixture.dir.path().join("store");
+    let rebooted = crate::Store::open(&root, "boot-2", crate::Need::Copy).unwrap();
+    let rebooted = SnapshotStore::new(rebooted).stub_layer(&stubs).unwrap();
+    assert!(rebooted != first && rebooted.join("proc").is_dir());
 
     // They stay while the process that uses them lives, and go when all goes.
     let store = fixture.snapshots.store().clone();
