@@ -1,6 +1,7 @@
 //! What happens to the store when something goes wrong: kills, signals, changes and collections meanwhile.
 
 use crate::concurrency::{GATE, at_the_gate, open_gate, processes};
+use crate::faults::{figure, long};
 use crate::harness::archive::sha256;
 use crate::harness::invocation::Running;
 use crate::harness::steps::{build, building};
@@ -260,10 +261,10 @@ fn a_failing_step_stops_its_sisters() {
     assert_whole(&env);
 }
 
-/// The delays are where to kill, not what to wait for: a build in pieces of 1/24 of what one takes.
+/// The delays are where to kill, not what to wait for: a build in pieces of what one takes.
 #[test]
 fn a_build_killed_at_any_moment_harms_nothing() {
-    const ROUNDS: u32 = 24;
+    let rounds = if long() { 240 } else { 24 };
     let env = TestEnv::new();
     let text = "FROM busybox:local AS one\nARG ROUND\nCOPY files /files\nRUN echo $ROUND > /round; cp -r /files /more; rm /files/1\n\
                 FROM busybox:local\nCOPY --from=one /more /more\nRUN rm -r /more/sub; ln /more/1 /more/2; echo x > /x\nWORKDIR /w\n";
@@ -290,9 +291,9 @@ fn a_build_killed_at_any_moment_harms_nothing() {
     invocation(1001, "whole.tar").run().success();
     let whole = begin.elapsed();
     let mut killed = 0;
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         let running = invocation(round, "part.tar").start();
-        std::thread::sleep(whole * round / ROUNDS);
+        std::thread::sleep(whole * round / rounds);
         running.signal(Signal::KILL);
         killed += u32::from(running.wait().code() == 137);
         if round % 6 == 0 {
@@ -300,7 +301,10 @@ fn a_build_killed_at_any_moment_harms_nothing() {
             assert_whole(&env);
         }
     }
-    assert!(killed > ROUNDS / 4, "only {killed} were killed before they ended");
+    assert!(killed > rounds / 4, "only {killed} were killed before they ended");
+    figure(&format!(
+        "{killed} of {rounds} builds were killed before they ended"
+    ));
     assert_nothing_runs(&env);
     // The same store gives what an untouched one gives.
     invocation(7, "after.tar").run().success().no_panic();

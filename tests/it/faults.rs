@@ -10,15 +10,16 @@ use crate::harness::{Base, Invocation, TestEnv, skip};
 mod clock;
 mod inject;
 mod limits;
+mod many;
 mod power;
 
 /// Whether the long forms are wanted.
-fn long() -> bool {
+pub(crate) fn long() -> bool {
     std::env::var_os("RBUILD_TORTURE").is_some()
 }
 
 /// A figure of the long form, for the report.
-fn figure(text: &str) {
+pub(crate) fn figure(text: &str) {
     if long() {
         println!("figure: {text}");
     }

@@ -2,7 +2,7 @@
 //! success, a whole store, and the same verb once more gives what it always gives.
 
 use super::{figure, long, script};
-use crate::harness::{TestEnv, skip};
+use crate::harness::{Base, Registry, TestEnv, skip};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -22,7 +22,7 @@ const BUILD: &str =
     "\"$R\" build -q --jobs 1 --build-context \"$BASE\" -t app -o type=image -o type=oci,dest=out context";
 const LOAD: &str = "\"$R\" load -q -i \"$ARCHIVE\"";
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case {
         name: "build",
         prepare: ":",
@@ -58,13 +58,20 @@ const CASES: [Case; 5] = [
         judge: "\"$R\" save -o out other",
         short: 4,
     },
+    Case {
+        name: "pull",
+        prepare: ":",
+        verb: "\"$R\" pull -q \"$IMAGE\"",
+        judge: "\"$R\" save -o out \"$IMAGE\"",
+        short: 4,
+    },
 ];
 
 /// What fails. `mmap` does not: the runtime of the language ends a program that cannot have its first page.
 const CALLS: &str = "openat,openat2,write,pwrite64,writev,copy_file_range,sendfile,read,pread64,fsync,fdatasync,sync_file_range,\
     syncfs,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,unlink,unlinkat,rmdir,symlink,symlinkat,mknodat,ftruncate,\
     fallocate,fchmod,fchmodat,fchown,fchownat,utimensat,fsetxattr,lsetxattr,flistxattr,fgetxattr,getdents64,newfstatat,statx,fstat,\
-    flock,clone,clone3,fork,vfork,pipe2,dup,fcntl,mount,fsconfig,fsmount,move_mount,open_tree,unshare,setns,lseek";
+    flock,clone,clone3,fork,vfork,pipe2,dup,fcntl,mount,fsconfig,fsmount,move_mount,open_tree,unshare,setns,lseek,socket,connect,sendto,recvfrom";
 
 fn errors(call: &str) -> &'static [&'static str] {
     match call {
@@ -158,9 +165,13 @@ fn all_of(case: &Case) {
         return;
     }
     let env = TestEnv::new();
+    let registry = (case.name == "pull").then(|| Registry::plain(&env));
+    let image = registry
+        .as_ref()
+        .map_or(String::new(), |registry| pushed(&env, registry));
     let text = "FROM busybox:local\nCOPY f /f\nRUN tr a-z A-Z < /f > /F && mkdir /d && ln /F /d/F\nCOPY --from=busybox:local /etc/passwd /d/\n";
     env.context("context", &[("Dockerfile", text), ("f", "text\n")]);
-    let run = |text: &str| Some(script(&env, &name, text)?.env("BUILD", BUILD).run());
+    let run = |text: &str| Some(script(&env, &name, text)?.env("IMAGE", &image).run());
     // The store that each attempt begins with, what the verb gives there, and which calls it makes.
     let prepare = case.prepare.replace("$BUILD", BUILD);
     let (verb, judge) = (case.verb, case.judge);
@@ -232,6 +243,22 @@ fn all_of(case: &Case) {
     figure(&format!(
         "{name}: {total} failing calls (of {made}); {failed} were reported as errors, the others were borne"
     ));
+}
+
+/// The base in a registry, and no store.
+fn pushed(env: &TestEnv, registry: &Registry) -> String {
+    let image = format!("{}/busybox:local", registry.address());
+    env.load(Base::Busybox);
+    env.rbuild(["push", "busybox:local", &image]).run().success();
+    env.tool("rm").args(["-rf", "store"]).run().success();
+    image
+}
+
+#[test]
+fn a_failing_call_of_pull() {
+    if skip::unless_installed("a_failing_call_of_pull", Registry::NEEDS) {
+        all_of(&CASES[5]);
+    }
 }
 
 #[test]
