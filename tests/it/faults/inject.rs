@@ -241,7 +241,7 @@ fn all_of(case: &Case) {
     );
     let (name, total) = (case.name, faults.len());
     figure(&format!(
-        "{name}: {total} failing calls (of {made}); {failed} were reported as errors, the others were borne"
+        "{name}: {total} failures among {made} calls; {failed} were reported as errors, the others were borne"
     ));
 }
 
