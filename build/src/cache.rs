@@ -4,7 +4,7 @@ mod earlier;
 
 pub use earlier::{Earlier, EarlierStep};
 
-use crate::ops::{OpError, StepOutput};
+use crate::ops::{OpError, StepId, StepOutput};
 use rbuild_solver::{CacheIndex, CacheKey, Claim, Effort, Lookup, MissReason, Preimage, Value, compare};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub struct RecordIndex {
 
 /// A step that was not in the cache.
 struct Missed {
-    title: String,
+    step: Option<StepId>,
     preimage: Preimage,
     reason: MissReason,
 }
@@ -69,11 +69,13 @@ impl RecordIndex {
         &self.earlier
     }
 
-    /// The step with this title, if it had to run and gave no result.
+    /// What is known of a step that had to run and gave no result.
     #[must_use]
-    pub fn unfinished(&self, title: &str) -> Option<Unfinished> {
+    pub fn unfinished(&self, step: &StepId) -> Option<Unfinished> {
         let missed = lock(&self.missed);
-        let (key, missed) = missed.iter().find(|(_, missed)| missed.title == title)?;
+        let (key, missed) = missed
+            .iter()
+            .find(|(_, missed)| missed.step.as_ref() == Some(step))?;
         Some(Unfinished {
             key: key.to_string(),
             // A list of files that cannot be stored (a full disk) costs an explanation only.
@@ -82,10 +84,10 @@ impl RecordIndex {
         })
     }
 
-    /// What the step with this title made when it last made something.
+    /// What a step made when it last made something.
     #[must_use]
-    pub fn previous_output(&self, title: &str) -> Option<StepOutput> {
-        let key = Key::parse(self.earlier.step(title)?.result()?).ok()?;
+    pub fn previous_output(&self, step: &StepId) -> Option<StepOutput> {
+        let key = Key::parse(self.earlier.step(step)?.result()?).ok()?;
         let record = self.store.records().lookup(&key).ok()??;
         match self.output(&record, Effort::Full).ok()? {
             Lookup::Hit(output) | Lookup::Elsewhere(output) => Some(output),
@@ -93,10 +95,9 @@ impl RecordIndex {
         }
     }
 
-    fn compared(&self, title: &str, preimage: &Preimage) -> MissReason {
-        let Some((step, old)) = self
-            .earlier
-            .step(title)
+    fn compared(&self, step: Option<&StepId>, preimage: &Preimage) -> MissReason {
+        let Some((step, old)) = step
+            .and_then(|step| self.earlier.step(step))
             .and_then(|step| Some((step, step.key()?)))
         else {
             return MissReason::FirstTime;
@@ -187,9 +188,10 @@ impl CacheIndex<StepOutput> for RecordIndex {
     }
 
     fn explain(&self, name: &str, preimage: &Preimage) -> Option<MissReason> {
-        let reason = self.compared(name, preimage);
+        let step = self.earlier.id_of(name);
+        let reason = self.compared(step, preimage);
         let missed = Missed {
-            title: name.to_owned(),
+            step: step.cloned(),
             preimage: preimage.clone(),
             reason: reason.clone(),
         };

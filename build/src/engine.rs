@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Kind};
 use crate::host::{Host, ThisHost};
-use crate::ops::{OpError, StepChecks};
+use crate::ops::{OpError, StepChecks, StepId};
 use crate::pull::Registries;
 use crate::remote::Access;
 use crate::request::Environment;
@@ -38,7 +38,7 @@ pub struct Engine {
     pub epoch: Option<i64>,
     /// Seconds since 1970, taken once.
     pub now: u64,
-    /// What earlier builds made of the step with a title; files are linked from there.
+    /// What earlier builds made of a step; files are linked from there.
     pub previous: PreviousOutput,
     /// What the steps are checked for.
     pub checks: StepChecks,
@@ -52,15 +52,15 @@ pub struct Engine {
     is_mapped: OnceLock<bool>,
     log: Mutex<Option<BuildLog>>,
     next_log: AtomicUsize,
-    logs: Mutex<BTreeMap<String, String>>,
+    logs: Mutex<BTreeMap<StepId, String>>,
     /// Cache mounts that this build has emptied.
     emptied: Mutex<BTreeSet<CacheMountName>>,
     /// What came from elsewhere.
     materials: Mutex<BTreeSet<Material>>,
 }
 
-/// Finds the snapshot that a step with this title made last time.
-pub type PreviousOutput = Box<dyn Fn(&str) -> Option<crate::ops::StepOutput> + Send + Sync>;
+/// Finds the snapshot that a step made last time.
+pub type PreviousOutput = Box<dyn Fn(&StepId) -> Option<crate::ops::StepOutput> + Send + Sync>;
 
 impl Engine {
     /// An engine that has not entered the user namespace yet.
@@ -224,7 +224,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn step_log(&self, title: &str) -> Result<(File, Option<PathBuf>), OpError> {
+    pub fn step_log(&self, step: &StepId) -> Result<(File, Option<PathBuf>), OpError> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.is_none() {
             *log = Some(self.store.builds().start()?);
@@ -237,7 +237,7 @@ impl Engine {
         self.logs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(title.to_owned(), name);
+            .insert(step.clone(), name);
         Ok((file, path))
     }
 
@@ -253,8 +253,8 @@ impl Engine {
         materials.clone()
     }
 
-    /// The build's log and the names of the steps' logs by title, to be finished by the caller.
-    pub fn take_log(&self) -> (Option<BuildLog>, BTreeMap<String, String>) {
+    /// The build's log and the names of the steps' logs, to be finished by the caller.
+    pub fn take_log(&self) -> (Option<BuildLog>, BTreeMap<StepId, String>) {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner).take();
         let logs = std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
         (log, logs)

@@ -130,7 +130,7 @@ impl Finish<'_> {
         let span = part.and_then(|part| word_of(dockerfile, step.span, part));
         BuildError::Step(Box::new(StepError {
             span: span.unwrap_or(step.span),
-            step,
+            step: step.as_ref().clone(),
             cause,
             file: self.session.inputs.file.clone(),
         }))

@@ -141,7 +141,6 @@ pub fn lower_input<'a>(
         target: request.target.as_deref(),
         every_stage,
         build_platform: request.build_platform.clone(),
-        platform: request.platform.clone(),
         images,
         network: request.network,
         entitlements: &request.entitlements,

@@ -39,7 +39,9 @@ pub(crate) fn plan(session: &Session<'_>) -> Result<Plan, BuildError> {
     let input = lower_input(
         request, dockerfile, contexts, &resolver, &devices, &no_cache, false,
     );
-    let lowered = lower(&input, &|step| BuildOp::new(step, Arc::clone(&session.engine)));
+    let lowered = lower(&input, &request.platform, &|step| {
+        BuildOp::new(step, Arc::clone(&session.engine))
+    });
     match lowered {
         Ok(lowered) => judged(session, lowered),
         Err(LowerFailure { findings, bases }) => {
@@ -106,10 +108,10 @@ fn judged(session: &Session<'_>, lowered: Lowered<BuildOp>) -> Result<Plan, Buil
 
 fn tell_steps(session: &Session<'_>, graph: &Graph<BuildOp>, target: &StageState) {
     let order = graph.order(&[target.vertex]);
-    let titles = in_order(graph, order.iter().copied())
+    let steps = in_order(graph, order.iter().copied())
         .into_iter()
-        .map(|vertex| graph.op(vertex).step().title.clone());
-    session.index.earlier().set_steps(titles.collect());
+        .map(|vertex| Arc::clone(graph.op(vertex).step()));
+    session.index.earlier().set_steps(steps.collect());
     let infos: Vec<StepInfo> = order
         .into_iter()
         .map(|vertex| {

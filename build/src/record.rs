@@ -1,13 +1,15 @@
 //! The record of a build: what `rbuild why` reads, and what the next build of the same thing compares with.
 
 use crate::cache::EarlierStep;
-use crate::ops::BuildOp;
-use crate::ops::spec::{SourceSpec, StepSpec};
+use crate::ops::spec::{SourceSpec, Step, StepSpec};
+use crate::ops::{BuildOp, StepId};
 use crate::plan::in_order;
 use crate::result::StepReport;
 use crate::session::Session;
 use rbuild_solver::{Graph, MissReason, Outcome, VertexId};
-use rbuild_store::buildlog::{Again, BUILD_VERSION, BuildLog, BuildRecord, BuildStep, StepOutcome};
+use rbuild_store::buildlog::{
+    Again, BUILD_VERSION, BuildLog, BuildRecord, BuildStep, StepOutcome, StepPlace,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -28,10 +30,11 @@ pub(crate) fn keep(
         .map(|vertex| {
             let step = graph.op(*vertex).step();
             StepReport {
+                id: step.id.clone(),
                 title: step.title.clone(),
                 line: Some(step.line).filter(|line| *line > 0),
                 outcome: outcomes[vertex].clone(),
-                log: log_path(log.as_ref(), logs.get(&step.title)),
+                log: log_path(log.as_ref(), logs.get(&step.id)),
             }
         })
         .collect();
@@ -123,18 +126,30 @@ fn name_causes(graph: &Graph<BuildOp>, made: &mut BTreeMap<VertexId, Made>) {
     }
 }
 
+fn place(step: &Step) -> StepPlace {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    StepPlace {
+        platform: step.id.platform.to_string(),
+        stage: step.stage.clone(),
+        ordinal: number(step.id.ordinal),
+        of: number(step.of),
+        words_at: number(step.words_at),
+    }
+}
+
 /// What became of one step; `None` for what is no step.
 fn step(
     session: &Session<'_>,
     graph: &Graph<BuildOp>,
     vertex: VertexId,
     outcome: &Outcome,
-    logs: &BTreeMap<String, String>,
+    logs: &BTreeMap<StepId, String>,
 ) -> Option<Made> {
     let step = graph.op(vertex).step();
     let before = session.index.earlier();
     let mut made = BuildStep {
         name: step.title.clone(),
+        place: Some(place(step)),
         line: u32::try_from(step.line).ok().filter(|line| *line > 0),
         key: None,
         preimage: None,
@@ -144,7 +159,7 @@ fn step(
         miss: serde_json::Value::Null,
         because: Vec::new(),
         is_image: matches!(step.spec, StepSpec::Source(_)),
-        log: logs.get(&step.title).cloned(),
+        log: logs.get(&step.id).cloned(),
     };
     let mut miss: Option<MissReason> = None;
     match outcome {
@@ -159,7 +174,7 @@ fn step(
         Outcome::Failed { cost } => {
             made.outcome = StepOutcome::Failed;
             made.millis = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
-            if let Some(unfinished) = session.index.unfinished(&step.title) {
+            if let Some(unfinished) = session.index.unfinished(&step.id) {
                 made.key = Some(unfinished.key);
                 made.preimage = Some(unfinished.preimage);
                 miss = Some(unfinished.reason);
@@ -173,7 +188,7 @@ fn step(
         StepSpec::Source(SourceSpec::Scratch) => return None,
         StepSpec::Source(SourceSpec::Image(base)) => {
             let id = base.config_digest().ok()?.to_hex();
-            let old = before.step(&step.title).and_then(EarlierStep::key);
+            let old = before.step(&step.id).and_then(EarlierStep::key);
             if let Some(old) = old.filter(|old| *old != id) {
                 if made.outcome == StepOutcome::Cached {
                     made.outcome = StepOutcome::Ran;
@@ -191,7 +206,7 @@ fn step(
     }
     if matches!(made.outcome, StepOutcome::Failed | StepOutcome::Cancelled) {
         made.earlier = before
-            .step(&step.title)
+            .step(&step.id)
             .and_then(|step| step.result())
             .map(str::to_owned);
     }

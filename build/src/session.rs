@@ -8,6 +8,7 @@ use crate::error::{BuildError, Failure};
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::observer::{BuildEvent, SharedObserver};
+use crate::ops::StepId;
 use crate::request::Request;
 use dockerfile_parser::lint::Policy;
 use rbuild_solver::{Event, EventKind, Subscription, VertexId};
@@ -84,7 +85,7 @@ impl<'a> Session<'a> {
             request.secrets.clone(),
             request.epoch,
             now,
-            Box::new(move |title: &str| previous.previous_output(title)),
+            Box::new(move |step: &StepId| previous.previous_output(step)),
         );
         let engine = engine
             .with_ssh(request.ssh.clone())

@@ -1,8 +1,8 @@
 //! [`Event`]: what is told while a graph is solved. Progress displays and build records are made from these alone.
 
-use crate::graph::VertexId;
 use crate::key::CacheKey;
 use crate::miss::MissReason;
+use crate::vertex_id::VertexId;
 use std::time::Duration;
 
 /// Something happened to a vertex. Events of one vertex come in order; those of different vertices from any thread.

@@ -2,38 +2,12 @@
 
 use crate::key::DefinitionDigest;
 use crate::op::Op;
+use crate::vertex_id::VertexId;
 use petgraph::algo::astar;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{DfsPostOrder, Reversed};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-
-/// Names a vertex of one graph. Given out in the order of [`Graph::add`], from 0, and never changed by pruning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct VertexId(u32);
-
-impl VertexId {
-    /// The id with this index; for telling events of work that is in no graph.
-    pub fn from_index(index: usize) -> Self {
-        Self(u32::try_from(index).unwrap_or(u32::MAX))
-    }
-
-    /// Its place in the order of adding, merged vertices not counted.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    fn node(self) -> NodeIndex {
-        NodeIndex::new(self.index())
-    }
-}
-
-impl fmt::Display for VertexId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
 
 /// An edge would have closed a circle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +30,11 @@ struct Node<O> {
     op: O,
     /// In order and with repetitions, which edges do not keep.
     inputs: Vec<VertexId>,
+}
+
+/// Where petgraph has it.
+fn node(vertex: VertexId) -> NodeIndex {
+    NodeIndex::new(vertex.index())
 }
 
 impl<O> Default for Graph<O> {
@@ -95,7 +74,7 @@ impl<O: Op> Graph<O> {
         // One edge for each. Asking petgraph whether it is there already means a look at all edges of the input.
         let mut distinct = HashSet::new();
         for input in inputs.iter().filter(|input| distinct.insert(**input)) {
-            self.vertices.add_edge(input.node(), node, ());
+            self.vertices.add_edge(node(input), node, ());
         }
         let vertex = VertexId::from_index(node.index());
         if let Some(identity) = identity {
@@ -125,14 +104,14 @@ impl<O: Op> Graph<O> {
             return Err(CycleError { path, names });
         }
         self.merged.retain(|_, merged| *merged != vertex);
-        self.vertices.update_edge(input.node(), vertex.node(), ());
-        self.vertices[vertex.node()].inputs.push(input);
+        self.vertices.update_edge(node(input), node(vertex), ());
+        self.vertices[node(vertex)].inputs.push(input);
         Ok(())
     }
 
     /// Whether the vertex is there (it may have been pruned).
     pub fn contains(&self, vertex: VertexId) -> bool {
-        self.vertices.contains_node(vertex.node())
+        self.vertices.contains_node(node(vertex))
     }
 
     /// How many vertices.
@@ -154,12 +133,12 @@ impl<O: Op> Graph<O> {
 
     /// What a vertex does.
     pub fn op(&self, vertex: VertexId) -> &O {
-        &self.vertices[vertex.node()].op
+        &self.vertices[node(vertex)].op
     }
 
     /// What a vertex takes, in order.
     pub fn inputs(&self, vertex: VertexId) -> &[VertexId] {
-        &self.vertices[vertex.node()].inputs
+        &self.vertices[node(vertex)].inputs
     }
 
     /// Drops what no target needs. Ids stay.
@@ -176,7 +155,7 @@ impl<O: Op> Graph<O> {
         let mut walk = DfsPostOrder::empty(towards_inputs);
         let mut order = Vec::new();
         for target in targets.iter().filter(|target| self.contains(**target)) {
-            walk.move_to(target.node());
+            walk.move_to(node(target));
             while let Some(node) = walk.next(towards_inputs) {
                 order.push(VertexId::from_index(node.index()));
             }
@@ -186,8 +165,8 @@ impl<O: Op> Graph<O> {
 
     /// The circle that the edge from `input` to `vertex` would close: `vertex`, then each the input of the one before.
     fn circle(&self, vertex: VertexId, input: VertexId) -> Option<Vec<VertexId>> {
-        let is_input = |node| node == input.node();
-        let (_, path) = astar(&self.vertices, vertex.node(), is_input, |_| 1, |_| 0)?;
+        let is_input = |node| node == node(input);
+        let (_, path) = astar(&self.vertices, node(vertex), is_input, |_| 1, |_| 0)?;
         let (first, users) = path.split_first()?;
         let circle = std::iter::once(first).chain(users.iter().rev());
         Some(circle.map(|node| VertexId::from_index(node.index())).collect())

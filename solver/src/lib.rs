@@ -29,15 +29,17 @@ pub mod preimage;
 pub mod ready;
 pub mod solve;
 mod vertex;
+mod vertex_id;
 
 pub use cache::{CacheIndex, Claim, Lookup};
 pub use cancel::{CancelToken, Subscription};
 pub use chain::Chain;
 pub use event::{Event, EventKind, Stream};
-pub use graph::{CycleError, Graph, VertexId};
+pub use graph::{CycleError, Graph};
 pub use key::{CacheKey, DefinitionDigest, KeyHasher};
 pub use miss::{FileChange, MissReason, compare};
 pub use op::{Effort, Op, RunContext};
 pub use outcome::{Cause, Outcome, Solution, SolveError, SolveFailure};
 pub use preimage::{Fingerprints, Preimage, Value};
 pub use solve::{SolveOptions, solve};
+pub use vertex_id::VertexId;

@@ -2,9 +2,9 @@
 
 use crate::cancel::CancelToken;
 use crate::event::{Event, EventKind, Stream};
-use crate::graph::VertexId;
 use crate::key::DefinitionDigest;
 use crate::preimage::Preimage;
+use crate::vertex_id::VertexId;
 use std::time::Instant;
 
 /// How much an op may do to find its key.

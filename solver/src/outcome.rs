@@ -1,10 +1,10 @@
 //! What became of each vertex, and of the whole: [`Outcome`], [`Solution`], [`SolveError`].
 
 use crate::cache::CacheIndex;
-use crate::graph::VertexId;
 use crate::key::CacheKey;
 use crate::miss::MissReason;
 use crate::op::Op;
+use crate::vertex_id::VertexId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! [`Ready`]: what may start next. Pure: no threads, no clock, no ops.
 
-use crate::graph::VertexId;
+use crate::vertex_id::VertexId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The vertices still to do, and which of them wait for nothing.

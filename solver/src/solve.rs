@@ -13,12 +13,13 @@
 use crate::cache::CacheIndex;
 use crate::cancel::CancelToken;
 use crate::event::{Event, EventKind};
-use crate::graph::{Graph, VertexId};
+use crate::graph::Graph;
 use crate::jobs::{Job, Jobs};
 use crate::op::{Op, RunContext};
 use crate::outcome::{Cause, CauseOf, ErrorOf, Outcome, Solution, SolveError, SolveFailure};
 use crate::ready::Ready;
 use crate::vertex::{Finish, Keyed, Probe, complete, probe};
+use crate::vertex_id::VertexId;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -141,7 +141,7 @@ fn find(subject: &Subject<'_>) -> Found {
 }
 
 fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {
-    let (lowered, mut lowering) = match lower(input, &Planned) {
+    let (lowered, mut lowering) = match lower(input, &subject.options.request.platform, &Planned) {
         Ok(Lowered { bases, warnings, .. }) => (bases, warnings),
         Err(LowerFailure { bases, findings }) => (bases, findings),
     };

@@ -205,24 +205,16 @@ fn no_record(wanted: &Wanted<'_>, other: Option<&BuildRecord>) -> Failure {
 fn steps<'a>(record: &'a BuildRecord, word: &str) -> Result<Vec<&'a BuildStep>, Failure> {
     let line = word.strip_prefix(':').and_then(|line| line.parse::<u32>().ok());
     let lower = word.to_lowercase();
-    let place = |step: &BuildStep| {
-        let inside = step
-            .name
-            .strip_prefix('[')
-            .and_then(|rest| rest.split(']').next())
-            .unwrap_or_default();
-        inside.to_lowercase()
-    };
-    let is_place = word.contains('/')
-        && word
-            .split('/')
-            .all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let place = word
+        .split_once('/')
+        .and_then(|(ordinal, of)| Some((ordinal.parse::<u32>().ok()?, of.parse::<u32>().ok()?)));
+    let stands = |step: &BuildStep| step.place.as_ref().map(|place| (place.ordinal, place.of));
     let found: Vec<&BuildStep> = record
         .steps
         .iter()
         .filter(|step| match line {
             Some(line) => step.line == Some(line),
-            None if is_place => place(step).split(' ').any(|part| part == lower),
+            None if place.is_some() => stands(step) == place,
             None => step.name.to_lowercase().contains(&lower),
         })
         .collect();
@@ -230,14 +222,12 @@ fn steps<'a>(record: &'a BuildRecord, word: &str) -> Result<Vec<&'a BuildStep>, 
         return Ok(found);
     }
     let failure = Failure::usage(format!("build {} has no step `{word}`", record.number));
-    let titles = record
-        .steps
-        .iter()
-        .map(|step| step.name.split("] ").last().unwrap_or(&step.name));
-    Err(match suggest::nearest(word, titles) {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint("`rbuild why --all` lists the steps"),
-    })
+    Err(
+        match suggest::nearest(word, record.steps.iter().map(BuildStep::words)) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint("`rbuild why --all` lists the steps"),
+        },
+    )
 }
 
 fn headline(record: &BuildRecord, again: Option<&Again>, now: u64) -> String {
@@ -288,11 +278,18 @@ fn headline(record: &BuildRecord, again: Option<&Again>, now: u64) -> String {
 mod tests {
     use super::*;
     use crate::ui::Style;
-    use rbuild_store::buildlog::{BuildSubject, StepOutcome};
+    use rbuild_store::buildlog::{BuildSubject, StepOutcome, StepPlace};
 
     fn record() -> BuildRecord {
-        let step = |name: &str, line, outcome, miss: &str| BuildStep {
+        let step = |name: &str, (ordinal, of): (u32, u32), line, outcome, miss: &str| BuildStep {
             name: name.to_owned(),
+            place: Some(StepPlace {
+                platform: "linux/amd64".into(),
+                stage: "build".into(),
+                ordinal,
+                of,
+                words_at: u32::try_from(name.find("] ").unwrap() + 2).unwrap(),
+            }),
             line: Some(line),
             key: None,
             preimage: None,
@@ -323,16 +320,17 @@ mod tests {
             steps: vec![
                 BuildStep {
                     is_image: true,
-                    ..step("[build 1/3] FROM busybox", 1, StepOutcome::Cached, "")
+                    ..step("[build 1/3] FROM busybox", (1, 3), 1, StepOutcome::Cached, "")
                 },
-                step("[build 2/3] WORKDIR /src", 2, StepOutcome::Cached, ""),
+                step("[build 2/3] WORKDIR /src", (2, 3), 2, StepOutcome::Cached, ""),
                 step(
                     "[build 3/3] RUN make",
+                    (3, 3),
                     3,
                     StepOutcome::Ran,
                     "`a.c` changed: x -> y",
                 ),
-                step("[2/2] COPY --from=build / /", 5, StepOutcome::Cached, ""),
+                step("[2/2] COPY --from=build / /", (2, 2), 5, StepOutcome::Cached, ""),
             ],
         }
     }

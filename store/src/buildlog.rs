@@ -70,6 +70,9 @@ pub enum StepOutcome {
 pub struct BuildStep {
     /// As shown to the user, for example `[build 2/5] RUN make`.
     pub name: String,
+    /// Where it stands; absent in records of older builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<StepPlace>,
     /// Line in the Dockerfile, from 1; absent for what no line asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
@@ -99,6 +102,29 @@ pub struct BuildStep {
     /// File name of its log below `logs/<n>/`; absent when it had no output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepPlace {
+    /// The platform of the image that it was planned for.
+    pub platform: String,
+    /// Name of the stage, or its index; empty for what belongs to none.
+    pub stage: String,
+    /// Place in the stage, from 1.
+    pub ordinal: u32,
+    /// How many steps the stage has; 0 for what belongs to none.
+    pub of: u32,
+    /// Where the step's own words begin in its name.
+    pub words_at: u32,
+}
+
+impl BuildStep {
+    /// What the step says for itself: its name without the place in front.
+    pub fn words(&self) -> &str {
+        let at = self.place.as_ref().map_or(0, |place| place.words_at as usize);
+        self.name.get(at..).unwrap_or(&self.name)
+    }
 }
 
 /// The record of one build.

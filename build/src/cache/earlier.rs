@@ -1,29 +1,34 @@
 //! [`Earlier`]: the last build of the same thing, and which of its steps a step of this build was. That is what misses
 //! are explained by, and where files are linked from.
 //!
-//! A step is the same step when its stage and its text are the same, wherever they stand now; what is left over is
+//! A step is the same step when its stage and its words are the same, wherever they stand now; what is left over is
 //! paired where it stands between those, if it is the same kind of instruction in the same stage.
 
+use crate::ops::StepId;
+use crate::ops::spec::Step;
 use rbuild_store::buildlog::{BuildRecord, BuildStep, StepOutcome};
 use rbuild_store::records::Preimage;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The last build of the same context, Dockerfile and target.
 #[derive(Debug, Default)]
 pub struct Earlier {
     steps: Vec<EarlierStep>,
     failed: bool,
-    /// Titles of this build's steps, in order.
-    now: OnceLock<Vec<String>>,
-    /// Title of this build to index in `steps`. Made when it is first asked for: a warm build asks for nothing.
-    pairs: OnceLock<HashMap<String, usize>>,
+    /// This build's steps, in order.
+    now: OnceLock<Vec<Arc<Step>>>,
+    /// Those by their titles, which are what the solver calls them. Made when it is first asked for.
+    ids: OnceLock<HashMap<String, StepId>>,
+    /// Step of this build to index in `steps`. Made when it is first asked for: a warm build asks for nothing.
+    pairs: OnceLock<HashMap<StepId, usize>>,
 }
 
 /// A step of the last build.
 #[derive(Debug)]
 pub struct EarlierStep {
-    title: String,
+    stage: String,
+    words: String,
     /// The key that it had in that build.
     key: Option<String>,
     /// What the key was made from, where the step failed and so left no record.
@@ -36,8 +41,9 @@ pub struct EarlierStep {
 
 impl EarlierStep {
     fn new(step: BuildStep) -> Self {
+        let words = step.words().to_owned();
         let BuildStep {
-            name: title,
+            place,
             key,
             preimage,
             earlier,
@@ -50,7 +56,8 @@ impl EarlierStep {
             StepOutcome::Cancelled => (false, earlier.clone(), earlier),
         };
         Self {
-            title,
+            stage: place.map(|place| place.stage).unwrap_or_default(),
+            words,
             key,
             preimage,
             failed,
@@ -82,25 +89,37 @@ impl Earlier {
         }
     }
 
-    /// Names the steps of this build, in order; once.
-    pub fn set_steps(&self, titles: Vec<String>) {
-        let _ = self.now.set(titles);
+    /// Gives the steps of this build, in order; once.
+    pub fn set_steps(&self, steps: Vec<Arc<Step>>) {
+        let _ = self.now.set(steps);
     }
 
-    /// The step of the last build that the step with this title was.
+    fn now(&self) -> &[Arc<Step>] {
+        self.now.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The step of this build with this title.
     #[must_use]
-    pub fn step(&self, title: &str) -> Option<&EarlierStep> {
+    pub fn id_of(&self, title: &str) -> Option<&StepId> {
+        let ids = self.ids.get_or_init(|| {
+            let steps = self.now().iter();
+            steps.map(|step| (step.title.clone(), step.id.clone())).collect()
+        });
+        ids.get(title)
+    }
+
+    /// The step of the last build that this one was.
+    #[must_use]
+    pub fn step(&self, id: &StepId) -> Option<&EarlierStep> {
         let pairs = self.pairs.get_or_init(|| {
-            let now = self.now.get().map(Vec::as_slice).unwrap_or_default();
-            let before: Vec<Step<'_>> = self.steps.iter().map(|step| Step::parse(&step.title)).collect();
-            let steps: Vec<Step<'_>> = now.iter().map(|title| Step::parse(title)).collect();
-            let pairs = pair(&before, &steps);
-            pairs
+            let before: Vec<Instruction<'_>> = self.steps.iter().map(Instruction::before).collect();
+            let now: Vec<Instruction<'_>> = self.now().iter().map(|step| Instruction::now(step)).collect();
+            pair(&before, &now)
                 .into_iter()
-                .map(|(before, now_at)| (now[now_at].clone(), before))
+                .map(|(before, now)| (self.now()[now].id.clone(), before))
                 .collect()
         });
-        self.steps.get(*pairs.get(title)?)
+        self.steps.get(*pairs.get(id)?)
     }
 
     /// Whether a build that succeeded with these keys (in order) was any other than this one.
@@ -110,38 +129,36 @@ impl Earlier {
     }
 }
 
-/// The parts of a title: `[build 2/5] RUN make`, `[2/5] RUN make`, `[internal] context /src`.
+/// What two steps are told apart by.
 #[derive(Debug, PartialEq, Eq)]
-struct Step<'t> {
+struct Instruction<'t> {
     stage: &'t str,
-    text: &'t str,
+    words: &'t str,
 }
 
-impl<'t> Step<'t> {
-    fn parse(title: &'t str) -> Self {
-        let Some((place, text)) = title.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else {
-            return Self {
-                stage: "",
-                text: title,
-            };
-        };
-        let is_number = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
-        let stage = match place.rsplit_once(' ') {
-            Some((stage, number)) if is_number(number) => stage,
-            None if is_number(place) => "",
-            _ => place,
-        };
-        Self { stage, text }
+impl<'t> Instruction<'t> {
+    fn before(step: &'t EarlierStep) -> Self {
+        Self {
+            stage: &step.stage,
+            words: &step.words,
+        }
+    }
+
+    fn now(step: &'t Step) -> Self {
+        Self {
+            stage: &step.stage,
+            words: step.words(),
+        }
     }
 
     fn verb(&self) -> &'t str {
-        self.text.split_whitespace().next().unwrap_or_default()
+        self.words.split_whitespace().next().unwrap_or_default()
     }
 
     /// How much speaks for one being the other; 0: nothing.
-    fn likeness(&self, other: &Step<'_>) -> u32 {
+    fn likeness(&self, other: &Instruction<'_>) -> u32 {
         let same_stage = self.stage == other.stage;
-        match (self.text == other.text, same_stage) {
+        match (self.words == other.words, same_stage) {
             (true, true) => 1000,
             (true, false) => 600,
             (false, true) if self.verb().eq_ignore_ascii_case(other.verb()) => 100 + self.common(other),
@@ -149,9 +166,9 @@ impl<'t> Step<'t> {
         }
     }
 
-    /// How much of the longer text both begin or end with, up to 200.
-    fn common(&self, other: &Step<'_>) -> u32 {
-        let (one, two) = (self.text.as_bytes(), other.text.as_bytes());
+    /// How much of the longer words both begin or end with, up to 200.
+    fn common(&self, other: &Instruction<'_>) -> u32 {
+        let (one, two) = (self.words.as_bytes(), other.words.as_bytes());
         let begin = one.iter().zip(two).take_while(|(one, two)| one == two).count();
         let rest = one.len().min(two.len()) - begin;
         let end = one
@@ -170,7 +187,7 @@ impl<'t> Step<'t> {
 const SQUARES: usize = 4_000_000;
 
 /// Pairs (index before, index now), each at most once and in the order of both, so that they are most alike in all.
-fn pair(before: &[Step<'_>], now: &[Step<'_>]) -> Vec<(usize, usize)> {
+fn pair(before: &[Instruction<'_>], now: &[Instruction<'_>]) -> Vec<(usize, usize)> {
     let width = now.len() + 1;
     if (before.len() + 1).saturating_mul(width) > SQUARES {
         return before
@@ -215,59 +232,27 @@ fn pair(before: &[Step<'_>], now: &[Step<'_>]) -> Vec<(usize, usize)> {
 mod tests {
     use super::*;
 
-    fn paired(before: &[&'static str], now: &[&'static str]) -> Vec<(usize, usize)> {
-        let steps =
-            |titles: &[&'static str]| titles.iter().map(|title| Step::parse(title)).collect::<Vec<_>>();
+    /// Each a stage and words.
+    fn paired(
+        before: &[(&'static str, &'static str)],
+        now: &[(&'static str, &'static str)],
+    ) -> Vec<(usize, usize)> {
+        let steps = |of: &[(&'static str, &'static str)]| {
+            of.iter()
+                .map(|(stage, words)| Instruction { stage, words })
+                .collect::<Vec<_>>()
+        };
         pair(&steps(before), &steps(now))
     }
 
     #[test]
-    fn titles() {
-        assert_eq!(
-            Step::parse("[build 2/5] RUN make"),
-            Step {
-                stage: "build",
-                text: "RUN make"
-            }
-        );
-        assert_eq!(
-            Step::parse("[2/5] RUN make"),
-            Step {
-                stage: "",
-                text: "RUN make"
-            }
-        );
-        assert_eq!(
-            Step::parse("[internal] context /src"),
-            Step {
-                stage: "internal",
-                text: "context /src"
-            }
-        );
-        assert_eq!(
-            Step::parse("[stage-1 1] FROM a"),
-            Step {
-                stage: "stage-1",
-                text: "FROM a"
-            }
-        );
-        assert_eq!(
-            Step::parse("RUN make"),
-            Step {
-                stage: "",
-                text: "RUN make"
-            }
-        );
-    }
-
-    #[test]
     fn an_inserted_line_moves_the_others_and_is_new_itself() {
-        let before = ["[1/3] FROM a", "[2/3] RUN make one", "[3/3] RUN make two"];
+        let before = [("0", "FROM a"), ("0", "RUN make one"), ("0", "RUN make two")];
         let now = [
-            "[1/4] FROM a",
-            "[2/4] RUN make zero",
-            "[3/4] RUN make one",
-            "[4/4] RUN make two",
+            ("0", "FROM a"),
+            ("0", "RUN make zero"),
+            ("0", "RUN make one"),
+            ("0", "RUN make two"),
         ];
         assert_eq!(paired(&before, &now), [(0, 0), (1, 2), (2, 3)]);
         assert_eq!(paired(&now, &before), [(0, 0), (2, 1), (3, 2)]);
@@ -275,24 +260,21 @@ mod tests {
 
     #[test]
     fn an_edited_line_beside_an_inserted_one_is_found_by_what_it_says() {
-        let before = ["[1/2] FROM a", "[2/2] RUN apt-get install -y gcc"];
+        let before = [("0", "FROM a"), ("0", "RUN apt-get install -y gcc")];
         let now = [
-            "[1/3] FROM a",
-            "[2/3] RUN echo hello",
-            "[3/3] RUN apt-get install -y gcc make",
+            ("0", "FROM a"),
+            ("0", "RUN echo hello"),
+            ("0", "RUN apt-get install -y gcc make"),
         ];
         assert_eq!(paired(&before, &now), [(0, 0), (1, 2)]);
     }
 
     #[test]
     fn other_instructions_and_other_stages_are_other_steps() {
-        assert_eq!(paired(&["[1/1] COPY a /a"], &["[1/1] RUN a"]), []);
-        assert_eq!(paired(&["[one 2/2] RUN a"], &["[two 2/2] RUN b"]), []);
+        assert_eq!(paired(&[("0", "COPY a /a")], &[("0", "RUN a")]), []);
+        assert_eq!(paired(&[("one", "RUN a")], &[("two", "RUN b")]), []);
         // A stage that has another number, or name, than before.
-        assert_eq!(
-            paired(&["[stage-1 2/2] RUN a"], &["[stage-2 2/2] RUN a"]),
-            [(0, 0)]
-        );
+        assert_eq!(paired(&[("stage-1", "RUN a")], &[("stage-2", "RUN a")]), [(0, 0)]);
     }
 
     #[test]
@@ -300,6 +282,7 @@ mod tests {
         let step = |outcome, key: Option<&str>, earlier: Option<&str>| {
             EarlierStep::new(BuildStep {
                 name: "[1/1] RUN x".into(),
+                place: None,
                 line: None,
                 key: key.map(str::to_owned),
                 preimage: None,

@@ -2,8 +2,8 @@
 
 use super::From;
 use super::finding::Finding;
-use super::stage::StageLowering;
-use crate::ops::spec::{Chmod, CopySource, CopySpec, Step, StepSpec, without};
+use super::stage::{StageLowering, without_stage};
+use crate::ops::spec::{Chmod, CopySource, CopySpec, StepSpec};
 use crate::ops::{FetchSpec, UNNAMED};
 use crate::remote::Remote;
 use crate::remote::address::{commit_prefix, file_name, redacted, scheme};
@@ -192,15 +192,8 @@ impl StageLowering<'_, '_> {
                 (FetchSpec::Git(address), "/".to_owned(), title)
             }
         };
-        let step = Step {
-            title: without(&self.secrets, &format!("[fetch] {title}")),
-            stage: String::new(),
-            line: 0,
-            span,
-            no_cache: false,
-            secrets: self.secrets.clone(),
-            spec: StepSpec::Fetch(spec),
-        };
+        let spec = StepSpec::Fetch(spec);
+        let step = without_stage(self.stages, ("fetch", &title), span, &self.secrets, spec);
         let vertex = self.stages.add(step, &[]);
         Ok(CopySource::Snapshot {
             input: input(more, vertex),

@@ -24,6 +24,7 @@ pub use variables::Variables;
 use crate::cdi::Registry;
 use crate::context::BuildContext;
 use crate::error::Failure;
+use crate::ops::StepId;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::request::{Entitlements, NamedContext, Secret, SshSource, context_key};
 use crate::sources::BaseImage;
@@ -74,8 +75,6 @@ pub struct LowerInput<'a> {
     pub every_stage: bool,
     /// The machine's platform.
     pub build_platform: Platform,
-    /// `--platform`.
-    pub platform: Platform,
     /// Finds base images.
     pub images: &'a dyn ResolveImage,
     /// `--network`.
@@ -159,52 +158,21 @@ pub struct LowerFailure {
     pub bases: StageBases,
 }
 
-/// Lowers the target stage and what it needs. `wrap` makes the graph's op of a step.
+/// Lowers the target stage and what it needs, for a platform. `wrap` makes the graph's op of a step.
 ///
 /// # Errors
 /// All that is wrong with the stages that are needed.
-pub fn lower<O>(input: &LowerInput<'_>, wrap: &dyn Fn(Step) -> O) -> Result<Lowered<O>, LowerFailure>
+pub fn lower<O>(
+    input: &LowerInput<'_>,
+    platform: &Platform,
+    wrap: &dyn Fn(Step) -> O,
+) -> Result<Lowered<O>, LowerFailure>
 where
     O: rbuild_solver::Op,
 {
-    let mut lowering = Lowering {
-        input,
-        graph: Graph::new(),
-        wrap,
-        done: BTreeMap::new(),
-        visiting: Vec::new(),
-        global: GlobalScope::default(),
-        findings: Vec::new(),
-        titles: BTreeMap::new(),
-        index: StageIndex::new(input.dockerfile),
-        carried: 0,
-        bases: BTreeMap::new(),
-    };
-    let result = lowering.target();
-    if lowering.findings.iter().any(|finding| finding.is_error) {
-        return Err(LowerFailure {
-            findings: lowering.findings,
-            bases: lowering.bases,
-        });
-    }
-    match result {
-        Ok(target) => Ok(Lowered {
-            graph: lowering.graph,
-            target,
-            warnings: lowering.findings,
-            unconsumed: input
-                .build_args
-                .unconsumed()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            bases: lowering.bases,
-        }),
-        Err(Reported) => Err(LowerFailure {
-            findings: lowering.findings,
-            bases: lowering.bases,
-        }),
-    }
+    let mut lowering = Lowering::new(input, wrap);
+    let target = lowering.target(platform);
+    lowering.finish(target)
 }
 
 /// The error is among the findings already.
@@ -219,8 +187,11 @@ pub(crate) enum From {
     Context(Arc<BuildContext>),
 }
 
+/// A graph that grows: what is lowered for one platform after the other shares the steps that are equal.
 pub(crate) struct Lowering<'a, O> {
     input: &'a LowerInput<'a>,
+    /// What is lowered now is for this one.
+    platform: Arc<Platform>,
     graph: Graph<O>,
     wrap: &'a dyn Fn(Step) -> O,
     done: BTreeMap<usize, Option<Rc<StageState>>>,
@@ -228,6 +199,8 @@ pub(crate) struct Lowering<'a, O> {
     global: GlobalScope,
     findings: Vec<Finding>,
     titles: BTreeMap<String, usize>,
+    /// Steps that belong to no stage, so far.
+    without_stage: usize,
     index: StageIndex<'a>,
     /// How much stages and steps have inherited so far.
     carried: usize,
@@ -247,11 +220,15 @@ pub(crate) trait Stages {
     fn input(&self) -> &LowerInput<'_>;
     fn global(&self) -> &GlobalScope;
     fn index(&self) -> &StageIndex<'_>;
+    /// What the image is for.
+    fn platform(&self) -> &Arc<Platform>;
     /// Counts what a stage or step inherits; `Err` when that is too much in all.
     fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding>;
     fn report(&mut self, finding: Finding);
     /// Notes what a stage begins with.
     fn begins(&mut self, index: usize, base: StageBase);
+    /// For the next step that belongs to no stage.
+    fn id_without_stage(&mut self) -> StepId;
     fn add(&mut self, step: Step, inputs: &[VertexId]) -> VertexId;
     /// The stage, lowered; `Err` when its errors are reported.
     fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported>;
@@ -266,8 +243,49 @@ pub(crate) trait Stages {
     ) -> Result<From, Finding>;
 }
 
-impl<O: rbuild_solver::Op> Lowering<'_, O> {
-    fn target(&mut self) -> Result<Rc<StageState>, Reported> {
+impl<'a, O: rbuild_solver::Op> Lowering<'a, O> {
+    fn new(input: &'a LowerInput<'a>, wrap: &'a dyn Fn(Step) -> O) -> Self {
+        Self {
+            input,
+            platform: Arc::new(input.build_platform.clone()),
+            graph: Graph::new(),
+            wrap,
+            done: BTreeMap::new(),
+            visiting: Vec::new(),
+            global: GlobalScope::default(),
+            findings: Vec::new(),
+            titles: BTreeMap::new(),
+            without_stage: 0,
+            index: StageIndex::new(input.dockerfile),
+            carried: 0,
+            bases: BTreeMap::new(),
+        }
+    }
+
+    fn finish(self, target: Result<Rc<StageState>, Reported>) -> Result<Lowered<O>, LowerFailure> {
+        let is_wrong = self.findings.iter().any(|finding| finding.is_error);
+        let Some(target) = target.ok().filter(|_| !is_wrong) else {
+            return Err(LowerFailure {
+                findings: self.findings,
+                bases: self.bases,
+            });
+        };
+        let unconsumed = self.input.build_args.unconsumed();
+        Ok(Lowered {
+            graph: self.graph,
+            target,
+            warnings: self.findings,
+            unconsumed: unconsumed.into_iter().map(str::to_owned).collect(),
+            bases: self.bases,
+        })
+    }
+
+    /// The target stage for a platform. Nothing that was lowered for another one is taken for it; steps of both that are
+    /// equal are one in the graph.
+    fn target(&mut self, platform: &Platform) -> Result<Rc<StageState>, Reported> {
+        self.platform = Arc::new(platform.clone());
+        self.done.clear();
+        self.global = GlobalScope::default();
         let file = self.input.dockerfile;
         let stage_names = || file.stages.iter().filter_map(|stage| stage.name());
         let index = match self.input.target {
@@ -304,7 +322,7 @@ impl<O: rbuild_solver::Op> Lowering<'_, O> {
         let target = input.target.or(last).unwrap_or("default");
         self.global = GlobalScope::new(scope::platform_args(
             &input.build_platform,
-            &input.platform,
+            &self.platform,
             target,
         ));
         for global in &input.dockerfile.global_args {
@@ -416,11 +434,24 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
     }
 
     fn begins(&mut self, index: usize, base: StageBase) {
-        self.bases.insert(index, base);
+        self.bases.entry(index).or_insert(base);
+    }
+
+    fn platform(&self) -> &Arc<Platform> {
+        &self.platform
+    }
+
+    fn id_without_stage(&mut self) -> StepId {
+        self.without_stage += 1;
+        StepId {
+            platform: Arc::clone(&self.platform),
+            stage: None,
+            ordinal: self.without_stage,
+        }
     }
 
     fn add(&mut self, mut step: Step, inputs: &[VertexId]) -> VertexId {
-        // Titles name steps in earlier builds too, so they must be unique.
+        // So that a user can tell them apart.
         let seen = self.titles.entry(step.title.clone()).or_insert(0);
         *seen += 1;
         if *seen > 1 {
@@ -546,3 +577,6 @@ pub(crate) fn expand_global(stages: &dyn Stages, word: &Word) -> Result<String, 
         .map(|expanded| expanded.value)
         .map_err(|error| Finding::error(error.to_string(), error.span))
 }
+
+#[cfg(test)]
+mod tests;

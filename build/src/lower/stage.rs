@@ -3,13 +3,14 @@
 mod base;
 
 use base::base;
-pub(super) use base::{context_files, image_vertex, unresolved};
+pub(super) use base::{context_files, image_vertex, unresolved, without_stage};
 use rbuild_oci::ImageConfig;
 
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::scope::{FromScope, StageScope, secrets_in};
 use super::{From, Reported, StageBase, Stages};
+use crate::ops::StepId;
 use crate::ops::spec::{Step, StepSpec, WorkdirSpec, without};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
@@ -194,16 +195,21 @@ fn display_stage(name: &str, index: usize) -> String {
     }
 }
 
-/// `[build 2/5] RUN make`.
-fn title(stage: &str, ordinal: usize, total: usize, text: &str) -> String {
-    let place = format!("{ordinal}/{total}");
+/// `[build 2/5] RUN make`, and where the words begin in it.
+fn title(stage: &str, ordinal: usize, total: usize, text: &str) -> (String, usize) {
+    let mut title = match stage {
+        "" => format!("[{ordinal}/{total}] "),
+        stage => format!("[{stage} {ordinal}/{total}] "),
+    };
+    let words_at = title.len();
     // Lines that were joined bring their indentation along.
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if stage.is_empty() {
-        format!("[{place}] {text}")
-    } else {
-        format!("[{stage} {place}] {text}")
+    for (at, word) in text.split_whitespace().enumerate() {
+        if at > 0 {
+            title.push(' ');
+        }
+        title.push_str(word);
     }
+    (title, words_at)
 }
 
 /// A scope that may be larger than what is known of it: of other names the value is the reference itself.
@@ -335,8 +341,16 @@ impl StageLowering<'_, '_> {
             StepSpec::Copy(_) if self.stages.input().redact_args => format!("{text} # buildkit"),
             _ => created_by,
         };
+        let (title, words_at) = title(&self.stage_name, self.ordinal, self.total, &text);
         let step = Step {
-            title: title(&self.stage_name, self.ordinal, self.total, &text),
+            id: StepId {
+                platform: Arc::clone(self.stages.platform()),
+                stage: Some(self.index),
+                ordinal: self.ordinal,
+            },
+            title,
+            words_at,
+            of: self.total,
             stage: display_stage(&self.stage_name, self.index),
             line: if at.is_some() {
                 0

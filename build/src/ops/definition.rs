@@ -25,7 +25,10 @@ const REVISION: u32 = 2;
 /// What `step` is. Where it stands does not count.
 pub(super) fn definition(step: &Step) -> DefinitionDigest {
     let Step {
+        id: _,
         title: _,
+        words_at: _,
+        of: _,
         stage: _,
         line: _,
         span: _,

@@ -81,7 +81,7 @@ pub(super) fn run(
         sandbox.seccomp = false;
     }
 
-    let (mut log_file, log_path) = engine.step_log(&step.title)?;
+    let (mut log_file, log_path) = engine.step_log(&step.id)?;
     let (status, tail) = execute(&sandbox, engine, context, &mut log_file, spec, &tree)?;
     drop(guards);
     if context.cancel().is_cancelled() {

@@ -23,6 +23,7 @@ mod planned;
 mod source;
 pub mod spec;
 mod ssh_agent;
+mod step_id;
 mod workdir;
 
 pub use checks::{StepCheck, StepChecks, word_of};
@@ -30,6 +31,7 @@ pub use error::{CopyPart, OpError, exit_text};
 pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;
 pub use planned::Planned;
+pub use step_id::StepId;
 
 use crate::engine::Engine;
 use crate::error::Failure;
@@ -39,7 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A vertex.
 pub struct BuildOp {
-    step: Step,
+    step: Arc<Step>,
     engine: Arc<Engine>,
     keyed: Mutex<Option<Keyed>>,
 }
@@ -55,7 +57,7 @@ impl BuildOp {
     #[must_use]
     pub fn new(step: Step, engine: Arc<Engine>) -> Self {
         Self {
-            step,
+            step: Arc::new(step),
             engine,
             keyed: Mutex::new(None),
         }
@@ -63,7 +65,7 @@ impl BuildOp {
 
     /// What it does, and for which line.
     #[must_use]
-    pub fn step(&self) -> &Step {
+    pub fn step(&self) -> &Arc<Step> {
         &self.step
     }
 

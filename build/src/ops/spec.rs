@@ -1,6 +1,7 @@
 //! What the vertices of a build are, as data: the lowering makes these, the ops carry them out.
 
 use crate::context::BuildContext;
+use crate::ops::StepId;
 use crate::sources::BaseImage;
 use dockerfile_parser::Platform;
 use dockerfile_parser::mount::Sharing;
@@ -270,8 +271,14 @@ pub enum StepSpec {
 /// A vertex: what it does, and where the Dockerfile asks for it.
 #[derive(Debug, Clone)]
 pub struct Step {
+    /// Which one.
+    pub id: StepId,
     /// `[build 2/5] RUN make`: shown to the user, unique in a build.
     pub title: String,
+    /// Where its own words begin in the title: at the `R`.
+    pub words_at: usize,
+    /// How many steps its stage has; 0 without a stage.
+    pub of: usize,
     /// Name of the stage, or its index.
     pub stage: String,
     /// First line in the Dockerfile, from 1.
@@ -287,6 +294,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// `RUN make`.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        self.title.get(self.words_at..).unwrap_or_default()
+    }
+
     /// A message about it, without the values of secrets.
     #[must_use]
     pub fn shown(&self, message: &str) -> String {

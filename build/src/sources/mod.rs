@@ -85,7 +85,9 @@ impl BaseImage {
                 .text("layout", path.as_os_str().as_bytes())
                 .number("entry", entry)
                 .text("id", id.as_bytes()),
-            Origin::Unknown => fields.text("unknown", name.as_bytes()),
+            Origin::Unknown => fields
+                .text("unknown", name.as_bytes())
+                .text("platform", self.platform().to_string().as_bytes()),
         };
     }
 

@@ -132,7 +132,7 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
         warnings,
         unconsumed,
         ..
-    } = lower(&input, &Planned)
+    } = lower(&input, &options.request.platform, &Planned)
         .map_err(|failure| findings::lowering(file, &failure.findings, &[], &style))?;
     for warning in &warnings {
         note(findings::draw(&Found::Lowering(warning), file, &style).trim_end());

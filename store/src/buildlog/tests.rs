@@ -24,7 +24,14 @@ fn record(context: &str, target: Option<&str>) -> BuildRecord {
         image: None,
         error: Some("step 1 failed".into()),
         steps: vec![BuildStep {
-            name: "RUN false".into(),
+            name: "[2/3] RUN false".into(),
+            place: Some(StepPlace {
+                platform: "linux/amd64".into(),
+                stage: "0".into(),
+                ordinal: 2,
+                of: 3,
+                words_at: 6,
+            }),
             line: Some(3),
             key: None,
             preimage: None,

@@ -8,6 +8,7 @@ use crate::lower::finding::Finding;
 use crate::lower::history::HistoryItem;
 use crate::lower::scope::StageScope;
 use crate::lower::{NamedSource, Reported, Stages, expand_global};
+use crate::ops::StepId;
 use crate::ops::spec::{CopySource, CopySpec, SourceSpec, Step, StepSpec, without};
 use crate::request::{NamedContext, context_key};
 use crate::sources::BaseImage;
@@ -33,10 +34,10 @@ pub(super) fn base(
 ) -> Result<StageState, Finding> {
     let word = &stage.from.base;
     let platform = match &stage.from.platform {
-        None => stages.input().platform.clone(),
+        None => stages.platform().as_ref().clone(),
         Some(platform) => {
             let text = expand_global(stages, platform)?;
-            Platform::parse(&text, &stages.input().platform)
+            Platform::parse(&text, stages.platform())
                 .map_err(|error| Finding::error(error.to_string(), platform.span))?
         }
     };
@@ -50,26 +51,31 @@ pub(super) fn base(
     }
     let shown = without(secrets, &name);
     let named = stages.input().named.get(&context_key(&name)).cloned();
-    let step = |spec, on_build: &[String]| Step {
-        title: {
-            // A trigger that is wrong is reported when it is lowered.
-            let triggers: Vec<_> = on_build
-                .iter()
-                .filter_map(|text| parse_onbuild_trigger(text).ok())
-                .collect();
-            title(
-                stage_name,
-                1,
-                total(triggers.iter().chain(&stage.instructions)),
-                &format!("FROM {shown}"),
-            )
-        },
-        stage: display_stage(stage_name, index),
-        line: stage.line.start_line,
-        span: word.span,
-        no_cache: false,
-        secrets: secrets.to_vec(),
-        spec,
+    let id = StepId {
+        platform: Arc::clone(stages.platform()),
+        stage: Some(index),
+        ordinal: 1,
+    };
+    let step = |spec, on_build: &[String]| {
+        // A trigger that is wrong is reported when it is lowered.
+        let triggers: Vec<_> = on_build
+            .iter()
+            .filter_map(|text| parse_onbuild_trigger(text).ok())
+            .collect();
+        let of = total(triggers.iter().chain(&stage.instructions));
+        let (title, words_at) = title(stage_name, 1, of, &format!("FROM {shown}"));
+        Step {
+            id: id.clone(),
+            title,
+            words_at,
+            of,
+            stage: display_stage(stage_name, index),
+            line: stage.line.start_line,
+            span: word.span,
+            no_cache: false,
+            secrets: secrets.to_vec(),
+            spec,
+        }
     };
     let scratch = match &named {
         None => name == "scratch",
@@ -255,16 +261,38 @@ pub(in crate::lower) fn image_vertex(
     span: Span,
     secrets: &[String],
 ) -> VertexId {
-    let step = Step {
-        title: without(secrets, &format!("[internal] image {name}")),
+    let spec = StepSpec::Source(SourceSpec::Image(image));
+    let step = without_stage(
+        stages,
+        ("internal", &format!("image {name}")),
+        span,
+        secrets,
+        spec,
+    );
+    stages.add(step, &[])
+}
+
+/// A step that belongs to no stage, called `[KIND] WORDS`.
+pub(in crate::lower) fn without_stage(
+    stages: &mut dyn Stages,
+    (kind, words): (&str, &str),
+    span: Span,
+    secrets: &[String],
+    spec: StepSpec,
+) -> Step {
+    let kind = format!("[{kind}] ");
+    Step {
+        id: stages.id_without_stage(),
+        title: format!("{kind}{}", without(secrets, words)),
+        words_at: kind.len(),
+        of: 0,
         stage: String::new(),
         line: 0,
         span,
         no_cache: false,
         secrets: secrets.to_vec(),
-        spec: StepSpec::Source(SourceSpec::Image(image)),
-    };
-    stages.add(step, &[])
+        spec,
+    }
 }
 
 /// The files of a context below `source` as a snapshot, at the same paths: for mounts and bases.
@@ -275,22 +303,9 @@ pub(in crate::lower) fn context_files(
     span: Span,
     secrets: &[String],
 ) -> VertexId {
-    let internal = |title: String, spec| Step {
-        title: without(secrets, &title),
-        stage: String::new(),
-        line: 0,
-        span,
-        no_cache: false,
-        secrets: secrets.to_vec(),
-        spec,
-    };
-    let scratch = stages.add(
-        internal(
-            "[internal] nothing".to_owned(),
-            StepSpec::Source(SourceSpec::Scratch),
-        ),
-        &[],
-    );
+    let nothing = StepSpec::Source(SourceSpec::Scratch);
+    let nothing = without_stage(stages, ("internal", "nothing"), span, secrets, nothing);
+    let scratch = stages.add(nothing, &[]);
     let spec = CopySpec {
         keyword: "--mount",
         sources: vec![CopySource::Context {
@@ -307,10 +322,9 @@ pub(in crate::lower) fn context_files(
         unpack: false,
         unpack_remote: false,
     };
-    stages.add(
-        internal(format!("[internal] context {source}"), StepSpec::Copy(spec)),
-        &[scratch],
-    )
+    let words = format!("context {source}");
+    let step = without_stage(stages, ("internal", &words), span, secrets, StepSpec::Copy(spec));
+    stages.add(step, &[scratch])
 }
 
 /// A base image that cannot be had, at the word that names it.

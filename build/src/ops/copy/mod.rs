@@ -69,7 +69,7 @@ pub(super) fn run(
     } else {
         engine.snapshots.begin_layer(parent)?
     };
-    if let Some(previous) = (engine.previous)(&step.title)
+    if let Some(previous) = (engine.previous)(&step.id)
         && let Some(snapshot) = previous.snapshot()
     {
         layer.reuse(snapshot)?;

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::context::{BuildContext, Ignore};
+use crate::ops::StepId;
 use crate::sources::{BaseImage, Origin};
 use dockerfile_parser::ignore::IgnoreFile;
 use rbuild_oci::{Annotations, Digest, ImageConfig};
@@ -31,9 +32,20 @@ macro_rules! flips {
 
 mod commands;
 
+fn id(ordinal: usize) -> StepId {
+    StepId {
+        platform: Arc::new(Platform::new("linux", "amd64", "")),
+        stage: Some(0),
+        ordinal,
+    }
+}
+
 fn step(spec: StepSpec) -> Step {
     Step {
+        id: id(1),
         title: "[1/1] x".into(),
+        words_at: 6,
+        of: 1,
         stage: "0".into(),
         line: 1,
         span: dockerfile_parser::Span::new(0, 1),
@@ -86,7 +98,7 @@ fn steps() {
         user: String::new(),
     });
     let flipped = flips!(base => Step {
-        title: "[2/2] x".into(), stage: "1".into(), line: 2, span: dockerfile_parser::Span::new(1, 2),
+        id: id(2), title: "[2/2] xy".into(), words_at: 7, of: 2, stage: "1".into(), line: 2, span: dockerfile_parser::Span::new(1, 2),
         no_cache: true, secrets: vec!["a".into()], spec: other,
     });
     for (field, other) in flipped {
