@@ -112,7 +112,7 @@ impl Finish<'_> {
             Cause::Thread(error) => StepCause::Thread(error),
         };
         let graph = &self.plan.graph;
-        let mut step = graph.op(vertex).step().clone();
+        let mut step = graph.op(vertex).step().as_ref().clone();
         if step.line == 0 {
             // It stands on no line of the file: what it is for does.
             let mut users = graph
@@ -130,7 +130,7 @@ impl Finish<'_> {
         let span = part.and_then(|part| word_of(dockerfile, step.span, part));
         BuildError::Step(Box::new(StepError {
             span: span.unwrap_or(step.span),
-            step: step.as_ref().clone(),
+            step,
             cause,
             file: self.session.inputs.file.clone(),
         }))

@@ -1,6 +1,5 @@
 //! [`BuildResult`]: what a build gives.
 
-use crate::ops::StepId;
 use rbuild_oci::Reference;
 use rbuild_oci::{Descriptor, ImageConfig};
 use rbuild_solver::Outcome;
@@ -66,8 +65,6 @@ pub enum Material {
 /// What became of a step.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct StepReport {
-    /// Which one.
-    pub id: StepId,
     /// `[build 2/5] RUN make`.
     pub title: String,
     /// Its line in the Dockerfile, from 1.

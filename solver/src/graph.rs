@@ -7,7 +7,6 @@ use petgraph::algo::astar;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{DfsPostOrder, Reversed};
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 /// An edge would have closed a circle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +32,7 @@ struct Node<O> {
 }
 
 /// Where petgraph has it.
-fn node(vertex: VertexId) -> NodeIndex {
+fn node_of(vertex: VertexId) -> NodeIndex {
     NodeIndex::new(vertex.index())
 }
 
@@ -74,7 +73,7 @@ impl<O: Op> Graph<O> {
         // One edge for each. Asking petgraph whether it is there already means a look at all edges of the input.
         let mut distinct = HashSet::new();
         for input in inputs.iter().filter(|input| distinct.insert(**input)) {
-            self.vertices.add_edge(node(input), node, ());
+            self.vertices.add_edge(node_of(*input), node, ());
         }
         let vertex = VertexId::from_index(node.index());
         if let Some(identity) = identity {
@@ -104,14 +103,14 @@ impl<O: Op> Graph<O> {
             return Err(CycleError { path, names });
         }
         self.merged.retain(|_, merged| *merged != vertex);
-        self.vertices.update_edge(node(input), node(vertex), ());
-        self.vertices[node(vertex)].inputs.push(input);
+        self.vertices.update_edge(node_of(input), node_of(vertex), ());
+        self.vertices[node_of(vertex)].inputs.push(input);
         Ok(())
     }
 
     /// Whether the vertex is there (it may have been pruned).
     pub fn contains(&self, vertex: VertexId) -> bool {
-        self.vertices.contains_node(node(vertex))
+        self.vertices.contains_node(node_of(vertex))
     }
 
     /// How many vertices.
@@ -133,12 +132,12 @@ impl<O: Op> Graph<O> {
 
     /// What a vertex does.
     pub fn op(&self, vertex: VertexId) -> &O {
-        &self.vertices[node(vertex)].op
+        &self.vertices[node_of(vertex)].op
     }
 
     /// What a vertex takes, in order.
     pub fn inputs(&self, vertex: VertexId) -> &[VertexId] {
-        &self.vertices[node(vertex)].inputs
+        &self.vertices[node_of(vertex)].inputs
     }
 
     /// Drops what no target needs. Ids stay.
@@ -155,7 +154,7 @@ impl<O: Op> Graph<O> {
         let mut walk = DfsPostOrder::empty(towards_inputs);
         let mut order = Vec::new();
         for target in targets.iter().filter(|target| self.contains(**target)) {
-            walk.move_to(node(target));
+            walk.move_to(node_of(*target));
             while let Some(node) = walk.next(towards_inputs) {
                 order.push(VertexId::from_index(node.index()));
             }
@@ -165,8 +164,8 @@ impl<O: Op> Graph<O> {
 
     /// The circle that the edge from `input` to `vertex` would close: `vertex`, then each the input of the one before.
     fn circle(&self, vertex: VertexId, input: VertexId) -> Option<Vec<VertexId>> {
-        let is_input = |node| node == node(input);
-        let (_, path) = astar(&self.vertices, node(vertex), is_input, |_| 1, |_| 0)?;
+        let is_input = |node| node == node_of(input);
+        let (_, path) = astar(&self.vertices, node_of(vertex), is_input, |_| 1, |_| 0)?;
         let (first, users) = path.split_first()?;
         let circle = std::iter::once(first).chain(users.iter().rev());
         Some(circle.map(|node| VertexId::from_index(node.index())).collect())

@@ -5,7 +5,8 @@ use std::fmt;
 /// Names a vertex of one graph. Given out in the order of [`Graph::add`](crate::Graph::add), from 0, and never changed by
 /// pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VertexId(pub(crate) u32);
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct VertexId(u32);
 
 impl VertexId {
     /// The id with this index; for telling events of work that is in no graph.
