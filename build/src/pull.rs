@@ -237,3 +237,58 @@ pub fn registry_failure(error: &rbuild_registry::Error) -> Failure {
         None => failure,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rbuild_oci::Digest;
+    use rbuild_store::Need;
+    use std::sync::Mutex;
+
+    /// Fetches a layer that the store has already, of which a manifest says this size.
+    fn fetch(size: u64) -> (Result<(), String>, Vec<(u64, u64)>) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "boot", Need::Reading).unwrap();
+        store.blobs().put_bytes(b"layer").unwrap();
+        let registries = Registries::new(
+            RegistrySettings::default(),
+            Environment::default(),
+            Arc::new(|_| {}),
+        );
+        let reference = Reference::parse("r.example/x:1").unwrap();
+        let layer = Descriptor::new(
+            "application/vnd.oci.image.layer.v1.tar",
+            Digest::of(b"layer"),
+            size,
+        );
+        let told = Mutex::new(Vec::new());
+        let fetched = registries.fetch_layer(
+            &store,
+            &reference,
+            &layer,
+            &AtomicU64::new(7),
+            20,
+            &|done, all| {
+                told.lock().unwrap().push((done, all));
+            },
+        );
+        assert!(registries.client.get().is_none(), "nobody was asked");
+        (
+            fetched.map_err(|failure| failure.to_string()),
+            told.into_inner().unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_layer_that_is_here_is_not_fetched_again() {
+        assert_eq!(fetch(5), (Ok(()), vec![(12, 20)]));
+    }
+
+    #[test]
+    fn a_size_that_is_not_the_layers_is_an_error() {
+        let (fetched, told) = fetch(6);
+        let error = fetched.unwrap_err();
+        assert!(error.contains("has 6 bytes, but it has 5"), "{error}");
+        assert!(told.is_empty());
+    }
+}

@@ -116,3 +116,51 @@ impl Push<'_> {
             .map_err(|error| registry_failure(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rbuild_oci::ImageConfig;
+    use rbuild_store::Need;
+    use rbuild_store::image::ImageLayer;
+
+    /// An image that has one layer, whose blob is of these bytes.
+    fn image(bytes: &[u8]) -> ImageRecord {
+        let digest = Digest::of(bytes);
+        let mut config = ImageConfig::default();
+        let diff_id = rbuild_oci::DiffId::from_bytes(*digest.as_bytes());
+        config.rootfs.diff_ids = vec![diff_id];
+        let blob = Descriptor::new(
+            "application/vnd.oci.image.layer.v1.tar",
+            digest,
+            bytes.len() as u64,
+        );
+        let layer = ImageLayer {
+            diff_id,
+            source: LayerSource::Blob(Box::new(blob)),
+        };
+        ImageRecord::new(&config.to_bytes().unwrap(), None, None, vec![layer], 0).unwrap()
+    }
+
+    #[test]
+    fn a_blob_is_taken_from_another_repository_of_the_same_registry() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "boot", Need::Reading).unwrap();
+        let pin = format!("@sha256:{}", "1".repeat(64));
+        for (bytes, name) in [
+            (&b"here"[..], format!("r.example/base{pin}")),
+            (b"elsewhere", format!("other.example/base{pin}")),
+            (b"own", format!("r.example/app{pin}")),
+            (b"only named", "r.example/named:1".to_owned()),
+        ] {
+            let image = image(bytes);
+            store.images().put(&image).unwrap();
+            store.images().tag(&name, &image.id).unwrap();
+        }
+        let target = Reference::parse("r.example/app:2").unwrap();
+        let found = elsewhere(&store, &target)
+            .map_err(|failure| failure.to_string())
+            .unwrap();
+        assert_eq!(found, HashMap::from([(Digest::of(b"here"), "base".to_owned())]));
+    }
+}

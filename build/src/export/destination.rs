@@ -88,3 +88,64 @@ impl<W: Write> Write for Interruptible<'_, W> {
         self.0.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, stop: &Stop, fails: bool) -> Result<(), String> {
+        write_file(path, stop, |name, out| {
+            out.write_all(b"new")
+                .map_err(|error| Failure::host(format!("{name}: {error}")))?;
+            match fails {
+                true => Err(Failure::host("no more")),
+                false => Ok(()),
+            }
+        })
+        .map_err(|failure| failure.to_string())
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_there_whole_or_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        write(&path, &Stop::new(), true).unwrap_err();
+        assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
+        std::fs::write(&path, "old").unwrap();
+        write(&path, &Stop::new(), true).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        write(&path, &Stop::new(), false).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(dir.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("real"), "old").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        write(&link, &Stop::new(), false).unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(dir.path().join("real")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_stop_ends_the_writing_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let stop = Stop::new();
+        stop.stop();
+        let error = write(&dir.path().join("out"), &stop, false).unwrap_err();
+        assert!(error.contains("interrupted"), "{error}");
+        assert!(names(dir.path()).is_empty());
+    }
+}

@@ -79,10 +79,11 @@ fn for_both(text: &str) -> Vec<(String, String)> {
         let steps = RefCell::new(BTreeMap::new());
         let mut lowering = Lowering::new(input, &Planned);
         let targets = [amd64(), arm64()].map(|platform| lowering.target(&platform).unwrap());
-        assert_eq!(targets[1].config.architecture, "arm64");
         for vertex in lowering.graph.order(&targets.map(|target| target.vertex)) {
             let step = &lowering.graph.op(vertex).0;
-            let shown = (step.words().to_owned(), step.id.platform.architecture.clone());
+            // So many steps would have had this title.
+            let words = step.words().trim_end_matches(" (2)").to_owned();
+            let shown = (words, step.id.platform.architecture.clone());
             let before = steps.borrow_mut().insert(step.id.clone(), shown);
             assert!(before.is_none(), "{:?} are two", step.id);
         }

@@ -141,3 +141,6 @@ impl fmt::Debug for BaseImage {
         write!(f, "BaseImage({})", self.name)
     }
 }
+
+#[cfg(test)]
+mod tests;
