@@ -72,6 +72,43 @@ pub struct TarReader<R> {
     global: bool,
 }
 
+/// Owner and group; `None` when one of them is no id.
+fn owner(header: &[u8; 512], extra: &Extra) -> Option<(u32, u32)> {
+    let id = |given: Option<u32>, field: &[u8]| {
+        // u32::MAX means "no id" to the kernel.
+        let id = given.map_or_else(|| u32::try_from(number(field)?).ok(), Some)?;
+        (id != u32::MAX).then_some(id)
+    };
+    Some((
+        id(extra.uid, &header[108..116])?,
+        id(extra.gid, &header[116..124])?,
+    ))
+}
+
+/// What an entry is; of a file with as many bytes as the archive has of it.
+fn kind(header: &Header, has_slash: bool, link: Vec<u8>, size: u64) -> Result<TarKind, &'static str> {
+    let bytes = header.as_bytes();
+    let device = || {
+        let part = |field: &[u8]| u32::try_from(number(field)?).ok();
+        Some(rustix::fs::makedev(
+            part(&bytes[329..337])?,
+            part(&bytes[337..345])?,
+        ))
+    };
+    Ok(match header.entry_type() {
+        // V7 archives tell a directory by its name alone.
+        EntryType::Regular if bytes[156] == 0 && has_slash => TarKind::Dir,
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => TarKind::File(size),
+        EntryType::Link => TarKind::Hardlink(link),
+        EntryType::Symlink => TarKind::Symlink(link),
+        EntryType::Directory => TarKind::Dir,
+        EntryType::Fifo => TarKind::Fifo,
+        EntryType::Char => TarKind::CharDevice(device().ok_or("has a malformed device number")?),
+        EntryType::Block => TarKind::BlockDevice(device().ok_or("has a malformed device number")?),
+        _ => return Err("has a type that is not supported"),
+    })
+}
+
 /// What headers before an entry say about it.
 #[derive(Default)]
 struct Extra {
@@ -156,81 +193,38 @@ impl<R: Read> TarReader<R> {
         // The name that a sparse file has beside is made up, for tools that know none.
         let sparse_name = extra.sparse.as_mut().and_then(|sparse| sparse.name.take());
         let path = sparse_name
-            .or(extra.path)
+            .or_else(|| extra.path.take())
             .unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = match extra.link {
+        let link = match extra.link.take() {
             Some(link) => link,
             None => header.link_name_bytes().unwrap_or_default().into_owned(),
         };
-        let refuse = |what| {
-            Err(LayerError::Entry {
-                layer: self.name.clone(),
-                path: path.clone(),
-                what,
-            })
+        let refuse = |what| LayerError::Entry {
+            layer: self.name.clone(),
+            path: path.clone(),
+            what,
         };
         if path.contains(&0) || link.contains(&0) {
-            return refuse("has a name with a NUL byte");
+            return Err(refuse("has a name with a NUL byte"));
         }
-        let Some(size) = extra.size.or(declared) else {
-            return refuse("has a malformed size");
-        };
-        let id = |given: Option<u32>, field: &[u8]| {
-            // u32::MAX means "no id" to the kernel.
-            let id = given.map_or_else(|| u32::try_from(number(field)?).ok(), Some)?;
-            (id != u32::MAX).then_some(id)
-        };
-        let (Some(uid), Some(gid)) = (id(extra.uid, &bytes[108..116]), id(extra.gid, &bytes[116..124]))
-        else {
-            return refuse("has an owner that is no id");
-        };
-        let Some(mode) = number(&bytes[100..108]).map(|mode| (mode & 0o7777) as u16) else {
-            return refuse("has a malformed mode");
-        };
-        let Some((secs, nanos)) = extra
+        let size = extra.size.or(declared);
+        let size = size.ok_or_else(|| refuse("has a malformed size"))?;
+        let owner = owner(bytes, &extra).ok_or_else(|| refuse("has an owner that is no id"))?;
+        let mode = number(&bytes[100..108]).ok_or_else(|| refuse("has a malformed mode"))?;
+        let mtime = extra
             .mtime
-            .or_else(|| Some((i64::try_from(number(&bytes[136..148])?).ok()?, 0)))
-        else {
-            return refuse("has a malformed time");
-        };
-        let device = || {
-            let part = |field: &[u8]| u32::try_from(number(field)?).ok();
-            Some(rustix::fs::makedev(
-                part(&bytes[329..337])?,
-                part(&bytes[337..345])?,
-            ))
-        };
-        let kind = match header.entry_type() {
-            // V7 archives tell a directory by its name alone.
-            EntryType::Regular if bytes[156] == 0 && path.last() == Some(&b'/') => TarKind::Dir,
-            EntryType::Regular | EntryType::Continuous => TarKind::File(size),
-            EntryType::Link => TarKind::Hardlink(link),
-            EntryType::Symlink => TarKind::Symlink(link),
-            EntryType::Directory => TarKind::Dir,
-            EntryType::Fifo => TarKind::Fifo,
-            EntryType::Char | EntryType::Block => {
-                let Some(rdev) = device() else {
-                    return refuse("has a malformed device number");
-                };
-                if header.entry_type() == EntryType::Char {
-                    TarKind::CharDevice(rdev)
-                } else {
-                    TarKind::BlockDevice(rdev)
-                }
-            }
-            EntryType::GNUSparse => TarKind::File(size),
-            _ => return refuse("has a type that is not supported"),
-        };
-        let kind = match kind {
+            .or_else(|| Some((i64::try_from(number(&bytes[136..148])?).ok()?, 0)));
+        let (secs, nanos) = mtime.ok_or_else(|| refuse("has a malformed time"))?;
+        let kind = match kind(header, path.last() == Some(&b'/'), link, size).map_err(refuse)? {
             TarKind::File(size) => TarKind::File(self.begin(header, size, extra.sparse)?),
             other => other,
         };
         Ok(TarEntry {
             path,
             kind,
-            mode,
-            uid,
-            gid,
+            mode: (mode & 0o7777) as u16,
+            uid: owner.0,
+            gid: owner.1,
             mtime: Timestamp { secs, nanos },
             xattrs: extra.xattrs,
         })

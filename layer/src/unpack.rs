@@ -7,7 +7,7 @@ mod way;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rbuild_oci::DiffId;
 use sha2::{Digest as _, Sha256};
@@ -76,33 +76,7 @@ pub fn apply(
     let (sender, receiver) = sync_channel::<io::Result<Vec<u8>>>(PIECES);
     std::thread::scope(|scope| {
         let reading = std::thread::Builder::new()
-            .spawn_scoped(scope, move || {
-                let mut input = input.take(limits.bytes.saturating_add(1));
-                let mut hasher = Sha256::new();
-                loop {
-                    let mut piece = vec![0; PIECE];
-                    let read = read_full(&mut input, &mut piece, &stop);
-                    let last = match read {
-                        Ok(len) => {
-                            piece.truncate(len);
-                            hasher.update(&piece);
-                            let last = len < PIECE;
-                            if !piece.is_empty() && sender.send(Ok(piece)).is_err() {
-                                return None;
-                            }
-                            last
-                        }
-                        Err(error) => {
-                            let _ = sender.send(Err(error));
-                            return None;
-                        }
-                    };
-                    if last {
-                        let too_long = input.limit() == 0;
-                        return Some((DiffId::from_bytes(hasher.finalize().into()), too_long));
-                    }
-                }
-            })
+            .spawn_scoped(scope, move || read_pieces(input, limits.bytes, &sender, &stop))
             .map_err(LayerError::Thread)?;
         let pieces = Pieces {
             receiver: Some(receiver),
@@ -142,6 +116,49 @@ pub fn apply(
             }),
         }
     })
+}
+
+/// A directory on the way to an entry that is none.
+fn of_way(error: TreeError, refuse: impl Fn(&'static str) -> LayerError) -> LayerError {
+    match error {
+        TreeError::NotADirectory(_) => refuse("goes through something that is no directory"),
+        TreeError::TooManyLinks(_) => refuse("goes through too many symbolic links"),
+        TreeError::DanglingLink(_) => {
+            refuse("goes through a symbolic link to something that is not in the directory of the archive")
+        }
+        other => other.into(),
+    }
+}
+
+/// Sends all bytes in pieces. The answer is their digest, and whether they are more than `most`; none when the other side
+/// has gone or the input cannot be read.
+fn read_pieces(
+    input: impl Read,
+    most: u64,
+    sender: &SyncSender<io::Result<Vec<u8>>>,
+    stop: &Stop,
+) -> Option<(DiffId, bool)> {
+    let mut input = input.take(most.saturating_add(1));
+    let mut hasher = Sha256::new();
+    loop {
+        let mut piece = vec![0; PIECE];
+        let len = match read_full(&mut input, &mut piece, stop) {
+            Ok(len) => len,
+            Err(error) => {
+                let _ = sender.send(Err(error));
+                return None;
+            }
+        };
+        piece.truncate(len);
+        hasher.update(&piece);
+        if !piece.is_empty() && sender.send(Ok(piece)).is_err() {
+            return None;
+        }
+        if len < PIECE {
+            let too_long = input.limit() == 0;
+            return Some((DiffId::from_bytes(hasher.finalize().into()), too_long));
+        }
+    }
 }
 
 fn read_full(input: &mut impl Read, buffer: &mut [u8], stop: &Stop) -> io::Result<usize> {
@@ -221,22 +238,8 @@ impl Unpacker<'_> {
             what,
         };
         let name = clean_name(&entry.path).map_err(refuse)?;
-        let (is_layer, owner) = match self.meaning {
-            Meaning::Layer => (true, None),
-            Meaning::Archive { owner, .. } => (false, owner),
-        };
-        let (uid, gid) = owner.unwrap_or((entry.uid, entry.gid));
-        let mut meta = Metadata {
-            mode: entry.mode,
-            uid,
-            gid,
-            mtime: entry.mtime,
-            dated: true,
-            xattrs: Xattrs::new(),
-        };
-        for (name, value) in &entry.xattrs {
-            xattr::keep(&mut meta.xattrs, name, value);
-        }
+        let is_layer = matches!(self.meaning, Meaning::Layer);
+        let meta = self.metadata(&entry);
         if name.is_empty() {
             return match entry.kind {
                 TarKind::Dir if is_layer => self.stage.dir(b"", meta),
@@ -245,15 +248,8 @@ impl Unpacker<'_> {
                 _ => Ok(()),
             };
         }
-        let way = |error| match error {
-            TreeError::NotADirectory(_) => refuse("goes through something that is no directory"),
-            TreeError::TooManyLinks(_) => refuse("goes through too many symbolic links"),
-            TreeError::DanglingLink(_) => refuse(
-                "goes through a symbolic link to something that is not in the directory of the archive",
-            ),
-            other => other.into(),
-        };
-        let dir = self.follow(parent(&name).unwrap_or_default()).map_err(way)?;
+        let dir = self.follow(parent(&name).unwrap_or_default());
+        let dir = dir.map_err(|error| of_way(error, refuse))?;
         let last = file_name(&name);
         if let Some(hidden) = last.strip_prefix(b".wh.") {
             if !is_layer {
@@ -282,7 +278,7 @@ impl Unpacker<'_> {
             }
             TarKind::Hardlink(ref target) => {
                 let target = clean_name(target).map_err(|_| refuse("is a hard link to a place outside"))?;
-                let target = self.target(&target).map_err(way)?;
+                let target = self.target(&target).map_err(|error| of_way(error, refuse))?;
                 self.hardlink(&path, &target)?.then_some(()).ok_or_else(|| {
                     refuse("is a hard link to something that is not there or cannot be linked")
                 })
@@ -293,6 +289,27 @@ impl Unpacker<'_> {
             TarKind::CharDevice(rdev) => self.special(&path, StagedKind::CharDevice(rdev), meta),
             TarKind::BlockDevice(rdev) => self.special(&path, StagedKind::BlockDevice(rdev), meta),
         }
+    }
+
+    /// What an entry says of itself, with the owner that was asked for.
+    fn metadata(&self, entry: &TarEntry) -> Metadata {
+        let owner = match self.meaning {
+            Meaning::Layer => None,
+            Meaning::Archive { owner, .. } => owner,
+        };
+        let (uid, gid) = owner.unwrap_or((entry.uid, entry.gid));
+        let mut meta = Metadata {
+            mode: entry.mode,
+            uid,
+            gid,
+            mtime: entry.mtime,
+            dated: true,
+            xattrs: Xattrs::new(),
+        };
+        for (name, value) in &entry.xattrs {
+            xattr::keep(&mut meta.xattrs, name, value);
+        }
+        meta
     }
 
     /// A whiteout; `false` when the name hides nothing that can be.

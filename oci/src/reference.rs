@@ -101,6 +101,66 @@ pub enum ReferenceErrorKind {
     Digest(DigestError),
 }
 
+/// A fault of a part that begins at `start`.
+fn below(start: usize, (offset, len, kind): Fault) -> Fault {
+    (start + offset, len, kind)
+}
+
+/// What stands before `@`, and the digest behind it.
+fn split_digest(input: &str) -> Result<(&str, Option<Digest>), Fault> {
+    let Some((rest, text)) = input.split_once('@') else {
+        return Ok((input, None));
+    };
+    let start = rest.len() + 1;
+    match text.parse::<Digest>() {
+        Ok(digest) => Ok((rest, Some(digest))),
+        Err(error) => {
+            let (offset, len) = match &error {
+                DigestError::NotHex { offset: at, .. } => {
+                    (start + at, text[*at..].chars().next().map_or(1, char::len_utf8))
+                }
+                _ => (start, text.len()),
+            };
+            Err((offset, len, ReferenceErrorKind::Digest(error)))
+        }
+    }
+}
+
+/// The name, and where its tag begins and what it is. A colon after the last slash starts the tag; before it, it belongs
+/// to the host. An address in brackets without a path is not a repository.
+fn split_tag(rest: &str) -> (&str, Option<(usize, &str)>) {
+    let path_start = rest.rfind('/').map_or(0, |at| at + 1);
+    match rest[path_start..].find(':') {
+        Some(at) if !rest.starts_with('[') || path_start > 0 => {
+            let at = path_start + at;
+            (&rest[..at], Some((at + 1, &rest[at + 1..])))
+        }
+        _ => (rest, None),
+    }
+}
+
+/// A host in the one form that it has here.
+fn known_host(host: &str) -> String {
+    match host.to_ascii_lowercase() {
+        host if host == "index.docker.io" || host == "registry-1.docker.io" => DOCKER_HUB.to_owned(),
+        host => host,
+    }
+}
+
+/// The repository with what Docker Hub puts before names of one part; `start`: where it begins in the text.
+fn full_repository(host: &str, repository: &str, start: usize) -> Result<String, Fault> {
+    if host != DOCKER_HUB || repository.contains('/') {
+        return Ok(repository.to_owned());
+    }
+    // What it stands for must be a name too.
+    let room = NAME_MAX - OFFICIAL.len();
+    if repository.len() > room {
+        let excess = repository.len() - room;
+        return Err((start + room, excess, ReferenceErrorKind::NameTooLong));
+    }
+    Ok(format!("{OFFICIAL}{repository}"))
+}
+
 impl Reference {
     /// Parses a reference as a user writes it. Without tag and digest it means `:latest`.
     pub fn parse(input: &str) -> Result<Self, ReferenceError> {
@@ -113,94 +173,46 @@ impl Reference {
 
     /// Like [`Reference::parse`], but adds no `:latest`.
     pub fn parse_name(input: &str) -> Result<Self, ReferenceError> {
-        let fault = |offset: usize, len: usize, kind| {
-            let input = input.to_owned();
-            ReferenceError {
-                input,
-                offset,
-                len,
-                kind,
-            }
-        };
-        let fail = |offset, len, kind| Err(fault(offset, len, kind));
+        Self::parts(input).map_err(|(offset, len, kind)| ReferenceError {
+            input: input.to_owned(),
+            offset,
+            len,
+            kind,
+        })
+    }
+
+    fn parts(input: &str) -> Result<Self, Fault> {
         if input.is_empty() {
-            return fail(0, 0, ReferenceErrorKind::Empty);
+            return Err((0, 0, ReferenceErrorKind::Empty));
         }
         if let Some(at) = input.find("://") {
-            return fail(0, at + 3, ReferenceErrorKind::Scheme(input[..at].to_owned()));
+            let scheme = input[..at].to_owned();
+            return Err((0, at + 3, ReferenceErrorKind::Scheme(scheme)));
         }
-
-        let (rest, digest) = match input.split_once('@') {
-            None => (input, None),
-            Some((rest, text)) => {
-                let offset = rest.len() + 1;
-                match text.parse::<Digest>() {
-                    Ok(digest) => (rest, Some(digest)),
-                    Err(error) => {
-                        let (offset, len) = match &error {
-                            DigestError::NotHex { offset: at, .. } => {
-                                (offset + at, text[*at..].chars().next().map_or(1, char::len_utf8))
-                            }
-                            _ => (offset, text.len()),
-                        };
-                        return fail(offset, len, ReferenceErrorKind::Digest(error));
-                    }
-                }
-            }
-        };
-
-        // A colon after the last slash starts the tag; before it, it belongs to the host. An address in
-        // brackets without a path is not a repository.
-        let path_start = rest.rfind('/').map_or(0, |at| at + 1);
-        let (name, tag) = match rest[path_start..].find(':') {
-            Some(at) if !rest.starts_with('[') || path_start > 0 => {
-                let at = path_start + at;
-                (&rest[..at], Some((at + 1, &rest[at + 1..])))
-            }
-            _ => (rest, None),
-        };
+        let (rest, digest) = split_digest(input)?;
+        let (name, tag) = split_tag(rest);
         if let Some((at, tag)) = tag {
-            check_tag(tag).map_err(|(offset, len, kind)| fault(at + offset, len, kind))?;
+            check_tag(tag).map_err(|fault| below(at, fault))?;
         }
         if name.is_empty() {
-            return fail(0, 0, ReferenceErrorKind::Empty);
+            return Err((0, 0, ReferenceErrorKind::Empty));
         }
-
-        let (host, repository_start) = match name.split_once('/') {
+        let (host, start) = match name.split_once('/') {
             Some((first, _)) if is_host(first) => (Some(first), first.len() + 1),
             _ => (None, 0),
         };
         if let Some(host) = host {
-            check_host(host).map_err(|(offset, len, kind)| fault(offset, len, kind))?;
+            check_host(host)?;
         }
-        let repository = &name[repository_start..];
-        check_repository(repository)
-            .map_err(|(offset, len, kind)| fault(repository_start + offset, len, kind))?;
+        let repository = &name[start..];
+        check_repository(repository).map_err(|fault| below(start, fault))?;
         if host.is_none() && repository.len() == 64 && repository.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return fail(0, repository.len(), ReferenceErrorKind::LooksLikeId);
+            return Err((0, repository.len(), ReferenceErrorKind::LooksLikeId));
         }
-
-        let host = match host.map(str::to_ascii_lowercase) {
-            None => DOCKER_HUB.to_owned(),
-            Some(host) if host == "index.docker.io" || host == "registry-1.docker.io" => {
-                DOCKER_HUB.to_owned()
-            }
-            Some(host) => host,
-        };
-        let repository = if host == DOCKER_HUB && !repository.contains('/') {
-            // What it stands for must be a name too.
-            let room = NAME_MAX - OFFICIAL.len();
-            if repository.len() > room {
-                let excess = repository.len() - room;
-                return fail(repository_start + room, excess, ReferenceErrorKind::NameTooLong);
-            }
-            format!("{OFFICIAL}{repository}")
-        } else {
-            repository.to_owned()
-        };
+        let host = host.map_or_else(|| DOCKER_HUB.to_owned(), known_host);
         Ok(Self {
+            repository: full_repository(&host, repository, start)?,
             host,
-            repository,
             tag: tag.map(|(_, tag)| tag.to_owned()),
             digest,
         })

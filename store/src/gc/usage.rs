@@ -1,6 +1,6 @@
 //! How much space what takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -29,122 +29,152 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
     let mut graph = Graph::read(store)?;
     let mut counted = measure(store, &mut graph);
-    let graph = graph;
-    let bytes_of = |ids: &BTreeSet<SnapshotId>| -> u64 {
-        ids.iter()
-            .filter_map(|id| graph.snapshots.get(id))
-            .map(|node| node.bytes)
-            .sum()
-    };
-    let all: Vec<&ImageRecord> = graph.images.iter().map(|(image, _)| image).collect();
-    let named: Vec<&ImageRecord> = all
-        .iter()
-        .copied()
-        .filter(|image| graph.tagged.contains(&image.id))
-        .collect();
-    let all_snapshots = graph.image_snapshots(all.iter().copied());
-    let named_snapshots = graph.image_snapshots(named.iter().copied());
-    let all_blobs: BTreeSet<Digest> = all.iter().flat_map(|image| image_blobs(image)).collect();
-    let named_blobs: BTreeSet<Digest> = named.iter().flat_map(|image| image_blobs(image)).collect();
-    let blob_bytes = |blobs: &BTreeSet<Digest>| -> u64 {
-        blobs.iter().map(|digest| size(&store.blobs().path(digest))).sum()
-    };
-    let image_bytes = bytes_of(&all_snapshots) + blob_bytes(&all_blobs);
-    let images = Usage {
-        kind: Kind::Image,
-        count: all.len(),
-        bytes: image_bytes,
-        // Blobs come and go meanwhile.
-        reclaimable: image_bytes.saturating_sub(bytes_of(&named_snapshots) + blob_bytes(&named_blobs)),
-    };
-
-    let mut cached = BTreeSet::new();
-    for record in &graph.records {
-        if let Some(id) = record.snapshot {
-            graph.follow(id, &mut cached);
-        }
-    }
-    let only_cached: BTreeSet<SnapshotId> = cached.difference(&all_snapshots).copied().collect();
-    let trees = flat_bytes(&store.path("records/trees"))?;
-    let memos = flat_bytes(&store.memo_dir())?;
-    let records: u64 = graph.records.iter().map(|record| record.bytes).sum();
-    // The files that are in them count where they were.
-    let flattened = measured(&store.path("flattened"), &mut counted).unwrap_or(0);
-    let cache_bytes = records + trees.1 + memos.1 + flattened + bytes_of(&only_cached);
-    let leased = lease::used(store.root())?;
-    let held = |ids: &BTreeSet<SnapshotId>| -> u64 {
-        let mut kept = BTreeSet::new();
-        ids.iter()
-            .filter(|id| leased.contains(id.as_bytes()))
-            .map(|id| graph.follow(*id, &mut kept))
-            .sum()
-    };
-    let cache = Usage {
-        kind: Kind::BuildCache,
-        count: graph.records.len(),
-        bytes: cache_bytes,
-        reclaimable: cache_bytes.saturating_sub(held(&only_cached)),
-    };
-
-    let compressed = compressed_blobs(store)?;
-    let compressed: BTreeSet<Digest> = compressed.difference(&all_blobs).copied().collect();
-    let compressed_bytes = blob_bytes(&compressed);
-    let other: BTreeSet<Digest> = store
-        .blobs()
-        .list()?
-        .into_iter()
-        .filter(|digest| !all_blobs.contains(digest) && !compressed.contains(digest))
-        .collect();
-    let unreached: BTreeSet<SnapshotId> = graph
-        .snapshots
-        .keys()
-        .filter(|id| !all_snapshots.contains(id) && !cached.contains(id))
-        .copied()
-        .collect();
-    let (tmp_count, tmp_bytes) = leftovers(store)?;
-    let leftover = blob_bytes(&other) + bytes_of(&unreached) + tmp_bytes;
-
-    let mut mounts = Usage {
-        kind: Kind::CacheMount,
-        count: 0,
-        bytes: 0,
-        reclaimable: 0,
-    };
-    for mount in store.cache_mounts()? {
-        mounts.count += 1;
-        for copy in mount.copies {
-            let bytes = disk_usage(&store.cache_mount_dir(&mount.hash, copy));
-            mounts.bytes += bytes;
-            // Whether a step has it now is not asked: asking takes the lock for a moment, and a step that looks
-            // for a free copy would then take another one.
-            mounts.reclaimable += bytes;
-        }
-    }
-    let builds = store.builds().numbers()?;
-    let logs = disk_usage(&store.path("logs")) + disk_usage(&store.path("builds"));
+    let account = Account::new(store, &graph)?;
     Ok(vec![
-        images,
-        cache,
-        Usage {
-            kind: Kind::CompressedLayer,
-            count: compressed.len(),
-            bytes: compressed_bytes,
-            reclaimable: compressed_bytes,
-        },
-        mounts,
+        account.images(),
+        account.build_cache(&mut counted)?,
+        account.compressed_layers(),
+        cache_mounts(store)?,
         Usage {
             kind: Kind::BuildLog,
-            count: builds.len(),
-            bytes: logs,
+            count: store.builds().numbers()?.len(),
+            bytes: disk_usage(&store.path("logs")) + disk_usage(&store.path("builds")),
             reclaimable: 0,
         },
-        Usage {
-            kind: Kind::Leftover,
-            count: other.len() + unreached.len() + tmp_count,
-            bytes: leftover,
-            reclaimable: leftover.saturating_sub(held(&unreached)),
-        },
+        account.leftovers()?,
     ])
+}
+
+/// What is whose, so that nothing counts twice: what images are made of is theirs, then the cache has what is its own.
+struct Account<'a> {
+    store: &'a Store,
+    graph: &'a Graph,
+    image_snapshots: BTreeSet<SnapshotId>,
+    image_blobs: BTreeSet<Digest>,
+    /// Of records, those of images among them.
+    cached: BTreeSet<SnapshotId>,
+    /// Blobs that were compressed for an export, and are no image's.
+    compressed: BTreeSet<Digest>,
+    leased: HashSet<[u8; 32]>,
+}
+
+impl<'a> Account<'a> {
+    fn new(store: &'a Store, graph: &'a Graph) -> Result<Self, StoreError> {
+        let images = || graph.images.iter().map(|(image, _)| image);
+        let image_blobs: BTreeSet<Digest> = images().flat_map(image_blobs).collect();
+        let mut cached = BTreeSet::new();
+        for id in graph.records.iter().filter_map(|record| record.snapshot) {
+            graph.follow(id, &mut cached);
+        }
+        let compressed = compressed_blobs(store)?;
+        Ok(Self {
+            store,
+            graph,
+            image_snapshots: graph.image_snapshots(images()),
+            cached,
+            compressed: compressed.difference(&image_blobs).copied().collect(),
+            image_blobs,
+            leased: lease::used(store.root())?,
+        })
+    }
+
+    fn bytes_of<'i>(&self, ids: impl IntoIterator<Item = &'i SnapshotId>) -> u64 {
+        let nodes = ids.into_iter().filter_map(|id| self.graph.snapshots.get(id));
+        nodes.map(|node| node.bytes).sum()
+    }
+
+    fn blob_bytes<'i>(&self, blobs: impl IntoIterator<Item = &'i Digest>) -> u64 {
+        let paths = blobs.into_iter().map(|digest| self.store.blobs().path(digest));
+        paths.map(|path| size(&path)).sum()
+    }
+
+    /// Bytes of those that are in use, and of what is below them.
+    fn held(&self, ids: &BTreeSet<SnapshotId>) -> u64 {
+        let mut kept = BTreeSet::new();
+        ids.iter()
+            .filter(|id| self.leased.contains(id.as_bytes()))
+            .map(|id| self.graph.follow(*id, &mut kept))
+            .sum()
+    }
+
+    fn images(&self) -> Usage {
+        let tagged = &self.graph.tagged;
+        let all = self.graph.images.iter().map(|(image, _)| image);
+        let named: Vec<&ImageRecord> = all.filter(|image| tagged.contains(&image.id)).collect();
+        let named_snapshots = self.graph.image_snapshots(named.iter().copied());
+        let named_blobs: BTreeSet<Digest> = named.iter().flat_map(|image| image_blobs(image)).collect();
+        let bytes = self.bytes_of(&self.image_snapshots) + self.blob_bytes(&self.image_blobs);
+        Usage {
+            kind: Kind::Image,
+            count: self.graph.images.len(),
+            bytes,
+            // Blobs come and go meanwhile.
+            reclaimable: bytes
+                .saturating_sub(self.bytes_of(&named_snapshots) + self.blob_bytes(&named_blobs)),
+        }
+    }
+
+    fn build_cache(&self, counted: &mut BTreeSet<(u64, u64)>) -> Result<Usage, StoreError> {
+        let only_cached: BTreeSet<SnapshotId> =
+            self.cached.difference(&self.image_snapshots).copied().collect();
+        let (_, trees) = flat_bytes(&self.store.path("records/trees"))?;
+        let (_, memos) = flat_bytes(&self.store.memo_dir())?;
+        let records: u64 = self.graph.records.iter().map(|record| record.bytes).sum();
+        // The files that are in them count where they were.
+        let flattened = measured(&self.store.path("flattened"), counted).unwrap_or(0);
+        let bytes = records + trees + memos + flattened + self.bytes_of(&only_cached);
+        Ok(Usage {
+            kind: Kind::BuildCache,
+            count: self.graph.records.len(),
+            bytes,
+            reclaimable: bytes.saturating_sub(self.held(&only_cached)),
+        })
+    }
+
+    fn compressed_layers(&self) -> Usage {
+        let bytes = self.blob_bytes(&self.compressed);
+        Usage {
+            kind: Kind::CompressedLayer,
+            count: self.compressed.len(),
+            bytes,
+            reclaimable: bytes,
+        }
+    }
+
+    /// What belongs to nothing.
+    fn leftovers(&self) -> Result<Usage, StoreError> {
+        let mut blobs = self.store.blobs().list()?;
+        blobs.retain(|digest| !self.image_blobs.contains(digest) && !self.compressed.contains(digest));
+        let is_reached = |id: &SnapshotId| self.image_snapshots.contains(id) || self.cached.contains(id);
+        let all = self.graph.snapshots.keys();
+        let unreached: BTreeSet<SnapshotId> = all.filter(|id| !is_reached(id)).copied().collect();
+        let (tmp_count, tmp_bytes) = leftovers(self.store)?;
+        let bytes = self.blob_bytes(&blobs) + self.bytes_of(&unreached) + tmp_bytes;
+        Ok(Usage {
+            kind: Kind::Leftover,
+            count: blobs.len() + unreached.len() + tmp_count,
+            bytes,
+            reclaimable: bytes.saturating_sub(self.held(&unreached)),
+        })
+    }
+}
+
+fn cache_mounts(store: &Store) -> Result<Usage, StoreError> {
+    let mounts = store.cache_mounts()?;
+    let copies = mounts
+        .iter()
+        .flat_map(|mount| mount.copies.iter().map(|copy| (&mount.hash, *copy)));
+    let bytes = copies
+        .map(|(hash, copy)| disk_usage(&store.cache_mount_dir(hash, copy)))
+        .sum();
+    Ok(Usage {
+        kind: Kind::CacheMount,
+        count: mounts.len(),
+        bytes,
+        // Whether a step has one now is not asked: asking takes the lock for a moment, and a step that looks for a free
+        // copy would then take another one.
+        reclaimable: bytes,
+    })
 }
 
 /// Puts blocks on disk in place of the sums of file sizes. A file that several snapshots share counts once, in an

@@ -165,16 +165,53 @@ impl SnapshotStore {
         if let Some(adopted) = self.adopt(&index)? {
             return Ok(adopted);
         }
-        let Identity {
-            id,
-            content_id,
-            imported,
-        } = identity;
-        let meta = Meta {
+        let id = identity.id;
+        let path = staging.dir.join(LISTING);
+        write_new(&path, |file| {
+            finished
+                .listing
+                .write_to(std::io::BufWriter::with_capacity(64 * 1024, file))
+        })?;
+        let path = staging.dir.join(META);
+        let bytes = self.meta(identity, parent, finished, options).to_bytes(&path)?;
+        write_new(&path, |mut file| std::io::Write::write_all(&mut file, &bytes))?;
+
+        let lease = self.store.locks().lease_new(&id)?;
+        self.move_home(&staging, &id)?;
+        if let Some(adopted) = self.enter_in_index(&staging, &index, &id)? {
+            if *adopted.snapshot.id() != id {
+                drop(lease);
+                self.remove_files(&id)?;
+            }
+            return Ok(adopted);
+        }
+        let Some(snapshot) = self.load(&id)? else {
+            return Err(SnapshotError::io(
+                "find",
+                &self.dir(&id),
+                ErrorKind::NotFound.into(),
+            ));
+        };
+        Ok(Committed {
+            snapshot,
+            adopted: false,
+            lease,
+        })
+    }
+
+    /// The record of a snapshot.
+    fn meta(
+        &self,
+        identity: Identity,
+        parent: Option<&Snapshot>,
+        finished: Finished,
+        options: &CommitOptions,
+    ) -> Meta {
+        Meta {
             version: VERSION,
             parent: parent.map(|parent| *parent.id()),
-            content_id,
-            imported,
+            content_id: identity.content_id,
+            imported: identity.imported,
             bytes: finished.listing.content_bytes(),
             entries: finished.listing.len() as u64,
             created: options.now,
@@ -184,65 +221,56 @@ impl SnapshotStore {
                 _ => None,
             },
             confirmed: false,
-        };
-        let path = staging.dir.join(LISTING);
-        write_new(&path, |file| {
-            finished
-                .listing
-                .write_to(std::io::BufWriter::with_capacity(64 * 1024, file))
-        })?;
-        let path = staging.dir.join(META);
-        let bytes = meta.to_bytes(&path)?;
-        write_new(&path, |mut file| std::io::Write::write_all(&mut file, &bytes))?;
+        }
+    }
 
-        let lease = self.store.locks().lease_new(&id)?;
-        let home = self.dir(&id);
+    /// Renames a snapshot to its place, unless the very same is there and whole.
+    fn move_home(&self, staging: &StagingDir, id: &SnapshotId) -> Result<(), SnapshotError> {
+        let home = self.dir(id);
         loop {
             match std::fs::rename(&staging.dir, &home) {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 // Another process committed the very same, or an earlier boot did: then it may have been hurt since, and
                 // is taken away by the check.
                 Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {
-                    if self.get(&id, super::Check::Now)?.is_some() {
-                        break;
+                    if self.get(id, super::Check::Now)?.is_some() {
+                        return Ok(());
                     }
                     // A power loss may have taken the record of one, which nobody can use then.
                     if !home.join(META).exists() {
-                        self.remove_files(&id)?;
+                        self.remove_files(id)?;
                     }
                 }
                 Err(e) => return Err(SnapshotError::io("rename to", &home, e)),
             }
         }
-        // The index comes last. Whoever is first there wins; the others take what it names.
-        let born = staging.index();
-        write_new(&born, |mut file| {
+    }
+
+    /// Writes the index entry. It comes last: whoever is first there wins, and the others take what it names, which is the
+    /// answer then.
+    fn enter_in_index(
+        &self,
+        staging: &StagingDir,
+        index: &std::path::Path,
+        id: &SnapshotId,
+    ) -> Result<Option<Committed>, SnapshotError> {
+        let entry = staging.index();
+        write_new(&entry, |mut file| {
             std::io::Write::write_all(&mut file, id.to_hex().as_bytes())
         })?;
         for _ in 0..8 {
-            match std::fs::hard_link(&born, &index) {
+            match std::fs::hard_link(&entry, index) {
                 Ok(()) => break,
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                    if let Some(adopted) = self.adopt(&index)? {
-                        if *adopted.snapshot.id() != id {
-                            drop(lease);
-                            self.remove_files(&id)?;
-                        }
-                        return Ok(adopted);
+                    if let Some(adopted) = self.adopt(index)? {
+                        return Ok(Some(adopted));
                     }
                     // It names a snapshot that is gone: adopt() took it away.
                 }
-                Err(e) => return Err(SnapshotError::io("create", &index, e)),
+                Err(e) => return Err(SnapshotError::io("create", index, e)),
             }
         }
-        let Some(snapshot) = self.load(&id)? else {
-            return Err(SnapshotError::io("find", &home, ErrorKind::NotFound.into()));
-        };
-        Ok(Committed {
-            snapshot,
-            adopted: false,
-            lease,
-        })
+        Ok(None)
     }
 
     /// The snapshot that the index names, held. An entry that names nothing is taken away.
