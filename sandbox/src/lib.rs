@@ -7,6 +7,23 @@
 //! 3. [`Zygote::start`] forks the small process that clones each step;
 //! 4. from then on any thread may [`Zygote::spawn`] a [`SandboxSpec`].
 //!
+//! ```no_run
+//! use rbuild_sandbox::{Caller, IdMapping, Root, SandboxSpec, Stdio, Zygote, enter};
+//! use std::fs::File;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! enter(&IdMapping::for_host(&Caller::default())?)?;
+//! let zygote = Zygote::start()?;
+//! let root = Root::Directory("/var/lib/machines/small".into());
+//! let mut spec = SandboxSpec::new(root, vec!["/bin/id".into()]);
+//! spec.env = vec!["PATH=/bin".into()];
+//! let log = || File::create("log").map(Into::into);
+//! let stdio = Stdio::Streams { stdin: File::open("/dev/null")?.into(), stdout: log()?, stderr: log()? };
+//! let exit = zygote.spawn(&spec, stdio)?.wait()?;
+//! println!("{}", exit.status.shell_code());
+//! # Ok(()) }
+//! ```
+//!
 //! Lives here: namespaces, mounts, identity, system call filter, the start and the end of one command. Deliberately not here: images, layers, cache, logging,
 //! Dockerfiles. This is the only crate with `unsafe`, all of it in `sys.rs`.
 
