@@ -27,6 +27,7 @@ const CRATES: [(&str, &str, &[&str]); 12] = [
         "rbuild_rootfs",
         &["rbuild_layer", "rbuild_store", "rbuild_sandbox"],
     ),
+    ("build", "rbuild_build", ALL),
     (
         "container",
         "rbuild_container",
@@ -38,7 +39,6 @@ const CRATES: [(&str, &str, &[&str]); 12] = [
             "rbuild_rootfs",
         ],
     ),
-    ("build", "rbuild_build", ALL),
     (".", "rbuild", ALL),
 ];
 
@@ -93,8 +93,18 @@ fn dependencies_are_those_of_the_architecture_and_are_used() {
 }
 
 #[test]
-fn modules_below_the_builder_do_not_need_each_other() {
-    for folder in ["rootdir", "sandbox", "oci", "registry", "layer", "store"] {
+fn modules_do_not_need_each_other() {
+    for folder in [
+        "rootdir",
+        "solver",
+        "sandbox",
+        "oci",
+        "registry",
+        "layer",
+        "store",
+        "rootfs",
+        "container",
+    ] {
         let arrows = arrows_between_modules(folder);
         assert!(arrows.len() > 3, "{folder}: the modules were not found");
         for module in arrows.keys() {

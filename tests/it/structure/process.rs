@@ -43,6 +43,44 @@ const ASKS: [(&str, &str, &str); 2] = [
     ),
 ];
 
+/// What reaches the standard streams or a terminal.
+const STREAMS: [&str; 11] = [
+    "stdin()",
+    "stdout()",
+    "stderr()",
+    "IsTerminal",
+    "isatty",
+    "rustix::stdio",
+    "/dev/tty",
+    "println!(",
+    "print!(",
+    "eprint!(",
+    "dbg!(",
+];
+
+/// File, and why it has one of the standard streams. None of them writes a word of its own.
+const HAVE_STREAMS: [(&str, &str); 7] = [
+    ("build/src/context/stdin.rs", "a context that is asked for as `-`"),
+    ("build/src/dockerfile.rs", "a Dockerfile that is asked for as `-`"),
+    (
+        "build/src/export/destination.rs",
+        "an archive that is asked for as `-`",
+    ),
+    (
+        "build/src/worker/serve.rs",
+        "a worker's socket is its standard input",
+    ),
+    ("sandbox/src/init/terminal.rs", "the streams of a command"),
+    (
+        "sandbox/src/pty.rs",
+        "the modes of a terminal that the caller gives",
+    ),
+    (
+        "sandbox/src/zygote.rs",
+        "the zygote lets go of the caller's streams",
+    ),
+];
+
 /// File, name, why there is one for the whole process.
 const STATICS: [(&str, &str, &str); 5] = [
     (
@@ -107,6 +145,27 @@ fn the_process_is_asked_by_the_program_alone() {
     // The program does ask: else the calls are looked for in vain.
     let asks = code_lines(&sources("src"));
     assert!(asks.iter().any(|(_, _, code)| code.contains("env::vars_os(")));
+}
+
+#[test]
+fn nothing_below_the_program_writes_to_a_terminal() {
+    let mut used = BTreeSet::new();
+    for (path, line, code) in code_lines(&below_the_program()) {
+        if !STREAMS.iter().any(|word| code.contains(word)) {
+            continue;
+        }
+        let file = shown(&path);
+        let known = HAVE_STREAMS.iter().find(|(place, _)| *place == file);
+        let Some((place, _)) = known else {
+            panic!("{file}:{line}: a standard stream below the program: {code}");
+        };
+        used.insert(*place);
+    }
+    assert_eq!(
+        used.len(),
+        HAVE_STREAMS.len(),
+        "an exception is not needed any more"
+    );
 }
 
 #[test]
