@@ -75,6 +75,27 @@ fn resolves_through_nested_indexes() {
 }
 
 #[test]
+fn an_index_without_platforms_offers_none() {
+    let images = ["one", "two"].map(image);
+    let entries = images.iter().map(|image| json(&image.descriptor, ""));
+    let (bytes, descriptor) = index(&entries.collect::<Vec<_>>());
+    let fake = Fake::start(serve(vec![(bytes, descriptor)]));
+    let error = setup()
+        .client()
+        .resolve(&reference(&fake, "a:1"), &linux())
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("its index names no platform"),
+        "{error}"
+    );
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains("by its digest") && !hint.contains("--platform"),
+        "{hint}"
+    );
+}
+
+#[test]
 fn pins_are_checked() {
     let (good, other) = (image("good"), image("other"));
     let digest = good.descriptor.digest;
