@@ -8,7 +8,12 @@ use rbuild_sandbox::signals::{SigSet, Signal};
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-static REQUESTED: AtomicI32 = AtomicI32::new(0);
+/// The signal that has asked for the end; [`WATCHED`] or [`UNWATCHED`] where there was none.
+static REQUESTED: AtomicI32 = AtomicI32::new(UNWATCHED);
+/// A signal ends the process.
+const UNWATCHED: i32 = -1;
+/// A signal is noted.
+const WATCHED: i32 = 0;
 
 /// Whether a signal has asked for the end.
 pub fn requested() -> bool {
@@ -17,7 +22,12 @@ pub fn requested() -> bool {
 
 /// The first signal that has asked for the end.
 pub fn signal() -> Option<i32> {
-    Some(REQUESTED.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+    Some(REQUESTED.load(Ordering::Relaxed)).filter(|signal| *signal > 0)
+}
+
+/// Whether a signal no longer ends the process by itself.
+pub fn is_watched() -> bool {
+    REQUESTED.load(Ordering::Relaxed) != UNWATCHED
 }
 
 /// Starts the thread that waits for signals. Threads that are started later inherit the blocked signals.
@@ -33,6 +43,7 @@ pub fn watch(stop: impl Fn() + Send + 'static) -> io::Result<()> {
     signals
         .thread_block()
         .map_err(|errno| io::Error::other(format!("blocking signals: {errno}")))?;
+    let _ = REQUESTED.compare_exchange(UNWATCHED, WATCHED, Ordering::Relaxed, Ordering::Relaxed);
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {

@@ -19,6 +19,7 @@ pub mod interrupt;
 pub mod options;
 pub mod progress;
 pub mod report;
+pub mod standard_error;
 pub mod store_root;
 pub mod ui;
 

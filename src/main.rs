@@ -35,6 +35,6 @@ fn main() -> ExitCode {
 
 fn fail(failure: &Failure) -> ExitCode {
     // Nobody may be reading; that changes nothing about the exit code.
-    let _ = std::io::stderr().write_all(failure.text().as_bytes());
+    let _ = rbuild::standard_error::StandardError::default().write_all(failure.text().as_bytes());
     ExitCode::from(failure.exit_code())
 }

@@ -3,6 +3,7 @@
 use crate::cli::streams::note;
 use crate::interrupt;
 use crate::report::findings;
+use crate::standard_error::StandardError;
 use crate::ui::{Printer, ProgressMode, Style, Summary};
 use rbuild_build::observer::{BuildEvent, Observer, StepInfo};
 use rbuild_build::result::Written;
@@ -44,7 +45,7 @@ impl Progress {
     }
 
     fn begin(&self, steps: &[StepInfo]) {
-        let output = Box::new(std::io::stderr());
+        let output = Box::new(StandardError::default());
         let printer = Printer::new(self.mode, steps.to_vec(), output, self.style);
         let printer = Arc::new(printer);
         printer.close_on_panic();

@@ -61,6 +61,7 @@ mod material;
 pub mod observer;
 mod open;
 pub mod ops;
+pub mod outlet;
 mod outputs;
 mod plan;
 pub mod pull;

@@ -53,7 +53,7 @@ impl From<MountError> for StartError {
             MountError::NotADirectory { path } => StartError::WorkingDirectory { path },
             MountError::Tree(error) => StartError::Tree(error),
             MountError::Snapshot(error) => StartError::Snapshot(error),
-            MountError::WrongKind { .. } => StartError::Mount(error),
+            MountError::WrongKind { .. } | MountError::OfHost { .. } => StartError::Mount(error),
         }
     }
 }

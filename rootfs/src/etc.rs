@@ -3,7 +3,7 @@
 mod resolv;
 
 use crate::mount_points::{MountError, MountPoints};
-use rbuild_sandbox::{Mount, MountKind, Network};
+use rbuild_sandbox::{Mount, MountKind, Network, shortage};
 use resolv::container_resolv_conf;
 
 /// What the sandbox mounts in every root by itself.
@@ -25,7 +25,7 @@ pub fn standard_mounts(
     [
         ("/etc/hostname", format!("{hostname}\n")),
         ("/etc/hosts", hosts(add_hosts, hostname)),
-        ("/etc/resolv.conf", resolv_conf(network)),
+        ("/etc/resolv.conf", resolv_conf(network)?),
     ]
     .into_iter()
     .map(|(target, content)| {
@@ -43,9 +43,21 @@ fn hosts(add_hosts: &[(String, String)], hostname: &str) -> String {
     text
 }
 
-#[expect(clippy::disallowed_methods, reason = "files of the host")]
-fn resolv_conf(network: Network) -> String {
-    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
-    container_resolv_conf(&host, upstream.as_deref(), network == Network::Private)
+fn resolv_conf(network: Network) -> Result<String, MountError> {
+    let host = of_host("/etc/resolv.conf")?.unwrap_or_default();
+    let upstream = of_host("/run/systemd/resolve/resolv.conf")?;
+    let is_private = network == Network::Private;
+    Ok(container_resolv_conf(&host, upstream.as_deref(), is_private))
+}
+
+/// A file that a host may have or not. That it cannot be read at this moment does not mean that it is not there.
+#[expect(clippy::disallowed_methods, reason = "a file of the host")]
+fn of_host(path: &'static str) -> Result<Option<String>, MountError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(source) if source.raw_os_error().and_then(shortage).is_some() => {
+            Err(MountError::OfHost { path, source })
+        }
+        Err(_) => Ok(None),
+    }
 }

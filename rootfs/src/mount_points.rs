@@ -30,6 +30,14 @@ pub enum MountError {
         /// As it was given.
         path: String,
     },
+    /// A file of the host, of which a container has its own, could not be read.
+    #[error("cannot read {path} of the host: {source}")]
+    OfHost {
+        /// Which one.
+        path: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The image's files could not be looked up.
     #[error(transparent)]
     Tree(#[from] TreeError),

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
+use crate::inherited;
 use crate::sys;
 
 /// Lets a program make files with the usual modes, whatever the umask of the caller.
@@ -14,8 +15,17 @@ pub fn with_usual_umask(command: &mut Command) {
     });
 }
 
-/// Lets a program end with the thread that starts it, however that ends.
+/// Gives a program the limits that the caller gave us: one that uses select(2) must have no more.
+pub fn with_limits_of_caller(command: &mut Command) {
+    sys::before_exec(command, || {
+        inherited::restore_limits();
+        Ok(())
+    });
+}
+
+/// Lets a program end with the thread that starts it, however that ends, and gives it the limits of the caller.
 pub fn ends_with_us(command: &mut Command) {
+    with_limits_of_caller(command);
     ends_by(command, Signal::TERM);
 }
 

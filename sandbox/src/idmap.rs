@@ -10,6 +10,7 @@ use std::process::Command;
 use rustix::thread::CapabilitySet;
 
 use crate::caller::Caller;
+use crate::child;
 
 /// The least number of ids that images need: 0 to 65535.
 const MIN_IDS: u64 = 65_536;
@@ -285,6 +286,7 @@ fn ask_getsubids(groups: bool, name: Option<&str>, caller: &Caller) -> Vec<(u32,
     if groups {
         command.arg("-g");
     }
+    child::with_limits_of_caller(&mut command);
     let Ok(output) = command.arg(name).output() else {
         return Vec::new();
     };

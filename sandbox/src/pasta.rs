@@ -13,6 +13,7 @@ use rustix::fs::{Access, MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::caller::Caller;
+use crate::child;
 use crate::landlock;
 use crate::name_server::begins_with_local_server;
 use crate::signals;
@@ -128,6 +129,7 @@ fn start(caller: &Caller) -> Result<(), String> {
         rustix::fs::memfd_create("pasta", MemfdFlags::CLOEXEC).map_err(|errno| words(errno.into()))?;
     let mut errors = File::from(errors);
     let mut command = Command::new(program);
+    child::with_limits_of_caller(&mut command);
     // With a forwarder, answers of the first server come from the forwarder's address, whoever was asked.
     let resolver = match fs::read_to_string("/etc/resolv.conf") {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

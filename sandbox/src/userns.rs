@@ -15,6 +15,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::child;
 use crate::idmap::{Helpers, IdMapping, IdRange};
 use crate::shortage::shortage;
 use crate::sys::{self, Cloned, Process};
@@ -330,6 +331,7 @@ fn run_helpers(target: u32, mapping: &IdMapping, helpers: &Helpers) -> Option<Re
         for range in ranges {
             command.args([range.inside, range.outside, range.count].map(|number| number.to_string()));
         }
+        child::with_limits_of_caller(&mut command);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -3,6 +3,7 @@
 //! A reader that has gone away (`rbuild images | head -1`) is no error and no panic.
 
 use crate::error::Failure;
+use crate::standard_error::StandardError;
 use crate::ui::Style;
 use serde::Serialize;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
@@ -56,7 +57,7 @@ pub fn print_json_lines<T: Serialize>(values: &[T]) -> Result<(), Failure> {
 
 /// Writes a line to standard error. That nobody reads it is no reason to stop.
 pub fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = StandardError::default().write_all(format!("{line}\n").as_bytes());
 }
 
 /// What standard error can show.

@@ -5,6 +5,7 @@
 //! The cursor is never hidden and no mode outlives a write, so that whatever ends the program leaves a terminal that
 //! works.
 
+use crate::standard_error::StandardError;
 use console::measure_text_width;
 use rustix::termios::tcgetwinsize;
 use std::io::{self, Write};
@@ -42,10 +43,6 @@ pub trait Screen: Send {
     fn write(&mut self, text: &str) -> io::Result<()>;
 }
 
-/// Standard error.
-#[derive(Debug)]
-pub struct StandardError;
-
 impl Screen for StandardError {
     fn size(&self) -> Option<Size> {
         let size = tcgetwinsize(io::stderr()).ok()?;
@@ -56,7 +53,7 @@ impl Screen for StandardError {
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
-        io::stderr().lock().write_all(text.as_bytes())
+        self.write_all(text.as_bytes())
     }
 }
 

@@ -7,12 +7,13 @@
 mod frame;
 
 use super::amount::duration;
-use super::canvas::{Canvas, Screen, StandardError};
+use super::canvas::{Canvas, Screen};
 use super::lines::{Tail, clean};
 use super::printer::{Display, ShownStep};
 use super::style::{Sign, Style};
 use super::summary::{Counts, Summary};
 use crate::interrupt;
+use crate::standard_error::StandardError;
 use frame::{Running, WINDOW, finished_line, frame};
 use rbuild_solver::{Event, EventKind, Stream};
 use std::collections::BTreeMap;
@@ -54,7 +55,7 @@ struct Board {
 
 impl Tty {
     pub(super) fn on_stderr(style: Style, steps: usize) -> Self {
-        Self::new(style, steps, StandardError)
+        Self::new(style, steps, StandardError::default())
     }
 
     /// For so many steps.

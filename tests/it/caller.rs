@@ -212,3 +212,103 @@ fn a_helper_that_hangs_ends_with_us() {
         until(0);
     }
 }
+
+/// The program raises its own limit for open files; what uses select(2) must not have more than its caller gave.
+#[test]
+fn commands_and_helpers_have_the_callers_limit_for_open_files() {
+    let env = TestEnv::new();
+    env.write(
+        "home/.docker/config.json",
+        r#"{"credHelpers": {"127.0.0.1:9": "told"}}"#,
+    );
+    for name in ["docker-credential-told", "git"] {
+        let seen = env.path(format!("seen-{name}"));
+        let program = env.write(
+            Path::new("bin").join(name),
+            format!("#!/bin/sh\nulimit -Sn >'{}'\nexit 1\n", seen.display()),
+        );
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
+    let base = format!("busybox:local=oci-layout://{}", Base::Busybox.archive().display());
+    let context = env.context_of("FROM busybox:local\nRUN echo soft $(ulimit -Sn)\n", &[]);
+    let plain = ["--progress", "plain", "--build-context", &base];
+    let words = [&["build"], &plain[..], &[context.to_str().unwrap()]].concat();
+    after(&env, "ulimit -Sn 123", &words)
+        .run()
+        .success()
+        .says("soft 123");
+
+    let seen = |name: &str| fs::read_to_string(env.path(format!("seen-{name}"))).unwrap();
+    let words = ["build", "https://127.0.0.1:9/repository.git"];
+    let git = after(&env, "ulimit -Sn 123", &words).env("PATH", &path).run();
+    git.exits(125);
+    assert_eq!(seen("git"), "123\n");
+    let words = ["logout", "127.0.0.1:9"];
+    after(&env, "ulimit -Sn 123", &words).env("PATH", &path).run();
+    assert_eq!(seen("docker-credential-told"), "123\n");
+}
+
+/// A full pipe that nobody reads is no reason to stay.
+#[test]
+fn the_first_signal_ends_what_nobody_reads() {
+    let env = TestEnv::new();
+    env.load(Base::Busybox);
+    let endless = "FROM busybox:local\nRUN while :; do echo a line that nobody reads; done\n";
+    let endless = env.context("endless", &[("Dockerfile", endless)]);
+    let large = "FROM busybox:local\nRUN dd if=/dev/urandom of=/large bs=1M count=4\n";
+    let large = env.context("large", &[("Dockerfile", large)]);
+    let large = large.to_str().unwrap();
+    let endless = endless.to_str().unwrap();
+    for (words, blocks_stdout) in [
+        (&["build", "--progress", "plain", endless][..], false),
+        (&["build", "--progress", "tty", endless], false),
+        (&["build", "--progress", "rawjson", endless], false),
+        (&["build", "--progress", "quiet", "-o", "-", large], true),
+    ] {
+        for signal in [Signal::TERM, Signal::HUP] {
+            let (reader, pipe) = rustix::pipe::pipe().unwrap();
+            let full = pipe.try_clone().unwrap();
+            let mut command = env.rbuild(words).into_command();
+            command
+                .stdin(std::process::Stdio::null())
+                .stdout(std::process::Stdio::null());
+            command.stderr(std::process::Stdio::null());
+            match blocks_stdout {
+                true => command.stdout(pipe),
+                false => command.stderr(pipe),
+            };
+            let mut child = command.spawn().unwrap();
+            drop(command);
+            let is_full = || {
+                let mut polled = [rustix::event::PollFd::new(&full, rustix::event::PollFlags::OUT)];
+                let now = rustix::event::Timespec::default();
+                rustix::event::poll(&mut polled, Some(&now)).unwrap() == 0
+            };
+            let deadline = Instant::now() + Duration::from_secs(120);
+            while !is_full() {
+                assert!(Instant::now() < deadline, "{words:?} writes nothing");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            // Whoever writes waits by now.
+            std::thread::sleep(Duration::from_millis(300));
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, signal).unwrap();
+            let status = loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    break status;
+                }
+                assert!(Instant::now() < deadline, "{words:?} does not end");
+                std::thread::sleep(Duration::from_millis(10));
+            };
+            assert_eq!(status.code(), Some(128 + signal.as_raw()), "{words:?}");
+            assert_eq!(
+                fs::read_dir(env.store().join("tmp")).unwrap().count(),
+                0,
+                "{words:?}"
+            );
+            drop(reader);
+        }
+    }
+    assert_eq!(processes(&env), [""; 0]);
+}

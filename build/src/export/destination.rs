@@ -1,6 +1,7 @@
 //! Where one stream of bytes goes: a file that appears whole, a pipe or device, standard output.
 
 use crate::error::Failure;
+use crate::outlet::Outlet;
 use crate::request::Destination;
 use rbuild_layer::Stop;
 use rbuild_store::NewFile;
@@ -20,7 +21,9 @@ pub(super) fn write_to<T>(
                 return Err(Failure::usage("refusing to write an archive to a terminal")
                     .hint("redirect standard output, or give a file as dest="));
             }
-            stream(stdout.lock(), "standard output", stop, work)
+            let over = stop.clone();
+            let stdout = Outlet::new(stdout, move || over.is_stopped());
+            stream(stdout, "standard output", stop, work)
         }
         Destination::Path(path) => write_file(path, stop, work),
     }

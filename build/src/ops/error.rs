@@ -180,6 +180,7 @@ impl From<MountError> for OpError {
             MountError::NotADirectory { path } => OpError::NotADirectory { path },
             MountError::Tree(error) => OpError::Tree(error),
             MountError::Snapshot(error) => OpError::Snapshot(error),
+            MountError::OfHost { path, source } => OpError::io(format!("reading {path} of the host"), source),
             MountError::WrongKind { .. } => OpError::Mount(error),
         }
     }

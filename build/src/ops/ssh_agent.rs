@@ -6,6 +6,7 @@
 use super::OpError;
 use crate::error::Failure;
 use crate::request::{Environment, SshSource};
+use rbuild_sandbox::child;
 use rbuild_store::TmpDir;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -154,7 +155,9 @@ struct OwnAgent {
 impl OwnAgent {
     fn start(keys: &[PathBuf], environment: &Environment, dir: &Path) -> Result<Self, OpError> {
         let socket = dir.join("keys");
-        let mut command = Command::new("ssh-agent")
+        let mut agent = Command::new("ssh-agent");
+        child::with_limits_of_caller(&mut agent);
+        let mut command = agent
             .env_clear()
             .envs(environment.iter())
             .arg("-a")
@@ -182,6 +185,7 @@ impl OwnAgent {
             return Err(OpError::Failure(Failure::host("ssh-agent does not start")));
         }
         let mut add = Command::new("ssh-add");
+        child::with_limits_of_caller(&mut add);
         add.env_clear()
             .envs(environment.iter())
             .arg("-q")

@@ -1,8 +1,9 @@
 //! A container in the foreground: our terminal or streams, our signals, and its exit code.
 
 use super::options::RunOptions;
-use super::signals;
+use super::signals::{self, End};
 use crate::error::Failure;
+use rbuild_build::outlet::Outlet;
 use rbuild_container::{Container, Process};
 use rbuild_sandbox::signals::SigSet;
 use rbuild_sandbox::{RawMode, Stdio};
@@ -44,15 +45,17 @@ fn streams<'s>(
         rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| Failure::host(format!("opening /dev/null: {errno}")))?
     };
-    let (stdout, shown) = written(&io::stdout(), io::stdout)?;
-    let (stderr, told) = written(&io::stderr(), io::stderr)?;
+    let end = End::default();
+    let (stdout, shown) = written(io::stdout(), &end)?;
+    let (stderr, told) = written(io::stderr(), &end)?;
     let container = start(Stdio::Streams {
         stdin,
         stdout,
         stderr,
     })?;
-    signals::forward(container.process(), signals, None)?;
+    signals::forward(container.process(), signals, None, end.clone())?;
     let code = code(&container);
+    end.has_come();
     // Their other sides are closed with the container: all that it wrote arrives first.
     for thread in [shown, told].into_iter().flatten() {
         let _ = thread.join();
@@ -74,17 +77,24 @@ fn duplicate(fd: &impl AsFd) -> Result<OwnedFd, Failure> {
 
 /// What the command gets for one of our streams: a file or pipe as it is. Through a terminal it could read what is typed,
 /// even where the descriptor is for writing, and it would take a container for one with `-t`; so it gets a pipe.
-fn written<W: Write>(
-    ours: &(impl AsFd + IsTerminal),
-    open: impl FnOnce() -> W + Send + 'static,
+fn written(
+    ours: impl AsFd + IsTerminal + Send + 'static,
+    end: &End,
 ) -> Result<(OwnedFd, Option<JoinHandle<()>>), Failure> {
     if !ours.is_terminal() {
-        return Ok((duplicate(ours)?, None));
+        return Ok((duplicate(&ours)?, None));
     }
     let (here, there) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Failure::host(format!("making a pipe: {errno}")))?;
-    let thread = spawn(move || carry(&mut File::from(here), &mut open()))?;
+    let mut ours = outlet(ours, end);
+    let thread = spawn(move || carry(&mut File::from(here), &mut ours))?;
     Ok((there, Some(thread)))
+}
+
+/// Once a signal has asked for the end, and the command has ended, nobody who does not read is waited for.
+fn outlet<F: AsFd>(ours: F, end: &End) -> Outlet<F> {
+    let end = end.clone();
+    Outlet::new(ours, move || end.is_over())
 }
 
 fn terminal<'s>(
@@ -115,7 +125,8 @@ fn terminal<'s>(
     } else {
         None
     };
-    signals::forward(container.process(), signals, Some(for_resize))?;
+    let end = End::default();
+    signals::forward(container.process(), signals, Some(for_resize), end.clone())?;
     if options.interactive {
         let mut keys = Keys {
             pty: File::from(to_pty),
@@ -124,8 +135,10 @@ fn terminal<'s>(
         // Ends with the process: nothing can interrupt a read from a terminal.
         spawn(move || carry(&mut io::stdin().lock(), &mut keys))?;
     }
-    let output = spawn(move || carry(&mut File::from(pty), &mut io::stdout().lock()))?;
+    let mut stdout = outlet(io::stdout(), &end);
+    let output = spawn(move || carry(&mut File::from(pty), &mut stdout))?;
     let code = code(&container);
+    end.has_come();
     // The terminal's other side is closed with the container: all that it printed arrives first.
     let _ = output.join();
     drop(raw);

@@ -7,6 +7,8 @@ use rbuild_sandbox::signals::{SigSet, Signal};
 use rbuild_sandbox::{resize, window_size};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Signals that are handed on.
 const FORWARDED: [Signal; 9] = [
@@ -20,6 +22,28 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGWINCH,
     Signal::SIGTSTP,
 ];
+
+/// Those that ask for the end.
+const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// When nobody has to be waited for who does not read what the command printed.
+#[derive(Clone, Default)]
+pub(super) struct End {
+    asked: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
+}
+
+impl End {
+    /// The command has ended.
+    pub(super) fn has_come(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a signal has asked for the end, and the command has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) && self.ended.load(Ordering::Relaxed)
+    }
+}
 
 /// So many Ctrl-C end a command that does not listen to them.
 const PATIENCE: u32 = 3;
@@ -43,12 +67,20 @@ pub(super) fn block() -> Result<SigSet, Failure> {
 ///
 /// # Errors
 /// No thread can be started.
-pub(super) fn forward(process: Process, signals: SigSet, pty: Option<OwnedFd>) -> Result<(), Failure> {
+pub(super) fn forward(
+    process: Process,
+    signals: SigSet,
+    pty: Option<OwnedFd>,
+    end: End,
+) -> Result<(), Failure> {
     let mut interrupts = 0;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             while let Ok(signal) = signals.wait() {
+                if ENDING.contains(&signal) {
+                    end.asked.store(true, Ordering::Relaxed);
+                }
                 match signal {
                     Signal::SIGWINCH => {
                         if let (Some(pty), Some(size)) = (&pty, terminal_size()) {
