@@ -1,4 +1,5 @@
-//! Another way to run steps than this machine's: the commands are not run, what they would write is.
+//! Another way to run steps than this machine's: without namespaces and mounts, each step has a plain directory for its
+//! root. The commands are not run, what they would write is.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -10,7 +11,7 @@ use rbuild_build::{BuildError, BuildResult, Request, build_on};
 use rbuild_sandbox::{Execution, Executor, Exit, ExitStatus, Network, Root, SandboxSpec, SpawnError, Stdio};
 use rbuild_solver::Outcome;
 use rbuild_store::Store;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -25,7 +26,7 @@ struct Pretended {
     has_open_network: bool,
 }
 
-/// `write PATH TEXT` makes a file; `fail` ends with 3.
+/// `write PATH TEXT` makes a file, `copy FROM TO` one of what another holds; `fail` ends with 3.
 struct Pretender(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<Network>>>);
 
 struct Ended(i32);
@@ -60,16 +61,60 @@ impl Executor for Pretender {
             .collect();
         self.0.lock().unwrap().push(words.join(" "));
         self.1.lock().unwrap().push(spec.network);
-        let Root::Overlay { upper, .. } = &spec.root else {
-            panic!("a step has an overlay: {:?}", spec.root);
+        let root = PlainRoot::of(&spec.root);
+        let code = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["write", path, text] => root.write(path, text.as_bytes()),
+            ["copy", from, to] => match std::fs::read(root.path(from)) {
+                Ok(bytes) => root.write(to, &bytes),
+                Err(_) => 1,
+            },
+            ["wait"] => return Ok(Box::new(Waits::default())),
+            _ => 3,
         };
-        match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["write", path, text] => {
-                std::fs::write(upper.join(path.trim_start_matches('/')), text).unwrap();
-                Ok(Box::new(Ended(0)))
-            }
-            ["wait"] => Ok(Box::new(Waits::default())),
-            _ => Ok(Box::new(Ended(3))),
+        Ok(Box::new(Ended(code)))
+    }
+}
+
+/// All that a root shows as a plain directory, and where what is new in it goes.
+struct PlainRoot {
+    dir: tempfile::TempDir,
+    changes: PathBuf,
+}
+
+impl PlainRoot {
+    fn of(root: &Root) -> Self {
+        let Root::Overlay { lowers, upper, .. } = root else {
+            panic!("a step has an overlay: {root:?}");
+        };
+        let dir = tempfile::tempdir().unwrap();
+        for layer in lowers.iter().rev() {
+            copy_into(layer, dir.path());
+        }
+        let changes = upper.clone();
+        Self { dir, changes }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path.trim_start_matches('/'))
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> i32 {
+        std::fs::write(self.path(path), bytes).unwrap();
+        std::fs::write(self.changes.join(path.trim_start_matches('/')), bytes).unwrap();
+        0
+    }
+}
+
+/// Copies regular files and directories over what is there.
+fn copy_into(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => copy_into(&from, &to),
+            kind if kind.is_file() => drop(std::fs::copy(&from, &to).unwrap()),
+            _ => {}
         }
     }
 }
@@ -165,6 +210,30 @@ fn steps_run_where_the_host_says_and_their_files_are_the_image() {
     assert_eq!(more.config.history.len(), 2);
     drop(done);
     other.join().unwrap().unwrap_err();
+}
+
+#[test]
+fn a_step_in_a_plain_directory_has_what_the_steps_before_it_left() {
+    if !may_give_away() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let host = Arc::new(Pretended::default());
+    let text = r#"FROM scratch
+RUN ["write", "/a", "one"]
+RUN ["write", "/a", "two"]
+RUN ["copy", "/a", "/b"]
+"#;
+    let built = build(place.path(), text, &host).unwrap();
+    assert_eq!(outcomes(&built), ["ran", "ran", "ran"]);
+    // The same file made otherwise is the same layer: the copy was of what the second step wrote.
+    let other = text.replace(r#""copy", "/a", "/b""#, r#""write", "/b", "two""#);
+    let again = build(place.path(), &other, &host).unwrap();
+    assert_eq!(outcomes(&again), ["cached", "cached", "ran"]);
+    assert_eq!(again.image.layers, built.image.layers);
+    let missing = "FROM scratch\nRUN [\"copy\", \"/nowhere\", \"/b\"]\n";
+    let error = build(place.path(), missing, &host).unwrap_err();
+    assert!(error.contains("exit code 1"), "{error}");
 }
 
 #[test]

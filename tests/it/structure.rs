@@ -217,6 +217,26 @@ fn examples_are_complete() {
     assert!(count >= 5);
 }
 
+/// Recipes and maps are read by those who look for a file: each that they name in whole is there.
+#[test]
+fn files_that_the_guides_name_are_there() {
+    let mut seen = 0;
+    for guide in ["CONTRIBUTING.md", "ARCHITECTURE.md"] {
+        let text = fs::read_to_string(checkout().join(guide)).expect("a guide");
+        for word in text.split('`').skip(1).step_by(2) {
+            let folder = word.split('/').next().unwrap_or_default();
+            let folders = ["src", "tests", "docs", "testdata", "fuzz"];
+            let is_ours = CRATES.contains(&folder) || folders.contains(&folder);
+            if !is_ours || !word.contains('/') || word.contains(['<', '*', '{', ' ', '…']) {
+                continue;
+            }
+            assert!(checkout().join(word).exists(), "{guide} names {word}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 80, "only {seen} were found");
+}
+
 #[test]
 fn commands_in_the_documentation_exist() {
     let mut documents = vec![checkout().join("justfile"), checkout().join(".ci/run")];

@@ -146,6 +146,12 @@ fn number(option: &MountOption, value: &str, radix: u32, expected: &'static str)
     }
 }
 
+/// The last part of a path.
+fn base_name(path: &str) -> String {
+    let parts = path.trim_end_matches('/').rsplit('/');
+    parts.take(1).collect()
+}
+
 /// Whether an absolute path is `/` after all.
 fn is_root(path: &str) -> bool {
     let depth = path.split('/').fold(0_usize, |depth, part| match part {
@@ -274,34 +280,17 @@ impl<'a> Options<'a> {
             MountType::Secret => {
                 let id = text(self.id);
                 if let (Some(span), Some(_)) = (source_span, &id) {
-                    return error(
-                        MountErrorKind::Conflict {
-                            first: "id",
-                            second: "source",
-                        },
-                        span,
-                    );
+                    let (first, second) = ("id", "source");
+                    return error(MountErrorKind::Conflict { first, second }, span);
                 }
-                let base = |path: &str| {
-                    path.trim_end_matches('/')
-                        .rsplit('/')
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned()
-                };
-                let id = id.or(source).or_else(|| target.as_deref().map(base));
+                let id = id.or(source).or_else(|| target.as_deref().map(base_name));
                 let Some(id) = id.filter(|id| !id.is_empty()) else {
-                    return error(
-                        MountErrorKind::Missing {
-                            option: "id",
-                            mount_type: MountType::Secret,
-                        },
-                        span,
-                    );
+                    let (option, mount_type) = ("id", MountType::Secret);
+                    return error(MountErrorKind::Missing { option, mount_type }, span);
                 };
                 let env = text(self.env);
                 let target = match (&target, &env) {
-                    (None, None) => Some(format!("/run/secrets/{}", base(&id))),
+                    (None, None) => Some(format!("/run/secrets/{}", base_name(&id))),
                     _ => target,
                 };
                 ResolvedMountKind::Secret(SecretMount {

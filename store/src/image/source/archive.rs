@@ -44,6 +44,26 @@ pub(crate) struct TarArchive {
     entries: BTreeMap<String, Entry>,
 }
 
+/// Where the content of a file is in an archive of this length; `None` when the archive ends before.
+fn span_of<R: Read>(entry: &tar::Entry<'_, R>, length: u64) -> Option<Span> {
+    let span = Span {
+        offset: entry.raw_file_position(),
+        size: entry.size(),
+    };
+    let end = span.offset.checked_add(span.size)?;
+    (end <= length).then_some(span)
+}
+
+/// What a link means; `None` when that is outside. A hard link names from the top, a symbolic one from where it is.
+fn target_of<R: Read>(entry: &tar::Entry<'_, R>, name: &str) -> Option<String> {
+    let target = entry.link_name_bytes().unwrap_or_default();
+    let base = match entry.header().entry_type() {
+        EntryType::Symlink => name.rsplit_once('/').map_or("", |(parent, _)| parent),
+        _ => "",
+    };
+    resolve(base, std::str::from_utf8(&target).ok()?)
+}
+
 impl TarArchive {
     /// Opens the archive at `path`. `spool` makes an empty temporary file when one is needed.
     #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
@@ -154,28 +174,14 @@ impl TarArchive {
                 .ok_or_else(|| hostile(format!("entry `{}` leads outside", shown.escape_debug())))?;
             let found = match kind {
                 EntryType::Directory => continue,
-                EntryType::Regular | EntryType::Continuous => {
-                    let span = Span {
-                        offset: entry.raw_file_position(),
-                        size: entry.size(),
-                    };
-                    if span.offset.checked_add(span.size).is_none_or(|end| end > length) {
-                        return Err(damaged(format!("it ends in the middle of `{name}`")));
-                    }
-                    Entry::File(span)
-                }
-                EntryType::Symlink | EntryType::Link => {
-                    let target = entry.link_name_bytes().unwrap_or_default();
-                    let base = match kind {
-                        EntryType::Symlink => name.rsplit_once('/').map_or("", |(parent, _)| parent),
-                        _ => "",
-                    };
-                    let target = std::str::from_utf8(&target)
-                        .ok()
-                        .and_then(|target| resolve(base, target))
-                        .ok_or_else(|| hostile(format!("link `{name}` leads outside")))?;
-                    Entry::Link(target)
-                }
+                EntryType::Regular | EntryType::Continuous => Entry::File(
+                    span_of(&entry, length)
+                        .ok_or_else(|| damaged(format!("it ends in the middle of `{name}`")))?,
+                ),
+                EntryType::Symlink | EntryType::Link => Entry::Link(
+                    target_of(&entry, &name)
+                        .ok_or_else(|| hostile(format!("link `{name}` leads outside")))?,
+                ),
                 other => {
                     let detail = format!("entry `{name}` is of kind {:?}", char::from(other.as_byte()));
                     return Err(hostile(detail));

@@ -134,6 +134,23 @@ fn from_container(container: Container) -> Result<Box<dyn ImageSource>, ImageErr
     })
 }
 
+fn is_called(entry: &SourceEntry, wanted: &str) -> bool {
+    let mut names = entry.names.iter();
+    entry.digest.is_some_and(|digest| digest.to_string() == wanted)
+        || names.any(|name| name == wanted || tag_of(name) == Some(wanted))
+}
+
+fn all_names(entries: &[SourceEntry]) -> String {
+    let names = entries.iter().flat_map(|entry| &entry.names);
+    let mut names: Vec<&str> = names.map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.is_empty() {
+        true => "no names".to_owned(),
+        false => names.join(", "),
+    }
+}
+
 /// Which entry is meant by a name (`None`: the only one) on a machine.
 ///
 /// A name fits an entry that has it whole, as its tag (`latest` for `app:latest`), or as its digest. A single image is
@@ -144,38 +161,16 @@ pub fn choose(
     machine: &ImagePlatform,
 ) -> Result<usize, ImageError> {
     let entries = source.entries();
-    let fits = |entry: &SourceEntry| match wanted {
-        None => true,
-        Some(wanted) => {
-            entry.digest.is_some_and(|digest| digest.to_string() == wanted)
-                || entry
-                    .names
-                    .iter()
-                    .any(|name| name == wanted || tag_of(name) == Some(wanted))
-        }
-    };
-    let named: Vec<usize> = (0..entries.len()).filter(|&at| fits(&entries[at])).collect();
+    let named: Vec<usize> = (0..entries.len())
+        .filter(|&at| wanted.is_none_or(|wanted| is_called(&entries[at], wanted)))
+        .collect();
     let not_chosen = |detail: String| ImageError::NotChosen {
         path: source.path().to_owned(),
         detail,
     };
-    let all_names = || {
-        let mut names: Vec<&str> = entries
-            .iter()
-            .flat_map(|entry| &entry.names)
-            .map(String::as_str)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.is_empty() {
-            "no names".to_owned()
-        } else {
-            names.join(", ")
-        }
-    };
     if named.is_empty() {
         return Err(not_chosen(match wanted {
-            Some(wanted) => format!("has no image `{wanted}`; it has {}", all_names()),
+            Some(wanted) => format!("has no image `{wanted}`; it has {}", all_names(entries)),
             None => "holds no image".to_owned(),
         }));
     }
@@ -222,7 +217,7 @@ pub fn choose(
         digests.collect::<Vec<_>>().join(", ")
     };
     Err(not_chosen(match names_tell {
-        true => format!("holds several images, name one of: {}", all_names()),
+        true => format!("holds several images, name one of: {}", all_names(entries)),
         false => format!(
             "holds several images of one name and does not say which is for {machine}, name one by its digest: {}",
             digests()
