@@ -59,7 +59,7 @@ const STREAMS: [&str; 11] = [
 ];
 
 /// File, and why it has one of the standard streams. None of them writes a word of its own.
-const HAVE_STREAMS: [(&str, &str); 7] = [
+const HAVE_STREAMS: [(&str, &str); 8] = [
     ("build/src/context/stdin.rs", "a context that is asked for as `-`"),
     ("build/src/dockerfile.rs", "a Dockerfile that is asked for as `-`"),
     (
@@ -71,6 +71,7 @@ const HAVE_STREAMS: [(&str, &str); 7] = [
         "a worker's socket is its standard input",
     ),
     ("sandbox/src/init/terminal.rs", "the streams of a command"),
+    ("sandbox/src/pasta.rs", "the streams of the program `pasta`"),
     (
         "sandbox/src/pty.rs",
         "the modes of a terminal that the caller gives",
