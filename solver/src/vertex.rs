@@ -83,8 +83,9 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
             op.preimage(inputs, Effort::Full).map_err(Cause::Op)?
         }
     };
-    let Some(preimage) = preimage else {
-        return Ok(match run(op, inputs, context)? {
+    match preimage {
+        Some(preimage) => under_key(op, inputs, &preimage, already_missed, cache, context, job),
+        None => Ok(match run(op, inputs, context)? {
             Some((output, cost)) => Finish::Ran {
                 key: None,
                 cost,
@@ -92,16 +93,28 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
                 output,
             },
             None => Finish::Cancelled,
-        });
-    };
+        }),
+    }
+}
+
+/// The output of work that has a key: what the cache has, or what fits, or what the work makes under a claim.
+fn under_key<O: Op, C: CacheIndex<O::Output>>(
+    op: &O,
+    inputs: &[O::Output],
+    preimage: &Preimage,
+    already_missed: bool,
+    cache: &C,
+    context: &RunContext<'_>,
+    job: &mut Job<'_>,
+) -> Result<Finish<O::Output>, CauseOf<O, C>> {
     let key = preimage.key();
-    let weak = op.weak(&preimage);
-    let lookup = || found::<O, C>(cache, &key, &preimage);
+    let weak = op.weak(preimage);
+    let lookup = || found::<O, C>(cache, &key, preimage);
     let record = |output: O::Output, cost| {
         if let Some(weak) = &weak {
             cache.record(&weak.key(), weak, output.clone(), cost)?;
         }
-        cache.record(&key, &preimage, output, cost)
+        cache.record(&key, preimage, output, cost)
     };
     let mut reason = MissReason::NoCache;
     let mut _claim = None;
@@ -126,7 +139,7 @@ pub(crate) fn complete<O: Op, C: CacheIndex<O::Output>>(
             return Ok(Finish::Cached(key, output));
         }
         reason = cache
-            .explain(op.name(), &preimage)
+            .explain(op.name(), preimage)
             .unwrap_or(MissReason::FirstTime);
     }
     context.emit(EventKind::Missed(reason.clone()));
