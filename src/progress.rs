@@ -74,7 +74,8 @@ impl Observer for Progress {
             )),
             BuildEvent::Steps(steps) => self.begin(steps),
             BuildEvent::Warnings { file, found } => {
-                let drawn = findings::draw_each(found, |found| findings::draw(found, file, &self.style));
+                let shown = findings::Shown::of(file);
+                let drawn = findings::draw_each(found, |found| findings::draw(found, &shown, &self.style));
                 self.message(drawn.trim_end());
             }
             BuildEvent::UnusedArguments(names) => self.message(&format!(

@@ -177,7 +177,8 @@ fn with_variables(dockerfile: &Dockerfile, text: &str) -> Vec<Span> {
 
 fn findings_text(file: &SourceFile, found: &Found, errors: usize, style: &Style) -> String {
     let all = in_file_order(&found.checks, &found.lowering);
-    let text = draw_each(&all, |found| findings::draw(found, file, style));
+    let shown = findings::Shown::of(file);
+    let text = draw_each(&all, |found| findings::draw(found, &shown, style));
     let count = |count: usize, what: &str| match count {
         0 => None,
         1 => Some(format!("1 {what}")),

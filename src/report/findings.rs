@@ -1,5 +1,7 @@
 //! Words and pictures for what is wrong with a file.
 
+use std::borrow::Cow;
+
 use crate::error::{Failure, Kind};
 use crate::report::{self, Label, Severity, Source};
 use crate::ui::Style;
@@ -9,10 +11,34 @@ use rbuild_build::dockerfile::SourceFile;
 use rbuild_build::finding::{Found, in_file_order};
 use rbuild_build::lower::Finding;
 
+/// A file as excerpts show it: looked through once, however much there is to draw.
+pub struct Shown<'f> {
+    name: &'f str,
+    text: Cow<'f, str>,
+}
+
+impl<'f> Shown<'f> {
+    /// Of this file.
+    pub fn of(file: &'f SourceFile) -> Self {
+        Shown {
+            name: &file.name,
+            text: file.shown(),
+        }
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            name: self.name,
+            text: &self.text,
+        }
+    }
+}
+
 /// All errors of a file that does not parse.
 pub fn parsing(file: &SourceFile, diagnostics: &[Diagnostic], style: &Style) -> Failure {
     let errors = diagnostics.iter().filter(|found| found.is_error()).count();
-    let drawn = draw_each(diagnostics, |found| draw(&Found::Check(found), file, style));
+    let shown = Shown::of(file);
+    let drawn = draw_each(diagnostics, |found| draw(&Found::Check(found), &shown, style));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
@@ -20,20 +46,22 @@ pub fn parsing(file: &SourceFile, diagnostics: &[Diagnostic], style: &Style) -> 
 pub fn lowering(file: &SourceFile, findings: &[Finding], checks: &[Diagnostic], style: &Style) -> Failure {
     let found = in_file_order(checks, findings);
     let errors = found.iter().filter(|found| found.is_error()).count();
-    let drawn = draw_each(&found, |found| draw(found, file, style));
+    let shown = Shown::of(file);
+    let drawn = draw_each(&found, |found| draw(found, &shown, style));
     Failure::new(Kind::Dockerfile, "the Dockerfile has errors").drawn(closing(drawn, file, errors))
 }
 
 /// The file itself says that findings are errors: `# check=error=true`.
 pub fn checks(file: &SourceFile, checks: &[Diagnostic], findings: &[Finding], style: &Style) -> Failure {
     let found = in_file_order(checks, findings);
-    let drawn = draw_each(&found, |found| draw(found, file, style));
+    let shown = Shown::of(file);
+    let drawn = draw_each(&found, |found| draw(found, &shown, style));
     let message = "the checks found something, and the file makes that an error";
     Failure::new(Kind::Dockerfile, message).drawn(drawn)
 }
 
 /// Draws what was found, with the name of its check.
-pub fn draw(found: &Found<'_>, file: &SourceFile, style: &Style) -> String {
+pub fn draw(found: &Found<'_>, file: &Shown<'_>, style: &Style) -> String {
     match found {
         Found::Check(check) => {
             let rule = match &check.kind {
@@ -69,16 +97,12 @@ pub fn draw_each<T>(findings: &[T], draw: impl Fn(&T) -> String) -> String {
 }
 
 /// A parser's diagnostic in the file.
-fn draw_diagnostic(file: &SourceFile, diagnostic: &dockerfile_parser::Diagnostic, style: &Style) -> String {
+fn draw_diagnostic(file: &Shown<'_>, diagnostic: &dockerfile_parser::Diagnostic, style: &Style) -> String {
     let message = diagnostic.message();
     let help: Vec<String> = diagnostic.help.iter().cloned().collect();
     let span = diagnostic.span;
-    let text = file.shown();
     report::diagnostic(
-        Source {
-            name: &file.name,
-            text: &text,
-        },
+        file.source(),
         &report::Diagnostic {
             severity: severity(diagnostic.is_error()),
             message: &message,
@@ -116,7 +140,7 @@ fn check_line(rule: Rule) -> String {
     format!("check: {} ({})\n", rule.name(), rule.url())
 }
 
-fn draw_place(file: &SourceFile, finding: &Finding, style: &Style) -> String {
+fn draw_place(file: &Shown<'_>, finding: &Finding, style: &Style) -> String {
     let help: Vec<String> = finding.help.iter().cloned().collect();
     if finding.span == Span::default() {
         let word = if finding.is_error { "error" } else { "warning" };
@@ -127,10 +151,7 @@ fn draw_place(file: &SourceFile, finding: &Finding, style: &Style) -> String {
         return text;
     }
     report::diagnostic(
-        Source {
-            name: &file.name,
-            text: &file.shown(),
-        },
+        file.source(),
         &report::Diagnostic {
             severity: severity(finding.is_error),
             message: &finding.message,

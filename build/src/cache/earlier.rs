@@ -183,21 +183,40 @@ impl<'t> Instruction<'t> {
     }
 }
 
-/// No Dockerfile has as many steps; a table of this many squares is made in milliseconds.
+/// A table of this many squares is made in milliseconds.
 const SQUARES: usize = 4_000_000;
 
 /// Pairs (index before, index now), each at most once and in the order of both, so that they are most alike in all.
 fn pair(before: &[Instruction<'_>], now: &[Instruction<'_>]) -> Vec<(usize, usize)> {
-    let width = now.len() + 1;
-    if (before.len() + 1).saturating_mul(width) > SQUARES {
-        return before
-            .iter()
-            .enumerate()
-            .zip(now)
-            .filter(|((_, one), two)| one == two)
-            .map(|((at, _), _)| (at, at))
-            .collect();
+    if (before.len() + 1).saturating_mul(now.len() + 1) > SQUARES {
+        return pair_many(before, now);
     }
+    pair_few(before, now)
+}
+
+/// Those of so many steps that there is no room for a table: what both begin and end with, and what is between if that
+/// is little.
+fn pair_many(before: &[Instruction<'_>], now: &[Instruction<'_>]) -> Vec<(usize, usize)> {
+    let begin = before.iter().zip(now).take_while(|(one, two)| one == two).count();
+    let (old, new) = (&before[begin..], &now[begin..]);
+    let end = old.iter().rev().zip(new.iter().rev());
+    let end = end.take_while(|(one, two)| one == two).count();
+    let (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
+    let between = match (old.len() + 1).saturating_mul(new.len() + 1) > SQUARES {
+        true => (0..old.len().min(new.len()))
+            .filter(|at| old[*at] == new[*at])
+            .map(|at| (at, at))
+            .collect(),
+        false => pair_few(old, new),
+    };
+    let mut pairs: Vec<_> = (0..begin).map(|at| (at, at)).collect();
+    pairs.extend(between.into_iter().map(|(one, two)| (begin + one, begin + two)));
+    pairs.extend((0..end).map(|at| (before.len() - end + at, now.len() - end + at)));
+    pairs
+}
+
+fn pair_few(before: &[Instruction<'_>], now: &[Instruction<'_>]) -> Vec<(usize, usize)> {
+    let width = now.len() + 1;
     // best[i][j]: the most that the steps from i and from j on can be alike.
     let mut best = vec![0_u32; (before.len() + 1) * width];
     for (i, one) in before.iter().enumerate().rev() {
@@ -243,6 +262,30 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         pair(&steps(before), &steps(now))
+    }
+
+    /// A table of all of these would have 25 million squares.
+    #[test]
+    fn of_thousands_of_steps_the_changed_ones_are_found() {
+        let titles = |changed: &str, more: usize| -> Vec<String> {
+            let texts = (0..5000 + more).map(|number| match number {
+                2500 => changed.to_owned(),
+                inserted if (2501..2501 + more).contains(&inserted) => format!("ADD {inserted} /"),
+                _ => format!("COPY {} /", if number > 2500 { number - more } else { number }),
+            });
+            texts.collect()
+        };
+        let (before, now) = (titles("RUN make", 0), titles("RUN make all", 3));
+        let [before, now] = [&before, &now].map(|texts| {
+            let texts = texts.iter().map(String::as_str);
+            texts
+                .map(|words| Instruction { stage: "", words })
+                .collect::<Vec<_>>()
+        });
+        let expected: Vec<(usize, usize)> = (0..5000)
+            .map(|at| (at, if at > 2500 { at + 3 } else { at }))
+            .collect();
+        assert_eq!(pair(&before, &now), expected);
     }
 
     #[test]

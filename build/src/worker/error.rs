@@ -6,7 +6,7 @@ use crate::error::{BuildError, StepCause, StepError};
 use crate::finding::{Found, in_file_order};
 use crate::lower::Finding;
 use crate::ops::OpError;
-use dockerfile_parser::{Diagnostic, Span};
+use dockerfile_parser::{Diagnostic, LineIndex};
 use rbuild_sandbox::ExitStatus;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -106,7 +106,8 @@ impl BuildFailure {
             BuildError::Syntax {
                 file, diagnostics, ..
             } => {
-                let found = diagnostics.iter().map(|found| of_check(file, found));
+                let lines = LineIndex::new(&file.text);
+                let found = diagnostics.iter().map(|found| of_check(file, &lines, found));
                 (FailureKind::Syntax, found.collect(), None)
             }
             BuildError::Lowering {
@@ -144,12 +145,13 @@ fn causes(error: &dyn Error) -> Vec<String> {
 
 fn found(file: &SourceFile, checks: &[Diagnostic], findings: &[Finding]) -> Vec<FoundInFile> {
     let all = in_file_order(checks, findings);
+    let lines = LineIndex::new(&file.text);
     all.iter()
         .map(|found| match found {
-            Found::Check(check) => of_check(file, check),
+            Found::Check(check) => of_check(file, &lines, check),
             Found::Lowering(finding) => FoundInFile {
                 file: file.name.clone(),
-                line: line(file, finding.span),
+                line: lines.line(finding.span.start),
                 is_warning: !finding.is_error,
                 message: finding.message.clone(),
                 help: finding.help.clone(),
@@ -158,19 +160,14 @@ fn found(file: &SourceFile, checks: &[Diagnostic], findings: &[Finding]) -> Vec<
         .collect()
 }
 
-fn of_check(file: &SourceFile, found: &Diagnostic) -> FoundInFile {
+fn of_check(file: &SourceFile, lines: &LineIndex<'_>, found: &Diagnostic) -> FoundInFile {
     FoundInFile {
         file: file.name.clone(),
-        line: line(file, found.span),
+        line: lines.line(found.span.start),
         is_warning: !found.is_error(),
         message: found.message(),
         help: found.help.clone(),
     }
-}
-
-fn line(file: &SourceFile, span: Span) -> usize {
-    let before = file.text.get(..span.start).unwrap_or(&file.text);
-    1 + before.bytes().filter(|byte| *byte == b'\n').count()
 }
 
 fn step(failed: &StepError) -> FailedStep {

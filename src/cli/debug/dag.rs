@@ -134,8 +134,9 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
         ..
     } = lower(&input, &options.request.platform, &Planned)
         .map_err(|failure| findings::lowering(file, &failure.findings, &[], &style))?;
+    let shown = findings::Shown::of(file);
     for warning in &warnings {
-        note(findings::draw(&Found::Lowering(warning), file, &style).trim_end());
+        note(findings::draw(&Found::Lowering(warning), &shown, &style).trim_end());
     }
     let order = graph.order(&[target.vertex]);
     let ids: BTreeMap<VertexId, usize> = order

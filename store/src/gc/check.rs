@@ -1,5 +1,6 @@
 //! `store check`: everything is read and compared with what it should be.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rbuild_layer::SnapshotId;
@@ -237,12 +238,12 @@ impl Check<'_> {
 
     fn tags(&mut self) -> Result<(), StoreError> {
         let dir = self.store.path("tags");
-        let good: Vec<(PathBuf, Digest)> = self.store.images().tag_files()?;
+        let good: HashMap<PathBuf, Digest> = self.store.images().tag_files()?.into_iter().collect();
         for name in list_dir(&dir)? {
             let path = dir.join(name);
-            match good.iter().find(|(file, _)| *file == path) {
+            match good.get(&path) {
                 None => self.drop_file(&path, "it names no image".to_owned())?,
-                Some((_, id)) => {
+                Some(id) => {
                     let image = self.store.path("images").join(format!("{}.json", id.to_hex()));
                     if !image.exists() {
                         self.drop_file(&path, format!("it names the image {id}, which is missing"))?;
