@@ -434,6 +434,12 @@ fn programs_that_are_not_there() {
         refused("FROM busybox:local\nRUN []\n", &["there is no command to run"]),
         1
     );
+    for (steps, said) in [
+        ("RUN [\"\"]\n", "the command's name is empty"),
+        ("SHELL [\"\"]\nRUN true\n", "that of `SHELL`"),
+    ] {
+        assert_eq!(refused(&format!("FROM busybox:local\n{steps}"), &[said]), 1);
+    }
     let missing = "FROM busybox:local\nRUN no-such-command --flag\n";
     assert_eq!(
         refused(missing, &["exit code: 127", "a command was not found"]),

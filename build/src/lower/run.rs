@@ -67,6 +67,13 @@ impl StageLowering<'_, '_> {
                 (vec![format!("/dev/pipes/{name}")], Some((name, content)))
             }
         };
+        if argv.first().is_some_and(String::is_empty) {
+            let finding = Finding::error("the command's name is empty", instruction.line.span);
+            return Err(match is_shell_form {
+                true => finding.help("it is that of `SHELL`"),
+                false => finding,
+            });
+        }
         let scope = &self.state.scope;
         self.stages
             .carry(scope.env.count() + scope.args.count(), instruction.line.keyword)?;
