@@ -12,7 +12,7 @@ pub use outline::needed_stages;
 use crate::error::{Failure, Kind};
 use crate::options::{BuildOptions, Call};
 use crate::progress::Progress;
-use crate::report::build_error;
+use crate::report::{build_error, words};
 use crate::ui::{ProgressMode, Style};
 use dockerfile_parser::{Line, LineIndex, Span};
 use rbuild_build::contexts::Contexts;
@@ -65,11 +65,11 @@ pub fn open(options: &BuildOptions, style: &Style) -> Result<Inputs, Failure> {
                 diagnostics,
                 dockerfile: Some(dockerfile),
             } if options.call == Call::Check => check::broken(options, file, diagnostics, dockerfile)?,
-            BuildError::Other(failure)
-                if options.call == Call::Check && failure.kind() == Kind::Dockerfile =>
+            BuildError::Other(error)
+                if options.call == Call::Check && words::failure(&error).kind() == Kind::Dockerfile =>
             {
-                check::unreadable(options, &failure)?;
-                failure.into()
+                check::unreadable(options, &words::failure(&error))?;
+                error.into()
             }
             other => other,
         };

@@ -63,12 +63,12 @@ pub fn watch(stop: impl Fn() + Send + 'static) -> io::Result<()> {
 ///
 /// # Errors
 /// The work's own, [`failure`] when it was stopped, or that signals cannot be watched.
-pub fn stoppable<T>(
+pub fn stoppable<T, E: Into<Failure>>(
     stop: impl Fn() + Send + 'static,
-    work: impl FnOnce() -> Result<T, Failure>,
+    work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, Failure> {
     watch(stop).map_err(|error| Failure::host(error.to_string()))?;
-    work().map_err(or_failure)
+    work().map_err(|error| or_failure(error.into()))
 }
 
 /// What fails after a signal fails because of it.

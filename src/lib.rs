@@ -23,4 +23,4 @@ pub mod standard_error;
 pub mod store_root;
 pub mod ui;
 
-pub use rbuild_build::error;
+pub use report::failure as error;

@@ -12,8 +12,11 @@ use std::time::Duration;
 pub mod build_error;
 mod ended;
 mod excerpt;
+pub mod failure;
 pub mod findings;
+mod remedy;
 pub mod step;
+pub mod words;
 
 pub use ended::Ended;
 pub use excerpt::{Label, Source};

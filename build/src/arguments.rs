@@ -1,6 +1,6 @@
 //! Arguments that steer a build and meet the Dockerfile: what its text asks for, and what takes the place of that.
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, RequestError};
 use crate::request::{EPOCH_ARG, Request};
 use dockerfile_parser::dockerfile::Directive;
 use dockerfile_parser::lint::CheckOptions;
@@ -14,16 +14,13 @@ const CHECK: &str = "BUILDKIT_DOCKERFILE_CHECK";
 ///
 /// # Errors
 /// It names an option or a rule that is not there.
-pub(crate) fn apply_check(request: &Request, dockerfile: &mut Dockerfile) -> Result<(), Failure> {
+pub(crate) fn apply_check(request: &Request, dockerfile: &mut Dockerfile) -> Result<(), Error> {
     let Some(value) = request.build_args.get(CHECK) else {
         return Ok(());
     };
-    if let Some(wrong) = CheckOptions::parse(value, Span::default()).1.first() {
-        let failure = Failure::usage(format!("{CHECK}: {}", wrong.message()));
-        return Err(match &wrong.help {
-            Some(help) => failure.hint(help.clone()),
-            None => failure,
-        });
+    let found = CheckOptions::parse(value, Span::default()).1;
+    if let Some(wrong) = found.into_iter().next() {
+        return Err(RequestError::Check(Box::new(wrong)).into());
     }
     dockerfile.directives.check = Some(Directive {
         value: value.clone(),
@@ -38,7 +35,7 @@ pub(crate) fn apply_check(request: &Request, dockerfile: &mut Dockerfile) -> Res
 ///
 /// # Errors
 /// It is no number of seconds.
-pub(crate) fn epoch(request: &Request, dockerfile: &Dockerfile) -> Result<Option<i64>, Failure> {
+pub(crate) fn epoch(request: &Request, dockerfile: &Dockerfile) -> Result<Option<i64>, Error> {
     if request.build_args.contains_key(EPOCH_ARG) {
         return Ok(None);
     }
@@ -63,10 +60,10 @@ pub(crate) fn epoch(request: &Request, dockerfile: &Dockerfile) -> Result<Option
         None | Some("") => Ok(None),
         Some(text) => match text.parse::<i64>() {
             Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
-            _ => Err(Failure::new(
-                Kind::Dockerfile,
-                format!("ARG {EPOCH_ARG}: `{text}` is not a number of seconds since 1970"),
-            )),
+            _ => Err(RequestError::Epoch {
+                text: text.to_owned(),
+            }
+            .into()),
         },
     }
 }

@@ -4,7 +4,7 @@ use crate::context::place::Place;
 use crate::context::stdin::Fetched;
 use crate::context::{BuildContext, remote, stdin};
 use crate::dockerfile::{self, SourceFile};
-use crate::error::{BuildError, Failure};
+use crate::error::{BuildError, ContextError, Error};
 use crate::ignore_file::open_context;
 use crate::lower::NamedSource;
 use crate::pull::Registries;
@@ -55,7 +55,7 @@ impl Contexts {
         let path = match (&request.context, &fetched) {
             (ContextSource::Directory(path), _) => directory(path, "the context")?,
             (_, Some(fetched)) => fetched.path.clone(),
-            (_, None) => return Err(Failure::host("internal error: the context is nowhere").into()),
+            (_, None) => return Err(Error::from(ContextError::Nowhere).into()),
         };
         let main = open_context(&path, Some(request), "the build context")?;
         let mut named = BTreeMap::new();
@@ -73,9 +73,8 @@ impl Contexts {
                 NamedContext::Remote(source) => {
                     let fetched = remote::fetch(source, registries, &access, place()?)?;
                     if fetched.dockerfile.is_some() {
-                        return Err(
-                            Failure::usage(format!("the named context `{name}` is no archive")).into(),
-                        );
+                        let name = name.clone();
+                        return Err(Error::from(ContextError::NoArchive { name }).into());
                     }
                     let context = open_context(&fetched.path, None, &format!("the named context `{name}`"))?;
                     held.push(fetched);
@@ -97,7 +96,7 @@ impl Contexts {
     ///
     /// # Errors
     /// It is not there, cannot be read, or is not UTF-8.
-    pub fn read_dockerfile(&self, request: &Request) -> Result<SourceFile, Failure> {
+    pub fn read_dockerfile(&self, request: &Request) -> Result<SourceFile, Error> {
         let piped = self
             .fetched
             .as_ref()
@@ -122,10 +121,10 @@ impl Contexts {
         }))
     }
 
-    pub(crate) fn load_memos(&self, store: &Store) -> Result<(), Failure> {
+    pub(crate) fn load_memos(&self, store: &Store) -> Result<(), Error> {
         self.all()
             .try_for_each(|context| context.load_memo(store))
-            .map_err(Failure::from_host)
+            .map_err(Error::from)
     }
 
     /// A memo that cannot be saved costs time, not truth.
@@ -137,14 +136,18 @@ impl Contexts {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
-fn directory(path: &Path, what: &str) -> Result<PathBuf, Failure> {
-    let wrong = |why: String| Failure::usage(format!("{what} `{}` {why}", path.display()));
-    let found = path
-        .canonicalize()
-        .map_err(|error| wrong(format!("cannot be opened: {error}")))?;
+fn directory(path: &Path, what: &str) -> Result<PathBuf, Error> {
+    let found = path.canonicalize().map_err(|source| ContextError::NotFound {
+        what: what.to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
     if !found.is_dir() {
-        return Err(wrong("is not a directory".to_owned())
-            .hint("a context is the directory that COPY takes files from; `-f` names the Dockerfile"));
+        return Err(ContextError::NotADirectory {
+            what: what.to_owned(),
+            path: path.to_owned(),
+        }
+        .into());
     }
     Ok(found)
 }

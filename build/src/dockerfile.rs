@@ -2,7 +2,7 @@
 
 use crate::context::BuildContext;
 use crate::context::text::{TextError, limited, text_at};
-use crate::error::{Failure, Kind};
+use crate::error::{ContextError, Error};
 use crate::remote::address::passwords_hidden;
 use crate::request::{ContextSource, DockerfileSource, Request};
 use dockerfile_parser::lint::{self, LintInput};
@@ -42,7 +42,7 @@ pub(crate) fn read(
     request: &Request,
     context: &BuildContext,
     piped: Option<&[u8]>,
-) -> Result<SourceFile, Failure> {
+) -> Result<SourceFile, Error> {
     let source = &request.dockerfile;
     let (name, path, bytes) = match source {
         DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
@@ -53,21 +53,24 @@ pub(crate) fn read(
         DockerfileSource::Path(path) => match located(request, context, path) {
             Located::InContext(inside) => in_context(context, inside)?,
             Located::OfCaller => {
-                let bytes = text_at(path).map_err(|error| missing(path, &error))?;
+                let bytes = text_at(path).map_err(|error| missing(path, error))?;
                 let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
                 (path.display().to_string(), Some(absolute), bytes)
             }
         },
     };
     let text = dockerfile_parser::decode(&bytes)
-        .map_err(|error| Failure::new(Kind::Dockerfile, format!("{name}: {error}")))?
+        .map_err(|source| ContextError::NoText {
+            name: name.clone(),
+            source,
+        })?
         .to_owned();
     refuse_template(&name, &text)?;
     Ok(SourceFile { name, path, text })
 }
 
 /// buildah hands a `….in` to the C preprocessor. Here its directives are comments: that must not go unnoticed.
-fn refuse_template(name: &str, text: &str) -> Result<(), Failure> {
+fn refuse_template(name: &str, text: &str) -> Result<(), Error> {
     const DIRECTIVES: [&str; 9] = [
         "#include", "#define", "#undef", "#if", "#ifdef", "#ifndef", "#else", "#elif", "#endif",
     ];
@@ -76,13 +79,11 @@ fn refuse_template(name: &str, text: &str) -> Result<(), Failure> {
         .filter_map(|line| line.split_whitespace().next())
         .find(|word| DIRECTIVES.contains(word));
     match directive {
-        Some(directive) if name.ends_with(".in") => Err(Failure::new(
-            Kind::Dockerfile,
-            format!("{name}: `{directive}` is for a preprocessor, and there is none"),
-        )
-        .hint(format!(
-            "`cpp -E -P -traditional {name} | rbuild -f - CONTEXT` builds what it gives"
-        ))),
+        Some(directive) if name.ends_with(".in") => Err(ContextError::Template {
+            name: name.to_owned(),
+            directive: directive.to_owned(),
+        }
+        .into()),
         _ => Ok(()),
     }
 }
@@ -118,16 +119,19 @@ pub(super) const DEFAULT_NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
 type Found = (String, Option<PathBuf>, Vec<u8>);
 
 /// A file of a context that was fetched.
-fn in_context(context: &BuildContext, path: &Path) -> Result<Found, Failure> {
+fn in_context(context: &BuildContext, path: &Path) -> Result<Found, Error> {
     let name = path.display().to_string();
     let bytes = context
         .text(path.as_os_str().as_bytes())
         .and_then(|bytes| bytes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound).into()))
-        .map_err(|error| unreadable(&name, &error))?;
+        .map_err(|source| ContextError::DockerfileInside {
+            name: name.clone(),
+            source,
+        })?;
     Ok((name, Some(path.to_owned()), bytes))
 }
 
-fn default(request: &Request, context: &BuildContext) -> Result<Found, Failure> {
+fn default(request: &Request, context: &BuildContext) -> Result<Found, Error> {
     let directory = context.path();
     for name in DEFAULT_NAMES {
         match context.text(name.as_bytes()) {
@@ -139,40 +143,31 @@ fn default(request: &Request, context: &BuildContext) -> Result<Found, Failure> 
                 return Ok((name.to_owned(), Some(path), bytes));
             }
             Ok(None) => {}
-            Err(error) => return Err(unreadable(name, &error)),
+            Err(error) => {
+                return Err(ContextError::DockerfileInside {
+                    name: name.to_owned(),
+                    source: error,
+                }
+                .into());
+            }
         }
     }
     let place = match is_fetched(request) {
         true => "the context".to_owned(),
         false => format!("`{}`", directory.display()),
     };
-    let failure = Failure::usage(format!("there is no Dockerfile in {place}"));
-    Err(if context.has_name(b"Containerfile") {
-        failure.hint("there is a Containerfile: build with `-f Containerfile`")
-    } else if context.has_name(b"Containerfile.in") {
-        failure.hint("there is a Containerfile.in: templates are not preprocessed")
-    } else {
-        failure.hint("`-f FILE` names a Dockerfile elsewhere")
-    })
+    let others = ["Containerfile", "Containerfile.in"];
+    let instead = others.into_iter().find(|name| context.has_name(name.as_bytes()));
+    Err(ContextError::NoDockerfile { place, instead }.into())
 }
 
-fn unreadable(name: &str, error: &TextError) -> Failure {
-    let failure = Failure::usage(format!("reading the Dockerfile `{name}` of the context: {error}"));
-    match error {
-        TextError::LeadsOut => failure.hint("`-f FILE` names a Dockerfile elsewhere"),
-        _ => failure,
-    }
-}
-
-fn missing(path: &Path, error: &TextError) -> Failure {
-    let failure = Failure::usage(format!("reading the Dockerfile `{}`: {error}", path.display()));
-    match neighbour(path) {
+fn missing(path: &Path, source: TextError) -> Error {
+    let near = neighbour(path)
         // A link that leads nowhere is its own neighbour.
-        Some(near) if error.is_not_found() && path.file_name() != Some(near.as_ref()) => {
-            failure.hint(format!("did you mean `{}`?", path.with_file_name(near).display()))
-        }
-        _ => failure,
-    }
+        .filter(|near| source.is_not_found() && path.file_name() != Some(near.as_ref()))
+        .map(|near| path.with_file_name(near));
+    let path = path.to_owned();
+    ContextError::Dockerfile { path, near, source }.into()
 }
 
 /// The file beside `path` whose name is nearest.
@@ -190,9 +185,8 @@ fn neighbour(path: &Path) -> Option<String> {
     dockerfile_parser::suggest::nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-fn stdin() -> Result<Vec<u8>, Failure> {
-    limited(std::io::stdin().lock())
-        .map_err(|error| Failure::host(format!("reading the Dockerfile from standard input: {error}")))
+fn stdin() -> Result<Vec<u8>, Error> {
+    Ok(limited(std::io::stdin().lock()).map_err(ContextError::DockerfileInput)?)
 }
 
 /// What the checks find above the first error, among the errors: there the tree is whole.

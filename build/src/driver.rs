@@ -101,7 +101,7 @@ fn run(session: &Session<'_>, plan: &Plan) -> Solved {
         session.index.as_ref(),
         SolveOptions {
             jobs: session.request.jobs,
-            prepare: Box::new(|| session.enter().map_err(OpError::Failure)),
+            prepare: Box::new(|| session.enter().map_err(OpError::from)),
             cancel: session.request.stop.token(),
             events: &|event| {
                 let event = without_secrets(event, graph);

@@ -1,6 +1,6 @@
 //! What all steps of a build share: the store, the sandbox, secrets, logs. Made once per build.
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, HostError, Obstacle};
 use crate::host::{Host, ThisHost};
 use crate::ops::{OpError, StepChecks, StepId};
 use crate::pull::Registries;
@@ -144,7 +144,7 @@ impl Engine {
     ///
     /// # Errors
     /// What the host does not allow, and the line that mends it.
-    pub fn prepare(&self) -> Result<(), Failure> {
+    pub fn prepare(&self) -> Result<(), Error> {
         if self.sandbox.get().is_some() {
             return Ok(());
         }
@@ -169,11 +169,10 @@ impl Engine {
     /// # Errors
     /// [`Engine::prepare`] was not called: a bug.
     pub fn executor(&self) -> Result<&dyn Executor, OpError> {
-        self.sandbox.get().map(Box::as_ref).ok_or_else(|| {
-            OpError::Failure(Failure::host(
-                "internal error: a step ran before the sandbox was entered",
-            ))
-        })
+        self.sandbox
+            .get()
+            .map(Box::as_ref)
+            .ok_or(OpError::Internal("a step ran before the sandbox was entered"))
     }
 
     /// The value of a secret; `None` when it was not given.
@@ -230,7 +229,7 @@ impl Engine {
             *log = Some(self.store.builds().start()?);
         }
         let Some(build) = log.as_ref() else {
-            return Err(OpError::Failure(Failure::host("internal error: no build log")));
+            return Err(OpError::Internal("no build log"));
         };
         let (name, file) = build.step_log(self.next_log.fetch_add(1, Ordering::Relaxed))?;
         let path = build.log_path(&name);
@@ -265,45 +264,25 @@ impl Engine {
 ///
 /// # Errors
 /// What the host does not allow, and the line that mends it.
-pub fn enter_sandbox(store: &Store, caller: &Caller) -> Result<Zygote, Failure> {
+pub fn enter_sandbox(store: &Store, caller: &Caller) -> Result<Zygote, Error> {
     if probe::is_confined()
         && let Some(obstacle) = probe::probe(Some(store.root()), caller).obstacle()
     {
-        let failure = Failure::host("this host does not let rbuild build yet")
-            .cause(format!("{}: {}", obstacle.name, obstacle.detail));
-        let failure = match &obstacle.fix {
-            Some(fix) => failure.hint(fix),
-            None => failure,
-        };
-        return Err(failure.hint("`rbuild doctor` says what this host allows"));
+        return Err(HostError::Obstacle(Obstacle(obstacle.clone())).into());
     }
     enter_namespace(caller)?;
-    Zygote::start(caller).map_err(Failure::from_host)
+    Ok(Zygote::start(caller).map_err(HostError::Zygote)?)
 }
 
 /// Enters the user namespace in which the store's ids are real.
 ///
 /// # Errors
 /// What the host does not allow, and the line that mends it.
-pub fn enter_namespace(caller: &Caller) -> Result<(), Failure> {
-    let mapping = IdMapping::for_host(caller).map_err(|error| {
-        Failure::from_error(Kind::Host, &error)
-            .context("this host does not let rbuild build yet")
-            .hint(error.fix())
-            .hint("`rbuild doctor` says what this host allows")
-    })?;
-    enter(&mapping).map_err(|error| {
-        let failure = Failure::from_error(Kind::Host, &error);
-        if error.shortage().is_some() {
-            return failure;
-        }
-        let fix = error.fix();
-        let failure = failure.context("this host does not let rbuild make a user namespace");
-        match fix {
-            Some(fix) => failure.hint(fix),
-            None => failure,
-        }
-        .hint("`rbuild doctor` says what this host allows")
+pub fn enter_namespace(caller: &Caller) -> Result<(), Error> {
+    let mapping = IdMapping::for_host(caller).map_err(HostError::Ids)?;
+    enter(&mapping).map_err(|error| match error.shortage() {
+        Some(_) => HostError::Shortage(error),
+        None => HostError::Namespace(error),
     })?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The end of a build: results where they were asked for, or what went wrong.
 
-use crate::error::{BuildError, Failure, StepCause, StepError};
+use crate::error::{BaseError, BuildError, Error, StepCause, StepError};
 use crate::export::{Assembled, Assembly};
 use crate::material;
 use crate::ops::{OpError, StepOutput, word_of};
@@ -42,7 +42,7 @@ impl Finish<'_> {
         let steps = self.steps(&solution.outcomes, Some(image.id.to_string()), error);
         let (written, manifest) = written?;
         Ok(BuildResult {
-            config: image.parse_config().map_err(Failure::from_host)?,
+            config: image.parse_config().map_err(Error::from)?,
             size: session.engine.snapshots.image_bytes(&image),
             image,
             manifest,
@@ -79,17 +79,14 @@ impl Finish<'_> {
     }
 
     /// The record of the image at the bottom of the target, which is in the store by now.
-    fn base_record(&self) -> Result<Option<ImageRecord>, Failure> {
+    fn base_record(&self) -> Result<Option<ImageRecord>, Error> {
         let Some(base) = &self.plan.target.base else {
             return Ok(None);
         };
         let id = base.config_digest()?;
-        match self.session.store.images().get(&id).map_err(Failure::from_host)? {
+        match self.session.store.images().get(&id).map_err(Error::from)? {
             Some(record) => Ok(Some(record)),
-            None => Err(
-                Failure::host(format!("the base image {id} is not in the store any more"))
-                    .hint("something removed it during the build; build again"),
-            ),
+            None => Err(BaseError::Gone { id }.into()),
         }
     }
 
@@ -97,8 +94,8 @@ impl Finish<'_> {
     pub(crate) fn failed(self, error: SolveError<OpError, OpError>) -> BuildError {
         let why = match error.failure {
             SolveFailure::Interrupted => BuildError::Stopped,
-            SolveFailure::Prepare(OpError::Failure(failure)) => failure.into(),
-            SolveFailure::Prepare(other) => Failure::from_host(other).into(),
+            SolveFailure::Prepare(OpError::Other(error)) => (*error).into(),
+            SolveFailure::Prepare(other) => Error::Op(Box::new(other)).into(),
             SolveFailure::Vertex { vertex, cause, .. } => self.step_failed(vertex, cause),
         };
         self.steps(&error.outcomes, None, Some(why.to_string()));

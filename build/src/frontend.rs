@@ -1,6 +1,6 @@
 //! Which frontend a build is asked to use: there is the one that is built in, and none other is run.
 
-use crate::error::Failure;
+use crate::error::{Error, RequestError};
 use crate::request::Request;
 use dockerfile_parser::diagnostic::Severity;
 use dockerfile_parser::frontend::is_builtin;
@@ -14,7 +14,7 @@ const ARGUMENT: &str = "BUILDKIT_SYNTAX";
 ///
 /// # Errors
 /// The argument asks, and the syntax is strict.
-pub(crate) fn check(request: &Request, parsed: &mut Parsed) -> Result<Option<String>, Failure> {
+pub(crate) fn check(request: &Request, parsed: &mut Parsed) -> Result<Option<String>, Error> {
     let is_foreign = |kind: &Kind| matches!(kind, Kind::ForeignSyntax { .. });
     if let Some(value) = request.build_args.get(ARGUMENT) {
         parsed.diagnostics.retain(|found| !is_foreign(&found.kind));
@@ -23,8 +23,8 @@ pub(crate) fn check(request: &Request, parsed: &mut Parsed) -> Result<Option<Str
             return Ok(None);
         }
         if request.strict_syntax {
-            let message = format!("{ARGUMENT}: the frontend `{image}` is not used");
-            return Err(Failure::usage(message).hint("only the Dockerfile frontend is built in"));
+            let image = image.to_owned();
+            return Err(RequestError::ForeignFrontend { image }.into());
         }
         return Ok(Some(image.to_owned()));
     }

@@ -1,7 +1,7 @@
 //! [`Host`]: how steps are run on this machine. The seam for hosts that do not allow what most do.
 
 use crate::engine::enter_sandbox;
-use crate::error::Failure;
+use crate::error::Error;
 use rbuild_sandbox::{Caller, Executor, Network, default_network};
 use rbuild_store::Store;
 
@@ -12,7 +12,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// What the host does not allow, and what mends it.
-    fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure>;
+    fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Error>;
 
     /// The network of a step that asks for none by name: the one on which this host can best keep it apart.
     fn default_network(&self) -> Network {
@@ -29,7 +29,7 @@ pub struct ThisHost {
 }
 
 impl Host for ThisHost {
-    fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Failure> {
+    fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Error> {
         Ok(Box::new(enter_sandbox(store, &self.caller)?))
     }
 

@@ -4,7 +4,7 @@ use crate::context::text::{TextError, text_at};
 use crate::context::{BuildContext, Ignore};
 use crate::dockerfile::SourceFile;
 use crate::dockerfile::{DEFAULT_NAMES, Located, located};
-use crate::error::{BuildError, Failure, Kind};
+use crate::error::{BuildError, ContextError, Error};
 use crate::request::{DockerfileSource, Request};
 use dockerfile_parser::IgnoreFile;
 use std::os::unix::ffi::OsStrExt;
@@ -27,7 +27,11 @@ pub(crate) fn open_context(
     what: &str,
 ) -> Result<BuildContext, BuildError> {
     let context = BuildContext::open(path)
-        .map_err(|error| Failure::from_error(Kind::Usage, &error).context(format!("opening {what}")))?;
+        .map_err(|source| ContextError::Open {
+            what: what.to_owned(),
+            source,
+        })
+        .map_err(Error::from)?;
     let Some((name, bytes)) = find(&context, request, what)? else {
         return Ok(context);
     };
@@ -47,11 +51,13 @@ pub(crate) fn open_context(
     Ok(context.with_ignore(Ignore { patterns, name }))
 }
 
-fn find(context: &BuildContext, request: Option<&Request>, what: &str) -> Result<Option<Found>, Failure> {
+fn find(context: &BuildContext, request: Option<&Request>, what: &str) -> Result<Option<Found>, Error> {
     if let Some(request) = request {
         if let Some(named) = &request.ignore_file {
-            let bytes = text_at(named)
-                .map_err(|error| Failure::usage(format!("reading `{}`: {error}", named.display())))?;
+            let bytes = text_at(named).map_err(|source| ContextError::IgnoreFile {
+                path: named.clone(),
+                source,
+            })?;
             let name = named.file_name().unwrap_or_default();
             return Ok(Some((name.to_string_lossy().into_owned(), bytes)));
         }
@@ -63,11 +69,7 @@ fn find(context: &BuildContext, request: Option<&Request>, what: &str) -> Result
 }
 
 /// The ignore file goes with the Dockerfile that is used.
-fn beside_dockerfile(
-    context: &BuildContext,
-    request: &Request,
-    what: &str,
-) -> Result<Option<Found>, Failure> {
+fn beside_dockerfile(context: &BuildContext, request: &Request, what: &str) -> Result<Option<Found>, Error> {
     match &request.dockerfile {
         DockerfileSource::Stdin => Ok(None),
         DockerfileSource::Default => match DEFAULT_NAMES
@@ -90,14 +92,14 @@ fn named_after(dockerfile: &Path) -> PathBuf {
     name.into()
 }
 
-fn in_context(context: &BuildContext, path: &Path, what: &str) -> Result<Option<Found>, Failure> {
+fn in_context(context: &BuildContext, path: &Path, what: &str) -> Result<Option<Found>, Error> {
     judge(context.text(path.as_os_str().as_bytes()), path, what)
 }
 
 /// The caller has named the Dockerfile, but not this file: it is read as one of the context or, where the Dockerfile is
 /// elsewhere, of that directory.
 #[expect(clippy::disallowed_methods, reason = "beside a path that the caller names")]
-fn beside_own(context: &BuildContext, path: &Path, what: &str) -> Result<Option<Found>, Failure> {
+fn beside_own(context: &BuildContext, path: &Path, what: &str) -> Result<Option<Found>, Error> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(None);
     };
@@ -123,7 +125,7 @@ fn beside_own(context: &BuildContext, path: &Path, what: &str) -> Result<Option<
     )
 }
 
-fn judge(found: Result<Option<Vec<u8>>, TextError>, path: &Path, of: &str) -> Result<Option<Found>, Failure> {
+fn judge(found: Result<Option<Vec<u8>>, TextError>, path: &Path, of: &str) -> Result<Option<Found>, Error> {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -131,12 +133,11 @@ fn judge(found: Result<Option<Vec<u8>>, TextError>, path: &Path, of: &str) -> Re
         .into_owned();
     match found {
         Ok(bytes) => Ok(bytes.map(|bytes| (name, bytes))),
-        Err(error) => {
-            let failure = Failure::usage(format!("reading `{name}` of {of}: {error}"));
-            Err(match error {
-                TextError::LeadsOut => failure.hint("`--ignorefile FILE` names an ignore file elsewhere"),
-                _ => failure,
-            })
+        Err(source) => Err(ContextError::IgnoreFileInside {
+            name,
+            context: of.to_owned(),
+            source,
         }
+        .into()),
     }
 }

@@ -4,7 +4,7 @@ use crate::arguments;
 use crate::bases::Bases;
 use crate::contexts::Contexts;
 use crate::dockerfile::SourceFile;
-use crate::error::{BuildError, Failure};
+use crate::error::{BuildError, Error, RequestError};
 use crate::frontend;
 use crate::lower::{BuildArgs, Given, LowerInput, ResolveImage};
 use crate::observer::{BuildEvent, SharedObserver};
@@ -157,7 +157,7 @@ pub fn lower_input<'a>(
 }
 
 /// `--no-cache-filter` names stages that there are.
-pub(crate) fn check_filter(request: &Request, dockerfile: &Dockerfile) -> Result<(), Failure> {
+pub(crate) fn check_filter(request: &Request, dockerfile: &Dockerfile) -> Result<(), Error> {
     let NoCache::Stages(wanted) = &request.no_cache else {
         return Ok(());
     };
@@ -172,13 +172,10 @@ pub(crate) fn check_filter(request: &Request, dockerfile: &Dockerfile) -> Result
     let Some(unknown) = wanted.iter().find(|name| !is_there(name)) else {
         return Ok(());
     };
-    let failure = Failure::usage(format!(
-        "--no-cache-filter={unknown}: the Dockerfile has no such stage"
-    ));
-    Err(
-        match dockerfile_parser::suggest::nearest(unknown, stages.iter().copied().flatten()) {
-            Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None => failure,
-        },
-    )
+    let near = dockerfile_parser::suggest::nearest(unknown, stages.iter().copied().flatten());
+    Err(RequestError::NoSuchStage {
+        name: unknown.clone(),
+        near: near.map(str::to_owned),
+    }
+    .into())
 }

@@ -1,6 +1,6 @@
 //! Opens the store for a build.
 
-use crate::error::{Failure, Kind};
+use crate::error::Error;
 use rbuild_store::{Need, Store};
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// It cannot hold snapshots, or cannot be opened.
-pub fn open_store(root: &Path) -> Result<Store, Failure> {
+pub fn open_store(root: &Path) -> Result<Store, Error> {
     open_store_for(root, Need::Overlay)
 }
 
@@ -17,11 +17,10 @@ pub fn open_store(root: &Path) -> Result<Store, Failure> {
 /// # Errors
 /// It cannot hold what is needed, or cannot be opened.
 #[expect(clippy::disallowed_methods, reason = "a file of the kernel")]
-pub fn open_store_for(root: &Path, need: Need) -> Result<Store, Failure> {
+pub fn open_store_for(root: &Path, need: Need) -> Result<Store, Error> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    Store::open(root, &boot, need).map_err(|error| {
-        Failure::from_error(Kind::Host, &error)
-            .context(format!("opening the store `{}`", root.display()))
-            .hint("RBUILD_ROOT or --root names another directory")
+    Store::open(root, &boot, need).map_err(|source| Error::OpenStore {
+        root: root.to_owned(),
+        source: Box::new(source),
     })
 }

@@ -1,6 +1,6 @@
 //! Where a built image goes: the store, registries, archives, directories.
 
-use crate::error::Failure;
+use crate::error::Error;
 use crate::export;
 use crate::observer::BuildEvent;
 use crate::request::{Destination, ImageForm, Output};
@@ -26,7 +26,7 @@ impl Outputs<'_> {
     ///
     /// # Errors
     /// An output cannot be written; those before it are whole, those after it not begun.
-    pub(crate) fn write(&self, image: &ImageRecord, snapshot: Option<&Snapshot>) -> Result<Sent, Failure> {
+    pub(crate) fn write(&self, image: &ImageRecord, snapshot: Option<&Snapshot>) -> Result<Sent, Error> {
         let session = self.session;
         // The record comes first: exports find layers through it, and nothing collects them meanwhile.
         let outputs = &session.request.outputs;
@@ -34,7 +34,7 @@ impl Outputs<'_> {
             .iter()
             .any(|output| matches!(output, Output::Image { .. }))
         {
-            session.store.images().put(image).map_err(Failure::from_host)?;
+            session.store.images().put(image)?;
         }
         let (mut written, mut manifest) = (Vec::new(), None);
         for output in outputs {
@@ -59,7 +59,7 @@ impl Outputs<'_> {
         snapshot: Option<&Snapshot>,
         output: &Output,
         written: &mut Vec<Written>,
-    ) -> Result<Option<Prepared>, Failure> {
+    ) -> Result<Option<Prepared>, Error> {
         let session = self.session;
         let store = &session.store;
         let epoch = session.request.epoch;
@@ -114,13 +114,11 @@ impl Outputs<'_> {
         push: bool,
         form: &ImageForm,
         written: &mut Vec<Written>,
-    ) -> Result<Option<Prepared>, Failure> {
+    ) -> Result<Option<Prepared>, Error> {
         let session = self.session;
         for name in names {
             let images = session.store.images();
-            images
-                .tag(&name.to_string(), &image.id)
-                .map_err(Failure::from_host)?;
+            images.tag(&name.to_string(), &image.id)?;
             written.push(Written::Named(name.clone()));
         }
         let mut prepared = None;
@@ -175,9 +173,9 @@ impl Outputs<'_> {
     }
 }
 
-fn tree(snapshot: Option<&Snapshot>) -> Result<TreeView, Failure> {
+fn tree(snapshot: Option<&Snapshot>) -> Result<TreeView, Error> {
     match snapshot {
-        Some(snapshot) => snapshot.tree().map_err(Failure::from_host),
+        Some(snapshot) => Ok(snapshot.tree()?),
         None => Ok(TreeView::default()),
     }
 }

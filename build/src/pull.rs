@@ -1,6 +1,6 @@
 //! Fetching images: the registry's client on the store's blobs. An adapter, because neither crate knows the other.
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, TransferError};
 use crate::import;
 use crate::request::Environment;
 use crate::side_by_side::side_by_side;
@@ -101,18 +101,17 @@ impl Registries {
     /// Asks the registry which image a name means; fetches its manifest and config.
     ///
     /// # Errors
-    /// The registry's answer, worded, with a hint.
-    pub fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<BaseImage, Failure> {
+    /// The registry's answer.
+    pub fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<BaseImage, Error> {
         let wanted = sources::image_platform(platform);
         let client = self.client();
-        let resolved = client
-            .resolve(reference, &wanted)
-            .map_err(|error| registry_failure(&error))?;
+        let resolved = client.resolve(reference, &wanted).map_err(registry_error)?;
         let bytes = client
             .fetch_config(reference, &resolved.image.config)
-            .map_err(|error| registry_failure(&error))?;
-        let config = ImageConfig::parse(&bytes).map_err(|error| {
-            Failure::from_error(Kind::Host, &error).context(format!("the image `{}`", reference.familiar()))
+            .map_err(registry_error)?;
+        let config = ImageConfig::parse(&bytes).map_err(|source| TransferError::Config {
+            name: reference.familiar(),
+            source,
         })?;
         let origin = Origin::Registry {
             reference: reference.clone(),
@@ -135,16 +134,16 @@ impl Registries {
         config: &[u8],
         now: u64,
         progress: Progress<'_>,
-    ) -> Result<ImageRecord, Failure> {
-        let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
-        let parsed = ImageConfig::parse(config).map_err(Failure::from_host)?;
+    ) -> Result<ImageRecord, Error> {
+        let pin = store.locks().pin_blobs()?;
+        let parsed = ImageConfig::parse(config)?;
         if parsed.rootfs.diff_ids.len() != resolved.image.layers.len() {
-            return Err(Failure::host(format!(
-                "`{}`: the manifest has {} layers, the config {}",
-                reference.familiar(),
-                resolved.image.layers.len(),
-                parsed.rootfs.diff_ids.len()
-            )));
+            return Err(TransferError::LayerCount {
+                name: reference.familiar(),
+                manifest: resolved.image.layers.len(),
+                config: parsed.rootfs.diff_ids.len(),
+            }
+            .into());
         }
         let total: u64 = resolved.image.layers.iter().map(|layer| layer.size).sum();
         let layers = resolved
@@ -162,11 +161,8 @@ impl Registries {
             side_by_side(&resolved.image.layers, |layer| {
                 self.fetch_layer(store, reference, layer, &done, total, progress)
             })?;
-            store
-                .blobs()
-                .put_bytes(&resolved.bytes)
-                .map_err(Failure::from_host)?;
-            store.blobs().put_bytes(config).map_err(Failure::from_host)?;
+            store.blobs().put_bytes(&resolved.bytes)?;
+            store.blobs().put_bytes(config)?;
             let manifest = resolved.descriptor.clone();
             import::import(store, config, Some(manifest), layers.clone(), now)
         };
@@ -185,21 +181,21 @@ impl Registries {
         done: &AtomicU64,
         total: u64,
         progress: Progress<'_>,
-    ) -> Result<(), Failure> {
-        if let Some(actual) = store.blobs().size(&layer.digest).map_err(Failure::from_host)? {
+    ) -> Result<(), Error> {
+        if let Some(actual) = store.blobs().size(&layer.digest)? {
             if actual != layer.size {
-                return Err(Failure::host(format!(
-                    "the manifest of {reference} says that layer {} has {} bytes, but it has {actual}",
-                    layer.digest, layer.size
-                )));
+                return Err(TransferError::LayerSize {
+                    name: reference.to_string(),
+                    digest: layer.digest,
+                    expected: layer.size,
+                    actual,
+                }
+                .into());
             }
             progress(done.fetch_add(layer.size, Ordering::Relaxed) + layer.size, total);
             return Ok(());
         }
-        let writer = store
-            .blobs()
-            .writer(Expect::exactly(layer.digest, layer.size))
-            .map_err(Failure::from_host)?;
+        let writer = store.blobs().writer(Expect::exactly(layer.digest, layer.size))?;
         let mut sink = BlobSink(writer);
         let last = AtomicU64::new(0);
         let report = |bytes: u64| {
@@ -209,8 +205,8 @@ impl Registries {
         };
         self.client()
             .fetch_blob(reference, layer, &mut sink, &report)
-            .map_err(|error| registry_failure(&error))?;
-        sink.0.commit().map_err(Failure::from_host)?;
+            .map_err(registry_error)?;
+        sink.0.commit()?;
         Ok(())
     }
 }
@@ -228,14 +224,9 @@ impl Write for BlobSink<'_> {
     }
 }
 
-/// A registry's error with its hint.
-#[must_use]
-pub fn registry_failure(error: &rbuild_registry::Error) -> Failure {
-    let failure = Failure::from_error(Kind::Host, error);
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+/// A registry's error as one of a transfer.
+pub(crate) fn registry_error(error: rbuild_registry::Error) -> Error {
+    TransferError::Registry(Box::new(error)).into()
 }
 
 #[cfg(test)]

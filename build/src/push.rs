@@ -1,8 +1,8 @@
 //! Sending images: the store's blobs to the registry's client. An adapter, because neither crate knows the other.
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, TransferError};
 use crate::export::with_export;
-use crate::pull::{Progress, Registries, registry_failure};
+use crate::pull::{Progress, Registries, registry_error};
 use crate::side_by_side::side_by_side;
 use rbuild_oci::{Descriptor, Digest, Reference};
 use rbuild_store::Store;
@@ -24,18 +24,13 @@ pub fn push(
     reference: &Reference,
     options: &ExportOptions,
     progress: Progress<'_>,
-) -> Result<Prepared, Failure> {
+) -> Result<Prepared, Error> {
     with_export(store, &[(image, vec![reference.to_string()])], |outgoing, pin| {
         let Some(outgoing) = outgoing.first() else {
-            return Err(Failure::host("internal error: nothing to push"));
+            return Err(TransferError::NothingToPush.into());
         };
-        let prepared = prepare(store, outgoing, options, pin).map_err(|error| {
-            Failure::from_error(Kind::Host, &error).context("preparing the image for the registry")
-        })?;
-        store
-            .blobs()
-            .put_bytes(&prepared.config_bytes)
-            .map_err(Failure::from_host)?;
+        let prepared = prepare(store, outgoing, options, pin).map_err(TransferError::Prepare)?;
+        store.blobs().put_bytes(&prepared.config_bytes)?;
         let elsewhere = elsewhere(store, reference)?;
         let push = Push {
             store,
@@ -48,16 +43,16 @@ pub fn push(
         registries
             .client()
             .push_manifest(reference, &prepared.manifest.media_type, &prepared.manifest_bytes)
-            .map_err(|error| registry_failure(&error))?;
+            .map_err(registry_error)?;
         Ok(prepared)
     })
 }
 
 /// Repositories of the same registry by the blobs that they hold as far as the store knows: those that images pulled
 /// from there came with (they have a name with a digest). The registry takes a blob from there without its being sent.
-fn elsewhere(store: &Store, reference: &Reference) -> Result<HashMap<Digest, String>, Failure> {
+fn elsewhere(store: &Store, reference: &Reference) -> Result<HashMap<Digest, String>, Error> {
     let mut found = HashMap::new();
-    for (image, names) in store.images().list().map_err(Failure::from_host)? {
+    for (image, names) in store.images().list()? {
         let other = names
             .iter()
             .filter_map(|name| Reference::parse(name).ok())
@@ -84,7 +79,7 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    fn layers(&self, layers: &[Descriptor], progress: Progress<'_>) -> Result<(), Failure> {
+    fn layers(&self, layers: &[Descriptor], progress: Progress<'_>) -> Result<(), Error> {
         let total = layers.iter().map(|layer| layer.size).sum();
         let sent: Vec<AtomicU64> = layers.iter().map(|_| AtomicU64::new(0)).collect();
         let report = |at: &AtomicU64, bytes: u64| {
@@ -98,7 +93,7 @@ impl Push<'_> {
         })
     }
 
-    fn blob(&self, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Failure> {
+    fn blob(&self, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Error> {
         let open = |offset: u64| -> std::io::Result<Box<dyn Read>> {
             let mut file = self
                 .store
@@ -113,7 +108,7 @@ impl Push<'_> {
             .client()
             .push_blob(self.reference, blob, &open, mount_from, sent)
             .map(|_| ())
-            .map_err(|error| registry_failure(&error))
+            .map_err(registry_error)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::cache::{Earlier, RecordIndex};
 use crate::clock;
 use crate::dockerfile::SourceFile;
 use crate::engine::Engine;
-use crate::error::{BuildError, Failure};
+use crate::error::{BuildError, Error, HostError};
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::observer::{BuildEvent, SharedObserver};
@@ -63,7 +63,7 @@ impl<'a> Session<'a> {
         store: Store,
         started: Instant,
     ) -> Result<Self, BuildError> {
-        let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
+        let pin = store.locks().pin_blobs().map_err(Error::from)?;
         inputs.contexts.load_memos(&store)?;
         let subject = BuildSubject {
             context: inputs.contexts.name(request),
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// What the host does not allow, or what keeps the observer from going on.
-    pub(crate) fn enter(&self) -> Result<(), Failure> {
+    pub(crate) fn enter(&self) -> Result<(), Error> {
         if self.entered.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -128,7 +128,8 @@ impl<'a> Session<'a> {
         self.entered.store(true, Ordering::Release);
         self.observer
             .before_first_step(&self.request.stop)
-            .map_err(|error| Failure::host(error.to_string()))
+            .map_err(HostError::Observer)?;
+        Ok(())
     }
 
     /// Whether the cold phase was entered.
@@ -142,7 +143,7 @@ impl<'a> Session<'a> {
     }
 
     /// What fails after a stop fails because of it.
-    pub(crate) fn or_stopped(&self, failure: Failure) -> BuildError {
+    pub(crate) fn or_stopped(&self, failure: Error) -> BuildError {
         match self.is_stopped() {
             true => BuildError::Stopped,
             false => failure.into(),
@@ -153,8 +154,8 @@ impl<'a> Session<'a> {
     pub(crate) fn task<T>(
         &self,
         title: &str,
-        work: impl FnOnce(crate::pull::Progress<'_>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        work: impl FnOnce(crate::pull::Progress<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let began = Instant::now();
         // From the end of all ids downwards: those of graphs begin at 0.
         let number = self.tasks.fetch_add(1, Ordering::Relaxed) + 1;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
-use crate::error::Failure;
+use crate::error::{Error, TransferError};
 
 /// How many at once: a manifest may list any number of layers.
 const AT_ONCE: usize = 8;
@@ -15,8 +15,8 @@ const AT_ONCE: usize = 8;
 /// One of those that the work gave; all that was begun has ended then.
 pub(crate) fn side_by_side<T: Copy + Send>(
     items: impl IntoIterator<Item = T, IntoIter: Send>,
-    work: impl Fn(T) -> Result<(), Failure> + Sync,
-) -> Result<(), Failure> {
+    work: impl Fn(T) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
     let items = Mutex::new(Some(items.into_iter().fuse()));
     let next = || {
         let mut items = items.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,7 +39,7 @@ pub(crate) fn side_by_side<T: Copy + Send>(
         let done = begun.into_iter().map(|thread| {
             thread
                 .join()
-                .unwrap_or_else(|_| Err(Failure::host("internal error: a transfer panicked")))
+                .unwrap_or_else(|_| Err(TransferError::Panicked.into()))
         });
         std::iter::once(here).chain(done.collect::<Vec<_>>()).collect()
     })
@@ -70,7 +70,7 @@ mod tests {
         let begun = AtomicUsize::new(0);
         let failed = side_by_side(&all, |_| {
             begun.fetch_add(1, Ordering::Relaxed);
-            Err(Failure::host("no"))
+            Err(Error::Stopped)
         });
         assert!(failed.is_err() && begun.load(Ordering::Relaxed) <= AT_ONCE);
     }

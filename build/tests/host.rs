@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use rbuild_build::error::Failure;
+use rbuild_build::error::Error;
 use rbuild_build::host::Host;
 use rbuild_build::observer::{SharedObserver, Unobserved};
 use rbuild_build::request::{ContextSource, Output};
@@ -36,7 +36,7 @@ struct Ended(i32);
 struct Waits(Mutex<bool>, Condvar);
 
 impl Host for Pretended {
-    fn enter(&self, _: &Store) -> Result<Box<dyn Executor>, Failure> {
+    fn enter(&self, _: &Store) -> Result<Box<dyn Executor>, Error> {
         self.entered.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(Pretender(
             Arc::clone(&self.commands),

@@ -5,12 +5,14 @@ use crate::cli::streams::{note, print, print_json};
 use crate::error::Failure;
 use crate::options::BuildOptions;
 use crate::report::findings::{self, draw_each};
+use crate::report::words;
 use crate::ui::Style;
 use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{Diagnostic, Dockerfile, Kind, LineIndex, Span, Stage, suggest};
 use rbuild_build::BuildError;
 use rbuild_build::bases::Bases;
 use rbuild_build::dockerfile::{SourceFile, add_checks_above_errors};
+use rbuild_build::error::BaseError;
 use rbuild_build::finding::in_file_order;
 use rbuild_build::inputs::{Inputs, Looks, ask_checks, lower_input};
 use rbuild_build::lower::{Finding, LowerFailure, LowerInput, Lowered, StageBase, lower};
@@ -114,16 +116,16 @@ fn find(subject: &Subject<'_>) -> Found {
         return found;
     }
     let failures = images.ask(|reference, platform| match options.request.pull {
-        PullPolicy::Never => Err(Failure::host(format!(
-            "`{}` is not in the store",
-            reference.familiar()
-        ))),
+        PullPolicy::Never => Err(BaseError::NotStored {
+            name: reference.familiar(),
+        }
+        .into()),
         PullPolicy::Missing | PullPolicy::Always => subject.inputs.registries.resolve(reference, platform),
     });
     let mut found = find_once(subject, &input);
     if !failures.is_empty() {
-        for (image, failure) in failures {
-            let what = failure.one_line();
+        for (image, error) in failures {
+            let what = words::failure(&error).one_line();
             note(&format!(
                 "note: {what}; what depends on that image was not checked"
             ));

@@ -5,7 +5,7 @@ use super::transfer::registries;
 use crate::error::{Failure, Kind};
 use crate::options::registry::RegistryArgs;
 use clap::Args;
-use rbuild_build::pull::registry_failure;
+use rbuild_build::error::TransferError;
 use rbuild_oci::DOCKER_HUB;
 use rbuild_registry::{Credential, Credentials, Secret};
 use std::io::{IsTerminal, Read};
@@ -86,7 +86,8 @@ pub fn run(args: &LoginArgs) -> Result<u8, Failure> {
     registries
         .client()
         .ping(&host, Some(&credential))
-        .map_err(|error| registry_failure(&error))?;
+        .map_err(|error| TransferError::Registry(Box::new(error)))
+        .map_err(rbuild_build::error::Error::from)?;
     let file = credentials(args.registry.authfile.as_deref())
         .save(&host, &credential)
         .map_err(|error| Failure::from_error(Kind::Host, &error))?;

@@ -151,13 +151,13 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let (name, _) = args.image_and_command();
     let name = without_transport(name);
     let resolver = Resolver::new(&store, &registries, options.pull);
-    let image =
-        resolver
-            .image(name, &build_platform())
-            .map_err(|failure| match nearest_name(&store, name) {
-                Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
-                None => failure,
-            })?;
+    let image = resolver
+        .image(name, &build_platform())
+        .map_err(Failure::from)
+        .map_err(|failure| match nearest_name(&store, name) {
+            Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
+            None => failure,
+        })?;
     let zygote = engine::enter_sandbox(&store, &environment.caller())?;
     // What processes that were killed have left behind. It costs room only, so nothing is said.
     let _ = store.sweep_tmp();
@@ -207,7 +207,7 @@ fn fetched(image: &BaseImage, store: &Store, registries: &Registries) -> Result<
             config,
         } => {
             note(&format!("pulling {}", reference.familiar()));
-            registries.fetch(store, reference, resolved, config, clock::now(), &|_, _| {})
+            Ok(registries.fetch(store, reference, resolved, config, clock::now(), &|_, _| {})?)
         }
         Origin::Layout { .. } | Origin::Unknown => {
             Err(Failure::host("internal error: run found no image of a name"))

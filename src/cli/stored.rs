@@ -21,7 +21,7 @@ const SHORT: usize = 12;
 /// # Errors
 /// It cannot be made or opened.
 pub fn open(root: Option<&Path>) -> Result<Store, Failure> {
-    open_store(&store_root::locate(root)?)
+    Ok(open_store(&store_root::locate(root)?)?)
 }
 
 /// Opens the store if there is one, to change what is in it.
@@ -53,7 +53,7 @@ fn at_hand(root: Option<&Path>, need: Need) -> Result<Option<Store>, Failure> {
     if empty {
         Ok(None)
     } else {
-        open_store_for(&root, need).map(Some)
+        Ok(Some(open_store_for(&root, need)?))
     }
 }
 
@@ -63,10 +63,9 @@ fn at_hand(root: Option<&Path>, need: Need) -> Result<Option<Store>, Failure> {
 /// The namespace should be there and is not.
 pub fn enter_if_possible() -> Result<(), Failure> {
     if probe::allowance(&crate::environment::environment().caller()).is_supported() {
-        engine::enter_namespace(&crate::environment::environment().caller())
-    } else {
-        Ok(())
+        engine::enter_namespace(&crate::environment::environment().caller())?;
     }
+    Ok(())
 }
 
 /// The store and the image that the user means in it.

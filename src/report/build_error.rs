@@ -34,6 +34,6 @@ pub fn failure(error: BuildError, options: &BuildOptions, style: &Style) -> Fail
         } => findings::checks(&file, &checks, &findings, style),
         BuildError::Step(failed) => step::failed(&failed, options, style),
         BuildError::Stopped => interrupt::failure(),
-        BuildError::Other(failure) => failure,
+        BuildError::Other(error) => error.into(),
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Failure, Kind};
-use crate::report::{self, Label, Severity, Source};
+use crate::report::{self, Label, Severity, Source, words};
 use crate::ui::Style;
 use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{Diagnostic, Span};
@@ -140,8 +140,18 @@ fn check_line(rule: Rule) -> String {
     format!("check: {} ({})\n", rule.name(), rule.url())
 }
 
+/// What to do about a finding: where it says nothing itself, what there is to say about its cause.
+#[must_use]
+pub fn help(finding: &Finding) -> Option<String> {
+    let of_cause = || {
+        let failure = words::failure(finding.cause.as_deref()?);
+        failure.first_hint().map(str::to_owned)
+    };
+    finding.help.clone().or_else(of_cause)
+}
+
 fn draw_place(file: &Shown<'_>, finding: &Finding, style: &Style) -> String {
-    let help: Vec<String> = finding.help.iter().cloned().collect();
+    let help: Vec<String> = help(finding).into_iter().collect();
     if finding.span == Span::default() {
         let word = if finding.is_error { "error" } else { "warning" };
         let mut text = format!("{word}: {}\n", finding.message);

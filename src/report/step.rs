@@ -2,12 +2,13 @@
 
 use crate::error::{Failure, Kind};
 use crate::options::BuildOptions;
-use crate::report::{self, Ended};
+use crate::report::remedy::{DISK_FULL, remedy};
+use crate::report::{self, Ended, words};
 use crate::ui::{ProgressMode, Style};
 use rbuild_build::dockerfile::SourceFile;
 use rbuild_build::error::{StepCause, StepError};
 use rbuild_build::ops::spec::{CopySource, StepSpec};
-use rbuild_build::ops::{CopyPart, OpError};
+use rbuild_build::ops::{CopyPart, OpError, ProgramError};
 use rbuild_build::request::{ContextSource, DockerfileSource};
 use rbuild_layer::LayerError;
 use rbuild_sandbox::ExitStatus;
@@ -108,6 +109,35 @@ fn is_of_context(spec: &StepSpec, part: Option<CopyPart>) -> bool {
     }
 }
 
+/// As a shell ends where a command is missing, and where it cannot be executed.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+
+/// What to do about a command that was not started.
+fn of_program(error: &ProgramError) -> Option<&'static str> {
+    match error {
+        ProgramError::TooLong => Some(
+            "each argument and variable may have 128 KiB, all together a quarter of the limit of the stack: put what is \
+             long into a file",
+        ),
+        ProgramError::OtherMachine { .. } => Some(
+            "build on such a machine, or register an emulator on this one: `sudo apt-get install qemu-user-static \
+             binfmt-support`",
+        ),
+        ProgramError::NoLoader { .. } => {
+            Some("a script needs its `#!` program, a dynamic binary its loader; both must be in the image")
+        }
+        ProgramError::NoShell { .. } => {
+            Some("use a base with a shell, the exec form `RUN [\"program\", \"argument\"]`, or SHELL")
+        }
+        ProgramError::NoProgram { .. }
+        | ProgramError::NoInterpreter { .. }
+        | ProgramError::Hidden { .. }
+        | ProgramError::NotThere { .. }
+        | ProgramError::Refused(_) => None,
+    }
+}
+
 /// What an error comes to.
 struct Verdict {
     kind: Kind,
@@ -120,13 +150,22 @@ struct Verdict {
 impl Verdict {
     fn of(error: &OpError) -> Self {
         let mut verdict = Self::without_remedy(error);
-        if let Some(remedy) = error.remedy() {
+        if let Some(remedy) = remedy_of(error) {
             verdict.help.push(remedy.to_owned());
             if !matches!(error, OpError::CommandFailed { .. }) {
                 verdict.kind = Kind::Host;
             }
         }
         verdict
+    }
+
+    fn worded(failure: &Failure) -> Self {
+        Self {
+            kind: failure.kind(),
+            ended: Ended::Error(failure.one_line()),
+            help: failure.first_hint().map(str::to_owned).into_iter().collect(),
+            exit_code: None,
+        }
     }
 
     fn without_remedy(error: &OpError) -> Self {
@@ -152,10 +191,10 @@ impl Verdict {
                 exit_code: u8::try_from(128 + signal).ok(),
                 ..step(Ended::Signal(*signal))
             },
-            OpError::Program { message, help, code } => Self {
-                exit_code: Some(*code),
-                help: help.iter().cloned().collect(),
-                ..step(Ended::Error(message.clone()))
+            OpError::Program(error) => Self {
+                exit_code: Some(if error.is_missing() { NOT_FOUND } else { NOT_EXECUTABLE }),
+                help: of_program(error).map(str::to_owned).into_iter().collect(),
+                ..step(shown())
             },
             OpError::MissingSource { near, .. } => Self {
                 help: near
@@ -173,11 +212,36 @@ impl Verdict {
                     ..step(shown())
                 }
             }
-            OpError::Failure(failure) => Self {
-                kind: failure.kind(),
-                help: failure.first_hint().map(str::to_owned).into_iter().collect(),
-                ..step(Ended::Error(failure.one_line()))
+            OpError::Other(error) => Self::worded(&words::failure(error)),
+            OpError::Fetch(error) => Self::worded(&words::failure(error).of_kind(Kind::Step)),
+            OpError::NoSuchId(_) => Self {
+                help: vec![
+                    "ids that are not in the ranges of /etc/subuid and /etc/subgid do not exist here: `rbuild doctor` \
+                     says how many there are"
+                        .to_owned(),
+                ],
+                ..step(shown())
             },
+            OpError::NoMountPoint { .. } => Self {
+                help: vec![
+                    "let the mount around it be writable: what is written to a bind with `rw` is thrown away".to_owned(),
+                ],
+                ..step(shown())
+            },
+            OpError::RunAgent(_) => Self {
+                kind: Kind::Host,
+                help: vec![
+                    "keys for `--ssh` need OpenSSH's ssh-agent and ssh-add; or give the socket of an agent".to_owned(),
+                ],
+                ..step(shown())
+            },
+            OpError::Thread(error) => Self::worded(&Failure::thread(error)),
+            OpError::NoAgent | OpError::KeysRefused { .. } | OpError::FilesGone { .. } | OpError::Internal(_) => {
+                Self {
+                    kind: Kind::Host,
+                    ..step(shown())
+                }
+            }
             OpError::Layer(LayerError::Changed { .. }) => Self {
                 help: vec!["something wrote to the build context meanwhile; build again".to_owned()],
                 ..step(shown())
@@ -205,4 +269,23 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What the user can do about a full disk, a damaged store or a limit that is reached.
+fn remedy_of(error: &OpError) -> Option<&'static str> {
+    match error {
+        OpError::Tree(error) => remedy(error),
+        OpError::Store(error) => remedy(error),
+        OpError::Snapshot(error) => remedy(error),
+        OpError::Layer(error) => remedy(error),
+        OpError::Access(error) => remedy(error),
+        OpError::Io { source, .. } => remedy(source),
+        OpError::Sandbox(error) => remedy(error),
+        OpError::CommandFailed { tail, disk_full, .. }
+            if *disk_full || tail.iter().any(|line| line.contains("No space left on device")) =>
+        {
+            Some(DISK_FULL)
+        }
+        _ => None,
+    }
 }

@@ -2,6 +2,7 @@
 //! the commands in the documentation exist. Reads the checkout, not the program.
 
 mod arrows;
+mod errors;
 mod process;
 
 use std::collections::BTreeSet;

@@ -4,10 +4,9 @@
 //! Only what builds nothing, such as `--check`, may have no store yet: then it is a directory among the temporary files of
 //! the system, private to the user.
 
-use crate::error::Failure;
+use crate::error::{ContextError, Error};
 use rbuild_store::{Store, TmpDir};
 use std::fs::{File, Permissions};
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -25,15 +24,15 @@ impl Place {
     ///
     /// # Errors
     /// There is no room, or no permission.
-    pub fn new(store: Option<&Store>, temporary: &Path) -> Result<Self, Failure> {
+    pub fn new(store: Option<&Store>, temporary: &Path) -> Result<Self, Error> {
         match store {
-            Some(store) => store.tmp_dir().map(Place::Store).map_err(Failure::from_host),
+            Some(store) => Ok(Place::Store(store.tmp_dir()?)),
             None => tempfile::Builder::new()
                 .prefix("rbuild-context-")
                 .permissions(Permissions::from_mode(0o700))
                 .tempdir_in(temporary)
                 .map(Place::System)
-                .map_err(|error| failed(&error)),
+                .map_err(|error| ContextError::Room(error).into()),
         }
     }
 
@@ -42,19 +41,19 @@ impl Place {
     /// # Errors
     /// As [`Place::new`].
     #[expect(clippy::disallowed_methods, reason = "the directory that was just made")]
-    pub(super) fn context(&self) -> Result<PathBuf, Failure> {
+    pub(super) fn context(&self) -> Result<PathBuf, Error> {
         let path = self.path().join("context");
         std::fs::create_dir(&path)
             .and_then(|()| path.canonicalize())
-            .map_err(|error| failed(&error))
+            .map_err(|error| ContextError::Room(error).into())
     }
 
     /// A file without a name for what comes.
     ///
     /// # Errors
     /// As [`Place::new`].
-    pub(super) fn spool(&self) -> Result<File, Failure> {
-        tempfile::tempfile_in(self.path()).map_err(|error| failed(&error))
+    pub(super) fn spool(&self) -> Result<File, Error> {
+        tempfile::tempfile_in(self.path()).map_err(|error| ContextError::Room(error).into())
     }
 
     fn path(&self) -> &Path {
@@ -63,8 +62,4 @@ impl Place {
             Place::System(dir) => dir.path(),
         }
     }
-}
-
-fn failed(error: &io::Error) -> Failure {
-    Failure::host(format!("making room for the context: {error}"))
 }

@@ -2,9 +2,10 @@
 
 use super::place::Place;
 use super::stdin::{Fetched, from_file};
-use crate::error::{Failure, Kind};
+use crate::error::{Error, RemoteError};
 use crate::pull::Registries;
 use crate::remote::{Access, GitAddress, Remote, git, http};
+use rbuild_layer::tree::TreeError;
 use rbuild_registry::Validators;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +19,7 @@ pub fn fetch(
     registries: &Registries,
     access: &Access<'_>,
     place: Place,
-) -> Result<Fetched, Failure> {
+) -> Result<Fetched, Error> {
     match remote {
         Remote::Git(address) => repository(address, access, place),
         Remote::Http(address) => {
@@ -37,7 +38,7 @@ pub fn fetch(
     }
 }
 
-fn repository(address: &GitAddress, access: &Access<'_>, place: Place) -> Result<Fetched, Failure> {
+fn repository(address: &GitAddress, access: &Access<'_>, place: Place) -> Result<Fetched, Error> {
     let access = access.to_repository(address)?;
     let commit = git::resolve(address, &access)?;
     let path = place.context()?;
@@ -50,18 +51,17 @@ fn repository(address: &GitAddress, access: &Access<'_>, place: Place) -> Result
         });
     };
     // Links in it are followed inside the repository only (CVE-2026-33748).
-    let at = |error: &dyn std::fmt::Display| {
-        Failure::new(
-            Kind::Usage,
-            format!("{} has no directory `{subdir}`: {error}", address.url),
-        )
+    let absent = |source: Option<TreeError>| RemoteError::NoContext {
+        url: address.url.clone(),
+        subdir: subdir.clone(),
+        source,
     };
-    let checkout = super::BuildContext::open(&path).map_err(|error| at(&error))?;
+    let checkout = super::BuildContext::open(&path).map_err(|error| absent(Some(error.into())))?;
     let resolved =
         rbuild_layer::tree::Tree::resolve(&checkout, subdir.as_bytes(), rbuild_layer::tree::LastLink::Follow)
-            .map_err(|error| at(&error))?;
+            .map_err(|error| absent(Some(error)))?;
     if resolved.node.is_none_or(|node| !node.is_dir()) {
-        return Err(at(&"it is not there"));
+        return Err(absent(None).into());
     }
     Ok(Fetched {
         path: path.join(OsStr::from_bytes(&resolved.path)),

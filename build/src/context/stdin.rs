@@ -3,7 +3,7 @@
 
 use super::place::Place;
 use super::text::{self, TextError};
-use crate::error::{Failure, Kind};
+use crate::error::{ContextError, Error};
 use rbuild_layer::{Compression, sniff_archive};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -23,17 +23,15 @@ pub struct Fetched {
 ///
 /// # Errors
 /// It cannot be read, is empty, or the archive is broken.
-pub fn read(place: Place) -> Result<Fetched, Failure> {
-    let at =
-        |error: std::io::Error| Failure::host(format!("reading the context from standard input: {error}"));
+pub fn read(place: Place) -> Result<Fetched, Error> {
     let mut spool = place.spool()?;
-    std::io::copy(&mut std::io::stdin().lock(), &mut spool).map_err(at)?;
-    from_file(spool, "standard input", place)
+    std::io::copy(&mut std::io::stdin().lock(), &mut spool).map_err(|error| read_failed(INPUT, error))?;
+    from_file(spool, INPUT, place)
 }
 
 /// A context from a file; `name` says where it came from.
-pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fetched, Failure> {
-    let at = |error: std::io::Error| Failure::host(format!("reading the context from {name}: {error}"));
+pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fetched, Error> {
+    let at = |error: std::io::Error| read_failed(name, error);
     let path = place.context()?;
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
     let mut head = Vec::new();
@@ -42,7 +40,8 @@ pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fet
         .read_to_end(&mut head)
         .map_err(at)?;
     if head.is_empty() {
-        return Err(Failure::usage(format!("the context from {name} is empty")));
+        let name = name.to_owned();
+        return Err(ContextError::Empty { name }.into());
     }
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
     // What is compressed is no Dockerfile, and neither are the zeros of an empty archive.
@@ -51,11 +50,15 @@ pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fet
         || sniff_archive(&mut spool).is_some();
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
     if !is_archive {
-        let text = text::limited(spool).map_err(|error| match error {
-            TextError::TooLarge => Failure::usage(format!(
-                "the context from {name} is no archive, and for a Dockerfile {error}"
-            )),
-            other => Failure::host(format!("reading the context from {name}: {other}")),
+        let text = text::limited(spool).map_err(|source| match source {
+            TextError::TooLarge => ContextError::NeitherArchive {
+                name: name.to_owned(),
+                source,
+            },
+            source => ContextError::Read {
+                name: name.to_owned(),
+                source,
+            },
         })?;
         return Ok(Fetched {
             path,
@@ -63,12 +66,23 @@ pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fet
             place,
         });
     }
-    super::unpack::unpack(spool, &path).map_err(|error| {
-        Failure::from_error(Kind::Usage, &error).context(format!("unpacking the context from {name}"))
+    super::unpack::unpack(spool, &path).map_err(|source| ContextError::Unpack {
+        name: name.to_owned(),
+        source: Box::new(source),
     })?;
     Ok(Fetched {
         path,
         dockerfile: None,
         place,
     })
+}
+
+/// Where a context comes from that is piped in.
+const INPUT: &str = "standard input";
+
+fn read_failed(name: &str, error: std::io::Error) -> ContextError {
+    ContextError::Read {
+        name: name.to_owned(),
+        source: error.into(),
+    }
 }

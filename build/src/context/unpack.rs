@@ -1,6 +1,5 @@
 //! Unpacking a context archive into a directory: names stay inside, owners do not count, modes and times do.
 
-use crate::error::Failure;
 use crate::ops::OpError;
 use rbuild_layer::listing::{file_name, parent};
 use rbuild_layer::{TarEntry, TarKind, TarReader, clean_name, decompress};
@@ -161,10 +160,8 @@ impl Target {
 
 /// A name in the archive as a path in the directory.
 fn inside(name: &[u8]) -> Result<Vec<u8>, OpError> {
-    clean_name(name).map_err(|what| {
-        OpError::Failure(Failure::usage(format!(
-            "the context archive has an entry `{}`, which {what}",
-            String::from_utf8_lossy(name)
-        )))
+    clean_name(name).map_err(|what| OpError::ArchiveName {
+        name: String::from_utf8_lossy(name).into_owned(),
+        what,
     })
 }

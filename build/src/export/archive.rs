@@ -1,7 +1,7 @@
 //! OCI layouts and docker archives of images in the store.
 
-use super::destination::{Interruptible, write_to};
-use crate::error::{Failure, Kind};
+use super::destination::{Interruptible, unwritten, write_to};
+use crate::error::{Error, ExportError};
 use crate::request::{Destination, LayerCompression};
 use rbuild_oci::MediaTypes;
 use rbuild_store::Store;
@@ -23,9 +23,9 @@ use std::sync::Arc;
 pub fn with_export<T>(
     store: &Store,
     images: &[(&ImageRecord, Vec<String>)],
-    work: impl FnOnce(&[ExportImage<'_>], &BlobPin) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let pin = store.locks().pin_blobs().map_err(Failure::from_host)?;
+    work: impl FnOnce(&[ExportImage<'_>], &BlobPin) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let pin = store.locks().pin_blobs()?;
     let snapshots = Arc::new(SnapshotStore::new(store.clone()));
     type Program = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Sync>;
     let mut programs: Vec<Vec<Option<Program>>> = Vec::new();
@@ -35,13 +35,10 @@ pub fn with_export<T>(
             list.push(match &layer.source {
                 LayerSource::Blob(_) => None,
                 LayerSource::Snapshot { id, epoch, depth, .. } => {
-                    let snapshot = snapshots
-                        .get(id, Check::Now)
-                        .map_err(Failure::from_host)?
-                        .ok_or_else(|| {
-                            Failure::host(format!("the snapshot {id} of image {} is gone", record.id))
-                                .hint("build the image again")
-                        })?;
+                    let snapshot = snapshots.get(id, Check::Now)?.ok_or(ExportError::SnapshotGone {
+                        snapshot: *id,
+                        image: record.id,
+                    })?;
                     let (epoch, depth) = (*epoch, *depth);
                     let snapshots = Arc::clone(&snapshots);
                     let program: Program = Box::new(move |out| {
@@ -124,19 +121,20 @@ pub fn oci(
     dest: &Destination,
     tar: bool,
     options: &ExportOptions,
-) -> Result<Vec<Prepared>, Failure> {
+) -> Result<Vec<Prepared>, Error> {
     with_export(store, images, |outgoing, pin| match dest {
         Destination::Path(path) if !tar => {
             #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
-            std::fs::create_dir_all(path)
-                .map_err(|error| Failure::host(format!("creating `{}`: {error}", path.display())))?;
-            write_oci_dir(store, outgoing, options, path, pin).map_err(|error| {
-                Failure::from_error(Kind::Host, &error).context(format!("writing `{}`", path.display()))
-            })
+            std::fs::create_dir_all(path).map_err(|source| ExportError::Create {
+                path: path.clone(),
+                source,
+            })?;
+            write_oci_dir(store, outgoing, options, path, pin)
+                .map_err(|error| unwritten(&format!("`{}`", path.display()), error))
         }
         _ => write_to(dest, store.stop(), |name, out| {
             write_oci_archive(store, outgoing, options, name, out, pin)
-                .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
+                .map_err(|error| unwritten(name, error))
         }),
     })
 }
@@ -149,12 +147,12 @@ pub fn docker_archive(
     store: &Store,
     images: &[(&ImageRecord, Vec<String>)],
     dest: &Destination,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     with_export(store, images, |outgoing, pin| {
         write_to(dest, store.stop(), |name, out| {
             write_docker_archive(store, outgoing, name, out, pin)
                 .map(|_| ())
-                .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
+                .map_err(|error| unwritten(name, error))
         })
     })
 }

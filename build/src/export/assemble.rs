@@ -1,7 +1,7 @@
 //! From a solved target to an image: config, history and layers.
 
 use crate::clock;
-use crate::error::Failure;
+use crate::error::{Error, ExportError};
 use crate::lower::{COMMENT, StageState};
 use crate::ops::StepOutput;
 use crate::request::{Edits, Squash};
@@ -45,7 +45,7 @@ impl Assembly<'_> {
     ///
     /// # Errors
     /// A layer cannot be read, or the store is not what it was.
-    pub fn image(&self, stage: &StageState) -> Result<Assembled, Failure> {
+    pub fn image(&self, stage: &StageState) -> Result<Assembled, Error> {
         let mut config = stage.config.clone();
         let mut layers: Vec<ImageLayer> = self.base.map(|base| base.layers.clone()).unwrap_or_default();
         let built = self.built_layers(stage)?;
@@ -57,9 +57,7 @@ impl Assembly<'_> {
                 one_layer(&mut config.history[of_base..]);
             }
             (Squash::All, _) if layers.len() + built.len() > 1 => {
-                let top = self
-                    .snapshot(stage)
-                    .ok_or_else(|| Failure::host("internal error: an image with layers has no files"))?;
+                let top = self.snapshot(stage).ok_or(ExportError::NoFiles)?;
                 layers = vec![self.layer(&top, top.chain().count())?];
                 one_layer(&mut config.history);
             }
@@ -80,19 +78,18 @@ impl Assembly<'_> {
         }
         self.edits.apply(&mut config);
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
-        let bytes = config.to_bytes().map_err(Failure::from_host)?;
+        let bytes = config.to_bytes()?;
         let snapshot = top.cloned().or_else(|| self.snapshot(stage));
         let snapshot = snapshot.map(|snapshot| *snapshot.id());
-        let mut image =
-            ImageRecord::new(&bytes, None, snapshot, layers, self.now).map_err(Failure::from_host)?;
+        let mut image = ImageRecord::new(&bytes, None, snapshot, layers, self.now)?;
         image.annotations = self.edits.annotations.clone();
         Ok(Assembled { image, held })
     }
 
     /// A snapshot with no files.
-    fn nothing(&self) -> Result<StepOutput, Failure> {
-        let layer = self.snapshots.begin_layer(None).map_err(Failure::from_host)?;
-        let committed = layer.commit(&self.commit).map_err(Failure::from_host)?;
+    fn nothing(&self) -> Result<StepOutput, Error> {
+        let layer = self.snapshots.begin_layer(None)?;
+        let committed = layer.commit(&self.commit)?;
         Ok(StepOutput::committed(committed))
     }
 
@@ -105,12 +102,12 @@ impl Assembly<'_> {
     }
 
     /// The layer that a snapshot and those below it make, `depth` in all.
-    fn layer(&self, snapshot: &Snapshot, depth: usize) -> Result<ImageLayer, Failure> {
+    fn layer(&self, snapshot: &Snapshot, depth: usize) -> Result<ImageLayer, Error> {
         let packed = match depth {
             1 => self.snapshots.diff_id(snapshot, self.epoch),
             _ => self.snapshots.squashed_diff_id(snapshot, depth, self.epoch),
         };
-        let packed = packed.map_err(Failure::from_host)?;
+        let packed = packed?;
         Ok(ImageLayer {
             diff_id: packed.diff_id,
             source: LayerSource::Snapshot {
@@ -123,7 +120,7 @@ impl Assembly<'_> {
     }
 
     /// The snapshots of the layers that the base does not have, lowest first.
-    fn built_layers(&self, stage: &StageState) -> Result<Vec<Snapshot>, Failure> {
+    fn built_layers(&self, stage: &StageState) -> Result<Vec<Snapshot>, Error> {
         let count = stage.history.iter().filter(|item| item.layer.is_some()).count();
         let mut layers = Vec::with_capacity(count);
         // From the top down: a snapshot that was adopted or came from the cache has its own parents, equal in content
@@ -131,9 +128,7 @@ impl Assembly<'_> {
         let mut at = self.snapshot(stage);
         for _ in 0..count {
             let Some(snapshot) = at else {
-                return Err(Failure::host(
-                    "internal error: the image has fewer layers than steps",
-                ));
+                return Err(ExportError::FewerLayers.into());
             };
             at = snapshot.parent().cloned();
             layers.push(snapshot);

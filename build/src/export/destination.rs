@@ -1,6 +1,6 @@
 //! Where one stream of bytes goes: a file that appears whole, a pipe or device, standard output.
 
-use crate::error::Failure;
+use crate::error::{Error, ExportError};
 use crate::outlet::Outlet;
 use crate::request::Destination;
 use rbuild_layer::Stop;
@@ -12,14 +12,13 @@ use std::path::Path;
 pub(super) fn write_to<T>(
     dest: &Destination,
     stop: &Stop,
-    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Error>,
+) -> Result<T, Error> {
     match dest {
         Destination::Stdout => {
             let stdout = io::stdout();
             if stdout.is_terminal() {
-                return Err(Failure::usage("refusing to write an archive to a terminal")
-                    .hint("redirect standard output, or give a file as dest="));
+                return Err(ExportError::Terminal.into());
             }
             let over = stop.clone();
             let stdout = Outlet::new(stdout, move || over.is_stopped());
@@ -33,10 +32,9 @@ pub(super) fn write_to<T>(
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_file(path, &Stop::new(), |name, out| {
-        out.write_all(bytes)
-            .map_err(|error| Failure::host(format!("writing {name}: {error}")))
+        Ok(out.write_all(bytes).map_err(|error| cut(name, error))?)
     })
 }
 
@@ -44,10 +42,10 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 fn write_file<T>(
     path: &Path,
     stop: &Stop,
-    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Error>,
+) -> Result<T, Error> {
     let shown = format!("`{}`", path.display());
-    let at = |error: io::Error| Failure::host(format!("writing {shown}: {error}"));
+    let at = |error: io::Error| cut(&shown, error);
     // What a link leads to is replaced, not the link; one that leads to nothing yet is written through.
     let path = match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => path.canonicalize().map_err(at)?,
@@ -66,13 +64,29 @@ fn stream<T>(
     to: impl Write,
     name: &str,
     stop: &Stop,
-    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    work: impl FnOnce(&str, &mut dyn Write) -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut out = BufWriter::with_capacity(1 << 20, Interruptible(to, stop));
     let done = work(name, &mut out)?;
-    out.flush()
-        .map_err(|error| Failure::host(format!("writing {name}: {error}")))?;
+    out.flush().map_err(|error| cut(name, error))?;
     Ok(done)
+}
+
+/// What keeps a stream from being written.
+fn cut(name: &str, source: io::Error) -> ExportError {
+    ExportError::Stream {
+        name: name.to_owned(),
+        source,
+    }
+}
+
+/// What keeps that from being made which is written to a stream.
+pub(super) fn unwritten(name: &str, error: impl Into<Error>) -> Error {
+    ExportError::Write {
+        name: name.to_owned(),
+        source: Box::new(error.into()),
+    }
+    .into()
 }
 
 /// Fails when it was told to end, so that a long export stops and cleans up.
@@ -98,10 +112,9 @@ mod tests {
 
     fn write(path: &Path, stop: &Stop, fails: bool) -> Result<(), String> {
         write_file(path, stop, |name, out| {
-            out.write_all(b"new")
-                .map_err(|error| Failure::host(format!("{name}: {error}")))?;
+            out.write_all(b"new").map_err(|error| cut(name, error))?;
             match fails {
-                true => Err(Failure::host("no more")),
+                true => Err(Error::Stopped),
                 false => Ok(()),
             }
         })

@@ -1,7 +1,7 @@
 //! `type=local` and `type=tar`: the files of the result.
 
-use super::destination::write_to;
-use crate::error::{Failure, Kind};
+use super::destination::{unwritten, write_to};
+use crate::error::{Error, ExportError};
 use crate::request::Destination;
 use rbuild_layer::listing::path_cmp;
 use rbuild_layer::tree::{Node, NodeKind, Tree, TreeView, Walk};
@@ -37,10 +37,8 @@ pub struct LeftOut {
 ///
 /// # Errors
 /// The directory cannot be written or the tree cannot be read.
-pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>, stop: &Stop) -> Result<LeftOut, Failure> {
-    let at = |error: rbuild_rootdir::Error| {
-        Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
-    };
+pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>, stop: &Stop) -> Result<LeftOut, Error> {
+    let at = |error: rbuild_rootdir::Error| not_there(dest, error.into());
     let mut left_out = LeftOut::default();
     let mut nodes = nodes(tree, epoch)?;
     let root = make(dest, nodes.iter().any(has_set_id))?;
@@ -53,11 +51,10 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>, stop: &Stop) -> R
     let mut links = HashMap::new();
     for node in &nodes {
         if stop.is_stopped() {
-            return Err(Failure::new(Kind::Interrupted, "interrupted"));
+            return Err(Error::Stopped);
         }
-        write_node(&root, tree, node, &mut links, &mut left_out).map_err(|error| {
-            Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
-        })?;
+        write_node(&root, tree, node, &mut links, &mut left_out)
+            .map_err(|error| not_there(dest, error.into()))?;
     }
     // Directories last: writing into them changes their times, and they may be read-only.
     for node in nodes.iter().rev().filter(|node| node.is_dir()) {
@@ -68,8 +65,11 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>, stop: &Stop) -> R
 }
 
 /// The directory, open. `private`: if it has to be made, only its owner may enter it.
-fn make(dest: &Path, private: bool) -> Result<rbuild_rootdir::Root, Failure> {
-    let failed = |error: std::io::Error| Failure::host(format!("creating `{}`: {error}", dest.display()));
+fn make(dest: &Path, private: bool) -> Result<rbuild_rootdir::Root, Error> {
+    let failed = |source: std::io::Error| ExportError::Create {
+        path: dest.to_owned(),
+        source,
+    };
     let mut builder = std::fs::DirBuilder::new();
     if let Some(above) = dest.parent() {
         builder.recursive(true).create(above).map_err(failed)?;
@@ -78,12 +78,18 @@ fn make(dest: &Path, private: bool) -> Result<rbuild_rootdir::Root, Failure> {
         builder.mode(0o700);
     }
     match builder.recursive(false).create(dest) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error).into()),
         _ => {}
     }
-    rbuild_rootdir::Root::open(dest).map_err(|error| {
-        Failure::from_error(Kind::Host, &error).context(format!("writing to `{}`", dest.display()))
-    })
+    rbuild_rootdir::Root::open(dest).map_err(|error| not_there(dest, error.into()))
+}
+
+fn not_there(dest: &Path, error: Error) -> Error {
+    ExportError::Directory {
+        path: dest.to_owned(),
+        source: Box::new(error),
+    }
+    .into()
 }
 
 fn has_set_id(node: &Node) -> bool {
@@ -95,7 +101,7 @@ fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
+fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
     tree.walk(b"", &mut |mut node| {
         if !node.is_dir() && (node.meta.uid, node.meta.gid) != (0, 0) {
@@ -104,8 +110,7 @@ fn nodes(tree: &TreeView, epoch: Option<i64>) -> Result<Vec<Node>, Failure> {
         node.meta.mtime = node.meta.mtime_by(epoch);
         nodes.push(node);
         Ok(Walk::Into)
-    })
-    .map_err(Failure::from_host)?;
+    })?;
     nodes.sort_by(|one, other| path_cmp(&one.path, &other.path));
     Ok(nodes)
 }
@@ -172,10 +177,10 @@ fn copy(from: &mut impl Read, to: &File) -> std::io::Result<()> {
 ///
 /// # Errors
 /// The destination cannot be written or the tree cannot be read.
-pub fn tar(tree: &TreeView, dest: &Destination, epoch: Option<i64>, stop: &Stop) -> Result<(), Failure> {
+pub fn tar(tree: &TreeView, dest: &Destination, epoch: Option<i64>, stop: &Stop) -> Result<(), Error> {
     write_to(dest, stop, |name, out| {
         rbuild_layer::pack_tree(tree, epoch, stop, out)
             .map(|_| ())
-            .map_err(|error| Failure::from_error(Kind::Host, &error).context(format!("writing {name}")))
+            .map_err(|error| unwritten(name, error))
     })
 }

@@ -1,7 +1,9 @@
 //! What the lowering reports: something wrong at one place of the Dockerfile, as data. Drawing is the program's.
 
+use crate::error::Error;
 use dockerfile_parser::Span;
 use dockerfile_parser::lint::Rule;
+use std::sync::Arc;
 
 /// One finding.
 #[derive(Debug, Clone)]
@@ -17,11 +19,13 @@ pub struct Finding {
     /// The guilty words.
     pub span: Span,
     /// What stands beside the carets.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// Other places that help.
     pub secondary: Vec<(Span, String)>,
     /// What to do.
     pub help: Option<String>,
+    /// What is behind it, where that is no fault of the Dockerfile.
+    pub cause: Option<Arc<Error>>,
     /// The check that it belongs to; the file may not want to hear of that.
     pub rule: Option<Rule>,
 }
@@ -38,6 +42,7 @@ impl Finding {
             label: None,
             secondary: Vec::new(),
             help: None,
+            cause: None,
             rule: None,
         }
     }
@@ -75,7 +80,7 @@ impl Finding {
     /// Sets the words beside the carets.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(label.into().into_boxed_str());
         self
     }
 
@@ -97,7 +102,7 @@ impl Finding {
     #[must_use]
     pub fn map_text(mut self, change: impl Fn(&str) -> String) -> Self {
         self.message = change(&self.message);
-        self.label = self.label.map(|label| change(&label));
+        self.label = self.label.map(|label| change(&label).into());
         self.help = self.help.map(|help| change(&help));
         for (_, label) in &mut self.secondary {
             *label = change(label);

@@ -23,7 +23,7 @@ pub use variables::Variables;
 
 use crate::cdi::Registry;
 use crate::context::BuildContext;
-use crate::error::Failure;
+use crate::error::Error;
 use crate::ops::StepId;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::request::{Entitlements, NamedContext, Secret, SshSource, context_key};
@@ -43,18 +43,13 @@ pub trait ResolveImage {
     ///
     /// # Errors
     /// It is nowhere, or cannot be asked for.
-    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure>;
+    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error>;
 
     /// The image of a named context that is not a directory.
     ///
     /// # Errors
     /// As [`ResolveImage::image`].
-    fn named(
-        &self,
-        name: &str,
-        source: &NamedContext,
-        platform: &Platform,
-    ) -> Result<Arc<BaseImage>, Failure>;
+    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Error>;
 }
 
 /// What shapes a lowering besides the Dockerfile.
@@ -515,7 +510,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                         .input
                         .images
                         .named(name, &other, platform)
-                        .map_err(|failure| stage::unresolved(&failure, span))?;
+                        .map_err(|error| stage::unresolved(error, span))?;
                     Ok(From::Vertex(stage::image_vertex(
                         self, image, name, span, secrets,
                     )))
@@ -551,8 +546,8 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                 span,
             ));
         }
-        let image = self.input.images.image(name, platform).map_err(|failure| {
-            let finding = stage::unresolved(&failure, span);
+        let image = self.input.images.image(name, platform).map_err(|error| {
+            let finding = stage::unresolved(error, span);
             let near = stages[..current].iter().filter_map(|stage| stage.name());
             match dockerfile_parser::suggest::nearest(name, near) {
                 Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),

@@ -167,7 +167,7 @@ impl StageLowering<'_, '_> {
             None => "the step requires it".to_owned(),
             Some(secret) => match secret.missing() {
                 None => return Ok(()),
-                Some(why) => why,
+                Some(why) => why.to_string(),
             },
         };
         Err(Finding::error(format!("secret `{id}`: {why}"), at)

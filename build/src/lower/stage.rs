@@ -389,7 +389,7 @@ impl StageLowering<'_, '_> {
             Some((text, from)) => Finding {
                 message: format!("ONBUILD trigger `{text}`: {}", finding.message),
                 span: *from,
-                label: Some("the base image runs this trigger".to_owned()),
+                label: Some("the base image runs this trigger".into()),
                 secondary: Vec::new(),
                 ..finding
             },

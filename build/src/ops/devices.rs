@@ -96,7 +96,10 @@ fn check(node: &DeviceNode) -> Result<(), OpError> {
     let is_block = match FileType::from_raw_mode(found.st_mode) {
         FileType::BlockDevice => true,
         FileType::CharacterDevice => false,
-        _ => return Err(OpError::Device(format!("`{shown}` is no device file"))),
+        _ => {
+            let path = node.host_path.clone();
+            return Err(OpError::NoDevice { path });
+        }
     };
     let number = (major(found.st_rdev), minor(found.st_rdev));
     let fits = node.is_block.is_none_or(|wanted| wanted == is_block)
@@ -105,9 +108,10 @@ fn check(node: &DeviceNode) -> Result<(), OpError> {
     if fits {
         return Ok(());
     }
-    let kind = if is_block { "block" } else { "character" };
-    Err(OpError::Device(format!(
-        "`{shown}` is the {kind} device {}:{}, which is not what its spec says",
-        number.0, number.1
-    )))
+    Err(OpError::OtherDevice {
+        path: node.host_path.clone(),
+        is_block,
+        major: number.0,
+        minor: number.1,
+    })
 }

@@ -1,7 +1,9 @@
 //! How a step fails, as data; the program finds the words for the user.
 
+use super::ProgramError;
 use super::checks::StepCheck;
-use crate::error::{DISK_FULL, Failure, remedy};
+use crate::error::Error;
+use crate::request::SecretError;
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
 use rbuild_rootfs::MountError;
@@ -102,15 +104,8 @@ pub enum OpError {
         disk_full: bool,
     },
     /// The program is not there or cannot be executed.
-    #[error("{message}")]
-    Program {
-        /// What is wrong, in words.
-        message: String,
-        /// What to do.
-        help: Option<String>,
-        /// 126 or 127.
-        code: u8,
-    },
+    #[error(transparent)]
+    Program(ProgramError),
     /// The sandbox could not be made.
     #[error(transparent)]
     Sandbox(#[from] SpawnError),
@@ -120,11 +115,26 @@ pub enum OpError {
         /// Which.
         id: String,
         /// What is wrong.
-        why: String,
+        why: SecretError,
+    },
+    /// What a spec calls a device is none.
+    #[error("`{}` is no device file", path.display())]
+    NoDevice {
+        /// The file on the host.
+        path: PathBuf,
     },
     /// A device of the host is not what its spec says.
-    #[error("{0}")]
-    Device(String),
+    #[error("`{}` is the {} device {major}:{minor}, which is not what its spec says", path.display(), if *is_block { "block" } else { "character" })]
+    OtherDevice {
+        /// The file on the host.
+        path: PathBuf,
+        /// Or a character device.
+        is_block: bool,
+        /// Its numbers.
+        major: u32,
+        /// Its numbers.
+        minor: u32,
+    },
     /// The source of a mount is not there.
     #[error("the source `{path}` of the mount on `{target}` is not there")]
     MissingMountSource {
@@ -156,9 +166,55 @@ pub enum OpError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// Already worded.
-    #[error("{0}")]
-    Failure(Failure),
+    /// A base image, or what its unpacking needs.
+    #[error(transparent)]
+    Other(Box<Error>),
+    /// What is elsewhere cannot be fetched.
+    #[error(transparent)]
+    Fetch(Box<Error>),
+    /// The user of the command has an id that there is not.
+    #[error(transparent)]
+    NoSuchId(SpawnError),
+    /// A mount on a path that is not there, in another mount.
+    #[error("`{}` is not in what is mounted on `{around}`, so that nothing can be mounted there", path.display())]
+    NoMountPoint {
+        /// Where it was to be mounted.
+        path: PathBuf,
+        /// The mount around it.
+        around: String,
+    },
+    /// The files of an image went away.
+    #[error("the files of `{name}` are gone from the store")]
+    FilesGone {
+        /// Which image.
+        name: String,
+    },
+    /// An archive of the context has a name that no file can have.
+    #[error("the context archive has an entry `{name}`, which {what}")]
+    ArchiveName {
+        /// As it stands there.
+        name: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// `ssh-agent` cannot be run.
+    #[error("running ssh-agent: {0}")]
+    RunAgent(#[source] std::io::Error),
+    /// `ssh-agent` ends at once.
+    #[error("ssh-agent does not start")]
+    NoAgent,
+    /// `ssh-add` does not take the keys.
+    #[error("ssh-add refused the keys of `--ssh`: {said}")]
+    KeysRefused {
+        /// What it says.
+        said: String,
+    },
+    /// No thread is to be had.
+    #[error("starting a thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// A fault of rbuild.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
     /// Stopped by the user or because another step failed.
     #[error("cancelled")]
     Cancelled,
@@ -186,6 +242,21 @@ impl From<MountError> for OpError {
     }
 }
 
+impl From<Error> for OpError {
+    fn from(error: Error) -> Self {
+        OpError::Other(Box::new(error))
+    }
+}
+
+impl From<OpError> for Error {
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::Other(error) => *error,
+            other => Error::Op(Box::new(other)),
+        }
+    }
+}
+
 impl OpError {
     /// A malformed pattern.
     pub fn pattern(pattern: &str, why: &dyn std::fmt::Display) -> Self {
@@ -204,26 +275,6 @@ impl OpError {
             }
             OpError::Check(check) => Some(check.part),
             OpError::User(_) | OpError::Chown { .. } => Some(CopyPart::Owner),
-            _ => None,
-        }
-    }
-
-    /// What the user can do about a full disk, a damaged store or a limit that is reached.
-    #[must_use]
-    pub fn remedy(&self) -> Option<&'static str> {
-        match self {
-            OpError::Tree(error) => remedy(error),
-            OpError::Store(error) => remedy(error),
-            OpError::Snapshot(error) => remedy(error),
-            OpError::Layer(error) => remedy(error),
-            OpError::Access(error) => remedy(error),
-            OpError::Io { source, .. } => remedy(source),
-            OpError::Sandbox(error) => remedy(error),
-            OpError::CommandFailed { tail, disk_full, .. }
-                if *disk_full || tail.iter().any(|line| line.contains("No space left on device")) =>
-            {
-                Some(DISK_FULL)
-            }
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use super::{OpError, StepOutput};
 use crate::clock;
 use crate::context::BuildContext;
 use crate::engine::Engine;
-use crate::error::{Failure, Kind};
+use crate::error::{Error, RemoteError};
 use crate::remote::address::file_name;
 use crate::remote::{GitAddress, HttpAddress, git, http};
 use crate::result::Material;
@@ -138,8 +138,8 @@ pub(super) fn preimage(spec: &FetchSpec, found: Option<&Found>) -> Option<Preima
 }
 
 /// What cannot be fetched is the step's failure, as it would be for a `RUN` that fetches it.
-fn failed(failure: Failure) -> OpError {
-    OpError::Failure(failure.of_kind(Kind::Step))
+fn failed(error: impl Into<Error>) -> OpError {
+    OpError::Fetch(Box::new(error.into()))
 }
 
 fn file(
@@ -231,10 +231,11 @@ fn repository(address: &GitAddress, commit: &str, engine: &Engine) -> Result<Ste
         .node
         .filter(Node::is_dir)
         .ok_or_else(|| {
-            failed(Failure::host(format!(
-                "{} has no directory `{subdir}` in commit {commit}",
-                address.url
-            )))
+            failed(RemoteError::NoSubdirectory {
+                url: address.url.clone(),
+                subdir: subdir.to_owned(),
+                commit: commit.to_owned(),
+            })
         })?;
     let mut layer = engine.snapshots.begin_layer(None)?;
     let mut nodes = Vec::new();

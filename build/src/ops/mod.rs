@@ -28,13 +28,13 @@ mod workdir;
 
 pub use checks::{StepCheck, StepChecks, word_of};
 pub use error::{CopyPart, OpError, exit_text};
+pub use exec::ProgramError;
 pub use fetch::{FetchSpec, UNNAMED};
 pub use output::StepOutput;
 pub use planned::Planned;
 pub use step_id::StepId;
 
 use crate::engine::Engine;
-use crate::error::Failure;
 use rbuild_solver::{DefinitionDigest, Effort, Op, Preimage, RunContext};
 use spec::{Step, StepSpec, hashed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -167,9 +167,7 @@ impl Op for BuildOp {
                 fetch::run(spec, Some(found), &self.engine, context)
             }
             (StepSpec::Fetch(spec), _) => fetch::run(spec, None, &self.engine, context),
-            (StepSpec::Copy(_), _) => Err(OpError::Failure(Failure::host(
-                "internal error: a copy without a key",
-            ))),
+            (StepSpec::Copy(_), _) => Err(OpError::Internal("a copy without a key")),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::spec::SourceSpec;
 use super::{OpError, StepOutput};
 use crate::engine::Engine;
-use crate::error::{Failure, Kind};
+use crate::error::{BaseError, Error, TransferError};
 use crate::import;
 use crate::sources::{BaseImage, Origin};
 use rbuild_solver::RunContext;
@@ -42,19 +42,16 @@ pub(super) fn run(
     match spec {
         SourceSpec::Scratch => Ok(StepOutput::scratch()),
         SourceSpec::Image(image) => {
-            let record = bring(image, engine, context).map_err(OpError::Failure)?;
-            stored(&record, engine)?.ok_or_else(|| {
-                OpError::Failure(Failure::host(format!(
-                    "the files of `{}` are gone from the store",
-                    image.name
-                )))
+            let record = bring(image, engine, context)?;
+            stored(&record, engine)?.ok_or_else(|| OpError::FilesGone {
+                name: image.name.clone(),
             })
         }
     }
 }
 
 /// Fetches or loads the image into the store.
-fn bring(image: &BaseImage, engine: &Engine, context: &RunContext<'_>) -> Result<ImageRecord, Failure> {
+fn bring(image: &BaseImage, engine: &Engine, context: &RunContext<'_>) -> Result<ImageRecord, Error> {
     match &image.origin {
         Origin::Stored(record) => {
             // Its snapshot is gone or damaged; an image that came with its layers is unpacked again.
@@ -78,15 +75,16 @@ fn bring(image: &BaseImage, engine: &Engine, context: &RunContext<'_>) -> Result
             )
         }
         Origin::Layout { path, entry, .. } => {
-            let at = |error: rbuild_store::image::ImageError| {
-                Failure::from_error(Kind::Host, &error).context(format!("loading `{}`", path.display()))
+            let at = |error: rbuild_store::image::ImageError| TransferError::Load {
+                path: path.clone(),
+                source: Box::new(error.into()),
             };
             let source = source::open(&engine.store, path).map_err(at)?;
             import::from_source(&engine.store, source.as_ref(), *entry, engine.now)
         }
-        Origin::Unknown => Err(Failure::host(format!(
-            "internal error: nobody was asked for `{}`",
-            image.name
-        ))),
+        Origin::Unknown => {
+            let name = image.name.clone();
+            Err(BaseError::NobodyAsked { name }.into())
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! (draft-ietf-sshm-ssh-agent: message = u32 length, u8 type, body). It cannot add, remove or lock keys.
 
 use super::OpError;
-use crate::error::Failure;
 use crate::request::{Environment, SshSource};
 use rbuild_sandbox::child;
 use rbuild_store::TmpDir;
@@ -73,7 +72,7 @@ impl ForwardedAgent {
                     });
                 }
             })
-            .map_err(|error| OpError::Failure(Failure::thread(&error)))?;
+            .map_err(OpError::Thread)?;
         Ok(Self {
             socket,
             stop,
@@ -167,11 +166,7 @@ impl OwnAgent {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| {
-                OpError::Failure(Failure::host(format!("running ssh-agent: {error}")).hint(
-                    "keys for `--ssh` need OpenSSH's ssh-agent and ssh-add; or give the socket of an agent",
-                ))
-            })?;
+            .map_err(OpError::RunAgent)?;
         // The line comes when the agent listens; nothing comes when it does not start.
         let mut line = String::new();
         if let Some(stdout) = command.stdout.take() {
@@ -182,7 +177,7 @@ impl OwnAgent {
         let pid = line.trim().parse().ok().and_then(Pid::from_raw);
         let agent = Self { socket, command, pid };
         if pid.is_none() {
-            return Err(OpError::Failure(Failure::host("ssh-agent does not start")));
+            return Err(OpError::NoAgent);
         }
         let mut add = Command::new("ssh-add");
         child::with_limits_of_caller(&mut add);
@@ -219,15 +214,13 @@ fn added_to(command: &mut Command) -> Result<(), OpError> {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let words = words
+    let said = words
         .lines()
         .next()
         .unwrap_or("no reason was given")
         .trim()
         .to_owned();
-    Err(OpError::Failure(Failure::host(format!(
-        "ssh-add refused the keys of `--ssh`: {words}"
-    ))))
+    Err(OpError::KeysRefused { said })
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@
 //! A host may be given with its port, which then must fit. Values go into one header and nowhere else.
 
 use super::address::{GitAddress, HttpAddress, authority};
-use crate::error::Failure;
+use crate::error::{Error, RemoteError};
 use crate::request::Environment;
-use crate::request::Secret;
 use crate::request::SshSource;
+use crate::request::{Secret, SecretError};
 use rbuild_registry::Authorization;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ impl<'a> Access<'a> {
     ///
     /// # Errors
     /// A secret cannot be read, or cannot be sent.
-    pub fn to_file(&self, address: &HttpAddress) -> Result<Option<Authorization>, Failure> {
+    pub fn to_file(&self, address: &HttpAddress) -> Result<Option<Authorization>, Error> {
         if address.login.is_some() {
             return Ok(address.login.clone());
         }
@@ -86,7 +86,7 @@ impl<'a> Access<'a> {
     ///
     /// # Errors
     /// As [`Access::to_file`].
-    pub fn to_repository(&self, address: &GitAddress) -> Result<GitAccess, Failure> {
+    pub fn to_repository(&self, address: &GitAddress) -> Result<GitAccess, Error> {
         let authorization = match &address.login {
             Some(login) => Some(login.clone()),
             None if address.url.starts_with("http") => self.git_secret(&address.url)?,
@@ -104,7 +104,7 @@ impl<'a> Access<'a> {
         })
     }
 
-    fn git_secret(&self, url: &str) -> Result<Option<Authorization>, Failure> {
+    fn git_secret(&self, url: &str) -> Result<Option<Authorization>, Error> {
         let scopes = hosts(url).map(|host| format!(".{host}")).chain([String::new()]);
         for scope in scopes {
             let header = self.secret(format!("GIT_AUTH_HEADER{scope}"))?;
@@ -126,13 +126,16 @@ impl<'a> Access<'a> {
         Ok(None)
     }
 
-    fn secret(&self, name: String) -> Result<Option<(String, String)>, Failure> {
+    fn secret(&self, name: String) -> Result<Option<(String, String)>, Error> {
         let Some(secret) = self.secrets.get(&name) else {
             return Ok(None);
         };
-        let wrong = |why: String| Failure::host(format!("secret `{name}`: {why}"));
+        let wrong = |source: SecretError| RemoteError::Secret {
+            name: name.clone(),
+            source,
+        };
         let bytes = secret.bytes().map_err(wrong)?;
-        let value = String::from_utf8(bytes.to_vec()).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
+        let value = String::from_utf8(bytes.to_vec()).map_err(|_| wrong(SecretError::NotText))?;
         Ok(Some((name, value)))
     }
 
@@ -189,8 +192,12 @@ fn of_token(token: &str) -> Option<Authorization> {
     Authorization::basic("x-access-token", token.trim())
 }
 
-fn sendable(name: &str, authorization: Option<Authorization>) -> Result<Authorization, Failure> {
-    authorization.ok_or_else(|| Failure::host(format!("secret `{name}`: no HTTP header can carry its value")))
+fn sendable(name: &str, authorization: Option<Authorization>) -> Result<Authorization, Error> {
+    let unsendable = || RemoteError::Secret {
+        name: name.to_owned(),
+        source: SecretError::Unsendable,
+    };
+    Ok(authorization.ok_or_else(unsendable)?)
 }
 
 /// As one word of a shell.
@@ -286,7 +293,7 @@ mod tests {
         );
         let access = Access::new(&secrets, &ssh, &environment);
         let failure = access.to_repository(&repository).unwrap_err();
-        assert!(failure.text().contains("no such variable"), "{}", failure.text());
+        assert!(failure.to_string().contains("no such variable"), "{failure}");
     }
 
     #[test]

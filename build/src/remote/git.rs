@@ -5,7 +5,7 @@
 
 use super::access::GitAccess;
 use super::address::{GitAddress, authority, is_commit};
-use crate::error::Failure;
+use crate::error::{Error, RemoteError};
 use rbuild_layer::listing::join;
 use rbuild_rootdir::Root;
 use rbuild_sandbox::child;
@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// git is not there, the remote cannot be reached, there is no such reference, or the checksum differs.
-pub fn resolve(address: &GitAddress, access: &GitAccess) -> Result<String, Failure> {
+pub fn resolve(address: &GitAddress, access: &GitAccess) -> Result<String, Error> {
     let reference = address.reference.as_deref().unwrap_or("HEAD");
     let commit = if is_commit(reference) {
         reference.to_owned()
@@ -27,33 +27,30 @@ pub fn resolve(address: &GitAddress, access: &GitAccess) -> Result<String, Failu
             dir: None,
         };
         let listed = git.run(&["ls-remote", "--", &address.url])?;
-        find(&listed, reference).ok_or_else(|| unknown_reference(address, reference))?
+        find(&listed, reference).ok_or_else(|| RemoteError::NoReference {
+            url: address.url.clone(),
+            reference: reference.to_owned(),
+        })?
     };
     if let Some(checksum) = &address.checksum
         && !commit.starts_with(checksum.as_str())
     {
-        return Err(Failure::host(format!(
-            "{}: `{reference}` is commit {commit}, which does not begin with the checksum {checksum}",
-            address.url
-        )));
+        return Err(RemoteError::OtherCommit {
+            url: address.url.clone(),
+            reference: reference.to_owned(),
+            commit,
+            checksum: checksum.clone(),
+        }
+        .into());
     }
     Ok(commit)
-}
-
-fn unknown_reference(address: &GitAddress, reference: &str) -> Failure {
-    let failure = Failure::host(format!("{} has no branch or tag `{reference}`", address.url));
-    if reference.len() >= 7 && reference.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        failure.hint("a commit is named by all of its digits")
-    } else {
-        failure
-    }
 }
 
 /// Checks a commit out into an empty directory.
 ///
 /// # Errors
 /// As [`resolve`]; or the commit cannot be fetched.
-pub fn checkout(address: &GitAddress, access: &GitAccess, commit: &str, dest: &Path) -> Result<(), Failure> {
+pub fn checkout(address: &GitAddress, access: &GitAccess, commit: &str, dest: &Path) -> Result<(), Error> {
     let git = Git {
         address,
         access,
@@ -87,18 +84,17 @@ pub fn checkout(address: &GitAddress, access: &GitAccess, commit: &str, dest: &P
     Ok(())
 }
 
-fn has_submodules(dest: &Path) -> Result<bool, Failure> {
+fn has_submodules(dest: &Path) -> Result<bool, Error> {
     match Root::open(dest).and_then(|root| root.lstat(b".gitmodules")) {
         Ok(_) => Ok(true),
         Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(Failure::from_host(error).context("looking for submodules")),
+        Err(error) => Err(RemoteError::Submodules(error).into()),
     }
 }
 
 /// Takes away the repository, and what submodules have in its place.
-fn remove_git_dirs(dest: &Path) -> Result<(), Failure> {
-    let at =
-        |error: rbuild_rootdir::Error| Failure::from_host(error).context("removing `.git` of a checkout");
+fn remove_git_dirs(dest: &Path) -> Result<(), Error> {
+    let at = RemoteError::GitDirs;
     let root = Root::open(dest).map_err(at)?;
     let mut dirs = vec![Vec::new()];
     while let Some(path) = dirs.pop() {
@@ -172,7 +168,7 @@ struct Git<'a> {
 
 impl Git<'_> {
     /// Fetches a commit: alone, else what the reference leads to, else everything.
-    fn fetch(&self, commit: &str) -> Result<(), Failure> {
+    fn fetch(&self, commit: &str) -> Result<(), Error> {
         let url = &self.address.url;
         let shallow = |what: &str| self.run(&["fetch", "--quiet", "--depth=1", "--", url, what]);
         let Err(refused) = shallow(commit) else {
@@ -188,7 +184,7 @@ impl Git<'_> {
         Ok(())
     }
 
-    fn run(&self, args: &[&str]) -> Result<String, Failure> {
+    fn run(&self, args: &[&str]) -> Result<String, Error> {
         let mut command = Command::new("git");
         command.env_clear();
         for name in INHERITED {
@@ -211,18 +207,17 @@ impl Git<'_> {
         if let Some(dir) = self.dir {
             command.current_dir(dir);
         }
-        let output = command.output().map_err(|error| {
-            let failure = Failure::host(format!("running git: {error}"));
-            if error.kind() == std::io::ErrorKind::NotFound {
-                failure.hint("git sources need the program `git`")
-            } else {
-                failure
-            }
-        })?;
+        let output = command.output().map_err(RemoteError::RunGit)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(self.failure(args[0], &String::from_utf8_lossy(&output.stderr)))
+        Err(RemoteError::Git {
+            verb: args[0].to_owned(),
+            url: self.address.url.clone(),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+            authorized: self.access.authorization.is_some(),
+        }
+        .into())
     }
 
     /// In the environment, which only processes of the same user can read, not in the arguments, which all can.
@@ -259,39 +254,6 @@ impl Git<'_> {
         if let Some(agent) = &self.access.agent {
             command.env("SSH_AUTH_SOCK", agent);
         }
-    }
-
-    fn failure(&self, verb: &str, words: &str) -> Failure {
-        let url = &self.address.url;
-        let mut failure = Failure::host(format!("git {verb} of {url} failed"));
-        for line in words.lines().filter(|line| !line.trim().is_empty()).take(3) {
-            failure = failure.cause(line.trim());
-        }
-        let host = authority(url).unwrap_or_default();
-        let says = |what: &[&str]| what.iter().any(|what| words.contains(what));
-        if says(&["could not read Username", "Authentication failed", "error: 403"]) {
-            return failure.hint(match &self.access.authorization {
-                None => format!(
-                    "if the repository is private, say who you are: `--secret id=GIT_AUTH_TOKEN.{host}`"
-                ),
-                Some(_) => format!("{host} does not let these credentials read the repository"),
-            });
-        }
-        if says(&["Host key verification failed"]) {
-            return failure.hint(format!(
-                "ssh does not know this host yet: `ssh-keyscan {host} >> ~/.ssh/known_hosts`, once its keys are checked"
-            ));
-        }
-        if says(&["Permission denied (publickey"]) {
-            return failure
-                .hint("ssh takes the keys of your agent and of ~/.ssh; `--ssh default=KEY` names one");
-        }
-        if says(&["error: 301", "error: 302", "error: 307", "error: 308"]) {
-            return failure.hint(
-                "the repository has moved; credentials are not sent after it, so name its new address",
-            );
-        }
-        failure
     }
 }
 

@@ -1,10 +1,9 @@
 //! Files by URL: fetched once, asked for again with the validators of the last answer, kept as blobs.
 
 use super::HttpAddress;
-use super::address::authority;
 use crate::clock;
-use crate::error::Failure;
-use crate::pull::{Registries, registry_failure};
+use crate::error::{Error, RemoteError};
+use crate::pull::Registries;
 use rbuild_oci::Digest;
 use rbuild_registry::{Authorization, Download, Validators};
 use rbuild_store::Store;
@@ -48,7 +47,7 @@ pub fn fetch(
     authorization: Option<&Authorization>,
     expected: Option<&Digest>,
     progress: &dyn Fn(u64, Option<u64>),
-) -> Result<HttpFile, Failure> {
+) -> Result<HttpFile, Error> {
     let url = &address.url;
     let known = std::fs::read(memo_path(store, url))
         .ok()
@@ -65,8 +64,11 @@ pub fn fetch(
             etag: known.etag.clone(),
             last_modified: known.last_modified.clone(),
         });
-    let tmp = store.tmp_dir().map_err(Failure::from_host)?;
-    let io = |error: std::io::Error| Failure::host(format!("keeping {}: {error}", url));
+    let tmp = store.tmp_dir()?;
+    let io = |source: std::io::Error| RemoteError::Keep {
+        url: url.clone(),
+        source,
+    };
     let mut file = std::fs::File::options()
         .read(true)
         .write(true)
@@ -88,17 +90,11 @@ pub fn fetch(
             found
         }
         (Download::Unchanged { .. }, None) => {
-            return Err(Failure::host(format!(
-                "{} says that nothing changed, but nothing was asked",
-                url
-            )));
+            return Err(RemoteError::Unasked { url: url.clone() }.into());
         }
         (Download::Fetched { validators, .. }, _) => {
             file.seek(SeekFrom::Start(0)).map_err(io)?;
-            let blob = store
-                .blobs()
-                .put(Expect::anything(), &mut file)
-                .map_err(Failure::from_host)?;
+            let blob = store.blobs().put(Expect::anything(), &mut file)?;
             let found = HttpFile::new(blob.digest, validators);
             remember(store, url, &found);
             found
@@ -107,10 +103,12 @@ pub fn fetch(
     if let Some(expected) = expected
         && found.digest != *expected
     {
-        return Err(Failure::host(format!(
-            "{} has digest {}, the checksum says {expected}",
-            url, found.digest
-        )));
+        return Err(RemoteError::OtherDigest {
+            url: url.clone(),
+            actual: found.digest,
+            expected: *expected,
+        }
+        .into());
     }
     Ok(found)
 }
@@ -126,27 +124,17 @@ pub fn download(
     authorization: Option<&Authorization>,
     file: &mut std::fs::File,
     progress: &dyn Fn(u64, Option<u64>),
-) -> Result<Download, Failure> {
+) -> Result<Download, Error> {
     registries
         .client()
         .download(url, known, authorization, file, progress)
-        .map_err(|error| {
-            let failure = registry_failure(&error);
-            let host = authority(url).unwrap_or_default();
-            match (error.status(), authorization) {
-                (Some(401 | 403), None) => failure.hint(format!(
-                    "if the file is private, say who you are: `--secret id=HTTP_AUTH_TOKEN_{host}`"
-                )),
-                (Some(401 | 403), Some(_)) => failure.hint(format!(
-                    "{host} does not let these credentials read the file"
-                )),
-                (Some(404), None) => failure.hint(format!(
-                    "check the spelling; some servers say this of private files too: `--secret id=HTTP_AUTH_TOKEN_{host}`"
-                )),
-                (Some(404), Some(_)) => failure.hint("check the spelling"),
-                (Some(429), _) => failure.hint("the server limits the rate of requests: try again later"),
-                _ => failure,
-            }
+        .map_err(|source| {
+            let download = RemoteError::Download {
+                url: url.to_owned(),
+                authorized: authorization.is_some(),
+                source: Box::new(source),
+            };
+            download.into()
         })
 }
 

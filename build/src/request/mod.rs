@@ -19,7 +19,7 @@ pub use named_context::{NamedContext, context_key};
 pub use no_cache::NoCache;
 pub use output::{Destination, ImageForm, LayerCompression, Output};
 pub use pull_policy::PullPolicy;
-pub use secret::{Secret, SecretSource};
+pub use secret::{Secret, SecretError, SecretSource};
 pub use source::{ContextSource, DockerfileSource};
 pub use squash::Squash;
 pub use ssh::SshSource;

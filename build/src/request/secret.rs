@@ -7,6 +7,45 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+/// Why a secret cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SecretError {
+    /// A variable of the caller is not there.
+    #[error("the environment has no variable {0}")]
+    NotSet(String),
+    /// A file is not there.
+    #[error("`{}`: {source}", path.display())]
+    Absent {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<std::io::Error>,
+    },
+    /// A file is none.
+    #[error("`{}` is a directory", .0.display())]
+    Directory(PathBuf),
+    /// A file cannot be read.
+    #[error("reading `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<std::io::Error>,
+    },
+    /// Nobody means so much.
+    #[error("it has more than the {MAX_BYTES} bytes allowed")]
+    TooLarge,
+    /// A variable cannot hold it.
+    #[error("a value with a NUL byte cannot be an environment variable")]
+    Nul,
+    /// Credentials are text.
+    #[error("it is not UTF-8")]
+    NotText,
+    /// Credentials are lines of a header.
+    #[error("no HTTP header can carry its value")]
+    Unsendable,
+}
+
 /// Where a secret's bytes come from.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum SecretSource {
@@ -31,7 +70,7 @@ impl fmt::Debug for SecretSource {
 pub struct Secret {
     source: SecretSource,
     #[serde(skip)]
-    read: Arc<OnceLock<Result<Vec<u8>, String>>>,
+    read: Arc<OnceLock<Result<Vec<u8>, SecretError>>>,
 }
 
 /// Largest secret, as BuildKit's: 500 KiB.
@@ -50,34 +89,38 @@ impl Secret {
     /// The bytes.
     ///
     /// # Errors
-    /// They cannot be read, or are too many: in words.
-    pub fn bytes(&self) -> Result<&[u8], String> {
+    /// They cannot be read, or are too many.
+    pub fn bytes(&self) -> Result<&[u8], SecretError> {
         let read = self.read.get_or_init(|| match &self.source {
             SecretSource::Variable(name, value) => match value {
                 Some(value) => Ok(value.as_encoded_bytes().to_vec()),
-                None => Err(not_set(name)),
+                None => Err(SecretError::NotSet(name.clone())),
             },
-            SecretSource::File(path) => {
-                read(path).map_err(|error| format!("reading `{}`: {error}", path.display()))
-            }
+            SecretSource::File(path) => read(path).map_err(|error| SecretError::Read {
+                path: path.clone(),
+                source: Arc::new(error),
+            }),
         });
         match read {
-            Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(too_large()),
+            Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(SecretError::TooLarge),
             Ok(bytes) => Ok(bytes),
             Err(why) => Err(why.clone()),
         }
     }
 
-    /// Why there is nothing to read, in words. Nothing is read.
+    /// Why there is nothing to read. Nothing is read.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
-    pub fn missing(&self) -> Option<String> {
+    pub fn missing(&self) -> Option<SecretError> {
         match &self.source {
-            SecretSource::Variable(name, value) => value.is_none().then(|| not_set(name)),
+            SecretSource::Variable(name, value) => value.is_none().then(|| SecretError::NotSet(name.clone())),
             SecretSource::File(path) => match std::fs::metadata(path) {
-                Err(error) => Some(format!("`{}`: {error}", path.display())),
-                Ok(meta) if meta.is_dir() => Some(format!("`{}` is a directory", path.display())),
-                Ok(meta) if meta.len() > MAX_BYTES => Some(too_large()),
+                Err(error) => Some(SecretError::Absent {
+                    path: path.clone(),
+                    source: Arc::new(error),
+                }),
+                Ok(meta) if meta.is_dir() => Some(SecretError::Directory(path.clone())),
+                Ok(meta) if meta.len() > MAX_BYTES => Some(SecretError::TooLarge),
                 Ok(_) => None,
             },
         }
@@ -98,14 +141,6 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn not_set(name: &str) -> String {
-    format!("the environment has no variable {name}")
-}
-
-fn too_large() -> String {
-    format!("it has more than the {MAX_BYTES} bytes allowed")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +158,7 @@ mod tests {
         assert_eq!(secret.bytes().unwrap(), b"once");
         assert_eq!(same.bytes().unwrap(), b"once");
         let endless = Secret::new(SecretSource::File("/dev/zero".into()));
-        assert!(endless.bytes().unwrap_err().contains("512000"));
+        assert!(endless.bytes().unwrap_err().to_string().contains("512000"));
         assert!(!format!("{secret:?}").contains("once"));
     }
 }

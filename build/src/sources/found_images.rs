@@ -1,7 +1,7 @@
 //! [`FoundImages`]: images that were looked for already.
 
 use super::BaseImage;
-use crate::error::Failure;
+use crate::error::Error;
 use dockerfile_parser::Platform;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ impl FoundImages {
         &self,
         name: &str,
         platform: &Platform,
-        find: impl FnOnce() -> Result<Arc<BaseImage>, Failure>,
-    ) -> Result<Arc<BaseImage>, Failure> {
+        find: impl FnOnce() -> Result<Arc<BaseImage>, Error>,
+    ) -> Result<Arc<BaseImage>, Error> {
         let key = (name.to_owned(), platform.to_string());
         if let Some(known) = self.0.borrow().get(&key) {
             return Ok(Arc::clone(known));

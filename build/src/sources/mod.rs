@@ -7,7 +7,7 @@ mod resolver;
 pub use offline::Offline;
 pub use resolver::{Resolver, find_stored, image_platform, name_pulled, stored_name};
 
-use crate::error::Failure;
+use crate::error::{BaseError, Error};
 use dockerfile_parser::Platform;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -95,16 +95,17 @@ impl BaseImage {
     ///
     /// # Errors
     /// Nobody was asked for it: a fault of the caller.
-    pub fn config_digest(&self) -> Result<Digest, Failure> {
+    pub fn config_digest(&self) -> Result<Digest, Error> {
         Ok(match &self.origin {
             Origin::Stored(record) => record.id,
             Origin::Registry { config, .. } => Digest::of(config),
-            Origin::Layout { id, .. } => id
-                .parse()
-                .map_err(|error| Failure::host(format!("internal error: image id {id}: {error}")))?,
+            Origin::Layout { id, .. } => id.parse().map_err(|source| BaseError::Id {
+                id: id.clone(),
+                source,
+            })?,
             Origin::Unknown => {
-                let message = format!("internal error: nobody was asked for `{}`", self.name);
-                return Err(Failure::host(message));
+                let name = self.name.clone();
+                return Err(BaseError::NobodyAsked { name }.into());
             }
         })
     }

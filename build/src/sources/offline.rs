@@ -2,7 +2,7 @@
 
 use super::found_images::FoundImages;
 use super::{BaseImage, Origin, find_stored};
-use crate::error::{Failure, Kind};
+use crate::error::{BaseError, Error};
 use crate::lower::ResolveImage;
 use crate::request::NamedContext;
 use dockerfile_parser::Platform;
@@ -44,8 +44,8 @@ impl<'a> Offline<'a> {
     /// Asks for each image that nothing is known of; from then on those that were had are known. The failures.
     pub fn ask(
         &self,
-        ask: impl Fn(&Reference, &Platform) -> Result<BaseImage, Failure>,
-    ) -> Vec<(Reference, Failure)> {
+        ask: impl Fn(&Reference, &Platform) -> Result<BaseImage, Error>,
+    ) -> Vec<(Reference, Error)> {
         let mut failures = Vec::new();
         for (name, reference, platform) in self.unknown.take() {
             match ask(&reference, &platform) {
@@ -56,21 +56,19 @@ impl<'a> Offline<'a> {
         failures
     }
 
-    fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+    fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         let stored = match self.store {
             Some(store) => find_stored(store, name)?,
             None => None,
         };
         if let Some(record) = stored {
-            let config = record.parse_config().map_err(Failure::from_host)?;
+            let config = record.parse_config()?;
             let origin = Origin::Stored(Box::new(record));
             return Ok(Arc::new(BaseImage::new(name.to_owned(), origin, config)));
         }
-        let reference = Reference::parse(name).map_err(|error| {
-            Failure::new(
-                Kind::Dockerfile,
-                format!("`{name}` is no image reference: {error}"),
-            )
+        let reference = Reference::parse(name).map_err(|source| BaseError::NoReference {
+            name: name.to_owned(),
+            source,
         })?;
         let wanted = (name.to_owned(), reference, platform.clone());
         self.unknown.borrow_mut().push(wanted);
@@ -90,17 +88,12 @@ fn unknown(name: &str, platform: &Platform) -> Arc<BaseImage> {
 }
 
 impl ResolveImage for Offline<'_> {
-    fn image(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+    fn image(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         let find = || self.find(name, platform);
         self.images.get_or_find(name, platform, find)
     }
 
-    fn named(
-        &self,
-        name: &str,
-        source: &NamedContext,
-        platform: &Platform,
-    ) -> Result<Arc<BaseImage>, Failure> {
+    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         match source {
             NamedContext::Image(reference) => self.image(reference, platform),
             _ => Ok(unknown(name, platform)),

@@ -2,7 +2,7 @@
 
 use super::found_images::FoundImages;
 use super::{BaseImage, Origin};
-use crate::error::{Failure, Kind};
+use crate::error::{BaseError, Error};
 use crate::lower::ResolveImage;
 use crate::pull::Registries;
 use crate::request::{NamedContext, PullPolicy};
@@ -37,11 +37,11 @@ impl<'a> Resolver<'a> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn stored(&self, name: &str) -> Result<Option<ImageRecord>, Failure> {
+    pub fn stored(&self, name: &str) -> Result<Option<ImageRecord>, Error> {
         find_stored(self.store, name)
     }
 
-    fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+    fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         let stored = self
             .stored(name)?
             .map(|record| from_record(name, record))
@@ -54,17 +54,13 @@ impl<'a> Resolver<'a> {
         {
             return Ok(Arc::clone(image));
         }
-        let reference = Reference::parse(name).map_err(|error| {
-            Failure::new(
-                Kind::Dockerfile,
-                format!("`{name}` is no image reference: {error}"),
-            )
+        let reference = Reference::parse(name).map_err(|source| BaseError::NoReference {
+            name: name.to_owned(),
+            source,
         })?;
         if self.policy == PullPolicy::Never {
-            return Err(Failure::host(format!(
-                "`{name}` is not in the store, and --pull=never forbids fetching it"
-            ))
-            .hint("`rbuild pull` or `rbuild load` brings an image into the store"));
+            let name = name.to_owned();
+            return Err(BaseError::Forbidden { name }.into());
         }
         match (self.registries.resolve(&reference, platform), stored) {
             (Ok(image), _) => self.known_already(name, &reference, image),
@@ -79,16 +75,12 @@ impl<'a> Resolver<'a> {
     }
 
     /// An image of the store with all its blobs: one that lacks some is brought in again.
-    fn complete(&self, id: &Digest) -> Result<Option<ImageRecord>, Failure> {
-        let Some(record) = self.store.images().get(id).map_err(Failure::from_host)? else {
+    fn complete(&self, id: &Digest) -> Result<Option<ImageRecord>, Error> {
+        let Some(record) = self.store.images().get(id)? else {
             return Ok(None);
         };
         for blob in record.blobs() {
-            let size = self
-                .store
-                .blobs()
-                .size(&blob.digest)
-                .map_err(Failure::from_host)?;
+            let size = self.store.blobs().size(&blob.digest)?;
             if size != Some(blob.size) {
                 return Ok(None);
             }
@@ -102,7 +94,7 @@ impl<'a> Resolver<'a> {
         name: &str,
         reference: &Reference,
         image: BaseImage,
-    ) -> Result<Arc<BaseImage>, Failure> {
+    ) -> Result<Arc<BaseImage>, Error> {
         let Origin::Registry { resolved, config, .. } = &image.origin else {
             return Ok(Arc::new(image));
         };
@@ -121,10 +113,11 @@ impl<'a> Resolver<'a> {
         tag: Option<&str>,
         digest: Option<&str>,
         platform: &Platform,
-    ) -> Result<BaseImage, Failure> {
-        let at = |error: image::ImageError| {
-            Failure::from_error(Kind::Host, &error)
-                .context(format!("named context `{name}` (`{}`)", path.display()))
+    ) -> Result<BaseImage, Error> {
+        let at = |source: image::ImageError| BaseError::Layout {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            source,
         };
         let source = source::open(self.store, path).map_err(at)?;
         let machine = image_platform(platform);
@@ -149,25 +142,21 @@ impl<'a> Resolver<'a> {
 }
 
 impl ResolveImage for Resolver<'_> {
-    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Failure> {
+    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         let find = || self.find(reference, platform);
         self.found.get_or_find(reference, platform, find)
     }
 
-    fn named(
-        &self,
-        name: &str,
-        source: &NamedContext,
-        platform: &Platform,
-    ) -> Result<Arc<BaseImage>, Failure> {
+    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         match source {
             NamedContext::Image(reference) => self.image(reference, platform),
             NamedContext::OciLayout { path, tag, digest } => self
                 .layout(name, path, tag.as_deref(), digest.as_deref(), platform)
                 .map(Arc::new),
-            NamedContext::Directory(_) | NamedContext::Stage(_) | NamedContext::Remote(_) => Err(
-                Failure::host(format!("internal error: named context `{name}` is no image")),
-            ),
+            NamedContext::Directory(_) | NamedContext::Stage(_) | NamedContext::Remote(_) => {
+                let name = name.to_owned();
+                Err(BaseError::NoImage { name }.into())
+            }
         }
     }
 }
@@ -176,25 +165,23 @@ impl ResolveImage for Resolver<'_> {
 ///
 /// # Errors
 /// The store cannot be read, or the beginning of an id fits several.
-pub fn find_stored(store: &Store, name: &str) -> Result<Option<ImageRecord>, Failure> {
+pub fn find_stored(store: &Store, name: &str) -> Result<Option<ImageRecord>, Error> {
     let images = store.images();
     if let Ok(reference) = Reference::parse(name) {
-        if let Some(id) = images
-            .resolve_tag(&stored_name(&reference))
-            .map_err(Failure::from_host)?
-            && let Some(record) = images.get(&id).map_err(Failure::from_host)?
+        if let Some(id) = images.resolve_tag(&stored_name(&reference))?
+            && let Some(record) = images.get(&id)?
         {
             return Ok(Some(record));
         }
         // A pin means the same content whatever it is called.
         if let Some(digest) = reference.digest() {
-            return images.by_manifest(&digest).map_err(Failure::from_host);
+            return Ok(images.by_manifest(&digest)?);
         }
     }
     match images.lookup(name) {
         Ok(record) => Ok(Some(record)),
         Err(rbuild_store::StoreError::NoSuchImage(_)) => Ok(None),
-        Err(error) => Err(Failure::from_host(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -220,7 +207,7 @@ pub fn name_pulled(
     reference: &Reference,
     digest: Digest,
     record: &ImageRecord,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let images = store.images();
     let native = |record: &ImageRecord| {
         ImageConfig::parse(record.config.as_bytes())
@@ -230,32 +217,27 @@ pub fn name_pulled(
         stored_name(reference),
         stored_name(&reference.with_digest(digest)),
     ] {
-        let before = images.resolve_tag(&name).map_err(Failure::from_host)?;
-        let before = before
-            .map(|id| images.get(&id))
-            .transpose()
-            .map_err(Failure::from_host)?
-            .flatten();
+        let before = images.resolve_tag(&name)?;
+        let before = before.map(|id| images.get(&id)).transpose()?.flatten();
         if native(record) || !before.is_some_and(|before| native(&before)) {
-            images.tag(&name, &record.id).map_err(Failure::from_host)?;
+            images.tag(&name, &record.id)?;
         }
     }
     Ok(())
 }
 
 /// Whether a registry has answered for this name before: then the image has a name with a digest in that repository.
-fn was_pulled(store: &Store, reference: &Reference) -> Result<bool, Failure> {
+fn was_pulled(store: &Store, reference: &Reference) -> Result<bool, Error> {
     let pinned = format!("{}@", reference.name());
     Ok(store
         .images()
-        .tags()
-        .map_err(Failure::from_host)?
+        .tags()?
         .iter()
         .any(|tag| tag.name.starts_with(&pinned)))
 }
 
-fn from_record(name: &str, record: ImageRecord) -> Result<Arc<BaseImage>, Failure> {
-    let config = ImageConfig::parse(record.config.as_bytes()).map_err(Failure::from_host)?;
+fn from_record(name: &str, record: ImageRecord) -> Result<Arc<BaseImage>, Error> {
+    let config = ImageConfig::parse(record.config.as_bytes())?;
     Ok(Arc::new(BaseImage::new(
         name.to_owned(),
         Origin::Stored(Box::new(record)),

@@ -143,7 +143,7 @@ impl OwnedFound {
                 message: finding.message.clone(),
                 is_of_host: finding.is_of_host,
                 span: finding.span,
-                label: finding.label.clone(),
+                label: finding.label.as_deref().map(str::to_owned),
                 secondary: finding.secondary.clone(),
                 help: finding.help.clone(),
                 rule: finding.rule.map(|rule| rule.name().to_owned()),
@@ -159,7 +159,7 @@ impl OwnedFound {
         Some(Finding {
             is_error: owned.is_error,
             is_consequence: owned.is_consequence,
-            label: owned.label.clone(),
+            label: owned.label.as_deref().map(Into::into),
             secondary: owned.secondary.clone(),
             help: owned.help.clone(),
             rule: name.and_then(dockerfile_parser::lint::Rule::from_name),

@@ -3,7 +3,7 @@
 
 use super::{StageState, display_stage, title, total};
 use crate::context::BuildContext;
-use crate::error::Failure;
+use crate::error::Error;
 use crate::lower::finding::Finding;
 use crate::lower::history::HistoryItem;
 use crate::lower::scope::StageScope;
@@ -98,7 +98,7 @@ pub(super) fn base(
         .input()
         .images
         .image(&name, &platform)
-        .map_err(|failure| no_image(stages, &failure, &name, index, word.span))?;
+        .map_err(|error| no_image(stages, error, &name, index, word.span))?;
     warn_of_platform(stages, &image, &platform, &shown, word.span);
     Ok(from_image(stages, image, platform, &shown, step))
 }
@@ -137,7 +137,7 @@ fn from_named(
                 .input()
                 .images
                 .named(name, &other, &platform)
-                .map_err(|failure| unresolved(&failure, word.span))?;
+                .map_err(|error| unresolved(error, word.span))?;
             warn_of_platform(stages, &image, &platform, shown, word.span);
             Ok(from_image(stages, image, platform, shown, step))
         }
@@ -145,8 +145,8 @@ fn from_named(
 }
 
 /// There is no image of that name: perhaps a stage is meant, which begins later, or is called nearly so.
-fn no_image(stages: &dyn Stages, failure: &Failure, name: &str, index: usize, span: Span) -> Finding {
-    let finding = unresolved(failure, span);
+fn no_image(stages: &dyn Stages, error: Error, name: &str, index: usize, span: Span) -> Finding {
+    let finding = unresolved(error, span);
     let all = &stages.input().dockerfile.stages;
     let mut later = all[index..].iter();
     if let Some(later) = later.find(|later| later.name() == Some(name.to_ascii_lowercase().as_str())) {
@@ -328,10 +328,10 @@ pub(in crate::lower) fn context_files(
 }
 
 /// A base image that cannot be had, at the word that names it.
-pub(in crate::lower) fn unresolved(failure: &Failure, span: Span) -> Finding {
-    let mut finding = Finding::error(failure.one_line(), span);
-    if let Some(hint) = failure.first_hint() {
-        finding = finding.help(hint);
+pub(in crate::lower) fn unresolved(error: Error, span: Span) -> Finding {
+    let message = error.one_line();
+    Finding {
+        cause: Some(Arc::new(error)),
+        ..Finding::error(message, span)
     }
-    finding
 }

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::ops::OpError;
 use crate::ops::spec::{ExecMount, ExecSpec};
+use crate::request::SecretError;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -99,7 +100,7 @@ pub(super) fn secret_env(spec: &ExecSpec, engine: &Engine) -> Result<Vec<(String
                 Some(bytes) if bytes.contains(&0) => {
                     return Err(OpError::Secret {
                         id: id.clone(),
-                        why: "a value with a NUL byte cannot be an environment variable".to_owned(),
+                        why: SecretError::Nul,
                     });
                 }
                 Some(bytes) => variables.push((name.clone(), OsString::from_vec(bytes.to_vec()))),

@@ -1,6 +1,6 @@
-//! A command that could not be started, in the words of the Dockerfile.
+//! Why a command could not be started, as the Dockerfile has it.
 
-use crate::error::{Failure, Kind};
+use super::program_error::ProgramError;
 use crate::ops::OpError;
 use crate::ops::spec::{ExecMount, ExecSpec};
 use rbuild_layer::tree::{LastLink, Tree, TreeView};
@@ -10,45 +10,27 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What is wrong, and what to do.
-type Words = (String, Option<&'static str>);
-
 /// The error of a step whose command was not started.
 pub(super) fn spawn_error(error: SpawnError, spec: &ExecSpec, tree: &TreeView) -> OpError {
-    if let Some(failure) = missing_in_mount(&error, spec) {
-        return OpError::Failure(failure);
+    if let Some(missing) = missing_in_mount(&error, spec) {
+        return missing;
     }
     if error.phase == Phase::Identity && error.errno == Errno::INVAL.raw_os_error() {
-        return OpError::Failure(Failure::new(Kind::Step, error.to_string()).hint(
-            "ids that are not in the ranges of /etc/subuid and /etc/subgid do not exist here: `rbuild doctor` says how \
-             many there are",
-        ));
+        return OpError::NoSuchId(error);
     }
     if !error.is_program() {
         return OpError::Sandbox(error);
     }
-    let code = error.exit_code();
-    let (message, help) = match Errno::from_raw_os_error(error.errno) {
-        Errno::TOOBIG => (
-            "the command and its variables are too long for the kernel".to_owned(),
-            Some(
-                "each argument and variable may have 128 KiB, all together a quarter of the limit of the stack: put \
-                 what is long into a file",
-            ),
-        ),
-        Errno::NOEXEC => not_executable(&error, tree),
-        _ if code == 127 => not_there(spec, tree),
-        _ => (error.to_string(), None),
-    };
-    OpError::Program {
-        message,
-        help: help.map(str::to_owned),
-        code,
-    }
+    OpError::Program(match Errno::from_raw_os_error(error.errno) {
+        Errno::TOOBIG => ProgramError::TooLong,
+        Errno::NOEXEC => not_executable(error, tree),
+        Errno::NOENT | Errno::NOTDIR => not_there(spec, tree),
+        _ => ProgramError::Refused(error),
+    })
 }
 
 /// A mount whose target is missing in another mount, where nothing can be made.
-fn missing_in_mount(error: &SpawnError, spec: &ExecSpec) -> Option<Failure> {
+fn missing_in_mount(error: &SpawnError, spec: &ExecSpec) -> Option<OpError> {
     if error.phase != Phase::Mounts || error.errno != Errno::NOENT.raw_os_error() {
         return None;
     }
@@ -56,14 +38,10 @@ fn missing_in_mount(error: &SpawnError, spec: &ExecSpec) -> Option<Failure> {
     let around = targets(spec)
         .filter(|target| path.starts_with(target) && path != Path::new(target))
         .max_by_key(|target| target.len())?;
-    let message = format!(
-        "`{}` is not in what is mounted on `{around}`, so that nothing can be mounted there",
-        path.display()
-    );
-    Some(
-        Failure::new(Kind::Step, message)
-            .hint("let the mount around it be writable: what is written to a bind with `rw` is thrown away"),
-    )
+    Some(OpError::NoMountPoint {
+        path: path.to_owned(),
+        around: around.to_owned(),
+    })
 }
 
 fn targets(spec: &ExecSpec) -> impl Iterator<Item = &str> {
@@ -71,25 +49,15 @@ fn targets(spec: &ExecSpec) -> impl Iterator<Item = &str> {
 }
 
 /// A file that the kernel does not know how to execute.
-fn not_executable(error: &SpawnError, tree: &TreeView) -> Words {
-    let path = error.path.as_deref().unwrap_or(Path::new(""));
-    let shown = path.display();
-    match head(path, tree).as_deref() {
-        Some(head) if head.starts_with(b"\x7fELF") => (
-            format!(
-                "`{shown}` is a program for {}, which this machine does not execute",
-                machine(head)
-            ),
-            Some(
-                "build on such a machine, or register an emulator on this one: `sudo apt-get install \
-                 qemu-user-static binfmt-support`",
-            ),
-        ),
-        Some(_) => (
-            format!("`{shown}` is neither a program nor a script that begins with `#!`"),
-            None,
-        ),
-        None => (error.to_string(), None),
+fn not_executable(error: SpawnError, tree: &TreeView) -> ProgramError {
+    let path = error.path.clone().unwrap_or_default();
+    match head(&path, tree).as_deref() {
+        Some(head) if head.starts_with(b"\x7fELF") => ProgramError::OtherMachine {
+            path,
+            machine: machine(head),
+        },
+        Some(_) => ProgramError::NoProgram { path },
+        None => ProgramError::Refused(error),
     }
 }
 
@@ -127,41 +95,32 @@ fn machine(head: &[u8]) -> String {
 }
 
 /// A program, or what it needs, that is not there.
-fn not_there(spec: &ExecSpec, tree: &TreeView) -> Words {
+fn not_there(spec: &ExecSpec, tree: &TreeView) -> ProgramError {
     let base = match spec.base_name.as_str() {
         "" => "the image".to_owned(),
         name => format!("`{name}`"),
     };
     if let Some((name, content)) = &spec.script {
-        let line = content.lines().next().unwrap_or_default();
-        let message =
-            format!("the interpreter that the heredoc `{name}` begins with, `{line}`, is not in {base}");
-        return (message, None);
+        return ProgramError::NoInterpreter {
+            heredoc: name.clone(),
+            line: content.lines().next().unwrap_or_default().to_owned(),
+            base,
+        };
     }
-    let program = spec.argv.first().map(String::as_str).unwrap_or_default();
-    if let Some(hiding) = targets(spec).find(|target| Path::new(program).starts_with(target)) {
-        return (
-            format!("`{program}` is not in what is mounted on `{hiding}`"),
-            None,
-        );
+    let program = spec.argv.first().cloned().unwrap_or_default();
+    if let Some(hiding) = targets(spec).find(|target| Path::new(&program).starts_with(target)) {
+        let mount = hiding.to_owned();
+        return ProgramError::Hidden { program, mount };
     }
     let is_there = program.starts_with('/')
         && tree
             .resolve(program.as_bytes(), LastLink::Follow)
             .is_ok_and(|resolved| resolved.node.is_some());
-    if is_there {
-        return (
-            format!("`{program}` is there, but the interpreter or library loader it names is not"),
-            Some("a script needs its `#!` program, a dynamic binary its loader; both must be in the image"),
-        );
+    match (is_there, spec.is_shell_form) {
+        (true, _) => ProgramError::NoLoader { program },
+        (false, true) => ProgramError::NoShell { program, base },
+        (false, false) => ProgramError::NotThere { program, base },
     }
-    if spec.is_shell_form {
-        return (
-            format!("there is no `{program}` in {base}, which the shell form of RUN needs"),
-            Some("use a base with a shell, the exec form `RUN [\"program\", \"argument\"]`, or SHELL"),
-        );
-    }
-    (format!("there is no `{program}` in {base}"), None)
 }
 
 #[cfg(test)]

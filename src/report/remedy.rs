@@ -15,7 +15,7 @@ use std::io;
 const NO_SPACE: &str =
     "`rbuild prune` frees space in the store; --root or RBUILD_ROOT puts the store on another disk";
 /// For a command that may have failed for it, which says little of that by itself.
-pub(crate) const DISK_FULL: &str = "the disk of the store is full: `rbuild prune` frees space in it; --root or \
+pub(super) const DISK_FULL: &str = "the disk of the store is full: `rbuild prune` frees space in it; --root or \
                                     RBUILD_ROOT puts the store on another disk";
 /// For a store with files that are not what they were.
 const DAMAGED: &str =
@@ -31,7 +31,7 @@ const INCOMPLETE: &str = "build, pull or load the image again";
 
 /// The hint for an error, its causes aside: errors that are another error in other clothes count as that one.
 #[must_use]
-pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<SpawnError>() {
         return match error.phase {
             Phase::Connection => Some(NO_CONNECTION),
