@@ -435,8 +435,13 @@ fn values_of_secrets_are_in_no_message() {
             let said = format!("{}{}", outcome.out(), outcome.err());
             assert!(!said.contains("hunter"), "{file}\n{args:?}\n{said}");
         }
-        let why = env.rbuild(["why", "--all"]).arg(&context).run().no_panic();
-        assert!(!why.out().contains("hunter"), "{file}\n{why}");
+        for words in [["why", "--all"], ["debug", "dag"]] {
+            let told = env.rbuild(words).arg(&context).run().no_panic();
+            assert!(
+                !told.out().contains("hunter") && !told.err().contains("hunter"),
+                "{file}\n{told}"
+            );
+        }
     }
 }
 

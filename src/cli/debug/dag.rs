@@ -11,7 +11,7 @@ use dockerfile_parser::Dockerfile;
 use rbuild_build::finding::Found;
 use rbuild_build::inputs::lower_input;
 use rbuild_build::lower::{LowerInput, Lowered, lower};
-use rbuild_build::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec};
+use rbuild_build::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec, without};
 use rbuild_build::ops::{FetchSpec, Planned};
 use rbuild_build::sources::Offline;
 use rbuild_solver::{Graph, VertexId};
@@ -258,6 +258,11 @@ fn node(id: usize, step: &Step) -> Node<'_> {
             ("exec", details)
         }
     };
+    let secrets = secrets(step);
+    let details = match (secrets.is_empty(), details) {
+        (true, details) => details,
+        (false, details) => Details::Other(hidden(json!(details), &secrets)),
+    };
     Node {
         id,
         kind,
@@ -266,6 +271,30 @@ fn node(id: usize, step: &Step) -> Node<'_> {
         line: (step.line > 0).then_some(step.line),
         no_cache: step.no_cache,
         details,
+    }
+}
+
+/// The values of a step that are not shown.
+fn secrets(step: &Step) -> Vec<String> {
+    let mut secrets = step.secrets.clone();
+    if let StepSpec::Exec(spec) = &step.spec {
+        let redacted = spec.env.iter().filter(|(name, _)| spec.redacted.contains(name));
+        secrets.extend(redacted.map(|(_, value)| value.clone()));
+    }
+    secrets
+}
+
+fn hidden(value: Value, secrets: &[String]) -> Value {
+    match value {
+        Value::String(text) => Value::String(without(secrets, &text)),
+        Value::Array(values) => values.into_iter().map(|value| hidden(value, secrets)).collect(),
+        Value::Object(fields) => {
+            let fields = fields
+                .into_iter()
+                .map(|(name, value)| (name, hidden(value, secrets)));
+            Value::Object(fields.collect())
+        }
+        other => other,
     }
 }
 
