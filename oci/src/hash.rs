@@ -47,28 +47,39 @@ pub fn parse(prefix: &str, text: &str) -> Result<[u8; 32], DigestError> {
         Some(("sha256", digits)) => digits,
         Some((algorithm, _)) => return Err(DigestError::Algorithm(excerpt(algorithm))),
     };
-    let value = |digit: u8| match digit {
+    if let Some(bytes) = decoded(digits.as_bytes()) {
+        return Ok(bytes);
+    }
+    Err(match digits.bytes().position(|digit| value(digit).is_none()) {
+        Some(at) => DigestError::NotHex {
+            text: excerpt(text),
+            offset: text.len() - digits.len() + at,
+        },
+        None => DigestError::Length {
+            text: excerpt(text),
+            actual: digits.len(),
+        },
+    })
+}
+
+/// 64 digits; each is looked at once.
+fn decoded(digits: &[u8]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if digits.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(bytes)
+}
+
+fn value(digit: u8) -> Option<u8> {
+    match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
-    };
-    if let Some(at) = digits.bytes().position(|digit| value(digit).is_none()) {
-        return Err(DigestError::NotHex {
-            text: excerpt(text),
-            offset: text.len() - digits.len() + at,
-        });
     }
-    let mut bytes = [0; 32];
-    if digits.len() != 2 * bytes.len() {
-        return Err(DigestError::Length {
-            text: excerpt(text),
-            actual: digits.len(),
-        });
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        *byte = value(pair[0]).unwrap_or(0) << 4 | value(pair[1]).unwrap_or(0);
-    }
-    Ok(bytes)
 }
 
 /// Writes a prefix and 64 lower-case hex digits. For [`hash_type!`](crate::hash_type).
