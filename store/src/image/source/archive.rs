@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
-use rbuild_layer::{Compression, decompress};
+use rbuild_layer::{Compression, LayerError, decompress};
 use tar::EntryType;
 
 use crate::error::StoreError;
@@ -99,11 +99,13 @@ impl TarArchive {
         from: impl Read + Send,
         spool: &dyn Fn() -> Result<File, StoreError>,
     ) -> Result<Self, ImageError> {
-        let (_, mut plain) =
-            decompress(from, &path.display().to_string()).map_err(|error| ImageError::Damaged {
+        let (_, mut plain) = decompress(from, &path.display().to_string()).map_err(|error| match error {
+            LayerError::Input { source, .. } if is_systems(&source) => ImageError::from_read(path, source),
+            error => ImageError::Damaged {
                 path: path.to_owned(),
                 detail: error.to_string(),
-            })?;
+            },
+        })?;
         let mut file = spool()?;
         let mut buffer = vec![0; 256 * 1024];
         loop {
@@ -148,16 +150,18 @@ impl TarArchive {
             .len();
         let mut entries = BTreeMap::new();
         let mut tar = tar::Archive::new(&file);
-        let listed = tar
-            .entries_with_seek()
-            .map_err(|error| damaged(error.to_string()))?;
+        let broken = |error: io::Error| match is_systems(&error) {
+            true => ImageError::from_read(path, error),
+            false => damaged(error.to_string()),
+        };
+        let listed = tar.entries_with_seek().map_err(broken)?;
         for (number, entry) in listed.enumerate() {
             if number >= MAX_ENTRIES {
                 return Err(hostile(format!("it has more than {MAX_ENTRIES} entries")));
             }
             let entry = entry.map_err(|error| match number {
-                0 => not_a_tar(path, &error),
-                _ => damaged(error.to_string()),
+                0 if !is_systems(&error) => not_a_tar(path, &error),
+                _ => broken(error),
             })?;
             let raw = entry.path_bytes();
             let shown = String::from_utf8_lossy(&raw)
@@ -262,6 +266,13 @@ impl Read for SpanReader<'_> {
     }
 }
 
+/// Whether the kernel failed, which says nothing of what is read.
+fn is_systems(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.source());
+    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
+    error.raw_os_error().is_some() || inner.is_some_and(is_systems)
+}
+
 fn not_a_tar(path: &Path, error: &io::Error) -> ImageError {
     ImageError::NotAnImage {
         path: path.to_owned(),
@@ -319,5 +330,43 @@ mod tests {
         ] {
             assert_eq!(resolve(base, target).as_deref(), expected, "{target} in {base}");
         }
+    }
+
+    /// Gives some bytes, then fails as the kernel may.
+    struct Failing(usize, i32);
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.min(buffer.len());
+            if count == 0 {
+                return Err(io::Error::from_raw_os_error(self.1));
+            }
+            buffer[..count].fill(b'a');
+            self.0 -= count;
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_called_damaged() {
+        for errno in [5, 12, 24] {
+            for bytes in [0, 3, 100_000] {
+                let spool = || Ok(tempfile::tempfile().unwrap());
+                let error =
+                    TarArchive::from_reader(Path::new("x"), Failing(bytes, errno), &spool).unwrap_err();
+                assert!(
+                    matches!(error, ImageError::Store(_)),
+                    "{errno} after {bytes}: {error}"
+                );
+            }
+            // As `tar` passes on what its reader said.
+            let mut archive = tar::Archive::new(Failing(0, errno));
+            let error = archive.entries().unwrap().next().unwrap().err().unwrap();
+            assert!(is_systems(&error), "{error:?}");
+        }
+        let mut archive = tar::Archive::new(&[b'a'; 1024][..]);
+        assert!(!is_systems(
+            &archive.entries().unwrap().next().unwrap().err().unwrap()
+        ));
     }
 }
