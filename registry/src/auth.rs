@@ -14,6 +14,7 @@ use crate::credentials::{Credential, Credentials, Patience};
 use crate::error::{Action, Attempt, Error, ErrorKind};
 use crate::event::Event;
 use crate::http::{Answer, Http, Payload, lock};
+use crate::proxy::is_loopback;
 use crate::secret::Secret;
 use crate::url::{Scheme, Url, encode};
 
@@ -207,6 +208,15 @@ impl Auth {
     }
 }
 
+/// Whether a token server without TLS may be told what the registry, which has none either, may be told: on the same host,
+/// or where the user has said so. One with TLS gets what the registry could have asked for itself.
+fn may_hear(http: &Http, registry: &Url, realm: &Url) -> bool {
+    let (one, other) = (registry.hostname(), realm.hostname());
+    one == other
+        || is_loopback(one) && is_loopback(other)
+        || http.options().insecure.contains(realm.authority())
+}
+
 struct TokenRequest<'a> {
     realm: &'a str,
     service: Option<&'a str>,
@@ -226,7 +236,14 @@ impl TokenRequest<'_> {
         };
         let fail = |kind: ErrorKind| kind.at(&attempt);
         let realm = subject.base.join(self.realm).map_err(|e| fail(e.into()))?;
-        if subject.base.scheme() == Scheme::Https && realm.scheme() == Scheme::Http {
+        let is_given = matches!(
+            credential,
+            Some(Credential::IdentityToken(_) | Credential::Basic { .. })
+        );
+        let is_clear = realm.scheme() == Scheme::Http;
+        if is_clear
+            && (subject.base.scheme() == Scheme::Https || is_given && !may_hear(http, subject.base, &realm))
+        {
             let reason = "which would send credentials in clear text";
             return Err(fail(ErrorKind::Redirect {
                 to: realm.authority().to_owned(),

@@ -338,6 +338,29 @@ fn ping_checks_the_given_password() {
     );
 }
 
+/// A registry says who gives tokens. Without TLS that is another host only where the user has said that it may be.
+#[test]
+fn a_token_server_elsewhere_without_tls_gets_no_credentials() {
+    let home = tempfile::tempdir().unwrap();
+    let elsewhere = "http://plain.example:1/token";
+    let fake = Fake::start(move |_| {
+        let realm = format!("Bearer realm=\"{elsewhere}\"");
+        Reply::new(401).header("WWW-Authenticate", realm)
+    });
+    let is_refused = |setup: Setup| {
+        let client = setup.client();
+        let error = client.resolve(&reference(&fake, "a:1"), &linux()).unwrap_err();
+        matches!(&error.kind, ErrorKind::Redirect { to, .. } if to == "plain.example:1")
+    };
+    let login = || setup().login(home.path(), &fake.host(), &password("u", CANARY));
+    assert!(is_refused(login()));
+    // Nobody hears anything secret, or the user wants it so: then it is asked, here in vain.
+    assert!(!is_refused(setup()));
+    let mut trusting = login();
+    trusting.options.insecure = HostSet::Listed(["plain.example:1".to_owned()].into());
+    assert!(!is_refused(trusting));
+}
+
 /// A secret that passes through every part shows up in no error, event or Debug output.
 #[test]
 fn no_leak() {
