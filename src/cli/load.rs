@@ -3,6 +3,7 @@
 use super::stored;
 use super::streams::print;
 use crate::error::{Failure, Kind};
+use crate::interrupt;
 use crate::options;
 use clap::Args;
 use dockerfile_parser::Platform;
@@ -81,15 +82,22 @@ pub fn run(args: &LoadArgs, root: Option<&Path>) -> Result<u8, Failure> {
             shown.display()
         )));
     }
-    for (entry, names) in chosen {
-        // A name that is given takes the place of those in the archive.
-        let references = match tags.is_empty() {
-            true => references(&names),
-            false => tags.clone(),
-        };
-        load(&store, source.as_ref(), entry, &references, args.quiet)?;
-    }
-    Ok(0)
+    let files = store.stop().clone();
+    // A stream has been read to its end by now, so that nobody keeps us waiting.
+    interrupt::stoppable(
+        move || files.stop(),
+        || {
+            for (entry, names) in chosen {
+                // A name that is given takes the place of those in the archive.
+                let references = match tags.is_empty() {
+                    true => references(&names),
+                    false => tags.clone(),
+                };
+                load(&store, source.as_ref(), entry, &references, args.quiet)?;
+            }
+            Ok::<u8, Failure>(0)
+        },
+    )
 }
 
 /// The entries to load with their names: of a name that several entries have, the one for the platform.

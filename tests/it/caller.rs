@@ -312,3 +312,30 @@ fn the_first_signal_ends_what_nobody_reads() {
     }
     assert_eq!(processes(&env), [""; 0]);
 }
+
+/// What `load` has begun is gone when a signal ends it.
+#[test]
+fn a_load_that_is_stopped_leaves_nothing() {
+    let env = TestEnv::new();
+    let large = "FROM busybox:local\nRUN dd if=/dev/zero of=/large bs=1M count=512\n";
+    let context = env.context("large", &[("Dockerfile", large)]);
+    let archive = env.path("large.tar");
+    let output = format!("type=oci,dest={}", archive.display());
+    env.load(Base::Busybox);
+    env.rbuild(["build", "-o", &output]).arg(context).run().success();
+    let store = env.path("other");
+    for signal in [Signal::TERM, Signal::INT] {
+        let load = env
+            .rbuild(["load", "-i"])
+            .arg(&archive)
+            .env("RBUILD_ROOT", &store);
+        let mut running = load.start();
+        let begun = || fs::read_dir(store.join("tmp")).is_ok_and(|names| names.count() > 0);
+        while !begun() && running.is_running() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        running.signal(signal);
+        running.wait().exits(128 + signal.as_raw());
+        assert_eq!(fs::read_dir(store.join("tmp")).unwrap().count(), 0);
+    }
+}
