@@ -2,7 +2,7 @@
 //!
 //! The content is hostile: links to anywhere, directories without permission bits, nesting deeper than the stack or the
 //! descriptor limit. So every step is relative to an open directory, no link is followed, and directories that are too
-//! deep are first moved up.
+//! deep are first moved up. What somebody else removes meanwhile is gone, and no error.
 
 use rustix::fs::{Mode, RenameFlags};
 use rustix::io::Errno;
@@ -22,7 +22,9 @@ impl Dir {
             Ok(_) => return missing_is_fine(self.unlink(name)),
             Err(e) => return missing_is_fine(Err(e)),
         }
-        self.open_to_remove(name)?.clear()?;
+        if let Some(dir) = self.open_to_remove(name)? {
+            dir.clear()?;
+        }
         missing_is_fine(self.rmdir(name))
     }
 
@@ -39,16 +41,20 @@ impl Dir {
         }
     }
 
-    fn open_to_remove(&self, name: &[u8]) -> Result<Dir> {
-        let dir = match self.open_dir(name) {
-            Err(e) if e.errno == Errno::ACCESS => {
-                self.chmod(name, 0o700)?;
-                self.open_dir(name)?
-            }
-            other => other?,
+    /// `None`: it is gone.
+    fn open_to_remove(&self, name: &[u8]) -> Result<Option<Dir>> {
+        let opened = match self.open_dir(name) {
+            Err(e) if e.errno == Errno::ACCESS => self.chmod(name, 0o700).and_then(|()| self.open_dir(name)),
+            other => other,
         };
-        dir.permit()?;
-        Ok(dir)
+        match opened {
+            Err(e) if e.errno == Errno::NOENT => Ok(None),
+            other => {
+                let dir = other?;
+                dir.permit()?;
+                Ok(Some(dir))
+            }
+        }
     }
 
     /// Gives the owner the permission bits that removing needs.
@@ -68,7 +74,11 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn empty(&mut self, dir: &Dir, depth: usize) -> Result<()> {
-        for entry in dir.read_dir()? {
+        let entries = match dir.read_dir() {
+            Err(e) if e.errno == Errno::NOENT => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
             let name = entry.name.as_slice();
             match entry.kind {
                 Some(Kind::Dir) => {}
@@ -77,7 +87,7 @@ impl Sweep<'_> {
                     continue;
                 }
                 // The file system does not tell the kind with the name.
-                None if dir.lstat(name)?.kind != Kind::Dir => {
+                None if !dir.lstat(name).is_ok_and(|stat| stat.kind == Kind::Dir) => {
                     missing_is_fine(dir.unlink(name))?;
                     continue;
                 }
@@ -87,7 +97,9 @@ impl Sweep<'_> {
                 self.move_up(dir, name)?;
                 continue;
             }
-            self.empty(&dir.open_to_remove(name)?, depth + 1)?;
+            if let Some(below) = dir.open_to_remove(name)? {
+                self.empty(&below, depth + 1)?;
+            }
             missing_is_fine(dir.rmdir(name))?;
         }
         Ok(())
@@ -99,6 +111,7 @@ impl Sweep<'_> {
             let target = format!(".deep-{}", self.moved);
             match rustix::fs::renameat_with(dir, name, self.top, target, RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
+                Err(Errno::NOENT) => return Ok(()),
                 other => return other.map_err(|e| Error::new("move up", name, e)),
             }
         }
@@ -109,5 +122,23 @@ fn missing_is_fine(removed: Result<()>) -> Result<()> {
     match removed {
         Err(e) if e.errno == Errno::NOENT => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Root;
+
+    #[test]
+    fn what_somebody_else_has_removed_is_no_error() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(place.path().join("d/e")).unwrap();
+        let root = Root::open(place.path()).unwrap();
+        let (open, inner) = (root.open_dir(b"d").unwrap(), root.open_dir(b"d/e").unwrap());
+        root.remove_tree(b"d").unwrap();
+        inner.clear().unwrap();
+        open.clear().unwrap();
+        assert!(root.dir().open_to_remove(b"d").unwrap().is_none());
+        root.remove_tree(b"d").unwrap();
     }
 }

@@ -107,13 +107,17 @@ impl Lock {
         }
     }
 
-    /// As [`try_take`](Self::try_take) with [`Mode::Exclusive`], of a file that is there.
-    pub(crate) fn try_take_existing(path: &Path) -> Result<Option<Lock>, StoreError> {
+    /// As [`try_take`](Self::try_take), of a file that is there.
+    pub(crate) fn try_take_existing(path: &Path, mode: Mode) -> Result<Option<Lock>, StoreError> {
         let file = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             other => other.at("open", path)?,
         };
-        match file.try_lock() {
+        let taken = match mode {
+            Mode::Shared => file.try_lock_shared(),
+            Mode::Exclusive => file.try_lock(),
+        };
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(StoreError::from_io("lock", path, error)),
@@ -161,7 +165,7 @@ impl Lock {
         File::open(path).is_ok_and(|file| file.try_lock().is_ok()) || !path.exists()
     }
 
-    /// Removes the lock file. Only for exclusive holders: a waiter then makes a new one.
+    /// Removes the lock file: a waiter then makes a new one. Only for those who know that nobody else holds it.
     pub(crate) fn remove_file(&self) {
         let _ = std::fs::remove_file(&self.path);
     }

@@ -1,6 +1,7 @@
 //! Reading what leads to what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -64,10 +65,13 @@ impl Graph {
                             FieldValue::Tree(tree) => Some(tree.digest),
                             FieldValue::Text(_) => None,
                         });
+                    let Some(used) = last_modified(&path) else {
+                        continue;
+                    };
                     graph.records.push(RecordNode {
                         snapshot: record.output.snapshot,
                         trees: trees.collect(),
-                        used: modified(&path).unwrap_or(i64::MAX),
+                        used,
                         bytes: size(&path),
                         op: record.op,
                         key,
@@ -79,7 +83,8 @@ impl Graph {
             match store.images().get(&id) {
                 Ok(Some(record)) => {
                     let path = store.path("images").join(format!("{}.json", id.to_hex()));
-                    graph.images.push((record, modified(&path).unwrap_or(i64::MAX)));
+                    let written = last_modified(&path);
+                    graph.images.extend(written.map(|written| (record, written)));
                 }
                 Ok(None) => {}
                 // A damaged record leads nowhere; `check` reports it.
@@ -199,13 +204,25 @@ pub(super) fn made_layers(image: &ImageRecord) -> impl Iterator<Item = DiffId> {
 
 /// A file's time of last modification in nanoseconds since 1970.
 pub(super) fn modified(path: &Path) -> Option<i64> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    Some(
-        metadata
-            .mtime()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(metadata.mtime_nsec()),
-    )
+    std::fs::symlink_metadata(path)
+        .ok()
+        .map(|metadata| nanoseconds(&metadata))
+}
+
+/// The same; `None`: it is gone since it was read. What cannot be looked at counts as new.
+fn last_modified(path: &Path) -> Option<i64> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => Some(nanoseconds(&metadata)),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(_) => Some(i64::MAX),
+    }
+}
+
+fn nanoseconds(metadata: &std::fs::Metadata) -> i64 {
+    metadata
+        .mtime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(metadata.mtime_nsec())
 }
 
 pub(super) fn size(path: &Path) -> u64 {

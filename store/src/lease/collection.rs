@@ -32,7 +32,8 @@ impl Collection {
         let alone = Lock::try_take(&path, Mode::Exclusive)?;
         let mut over = BTreeSet::new();
         for name in Lists::new(root, BTreeSet::new()).all()? {
-            let Some(list) = Lock::try_take_existing(&root.join(LISTS).join(&name))? else {
+            // Shared: another collector, which asks the same at this moment, must not look like its process.
+            let Some(list) = Lock::try_take_existing(&root.join(LISTS).join(&name), Mode::Shared)? else {
                 continue;
             };
             if alone.is_some() {
@@ -68,11 +69,11 @@ impl Collection {
     }
 }
 
-/// The names of what is used. True only for the moment; for display, so it takes no lock.
+/// The names of what is used. True only for the moment; for display.
 pub(crate) fn used(root: &Path) -> Result<HashSet<Name>, StoreError> {
     let mut lists = Lists::new(root, BTreeSet::new());
     for name in lists.all()? {
-        if !Lock::is_free(&root.join(LISTS).join(&name)) {
+        if Lock::try_take_existing(&root.join(LISTS).join(&name), Mode::Shared)?.is_none() {
             lists.read(name)?;
         }
     }

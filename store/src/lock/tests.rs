@@ -292,7 +292,7 @@ fn a_torn_line_hides_no_other() {
     let list = store.path("locks/leases/1-0");
     let torn = format!("{}\n{}\n", &snapshot(1).to_hex()[..20], snapshot(2).to_hex());
     std::fs::write(&list, torn).unwrap();
-    let _lock = Lock::try_take_existing(&list).unwrap().unwrap();
+    let _lock = Lock::try_take_existing(&list, Mode::Exclusive).unwrap().unwrap();
     assert!(is_used(&store, 2) && !is_used(&store, 1));
 }
 

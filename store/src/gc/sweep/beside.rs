@@ -4,7 +4,7 @@ use rbuild_oci::Digest;
 
 use super::{Sweep, move_away};
 use crate::error::StoreError;
-use crate::file_lock::Lock;
+use crate::file_lock::{Lock, Mode};
 use crate::gc::Kind;
 use crate::gc::mark::{modified, size};
 use crate::gc::usage::disk_usage;
@@ -142,7 +142,7 @@ impl Sweep<'_> {
         }
         let keys = self.store.path("locks/keys");
         for name in list_dir(&keys)? {
-            if let Some(lock) = Lock::try_take_existing(&keys.join(name))? {
+            if let Some(lock) = Lock::try_take_existing(&keys.join(name), Mode::Exclusive)? {
                 lock.remove_file();
             }
         }
