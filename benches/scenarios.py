@@ -23,6 +23,9 @@ TARGETS = {
     "50,000 files and five steps, cold": "floor + 0.5",
     "50,000 files and five steps, no-op": "0.015",
     "run IMAGE true": "0.010",
+    "100 copies, no-op": "0.01",
+    "1,000 copies, no-op": "10 × of 100",
+    "5,000 copies, no-op": "0.3",
 }
 
 
@@ -132,6 +135,22 @@ def run_true(bench):
     bench.floor("run IMAGE true", ["busybox", "true"], runs=20)
 
 
+def growth(bench):
+    """The curve of a warm build: it has to be a line. The others have no store for so many layers."""
+    for steps in (100, 1000, 5000):
+        copies = "".join(f"COPY file /d/f{i}\n" for i in range(steps))
+        context = bench.context(f"copies-{steps}", "FROM scratch\n" + copies)
+        (context / "file").write_text("text\n")
+        for tool in bench.builders:
+            if tool.name != "rbuild":
+                continue
+            tool.reset()
+            bench.warm(tool, tool.build(context, "copies"))
+            for _ in range(bench.runs(tool, 5, 0)):
+                bench.time(f"{steps:,} copies, no-op", tool, tool.build(context, "copies"))
+            tool.remove()
+
+
 ALL = {
     "tiny": tiny,
     "steps": forty_steps,
@@ -140,4 +159,5 @@ ALL = {
     "parallel": parallel,
     "tree": big_tree,
     "run": run_true,
+    "growth": growth,
 }
