@@ -266,11 +266,11 @@ impl Read for SpanReader<'_> {
     }
 }
 
-/// Whether the kernel failed, which says nothing of what is read.
+/// Whether the kernel failed, which says nothing of what is read. What `tar` passes on keeps its kind alone.
 fn is_systems(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.source());
-    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
-    error.raw_os_error().is_some() || inner.is_some_and(is_systems)
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    error.raw_os_error().is_some()
+        || !matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
 }
 
 fn not_a_tar(path: &Path, error: &io::Error) -> ImageError {
