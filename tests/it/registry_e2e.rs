@@ -403,6 +403,26 @@ fn damage_is_found_and_nothing_kept() {
 
     // And what is sound still builds.
     assert_eq!(file_of(&env, &format!("{name}:1"), &[]).len(), 5000);
+
+    // Its layers are known now: another blob behind their names is refused all the same, each time.
+    let mut evil = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(4);
+    evil.append_data(&mut header, "evil", &b"evil"[..]).unwrap();
+    let evil = String::from_utf8(evil.into_inner().unwrap()).unwrap();
+    let digest = format!("sha256:{}", archive::sha256(evil.as_bytes()));
+    upload(&maker, &registry, "app", &evil, &digest);
+    let mut manifest = good;
+    manifest["layers"][0]["digest"] = digest.into();
+    manifest["layers"][0]["size"] = evil.len().into();
+    manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar".into();
+    registry.put(&maker, "app/manifests/other", OCI_MANIFEST, &manifest);
+    for _ in 0..2 {
+        let pull = env.rbuild(["pull", &format!("{name}:other")]).run().no_panic();
+        pull.exits(125).says("has the wrong content");
+    }
+    // A base whose layers are known is not fetched: what it says of blobs is nothing that anybody gets.
+    assert_eq!(file_of(&env, &format!("{name}:other"), &[]).len(), 5000);
 }
 
 fn lies_with(env: &TestEnv, registry: &Registry, good: &Value, config: &str, size: usize) -> &'static str {
