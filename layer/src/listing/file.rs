@@ -72,7 +72,9 @@ impl Listing {
         }
         let hash = sha256(&tail);
         tail.extend_from_slice(&hash);
-        out.write_all(&tail)
+        out.write_all(&tail)?;
+        // A buffer that is dropped tells nobody what it could not write.
+        out.flush()
     }
 }
 
@@ -323,6 +325,25 @@ mod tests {
     use super::*;
     use crate::hash::FileHash;
     use crate::listing::{Metadata, Source};
+
+    /// A disk that is full.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::from_raw_os_error(28))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_buffer_cannot_write_is_an_error() {
+        let written = sample(1, 1).write_to(io::BufWriter::with_capacity(64 * 1024, Full));
+        assert_eq!(written.unwrap_err().raw_os_error(), Some(28));
+    }
 
     fn sample(dirs: usize, files: usize) -> Listing {
         let mut entries = Vec::new();
