@@ -120,7 +120,7 @@ impl KeyHasher {
         self.field(b'i', name, identity)
     }
 
-    /// A list of files, by its own digest ([`Fingerprints::digest`](crate::Tree::digest)), so that it can be stored apart.
+    /// A list of files, by its own digest ([`Fingerprints::digest`](crate::Fingerprints::digest)), so that it can be stored apart.
     pub fn tree(&mut self, name: &str, digest: &[u8; 32]) -> &mut Self {
         self.field(b'f', name, digest)
     }
