@@ -12,8 +12,9 @@
 //! use std::fs::File;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! enter(&IdMapping::for_host(&Caller::default())?)?;
-//! let zygote = Zygote::start()?;
+//! let caller = Caller::default();
+//! enter(&IdMapping::for_host(&caller)?)?;
+//! let zygote = Zygote::start(&caller)?;
 //! let root = Root::Directory("/var/lib/machines/small".into());
 //! let mut spec = SandboxSpec::new(root, vec!["/bin/id".into()]);
 //! spec.env = vec!["PATH=/bin".into()];
