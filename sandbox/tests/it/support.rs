@@ -338,7 +338,7 @@ pub fn outcome(value: &Value) -> Outcome {
         stdout: text("stdout"),
         stderr: text("stderr"),
         message: text("message"),
-        step: value["error"]["step"].as_str().map(str::to_owned),
+        step: value["error"]["phase"].as_str().map(str::to_owned),
         docker_code: value["docker_code"].as_i64(),
     }
 }

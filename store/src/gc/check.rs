@@ -130,7 +130,40 @@ impl Check<'_> {
                 Err(error) => self.drop_snapshot(&snapshots, &id, &path, error.to_string())?,
             }
         }
+        if self.problems.iter().any(|problem| problem.repaired) {
+            self.orphans()?;
+        }
         Ok(())
+    }
+
+    /// What stands on a snapshot that was removed goes too, one floor after the other: its name may come before.
+    fn orphans(&mut self) -> Result<(), StoreError> {
+        let mut again = true;
+        while std::mem::take(&mut again) {
+            let snapshots = SnapshotStore::new(self.store.clone());
+            for name in list_dir(&self.store.snapshots_dir())? {
+                let path = self.store.snapshots_dir().join(&name);
+                let Ok(id) = SnapshotId::from_hex(&name) else {
+                    continue;
+                };
+                if matches!(snapshots.get(&id, snapshot::Check::Skip), Ok(None))
+                    && self.remove_snapshot(&snapshots, &id)?
+                {
+                    self.report(&path, "its parent is missing".to_owned(), true);
+                    again = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it was removed: what is used is left, and so is what cannot be removed.
+    fn remove_snapshot(&mut self, snapshots: &SnapshotStore, id: &SnapshotId) -> Result<bool, StoreError> {
+        let Some(leases) = &mut self.leases else {
+            return Ok(false);
+        };
+        let removed = leases.unless_used(id.as_bytes(), || Ok(snapshots.remove(id).is_ok()))?;
+        Ok(removed == Some(true))
     }
 
     fn drop_snapshot(
@@ -140,12 +173,7 @@ impl Check<'_> {
         path: &Path,
         what: String,
     ) -> Result<(), StoreError> {
-        let mut repaired = false;
-        if let Some(leases) = &mut self.leases {
-            // What is used is left; so is what cannot be removed.
-            let removed = leases.unless_used(id.as_bytes(), || Ok(snapshots.remove(id).is_ok()))?;
-            repaired = removed == Some(true);
-        }
+        let repaired = self.remove_snapshot(snapshots, id)?;
         self.report(path, what, repaired);
         Ok(())
     }

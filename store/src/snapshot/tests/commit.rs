@@ -598,10 +598,10 @@ fn stubs_are_made_once_per_set() {
     store.prune(&all, i64::MAX).unwrap();
     assert!(first.is_dir() && second.is_dir());
     let other = fixture.rebooted();
-    other.stub_layer(&stubs).unwrap();
+    let third = other.stub_layer(&stubs).unwrap();
     drop(fixture.snapshots);
     store.prune(&all, i64::MAX).unwrap();
-    assert!(first.join("proc").is_dir() && !second.exists());
+    assert!(third.join("proc").is_dir() && !second.exists());
     drop(other);
     let dry_run = true;
     store
@@ -613,16 +613,16 @@ fn stubs_are_made_once_per_set() {
             i64::MAX,
         )
         .unwrap();
-    assert!(first.is_dir());
+    assert!(third.is_dir());
     store
         .prune(
             &crate::gc::PruneOptions::default(),
             crate::memo::file_system_now(),
         )
         .unwrap();
-    assert!(first.is_dir(), "used just now");
+    assert!(third.is_dir(), "used just now");
     store.prune(&all, i64::MAX).unwrap();
-    assert!(!first.exists());
+    assert!(!third.exists());
 }
 
 #[test]

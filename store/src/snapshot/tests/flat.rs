@@ -105,3 +105,19 @@ fn several_at_once_make_it_once() {
     });
     assert_eq!(fixture.left_in_tmp(), 0);
 }
+
+#[test]
+fn what_stands_on_damage_goes_with_it() {
+    let fixture = fixture!();
+    let top = chain(&fixture, 9);
+    let lowest = top.chain().last().unwrap();
+    std::fs::remove_file(lowest.fs().join("gone")).unwrap();
+    let problems = fixture.snapshots.store().check(true).unwrap();
+    let snapshots = fixture.store_dir().join("snapshots");
+    let gone = problems
+        .iter()
+        .filter(|problem| problem.path.starts_with(&snapshots));
+    assert_eq!(gone.count(), 9, "{problems:?}");
+    assert!(problems.iter().all(|problem| problem.repaired), "{problems:?}");
+    assert!(fixture.snapshots.store().check(false).unwrap().is_empty());
+}
