@@ -11,6 +11,7 @@ use rustix::thread::CapabilitySet;
 
 use crate::caller::Caller;
 use crate::child;
+use crate::shortage::shortage;
 
 /// The least number of ids that images need: 0 to 65535.
 const MIN_IDS: u64 = 65_536;
@@ -119,7 +120,7 @@ impl IdMapping {
         };
         let uid = rustix::process::getuid().as_raw();
         let gid = rustix::process::getgid().as_raw();
-        let name = user_name(uid).or_else(|| caller.name.clone());
+        let name = user_name(uid)?.or_else(|| caller.name.clone());
         let ranges = |file: &str| subordinate_ranges(file, uid, name.as_deref(), caller);
         Ok(Self {
             uids: with_subordinates(uid, ranges("/etc/subuid")?),
@@ -231,19 +232,10 @@ fn subordinate_ranges(
     name: Option<&str>,
     caller: &Caller,
 ) -> Result<Vec<(u32, u32)>, IdMapError> {
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(source) => {
-            return Err(IdMapError::Read {
-                path: file.into(),
-                source,
-            });
-        }
-    };
+    let text = read_if_there(Path::new(file))?;
     let mut ranges = parse_subordinate(&text, uid, name);
     if ranges.is_empty() {
-        ranges = ask_getsubids(file.ends_with("gid"), name, caller);
+        ranges = ask_getsubids(file.ends_with("gid"), name, caller)?;
     }
     let found: u64 = ranges.iter().map(|(_, count)| u64::from(*count)).sum();
     // One id, 0, is the caller's own.
@@ -278,36 +270,56 @@ fn parse_subordinate(text: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)
 
 /// Ranges from a directory service, by the program that the same package as `newuidmap` brings. Lines
 /// `0: user first count`.
-fn ask_getsubids(groups: bool, name: Option<&str>, caller: &Caller) -> Vec<(u32, u32)> {
+fn ask_getsubids(groups: bool, name: Option<&str>, caller: &Caller) -> Result<Vec<(u32, u32)>, IdMapError> {
     let (Some(program), Some(name)) = (caller.find_program("getsubids"), name) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let mut command = Command::new(program);
+    let mut command = Command::new(&program);
     if groups {
         command.arg("-g");
     }
     child::with_limits_of_caller(&mut command);
-    let Ok(output) = command.arg(name).output() else {
-        return Vec::new();
+    let output = match command.arg(name).output() {
+        Err(source) if source.raw_os_error().and_then(shortage).is_some() => {
+            return Err(IdMapError::Read {
+                path: program,
+                source,
+            });
+        }
+        Err(_) => return Ok(Vec::new()),
+        Ok(output) => output,
     };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text
+        .lines()
         .filter_map(|line| {
             let mut words = line.split_ascii_whitespace().skip(2);
             Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
         })
-        .collect()
+        .collect())
+}
+
+/// Nothing where there is no file. One that cannot be read is an error: a host that is short of descriptors would look
+/// like one that gives the user no ids.
+fn read_if_there(path: &Path) -> Result<String, IdMapError> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        other => other.map_err(|source| IdMapError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// The user's name from `/etc/passwd`.
-fn user_name(uid: u32) -> Option<String> {
-    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
+fn user_name(uid: u32) -> Result<Option<String>, IdMapError> {
+    let text = read_if_there(Path::new("/etc/passwd"))?;
     let number = uid.to_string();
-    text.lines().find_map(|line| {
+    Ok(text.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)? == number).then(|| name.to_owned())
-    })
+    }))
 }
 
 #[cfg(test)]
