@@ -12,7 +12,7 @@ use rbuild_registry::{
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 const BETWEEN: &[u8] = b"\n----\n";
@@ -87,22 +87,27 @@ fn serve(stream: TcpStream, said: &Mutex<Said>, is_registry: bool) -> std::io::R
 }
 
 pub(crate) fn holds(data: &[u8]) {
-    answered(data);
+    answered(data, false);
 }
 
 /// Whether it is a script that leads to something. For the test of the samples.
 #[allow(dead_code, reason = "the fuzzer does not ask")]
 pub(crate) fn is_understood(data: &[u8]) -> bool {
-    answered(data)
+    answered(data, true)
 }
 
-fn answered(data: &[u8]) -> bool {
+/// The servers end each connection after an answer. When that is `announced`, the client does not send its next request
+/// into one that is about to end.
+fn answered(data: &[u8], announced: bool) -> bool {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A property that does not hold panics with it.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let servers = &*SERVERS;
     let mut parts = split(data).into_iter();
     let verb = parts.next().unwrap_or_default();
     let answers: VecDeque<Vec<u8>> = parts
         .take(MOST_ANSWERS)
-        .map(|part| on_the_wire(part, servers))
+        .map(|part| on_the_wire(part, servers, announced))
         .collect();
     let asks_for_token = data
         .to_ascii_lowercase()
@@ -128,7 +133,7 @@ fn split(mut data: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-fn on_the_wire(answer: &[u8], servers: &Servers) -> Vec<u8> {
+fn on_the_wire(answer: &[u8], servers: &Servers, announced: bool) -> Vec<u8> {
     let end = answer
         .windows(2)
         .position(|bytes| bytes == b"\n\n")
@@ -141,6 +146,9 @@ fn on_the_wire(answer: &[u8], servers: &Servers) -> Vec<u8> {
         } else {
             std::slice::from_ref(byte)
         });
+    }
+    if let (true, Some(at)) = (announced, bytes.windows(2).position(|two| two == b"\r\n")) {
+        bytes.splice(at..at, *b"\r\nConnection: close");
     }
     bytes.extend_from_slice(body);
     for (name, address) in [
