@@ -13,7 +13,7 @@ use crate::image::export::parse_index;
 use crate::lease::Collection;
 use crate::records::FileListRef;
 use crate::small_file::{list_dir, list_if_there, make_dirs, read_if_there, remove_if_there};
-use crate::snapshot::{self, SnapshotStore, flattened_snapshot, verify_flattened};
+use crate::snapshot::{self, SnapshotError, SnapshotStore, flattened_snapshot, verify_flattened};
 use crate::store::Store;
 
 /// Something that is not as it should be.
@@ -136,34 +136,41 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// What stands on a snapshot that was removed goes too, one floor after the other: its name may come before.
+    /// What stands on a snapshot that was removed goes too: its name may have come before.
     fn orphans(&mut self) -> Result<(), StoreError> {
-        let mut again = true;
-        while std::mem::take(&mut again) {
-            let snapshots = SnapshotStore::new(self.store.clone());
-            for name in list_dir(&self.store.snapshots_dir())? {
-                let path = self.store.snapshots_dir().join(&name);
-                let Ok(id) = SnapshotId::from_hex(&name) else {
-                    continue;
-                };
-                if matches!(snapshots.get(&id, snapshot::Check::Skip), Ok(None))
-                    && self.remove_snapshot(&snapshots, &id)?
-                {
-                    self.report(&path, "its parent is missing".to_owned(), true);
-                    again = true;
-                }
+        // A new one: the other may still know a parent that was removed.
+        let snapshots = SnapshotStore::new(self.store.clone());
+        for name in list_dir(&self.store.snapshots_dir())? {
+            let path = self.store.snapshots_dir().join(&name);
+            let Ok(id) = SnapshotId::from_hex(&name) else {
+                continue;
+            };
+            if matches!(snapshots.get(&id, snapshot::Check::Skip), Ok(None))
+                && self.unless_used(&id, || snapshots.remove(&id).is_ok())?
+            {
+                self.report(&path, "its parent is missing".to_owned(), true);
             }
         }
         Ok(())
     }
 
-    /// Whether it was removed: what is used is left, and so is what cannot be removed.
-    fn remove_snapshot(&mut self, snapshots: &SnapshotStore, id: &SnapshotId) -> Result<bool, StoreError> {
+    /// Removes a snapshot, or what was made of it: whether that was done. What is used is left, by itself or by what
+    /// stands on it, and so is what cannot be removed.
+    fn unless_used(&mut self, id: &SnapshotId, remove: impl FnOnce() -> bool) -> Result<bool, StoreError> {
         let Some(leases) = &mut self.leases else {
             return Ok(false);
         };
-        let removed = leases.unless_used(id.as_bytes(), || Ok(snapshots.remove(id).is_ok()))?;
-        Ok(removed == Some(true))
+        let snapshots = SnapshotStore::new(self.store.clone());
+        let needs = |used: &[u8; 32]| {
+            let used = SnapshotId::from_bytes(*used);
+            used == *id
+                || match snapshots.get(&used, snapshot::Check::Skip) {
+                    Ok(found) => found.is_some_and(|found| found.chain().any(|below| below.id() == id)),
+                    // It cannot be known.
+                    Err(_) => true,
+                }
+        };
+        Ok(leases.unless_needed(needs, || Ok(remove()))? == Some(true))
     }
 
     fn drop_snapshot(
@@ -173,7 +180,7 @@ impl Check<'_> {
         path: &Path,
         what: String,
     ) -> Result<(), StoreError> {
-        let repaired = self.remove_snapshot(snapshots, id)?;
+        let repaired = self.unless_used(id, || snapshots.remove(id).is_ok())?;
         self.report(path, what, repaired);
         Ok(())
     }
@@ -188,16 +195,21 @@ impl Check<'_> {
                 self.report(&path, "it is not named by a snapshot id".to_owned(), false);
                 continue;
             };
-            let Err(error) = verify_flattened(&id, &path) else {
-                continue;
+            let what = match verify_flattened(&id, &path) {
+                // Made anew it may have the same name, and other contents than these.
+                _ if !self.has_snapshot(&id) => "its snapshot is missing".to_owned(),
+                Ok(()) => continue,
+                Err(SnapshotError::Damaged { path: file, what, .. }) => {
+                    format!("`{}` {what}", String::from_utf8_lossy(&file))
+                }
+                Err(error) if error.is_damage() => error.to_string(),
+                Err(error) => {
+                    self.report(&path, format!("it cannot be checked: {error}"), false);
+                    continue;
+                }
             };
-            let mut repaired = false;
-            if let (true, Some(leases)) = (error.is_damage(), &mut self.leases) {
-                let removed =
-                    leases.unless_used(id.as_bytes(), || Ok(snapshots.drop_flattened(&path).is_ok()))?;
-                repaired = removed == Some(true);
-            }
-            self.report(&path, error.to_string(), repaired);
+            let repaired = self.unless_used(&id, || snapshots.drop_flattened(&path).is_ok())?;
+            self.report(&path, what, repaired);
         }
         Ok(())
     }

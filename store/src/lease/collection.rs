@@ -61,10 +61,30 @@ impl Collection {
         name: &Name,
         work: impl FnOnce() -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        self.unless(|lists| lists.names.contains(name), work)
+    }
+
+    /// The same of what others stand on: `needs` says of a name that is used whether that cannot do without it.
+    pub(crate) fn unless_needed<T>(
+        &mut self,
+        needs: impl FnMut(&Name) -> bool,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.unless(|lists| lists.names.iter().any(needs), work)
+    }
+
+    fn unless<T>(
+        &mut self,
+        is_used: impl FnOnce(&Lists) -> bool,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
         let Collection { gate, lists, .. } = self;
-        gate.alone(|| match lists.hold(name)? {
-            true => Ok(None),
-            false => work().map(Some),
+        gate.alone(|| {
+            lists.read_on()?;
+            match is_used(lists) || lists.all_is_used() {
+                true => Ok(None),
+                false => work().map(Some),
+            }
         })
     }
 }
@@ -106,13 +126,18 @@ impl Lists {
         list_if_there(&self.root.join(LISTS))
     }
 
-    fn hold(&mut self, name: &Name) -> Result<bool, StoreError> {
+    fn read_on(&mut self) -> Result<(), StoreError> {
         for list in self.all()? {
             if !self.over.contains(&list) {
                 self.read(list)?;
             }
         }
-        Ok(self.names.contains(name) || !Lock::is_free(&self.root.join(ALL)))
+        Ok(())
+    }
+
+    /// Somebody could not say what they use.
+    fn all_is_used(&self) -> bool {
+        !Lock::is_free(&self.root.join(ALL))
     }
 
     /// Reads what was added to a list.

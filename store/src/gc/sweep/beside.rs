@@ -94,6 +94,9 @@ impl Sweep<'_> {
             };
             let path = current.join(&name);
             let home = self.store.snapshots_dir().join(id.to_hex());
+            if home.exists() {
+                continue;
+            }
             // A snapshot of the same name may be about to be committed, and mounted.
             let trash = self.trash()?;
             let dry_run = self.options.dry_run;

@@ -109,15 +109,24 @@ fn several_at_once_make_it_once() {
 #[test]
 fn what_stands_on_damage_goes_with_it() {
     let fixture = fixture!();
-    let top = chain(&fixture, 9);
+    let top = chain(&fixture, 130);
+    fixture.snapshots.lowers(&top).unwrap();
     let lowest = top.chain().last().unwrap();
     std::fs::remove_file(lowest.fs().join("gone")).unwrap();
-    let problems = fixture.snapshots.store().check(true).unwrap();
+    let store = fixture.snapshots.store();
     let snapshots = fixture.store_dir().join("snapshots");
-    let gone = problems
-        .iter()
-        .filter(|problem| problem.path.starts_with(&snapshots));
-    assert_eq!(gone.count(), 9, "{problems:?}");
-    assert!(problems.iter().all(|problem| problem.repaired), "{problems:?}");
-    assert!(fixture.snapshots.store().check(false).unwrap().is_empty());
+    let gone = |problems: &[crate::gc::Problem]| {
+        let mut of_snapshots = problems.iter().filter(|one| one.path.starts_with(&snapshots));
+        (of_snapshots.clone().count(), of_snapshots.all(|one| one.repaired))
+    };
+
+    // Who uses the top of a chain uses all of it.
+    let held = store.locks().lease(top.id()).unwrap();
+    assert_eq!(gone(&store.check(true).unwrap()), (1, false));
+    drop(held);
+    assert_eq!(gone(&store.check(true).unwrap()), (130, true));
+    // What was flattened has the files that were removed.
+    let flattened = list_dir(&fixture.store_dir().join("flattened/boot-1")).unwrap();
+    assert!(flattened.is_empty(), "{flattened:?}");
+    assert!(store.check(false).unwrap().is_empty());
 }
