@@ -264,13 +264,23 @@ impl<R: Read> TarReader<R> {
 
     fn map_before_data(&mut self, size: u64) -> Result<Map, LayerError> {
         let mut bytes = Vec::new();
+        let (mut lines, mut wanted) = (0, 1);
         while bytes.len() < MAX_MAP && self.left >= BLOCK as u64 {
             let mut block = [0; BLOCK];
             self.read_exact_or(&mut block)?;
             self.left -= BLOCK as u64;
             bytes.extend_from_slice(&block);
+            lines += block.iter().filter(|byte| **byte == b'\n').count() as u64;
+            // Not to read all again for each block.
+            if lines < wanted {
+                continue;
+            }
             match Map::of_lines(&bytes, size) {
-                None => {}
+                // The first line says how many pairs of lines follow.
+                None => {
+                    let first = bytes.split(|byte| *byte == b'\n').next();
+                    wanted = 1 + 2 * first.and_then(pax::decimal).unwrap_or_default();
+                }
                 Some(Ok(map)) => return Ok(map),
                 Some(Err(())) => break,
             }
