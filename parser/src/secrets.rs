@@ -129,8 +129,10 @@ fn values_in_file(source: &str) -> Vec<Span> {
             trimmed
         };
         let (mut this, skip) = match inside.take() {
-            Some(this) => (this, 0),
-            None => begin(text),
+            Some(this @ (Inside::Pairs(_) | Inside::Value)) => (this, 0),
+            // Which character continues a line is not known here, and a command may end with either.
+            Some(Inside::Other) if !declares(text) => (Inside::Other, 0),
+            Some(Inside::Other) | None => begin(text),
         };
         collect(&mut this, text, skip, body, &mut spans);
         if is_continued {
@@ -138,6 +140,17 @@ fn values_in_file(source: &str) -> Vec<Span> {
         }
     }
     spans
+}
+
+/// Whether a line begins as an `ENV` or `ARG` does.
+fn declares(text: &str) -> bool {
+    let mut words = text
+        .split_whitespace()
+        .filter(|word| !word.eq_ignore_ascii_case("ONBUILD"));
+    let word = words.next().unwrap_or_default();
+    ["ENV", "ARG"]
+        .iter()
+        .any(|keyword| keyword.eq_ignore_ascii_case(word))
 }
 
 /// What an instruction is, and where in its first line to look.
@@ -317,6 +330,7 @@ mod tests {
     fn values_in_files_are_painted_over() {
         let cases = [
             ("ENV A=1 TOKEN=abc B=2", "ENV A=1 TOKEN=*** B=2"),
+            ("RUN v=`x`\nENV TOKEN=abc", "RUN v=`x`\nENV TOKEN=***"),
             ("env token abc d\u{e9}", "env token *** ***"),
             ("ENV TOKEN: abc", "ENV TOKEN: ***"),
             ("ENV TOKEN = abc", "ENV TOKEN * ***"),
