@@ -71,10 +71,12 @@ fn choose(has_scopes: bool, can_be_private: impl FnOnce() -> bool) -> Network {
 
 /// Whether the host has a default route. One that has none leads nowhere, and `pasta` does not start there.
 pub(crate) fn host_leads_somewhere() -> bool {
-    // What cannot be read is for `pasta` to judge.
     let read = |file: &str, is_default: fn(&str) -> bool| {
-        fs::read_to_string(format!("/proc/self/net/{file}"))
-            .map_or(true, |routes| routes.lines().any(is_default))
+        match fs::read_to_string(format!("/proc/self/net/{file}")) {
+            Ok(routes) => routes.lines().any(is_default),
+            // A kernel without IPv6 has no such file. What cannot be read is for `pasta` to judge.
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     };
     read("route", is_default_route) || read("ipv6_route", is_default_route_6)
 }
