@@ -40,6 +40,6 @@ mod request;
 mod start;
 
 pub use error::StartError;
-pub use process::Process;
+pub use process::{ENDING, Process};
 pub use request::{Request, RequestedMount};
 pub use start::{Container, Image};

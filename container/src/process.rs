@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Signals that ask for an end.
-const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+pub const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
 /// A container's first process. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +50,10 @@ impl Process {
     /// Kills the command, as if this signal had ended it.
     pub fn end(&self, signal: Signal) {
         self.ended_by.store(signal as i32, Ordering::Relaxed);
+        self.running.kill();
+    }
+
+    pub(crate) fn kill(&self) {
         self.running.kill();
     }
 

@@ -29,6 +29,14 @@ pub struct Container<'s> {
     _image: Option<Held>,
 }
 
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        // Whoever else holds the process keeps it alive, but not the files under it.
+        self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 impl<'s> Container<'s> {
     /// Starts a command and returns once it executes.
     ///

@@ -2,7 +2,7 @@
 
 use crate::cli::streams::note;
 use crate::error::Failure;
-use rbuild_container::Process;
+use rbuild_container::{ENDING, Process};
 use rbuild_sandbox::signals::{SigSet, Signal};
 use rbuild_sandbox::{resize, window_size};
 use std::io;
@@ -22,9 +22,6 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGWINCH,
     Signal::SIGTSTP,
 ];
-
-/// Those that ask for the end.
-const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
 /// When nobody has to be waited for who does not read what the command printed.
 #[derive(Clone, Default)]
