@@ -39,6 +39,18 @@ pub fn build_on(
     observer: &SharedObserver,
     host: &Arc<dyn Host>,
 ) -> Result<BuildResult, BuildError> {
+    // What fails after a stop fails because of it.
+    run_phases(request, observer, host).map_err(|error| match request.stop.is_stopped() {
+        true => BuildError::Stopped,
+        false => error,
+    })
+}
+
+fn run_phases(
+    request: &Request,
+    observer: &SharedObserver,
+    host: &Arc<dyn Host>,
+) -> Result<BuildResult, BuildError> {
     let started = Instant::now();
     let early = match Contexts::are_fetched(request) {
         true => Some(open_store(&request.store_root)?),

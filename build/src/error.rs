@@ -10,7 +10,7 @@ mod request;
 mod transfer;
 
 pub use base::BaseError;
-pub use cause::Error;
+pub use cause::{Error, one_line};
 pub use context::ContextError;
 pub use export::ExportError;
 pub use host::{HostError, Obstacle};

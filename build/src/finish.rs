@@ -35,9 +35,7 @@ impl Finish<'_> {
             .get(&self.plan.target.vertex)
             .and_then(StepOutput::snapshot);
         let outputs = Outputs { session };
-        let written = outputs
-            .write(&image, snapshot)
-            .map_err(|failure| session.or_stopped(failure));
+        let written = outputs.write(&image, snapshot).map_err(BuildError::from);
         let error = written.as_ref().err().map(ToString::to_string);
         let steps = self.steps(&solution.outcomes, Some(image.id.to_string()), error);
         let (written, manifest) = written?;
@@ -70,12 +68,14 @@ impl Finish<'_> {
             now: session.now,
             commit: session.engine.commit_options(),
         };
-        if let Ok(image) = assembly.image(target) {
-            return Ok(image);
+        match assembly.image(target) {
+            // Files of other users can be read inside the namespace only.
+            Err(_) if !session.is_entered() => {
+                session.enter()?;
+                Ok(assembly.image(target)?)
+            }
+            made => Ok(made?),
         }
-        // Files of other users can be read inside the namespace only.
-        session.enter()?;
-        Ok(assembly.image(target)?)
     }
 
     /// The record of the image at the bottom of the target, which is in the store by now.

@@ -161,10 +161,16 @@ pub(crate) fn again_if_damaged(
     digests: impl Iterator<Item = Digest>,
     bring: impl Fn() -> Result<ImageRecord, Error>,
 ) -> Result<ImageRecord, Error> {
-    bring().or_else(|error| match store.blobs().remove_damaged(digests) {
-        Ok(1..) => bring(),
-        // What failed first is what is told.
-        Ok(0) | Err(_) => Err(error),
+    bring().or_else(|error| {
+        // Neither is about what is here.
+        if store.stop().is_stopped() || matches!(error, Error::Transfer(TransferError::Registry(_))) {
+            return Err(error);
+        }
+        match store.blobs().remove_damaged(digests) {
+            Ok(1..) => bring(),
+            // What failed first is what is told.
+            Ok(0) | Err(_) => Err(error),
+        }
     })
 }
 
@@ -183,6 +189,9 @@ pub fn restore(store: &Store, record: &ImageRecord, now: u64) -> Result<ImageRec
     let _pin = store.locks().pin_blobs()?;
     let (config, manifest) = (record.config.as_bytes(), record.manifest.clone());
     import(store, config, manifest, record.layers.clone(), now).map_err(|failure| {
+        if store.stop().is_stopped() {
+            return failure;
+        }
         let damaged = record.blobs().find_map(|blob| {
             let error = store.blobs().verify(&blob.digest).err()?;
             error.is_corruption().then_some(error)

@@ -38,6 +38,7 @@ impl Inputs {
         store: Option<&Store>,
     ) -> Result<Self, BuildError> {
         let registries = registries(request, observer);
+        let _ends = request.stop.also(registries.stopper());
         let contexts = Contexts::open(request, &registries, store)?;
         let file = contexts.read_dockerfile(request)?;
         let mut parsed = dockerfile_parser::parse(&file.text);

@@ -142,14 +142,6 @@ impl<'a> Session<'a> {
         self.request.stop.is_stopped()
     }
 
-    /// What fails after a stop fails because of it.
-    pub(crate) fn or_stopped(&self, failure: Error) -> BuildError {
-        match self.is_stopped() {
-            true => BuildError::Stopped,
-            false => failure.into(),
-        }
-    }
-
     /// Tells of work that may take a while as of a step.
     pub(crate) fn task<T>(
         &self,
@@ -179,7 +171,7 @@ impl<'a> Session<'a> {
             Ok(_) => EventKind::Completed { cost },
             Err(_) if self.is_stopped() => EventKind::Cancelled,
             Err(failure) => EventKind::Failed {
-                message: failure.one_line(),
+                message: crate::error::one_line(failure),
             },
         });
         result

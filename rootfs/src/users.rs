@@ -2,9 +2,9 @@
 
 mod lookup;
 
-pub use lookup::{LookupError, User, resolve};
+pub use lookup::{LookupError, User};
 
-use lookup::MAX_DATABASE_SIZE;
+use lookup::{MAX_DATABASE_SIZE, resolve};
 use rbuild_layer::tree::{LastLink, NodeKind, Tree, TreeError};
 use std::io::{self, Read};
 
@@ -62,9 +62,6 @@ pub fn chown(tree: &dyn Tree, spec: &str) -> Result<(u32, u32), UserError> {
         return Ok((uid, gid));
     }
     let user = user(tree, spec)?;
-    if spec.parse::<u32>().is_ok() {
-        return Ok((user.uid, user.uid));
-    }
     Ok((user.uid, user.gid))
 }
 

@@ -24,7 +24,6 @@ use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::snapshot::{Check, Held, SnapshotStore};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What was typed for a run.
 #[derive(Debug, Args)]
@@ -143,11 +142,7 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let environment = crate::environment::environment();
     let options = RunOptions::from_args(args, &environment.caller())?;
     let store = open_store(&crate::store_root::locate(root)?)?;
-    let registries = Registries::new(
-        args.registry.settings()?,
-        environment.clone(),
-        Arc::new(crate::progress::registry_notice),
-    );
+    let registries = super::transfer::registries(args.registry.settings()?);
     let (name, _) = args.image_and_command();
     let name = without_transport(name);
     let resolver = Resolver::new(&store, &registries, options.pull);

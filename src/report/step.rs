@@ -6,7 +6,7 @@ use crate::report::remedy::{DISK_FULL, remedy};
 use crate::report::{self, Ended, words};
 use crate::ui::{ProgressMode, Style};
 use rbuild_build::dockerfile::SourceFile;
-use rbuild_build::error::{StepCause, StepError};
+use rbuild_build::error::{StepCause, StepError, one_line};
 use rbuild_build::ops::spec::{CopySource, StepSpec};
 use rbuild_build::ops::{CopyPart, OpError, ProgramError};
 use rbuild_build::request::{ContextSource, DockerfileSource};
@@ -249,26 +249,11 @@ impl Verdict {
             OpError::Sandbox(sandbox) if sandbox.is_about_image() => step(shown()),
             OpError::Store(_) | OpError::Snapshot(_) | OpError::Sandbox(_) | OpError::Io { .. } => Self {
                 kind: Kind::Host,
-                ..step(Ended::Error(chain(error)))
+                ..step(Ended::Error(one_line(error)))
             },
-            other => step(Ended::Error(chain(other))),
+            other => step(Ended::Error(one_line(other))),
         }
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// What the user can do about a full disk, a damaged store or a limit that is reached.

@@ -72,21 +72,19 @@ pub enum Error {
     Stopped,
 }
 
-impl Error {
-    /// It and its causes in one line, to be said at a place in a Dockerfile.
-    #[must_use]
-    pub fn one_line(&self) -> String {
-        let mut line = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            let text = cause.to_string();
-            // A message may end with its cause already.
-            if !line.ends_with(&text) {
-                line.push_str(": ");
-                line.push_str(&text);
-            }
-            next = cause.source();
+/// An error and its causes in one line, to be said at a place in a Dockerfile.
+#[must_use]
+pub fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // A message may end with its cause already.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
         }
-        line
+        next = cause.source();
     }
+    line
 }

@@ -53,7 +53,7 @@ pub fn local(tree: &TreeView, dest: &Path, epoch: Option<i64>, stop: &Stop) -> R
         if stop.is_stopped() {
             return Err(Error::Stopped);
         }
-        write_node(&root, tree, node, &mut links, &mut left_out)
+        write_node(&root, tree, node, &mut links, &mut left_out, stop)
             .map_err(|error| not_there(dest, error.into()))?;
     }
     // Directories last: writing into them changes their times, and they may be read-only.
@@ -121,6 +121,7 @@ fn write_node(
     node: &Node,
     links: &mut HashMap<(usize, Vec<u8>), Vec<u8>>,
     left_out: &mut LeftOut,
+    stop: &Stop,
 ) -> Result<(), crate::ops::OpError> {
     let path = &node.path;
     let there = match root.lstat(path) {
@@ -143,7 +144,7 @@ fn write_node(
             if let Some(first) = links.get(&inode) {
                 return Ok(root.link(path, first)?);
             }
-            copy(&mut tree.open(path)?, &root.create_file(path)?)
+            copy(&mut tree.open(path)?, &root.create_file(path)?, stop)
                 .map_err(|error| crate::ops::OpError::io(format!("copying `{}`", shown(path)), error))?;
             links.insert(inode, path.clone());
             root.chmod(path, node.meta.mode)?;
@@ -160,10 +161,13 @@ fn write_node(
     Ok(root.set_mtime(path, node.meta.mtime)?)
 }
 
-fn copy(from: &mut impl Read, to: &File) -> std::io::Result<()> {
+fn copy(from: &mut impl Read, to: &File, stop: &Stop) -> std::io::Result<()> {
     let mut buffer = vec![0; 256 * 1024];
     let mut holes = Holes::new(to);
     loop {
+        if stop.is_stopped() {
+            return Err(std::io::Error::other("interrupted"));
+        }
         match from.read(&mut buffer) {
             Ok(0) => return holes.end(),
             Ok(read) => holes.put(&buffer[..read])?,

@@ -233,7 +233,7 @@ impl From<UserError> for OpError {
 impl From<MountError> for OpError {
     fn from(error: MountError) -> Self {
         match error {
-            MountError::NotADirectory { path } => OpError::NotADirectory { path },
+            MountError::NotADirectory { path } => OpError::WorkdirIsNone { path },
             MountError::Tree(error) => OpError::Tree(error),
             MountError::Snapshot(error) => OpError::Snapshot(error),
             MountError::OfHost { path, source } => OpError::io(format!("reading {path} of the host"), source),
@@ -274,7 +274,7 @@ impl OpError {
                 Some(CopyPart::Source(*source_at))
             }
             OpError::Check(check) => Some(check.part),
-            OpError::User(_) | OpError::Chown { .. } => Some(CopyPart::Owner),
+            OpError::Chown { .. } => Some(CopyPart::Owner),
             _ => None,
         }
     }

@@ -320,11 +320,24 @@ pub fn without(secrets: &[String], message: &str) -> String {
 }
 
 fn replaced(secrets: &[String], text: &str, with: impl Fn(&str) -> String) -> String {
-    let secrets = secrets.iter().filter(|secret| secret.len() > 2);
-    secrets.fold(text.to_owned(), |text, secret| {
+    let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.len() > 2).collect();
+    // One may be a part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.into_iter().fold(text.to_owned(), |text, secret| {
         match text.contains(secret.as_str()) {
             true => text.replace(secret.as_str(), &with(secret)),
             false => text,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_a_part_of_another_leaves_nothing_of_it() {
+        let secrets = ["abc".to_owned(), "abc-prod".to_owned(), "x".to_owned()];
+        assert_eq!(without(&secrets, "x abc abc-prod"), "x *** ***");
+    }
 }

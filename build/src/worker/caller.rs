@@ -40,14 +40,16 @@ impl Worker {
         let _ends = request.stop.also(move || stopped.stop());
         let answer = running.listen(request, observer);
         let status = running.end();
-        if request.stop.is_stopped() {
-            return Err(WorkerError::Stopped);
-        }
-        match answer? {
-            Some(Told::Built(result)) => Ok(*result),
+        let answer = match answer {
+            // It was whole before the stop could end it.
+            Ok(Some(Told::Built(result))) => return Ok(*result),
+            _ if request.stop.is_stopped() => return Err(WorkerError::Stopped),
+            other => other?,
+        };
+        match answer {
             Some(Told::Failed(failure)) => Err(WorkerError::Build(failure)),
             Some(Told::Stopped) => Err(WorkerError::Stopped),
-            Some(Told::Event(_) | Told::FirstStep) | None => {
+            Some(Told::Built(_) | Told::Event(_) | Told::FirstStep) | None => {
                 Err(WorkerError::Ended(status.map_err(WorkerError::Socket)?))
             }
         }

@@ -63,7 +63,7 @@ pub enum LookupError {
 ///
 /// # Errors
 /// A name that is not listed, a number that is no id.
-pub fn resolve(spec: &str, passwd: &[u8], group: &[u8]) -> Result<User, LookupError> {
+pub(super) fn resolve(spec: &str, passwd: &[u8], group: &[u8]) -> Result<User, LookupError> {
     let (user, group_spec) = spec.split_once(':').unwrap_or((spec, ""));
     if group_spec.contains(':') {
         return Err(LookupError::Malformed(spec.to_owned()));

@@ -329,7 +329,7 @@ pub(in crate::lower) fn context_files(
 
 /// A base image that cannot be had, at the word that names it.
 pub(in crate::lower) fn unresolved(error: Error, span: Span) -> Finding {
-    let message = error.one_line();
+    let message = crate::error::one_line(&error);
     Finding {
         cause: Some(Arc::new(error)),
         ..Finding::error(message, span)

@@ -57,9 +57,12 @@ pub(super) fn run(
         .chown
         .as_deref()
         .map(|owner| {
-            users::chown(&dest, owner).map_err(|cause| OpError::Chown {
-                owner: owner.to_owned(),
-                cause,
+            users::chown(&dest, owner).map_err(|cause| match cause.is_answer() {
+                true => OpError::Chown {
+                    owner: owner.to_owned(),
+                    cause,
+                },
+                false => cause.into(),
             })
         })
         .transpose()?;
