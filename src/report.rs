@@ -1,5 +1,5 @@
-//! Draws what went wrong: values in, text out. Kinds, hints and exit codes are given in [`words`], [`step`]
-//! and [`remedy`]; nothing here prints.
+//! Draws what went wrong: values in, text out. Kinds, hints and exit codes are given in `words`, `step`
+//! and `remedy`; nothing here prints.
 //!
 //! [`diagnostic`] draws a message at a place of a Dockerfile, [`step_failure`] a step that failed.
 

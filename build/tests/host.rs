@@ -1,7 +1,15 @@
 //! Another way to run steps than this machine's: without namespaces and mounts, each step has a plain directory for its
 //! root. The commands are not run, what they would write is.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../../tests/it/harness/skip/note.rs"]
+mod note;
 
 use rbuild_build::error::Error;
 use rbuild_build::host::Host;
@@ -165,7 +173,11 @@ fn build(place: &Path, dockerfile: &str, host: &Arc<Pretended>) -> Result<BuildR
 fn may_give_away() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        eprintln!("skipped: only root gives files to others outside of a user namespace");
+        let test = std::thread::current().name().unwrap_or("host").to_owned();
+        note::because_of_host(
+            &test,
+            "only root gives files to others outside of a user namespace",
+        );
     }
     is_root
 }

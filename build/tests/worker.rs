@@ -58,10 +58,17 @@ fn run_cases(worker: &Worker, words: &[&str]) {
         listed.for_each(|(name, _)| println!("{name}: test"));
         return;
     }
-    let wanted = |name: &str| {
-        let mut names = words.iter().filter(|word| !word.starts_with("--")).peekable();
-        names.peek().is_none() || names.any(|word| name.contains(word))
-    };
+    let mut names = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match *word {
+            // Each has a value, which is no name to run.
+            "--test-threads" | "--skip" => _ = rest.next(),
+            flag if flag.starts_with('-') => {}
+            name => names.push(name),
+        }
+    }
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|word| name.contains(word));
     // Somebody else's thread, all the time.
     std::thread::spawn(|| std::thread::sleep(Duration::MAX));
     for (name, case) in CASES.iter().filter(|(name, _)| wanted(name)) {

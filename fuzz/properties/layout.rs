@@ -4,13 +4,15 @@
 use rbuild_store::image::{LayerSource, source};
 use rbuild_store::{Need, Store};
 use std::path::Path;
-use std::sync::LazyLock;
 
-static STORE: LazyLock<(tempfile::TempDir, Store)> = LazyLock::new(|| {
-    let place = tempfile::tempdir().expect("a temporary directory");
-    let store = Store::open(&place.path().join("store"), "boot", Need::Copy).expect("a store");
-    (place, store)
-});
+thread_local! {
+    // Of the thread, at whose end it is removed.
+    static STORE: (Store, tempfile::TempDir) = {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(&place.path().join("store"), "boot", Need::Copy).expect("a store");
+        (store, place)
+    };
+}
 
 pub(crate) fn holds(data: &[u8]) {
     taken(data);
@@ -18,7 +20,10 @@ pub(crate) fn holds(data: &[u8]) {
 
 /// How many images of it came into the store.
 fn taken(data: &[u8]) -> usize {
-    let store = &STORE.1;
+    STORE.with(|(store, _)| taken_into(store, data))
+}
+
+fn taken_into(store: &Store, data: &[u8]) -> usize {
     let Ok(images) = source::open_stream(store, Path::new("input"), data) else {
         return 0;
     };

@@ -151,7 +151,7 @@ fn no_core_dumps() {
         "FROM busybox:local\nRUN echo at the \"gate\"; ulimit -c; sleep 1000\n",
         &[],
     );
-    let base = format!("busybox:local=oci-layout://{}", Base::Busybox.archive().display());
+    let base = Base::Busybox.as_context();
     let words = [
         "build",
         "--progress",
@@ -230,7 +230,7 @@ fn commands_and_helpers_have_the_callers_limit_for_open_files() {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
-    let base = format!("busybox:local=oci-layout://{}", Base::Busybox.archive().display());
+    let base = Base::Busybox.as_context();
     let context = env.context_of("FROM busybox:local\nRUN echo soft $(ulimit -Sn)\n", &[]);
     let plain = ["--progress", "plain", "--build-context", &base];
     let words = [&["build"], &plain[..], &[context.to_str().unwrap()]].concat();
@@ -290,8 +290,6 @@ fn the_first_signal_ends_what_nobody_reads() {
                 assert!(Instant::now() < deadline, "{words:?} writes nothing");
                 std::thread::sleep(Duration::from_millis(10));
             }
-            // Whoever writes waits by now.
-            std::thread::sleep(Duration::from_millis(300));
             let pid = rustix::process::Pid::from_child(&child);
             rustix::process::kill_process(pid, signal).unwrap();
             let status = loop {

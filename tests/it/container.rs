@@ -530,7 +530,7 @@ fn the_image_stays_as_it_is() {
 #[test]
 fn a_terminal_is_not_lent() {
     let env = with_image();
-    let script = "for fd in 0 1 2; do test -t $fd && echo terminal; (exec 3<>/proc/self/fd/$fd; timeout 1 head -c1 <&3) 2>&1; done; \
+    let script = "for fd in 0 1 2; do test -t $fd && echo terminal; (exec 3<>/proc/self/fd/$fd; test \"$(timeout 1 head -c1 <&3)\" = t && echo terminal) 2>&1; done; \
                   echo out; echo err >&2; exit 3";
     let invocation = shell(&env, &[], script);
     let mut terminal = crate::harness::Terminal::start(invocation, 24, 80);

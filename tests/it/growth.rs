@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::env::{is_root, program_under_test};
+use crate::harness::env::program_under_test;
 use crate::harness::{Base, TestEnv, skip};
 
 /// More layers than one overlay takes (`OVL_MAX_STACK`).
@@ -110,13 +110,7 @@ fn system_calls_grow_with_the_steps_and_no_faster() {
             // Threads that wait for each other do so more or less often.
             let count = ["-f", "-c", "-e", "trace=!futex,sched_yield", "-o"];
             // Who is traced gets nothing from `newuidmap`, and needs nothing where the ids are mapped.
-            let strace = match is_root() {
-                true => env.tool("strace"),
-                false => env
-                    .tool("unshare")
-                    .args(["--map-auto", "--map-root-user", "strace"]),
-            };
-            let strace = strace.args(count).arg(&counts);
+            let strace = env.unshare(&["--mount"]).arg("strace").args(count).arg(&counts);
             let build = strace.arg(program_under_test()).arg("build").args(flags);
             build.arg(&contexts[at]).run().success();
             let table = std::fs::read_to_string(&counts).unwrap();

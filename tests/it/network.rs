@@ -4,7 +4,7 @@
 //! the host's own address and on its loopback.
 
 use crate::harness::base::program;
-use crate::harness::env::{is_root, program_under_test};
+use crate::harness::env::program_under_test;
 use crate::harness::{Base, Invocation, TestEnv, skip};
 
 /// Makes the network, starts the servers, and does what follows. `pasta` is the only process that may run in it besides.
@@ -87,13 +87,10 @@ fn host(test: &str) -> Option<TestEnv> {
 /// an older kernel.
 fn on_host(env: &TestEnv, dockerfile: &str, script: &str) -> Invocation {
     env.context("context", &[("Dockerfile", dockerfile)]);
-    let mut unshare = env.tool("unshare").args(["--net", "--mount"]);
-    if !is_root() {
-        unshare = unshare.args(["--user", "--map-auto", "--map-root-user"]);
-    }
+    let unshare = env.unshare(&["--net", "--mount"]);
     let deny = program("deny");
     let program = program_under_test().display().to_string();
-    let base = format!("busybox:local=oci-layout://{}", Base::Busybox.archive().display());
+    let base = Base::Busybox.as_context();
     let build = format!(
         "build() {{ $around '{program}' build --progress plain --build-context '{base}' \"$@\" context; }}\n\
         build_without_landlock() {{ around='{} 38 landlock_create_ruleset'; build \"$@\"; }}; around=",

@@ -677,10 +677,14 @@ fn set_id_files_of_root_stay_out_of_reach() {
     std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY f /plain\n").unwrap();
     let plain = env.path("plain");
     env.building(["-o"]).arg(&plain).arg(&context).run().success();
-    assert_ne!(
-        std::fs::metadata(&plain).unwrap().permissions().mode() & 0o7777,
-        0o700
-    );
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let umask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Umask:"))
+        .unwrap();
+    let umask = u32::from_str_radix(umask.trim(), 8).unwrap();
+    let mode = std::fs::metadata(&plain).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o777 & !umask);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn stages(env: &TestEnv, count: usize, prints: &str) -> PathBuf {
 
 /// A build with the progress that the surroundings ask for.
 fn plainly(env: &TestEnv, context: &Path) -> Invocation {
-    let base = format!("busybox:local=oci-layout://{}", Base::Busybox.archive().display());
+    let base = Base::Busybox.as_context();
     env.rbuild(["build", "--jobs", "16", "--build-context", &base])
         .arg(context)
 }

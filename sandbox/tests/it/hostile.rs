@@ -10,6 +10,7 @@ use rbuild_sandbox::{Capability, Mount, MountFlags, MountKind, Network, Root};
 use rustix::io::Errno;
 
 use crate::mounts::bind;
+use crate::note;
 use crate::support::{Canary, Place, Who, everybody};
 
 /// CVE-2019-5736: the builder's own program must not be reachable through `/proc`.
@@ -420,7 +421,8 @@ fn abstract_sockets_of_the_host_are_out_of_reach() {
             (Network::Private, false, 0, Errno::CONNREFUSED),
         ] {
             if network == Network::Private && !can_be_private(who) {
-                eprintln!("skipped: {who:?} can have no network that leads out");
+                let reason = format!("{who:?} can have no network that leads out");
+                note::because_of_host("abstract_sockets_of_the_host_are_out_of_reach", &reason);
                 continue;
             }
             let answer = |words: &[&str]| -> [i32; 2] {

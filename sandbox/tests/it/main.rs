@@ -12,6 +12,8 @@ mod filter;
 mod hostile;
 mod lifecycle;
 mod mounts;
+#[path = "../../../tests/it/harness/skip/note.rs"]
+mod note;
 mod program;
 mod support;
 mod view;

@@ -1,8 +1,9 @@
 //! Damaged files, lost files, full disks, and places that cannot hold a store.
 
 use super::{assert_whole, files};
+use crate::faults::script;
 use crate::harness::steps::building;
-use crate::harness::{Outcome, TestEnv, env::program_under_test, skip};
+use crate::harness::{Outcome, TestEnv};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -191,32 +192,11 @@ fn files_lost_in_a_power_cut_are_noticed_after_the_next_boot() {
 }
 
 /// Runs a script where file systems can be mounted without anybody seeing it. `None`: this host does not let us.
-fn with_mounts(env: &TestEnv, test: &str, script: &str) -> Option<Outcome> {
-    let mut words = vec!["--mount"];
-    if !crate::harness::env::is_root() {
-        words.extend(["--map-auto", "--map-root-user"]);
-    }
-    let probe = env
-        .tool("unshare")
-        .args(&words)
-        .args(["mount", "-t", "tmpfs", "none", "/mnt"])
-        .run();
-    if probe.code() != 0 {
-        skip::because_of_host(test, "file systems cannot be mounted in a namespace of our own");
-        return None;
-    }
-    let archive = crate::harness::Base::Busybox.archive();
-    let base = format!("busybox:local=oci-layout://{}", archive.display());
-    Some(
-        env.tool("unshare")
-            .args(&words)
-            .args(["sh", "-c", script])
-            .env("R", program_under_test())
-            .env("BASE", base)
-            .env("M", env.path("mnt"))
-            .env("RBUILD_ROOT", env.path("mnt/store"))
-            .run(),
-    )
+fn with_mounts(env: &TestEnv, test: &str, text: &str) -> Option<Outcome> {
+    let script = script(env, test, text)?
+        .env("M", env.path("mnt"))
+        .env("RBUILD_ROOT", env.path("mnt/store"));
+    Some(script.run())
 }
 
 const BUILD: &str = "\"$R\" build --progress plain --build-context \"$BASE\" context";

@@ -6,8 +6,7 @@
 //! zeros of the same length; and each name may be gone, with what was below. The boot is another one. What is left out:
 //! bytes of other files, sectors that are half written, and modes and times that are older than the name.
 
-use super::inject::{count, spread};
-use super::{figure, long, script};
+use super::{BUILD, Case, DOCKERFILE, count, figure, long, script, spread};
 use crate::crash::files;
 use crate::harness::archive::sha256;
 use crate::harness::{TestEnv, skip};
@@ -18,8 +17,6 @@ use std::path::{Path, PathBuf};
 /// Calls that give names or take them. The program is killed at one of them.
 const NAMING: &str = "rename,renameat,renameat2,link,linkat,symlink,symlinkat,mkdir,mkdirat,openat,unlinkat";
 
-const BUILD: &str =
-    "\"$R\" build -q --jobs 1 --build-context \"$BASE\" -t app -o type=image -o type=oci,dest=out context";
 const LOAD: &str = "\"$R\" load -q -i \"$ARCHIVE\" && \"$R\" save -o out busybox:local";
 
 /// What may be lost.
@@ -103,18 +100,6 @@ fn reboot(store: &Path) {
             );
         }
     }
-}
-
-/// A verb in which the power fails.
-struct Case {
-    name: &'static str,
-    /// Makes the store that the verb begins with.
-    prepare: &'static str,
-    verb: &'static str,
-    /// Makes `out` afterwards, whatever is left.
-    judge: &'static str,
-    /// How many states the short form looks at.
-    short: usize,
 }
 
 /// Where the program stops (the call, and which one of them) and what is lost then.
@@ -220,8 +205,10 @@ fn all_of(case: &Case) {
         return;
     }
     let env = TestEnv::new();
-    let text = "FROM busybox:local\nCOPY f /f\nRUN tr a-z A-Z < /f > /F && mkdir /d && ln /F /d/F\nCOPY --from=busybox:local /etc/passwd /d/\n";
-    env.context("context", &[("Dockerfile", text), ("f", &"text\n".repeat(3000))]);
+    env.context(
+        "context",
+        &[("Dockerfile", DOCKERFILE), ("f", &"text\n".repeat(3000))],
+    );
     let layout = layout(&env);
     let trace = format!(
         "{prepare}; strace -f -qq -o trace -e trace={NAMING} sh -c '{verb}' && {judge} && mv out right"

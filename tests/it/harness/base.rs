@@ -34,6 +34,12 @@ impl Base {
         format!("{}:local", self.name())
     }
 
+    /// What `--build-context` makes of it: the name that a Dockerfile begins with, and the archive.
+    #[track_caller]
+    pub(crate) fn as_context(self) -> String {
+        format!("{}=oci-layout://{}", self.reference(), self.archive().display())
+    }
+
     /// The image as an archive (an OCI layout that also carries docker's manifest.json), made if it is not there.
     #[track_caller]
     pub(crate) fn archive(self) -> PathBuf {

@@ -99,6 +99,15 @@ impl TestEnv {
             .cwd(self.scratch.path())
     }
 
+    /// `unshare` with these words, and for an ordinary user with ids mapped, so that what it starts is root there.
+    pub(crate) fn unshare(&self, words: &[&str]) -> Invocation {
+        let unshare = self.tool("unshare").args(words);
+        match is_root() {
+            true => unshare,
+            false => unshare.args(["--map-auto", "--map-root-user"]),
+        }
+    }
+
     /// Loads a base image into the store.
     #[track_caller]
     pub(crate) fn load(&self, base: Base) {

@@ -1,23 +1,9 @@
-//! Skipping out loud: a skip is printed, written to `RBUILD_TEST_SKIPS`, and under `RBUILD_TEST_STRICT` a failure.
+//! Skipping out loud: a skip is printed and written to `RBUILD_TEST_SKIPS`. Under `RBUILD_TEST_STRICT` a missing program is a
+//! failure.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+mod note;
 
-/// Notes that the calling test cannot run here because of something the *host* does not allow. The caller returns.
-pub(crate) fn because_of_host(test: &str, reason: &str) {
-    let line = format!("{test}: {reason}");
-    eprintln!("skipped: {line}");
-    if let Some(path) = std::env::var_os("RBUILD_TEST_SKIPS") {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .expect("the file for skips opens");
-        // One write, so that lines of several processes do not mix.
-        file.write_all(format!("{line}\n").as_bytes())
-            .expect("the file for skips is written");
-    }
-}
+pub(crate) use note::because_of_host;
 
 /// Whether every one of these programs is installed. What is missing is a skip, or under `RBUILD_TEST_STRICT` a
 /// failure, since `scripts/test` installs all of them.

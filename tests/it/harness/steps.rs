@@ -18,7 +18,7 @@ pub(crate) struct Built {
 
 /// A build with plain progress, in which `busybox:local` needs no loading.
 pub(crate) fn building(env: &TestEnv, context: &Path) -> Invocation {
-    let base = format!("busybox:local=oci-layout://{}", Base::Busybox.archive().display());
+    let base = Base::Busybox.as_context();
     env.rbuild(["build", "--progress", "plain", "--build-context", &base])
         .arg(context)
 }
