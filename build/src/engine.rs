@@ -15,7 +15,7 @@ use rbuild_sandbox::{Caller, Executor, IdMapping, Network, Zygote, enter};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildLog;
 use rbuild_store::cache_mount::CacheMountName;
-use rbuild_store::snapshot::{CommitOptions, HashTar, SnapshotStore};
+use rbuild_store::snapshot::{CommitOptions, Form, HashTar, SnapshotStore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
@@ -138,6 +138,12 @@ impl Engine {
             true => Network::Private,
             false => self.host.default_network(),
         }
+    }
+
+    /// The form in which a step gets its files.
+    #[must_use]
+    pub fn snapshot_form(&self) -> Form {
+        self.host.snapshot_form()
     }
 
     /// Enters the user namespace and starts the zygote: once, while the process has one thread.

@@ -4,6 +4,7 @@ use crate::engine::enter_sandbox;
 use crate::error::Error;
 use rbuild_sandbox::{Caller, Executor, Network, default_network};
 use rbuild_store::Store;
+use rbuild_store::snapshot::Form;
 
 /// How steps are run.
 pub trait Host: Send + Sync {
@@ -13,6 +14,11 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// What the host does not allow, and what mends it.
     fn enter(&self, store: &Store) -> Result<Box<dyn Executor>, Error>;
+
+    /// The form in which its steps get their files. Asked when a step begins, after [`Host::enter`].
+    fn snapshot_form(&self) -> Form {
+        Form::Overlay
+    }
 
     /// The network of a step that asks for none by name: the one on which this host can best keep it apart.
     fn default_network(&self) -> Network {

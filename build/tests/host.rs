@@ -1,5 +1,5 @@
 //! Another way to run steps than this machine's: without namespaces and mounts, each step has a plain directory for its
-//! root. The commands are not run, what they would write is.
+//! root. The commands are not run, what they would do is done there.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,8 @@ use rbuild_build::{BuildError, BuildResult, Request, build_on};
 use rbuild_sandbox::{Execution, Executor, Exit, ExitStatus, Network, Root, SandboxSpec, SpawnError, Stdio};
 use rbuild_solver::Outcome;
 use rbuild_store::Store;
-use std::path::{Path, PathBuf};
+use rbuild_store::snapshot::Form;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -34,7 +35,8 @@ struct Pretended {
     has_open_network: bool,
 }
 
-/// `write PATH TEXT` makes a file, `copy FROM TO` one of what another holds; `fail` ends with 3.
+/// `write PATH TEXT` makes a file, `copy FROM TO` one of what another holds, `move FROM TO` and `remove DIRECTORY` do what
+/// they say; `fail` ends with 3.
 struct Pretender(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<Network>>>);
 
 struct Ended(i32);
@@ -50,6 +52,10 @@ impl Host for Pretended {
             Arc::clone(&self.commands),
             Arc::clone(&self.networks),
         )))
+    }
+
+    fn snapshot_form(&self) -> Form {
+        Form::Directory
     }
 
     fn default_network(&self) -> Network {
@@ -69,61 +75,20 @@ impl Executor for Pretender {
             .collect();
         self.0.lock().unwrap().push(words.join(" "));
         self.1.lock().unwrap().push(spec.network);
-        let root = PlainRoot::of(&spec.root);
-        let code = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["write", path, text] => root.write(path, text.as_bytes()),
-            ["copy", from, to] => match std::fs::read(root.path(from)) {
-                Ok(bytes) => root.write(to, &bytes),
-                Err(_) => 1,
-            },
+        let Root::Directory(root) = &spec.root else {
+            panic!("the host asked for directories: {:?}", spec.root);
+        };
+        let path = |path: &str| root.join(path.trim_start_matches('/'));
+        let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["write", to, text] => std::fs::write(path(to), text),
+            ["copy", from, to] => std::fs::copy(path(from), path(to)).map(drop),
+            ["move", from, to] => std::fs::rename(path(from), path(to)),
+            ["remove", name] => std::fs::remove_dir_all(path(name)),
             ["wait"] => return Ok(Box::new(Waits::default())),
-            _ => 3,
+            _ => return Ok(Box::new(Ended(3))),
         };
+        let code = i32::from(done.is_err());
         Ok(Box::new(Ended(code)))
-    }
-}
-
-/// All that a root shows as a plain directory, and where what is new in it goes.
-struct PlainRoot {
-    dir: tempfile::TempDir,
-    changes: PathBuf,
-}
-
-impl PlainRoot {
-    fn of(root: &Root) -> Self {
-        let Root::Overlay { lowers, upper, .. } = root else {
-            panic!("a step has an overlay: {root:?}");
-        };
-        let dir = tempfile::tempdir().unwrap();
-        for layer in lowers.iter().rev() {
-            copy_into(layer, dir.path());
-        }
-        let changes = upper.clone();
-        Self { dir, changes }
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path.trim_start_matches('/'))
-    }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> i32 {
-        std::fs::write(self.path(path), bytes).unwrap();
-        std::fs::write(self.changes.join(path.trim_start_matches('/')), bytes).unwrap();
-        0
-    }
-}
-
-/// Copies regular files and directories over what is there.
-fn copy_into(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() => copy_into(&from, &to),
-            kind if kind.is_file() => drop(std::fs::copy(&from, &to).unwrap()),
-            _ => {}
-        }
     }
 }
 
@@ -243,6 +208,23 @@ RUN ["copy", "/a", "/b"]
     let again = build(place.path(), &other, &host).unwrap();
     assert_eq!(outcomes(&again), ["cached", "cached", "ran"]);
     assert_eq!(again.image.layers, built.image.layers);
+    // What the image has is what the last directory had.
+    let rest = r#"RUN ["move", "/a", "/c"]
+COPY . /d
+RUN ["remove", "/d"]
+"#;
+    let files = place.path().join("files");
+    let mut request = request(place.path(), &(text.to_owned() + rest));
+    request.outputs.push(Output::Local { dest: files.clone() });
+    let moved = build_with(&request, &host).unwrap();
+    assert_eq!(outcomes(&moved), ["cached", "cached", "cached", "ran", "ran"]);
+    let mut names: Vec<_> = std::fs::read_dir(&files)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["b", "c"]);
+    assert_eq!(std::fs::read(files.join("c")).unwrap(), b"two");
     let missing = "FROM scratch\nRUN [\"copy\", \"/nowhere\", \"/b\"]\n";
     let error = build(place.path(), missing, &host).unwrap_err();
     assert!(error.contains("exit code 1"), "{error}");

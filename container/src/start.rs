@@ -7,7 +7,7 @@ use crate::request::Request;
 use rbuild_oci::ImageConfig;
 use rbuild_rootfs::{MountPoints, path, root_of, standard_mounts, users};
 use rbuild_sandbox::{Exit, Mount, MountFlags, MountKind, SandboxSpec, SpawnError, Stdio, Zygote};
-use rbuild_store::snapshot::{ActiveSnapshot, Held, Snapshot, SnapshotStore};
+use rbuild_store::snapshot::{ActiveSnapshot, Form, Held, Snapshot, SnapshotStore};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -50,9 +50,9 @@ impl<'s> Container<'s> {
         stdio: Stdio,
     ) -> Result<Self, StartError> {
         let files = image.files.as_ref().map(|held| &held.snapshot);
-        let mut writable = snapshots.begin(files)?;
+        let mut writable = snapshots.begin(files, Form::Overlay)?;
         let has_terminal = matches!(stdio, Stdio::Pty { .. });
-        let spec = sandbox(request, image.config, has_terminal, snapshots, &mut writable)?;
+        let spec = sandbox(request, image.config, has_terminal, &mut writable)?;
         let mut running = zygote.spawn(&spec, stdio)?;
         Ok(Self {
             pty: running.take_pty(),
@@ -87,7 +87,6 @@ fn sandbox(
     request: &Request,
     config: &ImageConfig,
     has_terminal: bool,
-    snapshots: &SnapshotStore,
     writable: &mut ActiveSnapshot<'_>,
 ) -> Result<SandboxSpec, StartError> {
     let files = writable.parent().map(Snapshot::tree).transpose()?;
@@ -99,11 +98,11 @@ fn sandbox(
     let mut points = MountPoints::new(&tree);
     let mounts = mounts(request, &mut points)?;
     let cwd = points.working_directory(&cwd)?;
-    let lower = points.finish(snapshots, writable)?;
+    points.finish(writable)?;
 
     let argv = argv(request, image)?;
     let mut spec = SandboxSpec::new(
-        root_of(writable.root()?, lower),
+        root_of(writable.root()?),
         argv.into_iter().map(OsString::from).collect(),
     );
     spec.read_only = request.read_only;

@@ -43,6 +43,7 @@ mod pack;
 mod pack_tree;
 pub mod pax;
 mod piece;
+pub mod plain;
 pub mod stage;
 mod stop;
 mod tar_sink;

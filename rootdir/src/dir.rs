@@ -7,7 +7,9 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawDir, SeekFrom, Timespec, Timestamps, Uid};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, RawDir, SeekFrom, StatxFlags, Timespec, Timestamps, Uid,
+};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -67,6 +69,17 @@ impl Dir {
         rustix::fs::fstat(&self.fd)
             .map(Stat::from)
             .map_err(|e| Error::new("stat", b"", e))
+    }
+
+    /// When it was made, where the file system keeps that.
+    pub fn born(&self) -> Result<Option<Timestamp>> {
+        let (flags, wanted) = (AtFlags::EMPTY_PATH, StatxFlags::BTIME);
+        let stat = rustix::fs::statx(&self.fd, c"", flags, wanted).map_err(|e| Error::new("stat", b"", e))?;
+        let is_kept = stat.stx_mask & wanted.bits() != 0;
+        Ok(is_kept.then_some(Timestamp {
+            secs: stat.stx_btime.tv_sec,
+            nanos: stat.stx_btime.tv_nsec,
+        }))
     }
 
     /// Opens a subdirectory.

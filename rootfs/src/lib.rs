@@ -4,19 +4,19 @@
 //! ```no_run
 //! use rbuild_rootfs::{MountPoints, root_of, standard_mounts, users};
 //! use rbuild_sandbox::{MountFlags, MountKind, Network, SandboxSpec};
-//! use rbuild_store::snapshot::{Snapshot, SnapshotStore};
+//! use rbuild_store::snapshot::{Form, Snapshot, SnapshotStore};
 //!
 //! # fn command(snapshots: &SnapshotStore, image: &Snapshot) -> Result<SandboxSpec, Box<dyn std::error::Error>> {
 //! let tree = image.tree()?;
-//! let mut active = snapshots.begin(Some(image))?;
+//! let mut active = snapshots.begin(Some(image), Form::Overlay)?;
 //! let mut points = MountPoints::new(&tree);
 //! let mut mounts = standard_mounts(&mut points, &[], "box", Network::None)?;
 //! mounts.push(points.mount(
 //!     "/tmp",
 //!     MountKind::Tmpfs { size: None, mode: 0o1777, flags: MountFlags::default() },
 //! )?);
-//! let lower = points.finish(snapshots, &mut active)?;
-//! let mut spec = SandboxSpec::new(root_of(active.root()?, lower), vec!["/bin/id".into()]);
+//! points.finish(&mut active)?;
+//! let mut spec = SandboxSpec::new(root_of(active.root()?), vec!["/bin/id".into()]);
 //! spec.user = users::user(&tree, "daemon")?.credentials();
 //! spec.network = Network::None;
 //! spec.mounts = mounts;

@@ -3,7 +3,7 @@
 use rbuild_layer::listing::is_below;
 use rbuild_layer::tree::{LastLink, Resolved, Tree, TreeError, TreeView};
 use rbuild_sandbox::{Mount, MountKind};
-use rbuild_store::snapshot::{ActiveSnapshot, SnapshotError, SnapshotStore, StubKind};
+use rbuild_store::snapshot::{ActiveSnapshot, SnapshotError, StubKind};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -140,23 +140,16 @@ impl<'a> MountPoints<'a> {
         }
     }
 
-    /// Makes the stubs: the lowest layer (none if nothing is missing), and those of the upper directory.
+    /// Makes the stubs in a snapshot that is written.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn finish(
-        self,
-        snapshots: &SnapshotStore,
-        active: &mut ActiveSnapshot<'_>,
-    ) -> Result<Option<PathBuf>, MountError> {
+    pub fn finish(self, active: &mut ActiveSnapshot<'_>) -> Result<(), MountError> {
         for (path, kind) in &self.upper {
             active.add_stub(path, *kind)?;
         }
-        if self.lower.is_empty() {
-            return Ok(None);
-        }
-        let stubs: Vec<_> = self.lower.into_iter().collect();
-        Ok(Some(snapshots.stub_layer(&stubs)?))
+        let lower: Vec<_> = self.lower.into_iter().collect();
+        Ok(active.stand_on(&lower)?)
     }
 }
 

@@ -2,24 +2,17 @@
 
 use rbuild_sandbox::Root;
 use rbuild_store::snapshot::SnapshotRoot;
-use std::path::PathBuf;
 
-/// What a command has as its root: a snapshot in whatever form, upon the mount points in `lower` if there are some.
+/// What a command has as its root: a snapshot in whatever form.
 #[must_use]
-pub fn root_of(snapshot: SnapshotRoot, lower: Option<PathBuf>) -> Root {
+pub fn root_of(snapshot: SnapshotRoot) -> Root {
     match snapshot {
-        SnapshotRoot::Overlay {
-            mut lowers,
+        SnapshotRoot::Overlay { lowers, upper, work } => Root::Overlay {
+            lowers,
             upper,
             work,
-        } => {
-            lowers.extend(lower);
-            Root::Overlay {
-                lowers,
-                upper,
-                work,
-                volatile: true,
-            }
-        }
+            volatile: true,
+        },
+        SnapshotRoot::Directory(path) => Root::Directory(path),
     }
 }

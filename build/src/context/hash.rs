@@ -134,7 +134,7 @@ impl BuildContext {
         let kept = *lock(&self.change_times)
             .entry(stat.dev)
             .or_insert_with(|| ChangeTimes::of(file));
-        if kept == ChangeTimes::NotKept {
+        if matches!(kept, ChangeTimes::NotKept | ChangeTimes::Overlay) {
             return false;
         }
         let somebody_writes = match rbuild_sandbox::writers(file) {

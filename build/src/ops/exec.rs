@@ -41,7 +41,7 @@ pub(super) fn run(
     let parent = inputs.first().and_then(StepOutput::snapshot);
     let tree = parent.map(Snapshot::tree).transpose()?.unwrap_or_default();
     let user = users::user(&tree, &spec.user)?;
-    let mut active = engine.snapshots.begin(parent)?;
+    let mut active = engine.snapshots.begin(parent, engine.snapshot_form())?;
     for input in mounted_inputs(&spec.mounts) {
         if let Some(snapshot) = inputs.get(input).and_then(StepOutput::snapshot) {
             active.can_read(snapshot);
@@ -55,12 +55,7 @@ pub(super) fn run(
     let mut secrets = command::secret_env(spec, engine)?;
     secrets.extend(command::agent_env(spec, engine));
     let Command { argv, script } = command::command(spec);
-    let Prepared {
-        mounts,
-        cwd,
-        guards,
-        lower,
-    } = mounts::prepare(
+    let Prepared { mounts, cwd, guards } = mounts::prepare(
         (spec, step.no_cache, network),
         script,
         inputs,
@@ -70,7 +65,7 @@ pub(super) fn run(
         context,
     )?;
 
-    let root = root_of(active.root()?, lower);
+    let root = root_of(active.root()?);
     let mut sandbox = SandboxSpec::new(root, argv);
     sandbox.mounts = mounts;
     sandbox.env = command::environment(spec, user.home.as_deref(), secrets);

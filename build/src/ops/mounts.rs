@@ -33,8 +33,6 @@ pub(crate) struct Prepared {
     pub cwd: PathBuf,
     /// Locks and temporary directories: dropped when the command has ended.
     pub guards: Vec<Box<dyn Any + Send>>,
-    /// The layer of empty mount points, below all others.
-    pub lower: Option<PathBuf>,
 }
 
 /// Turns the mounts of a spec, and a script's name and content, into the sandbox's.
@@ -93,14 +91,9 @@ pub(super) fn prepare(
         mounts.push(script_mount(name, content, engine, &mut guards)?);
     }
     let cwd = points.working_directory(&spec.cwd)?;
-    let lower = points.finish(&engine.snapshots, active)?;
+    points.finish(active)?;
     guards.push(Box::new(caches));
-    Ok(Prepared {
-        mounts,
-        cwd,
-        guards,
-        lower,
-    })
+    Ok(Prepared { mounts, cwd, guards })
 }
 
 /// Makes what a mount inside of a cache stands on. It stays in the cache, as what a command makes there.

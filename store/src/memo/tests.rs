@@ -119,7 +119,7 @@ fn what_can_change_without_a_trace_is_not_remembered() {
         (NotKept.least_age(None), NotKept.least_age(Some(false))),
         (None, None)
     );
-    let of = |path: &str| ChangeTimes::of(&std::fs::File::open(path).unwrap());
+    let of = |path: &str| ChangeTimes::of(std::fs::File::open(path).unwrap());
     assert_eq!(of("/proc/self/status"), NotKept);
 }
 

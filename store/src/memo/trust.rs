@@ -5,7 +5,7 @@
 //! minute by default, or for ever in a file system that has no disk. So what somebody has open for writing, or mapped so,
 //! is not remembered; and where the kernel does not say that, what was changed lately is not.
 
-use std::fs::File;
+use std::os::fd::AsFd;
 
 use super::RACY;
 use crate::filesystem::name_of;
@@ -21,22 +21,34 @@ pub enum ChangeTimes {
     Disk,
     /// It keeps them, and pages stay dirty.
     Memory,
+    /// It keeps those of the file system below it, and hides from us who has mapped a file.
+    Overlay,
     /// They are another machine's or program's word, are not kept, or nothing is known.
     NotKept,
 }
 
 impl ChangeTimes {
     /// Of the file system that a file is on.
-    pub fn of(file: &File) -> ChangeTimes {
+    pub fn of(file: impl AsFd) -> ChangeTimes {
         let magic = rustix::fs::fstatfs(file).map_or(0, |stat| stat.f_type as u64 & 0xFFFF_FFFF);
         match name_of(magic) {
             "ext4" | "xfs" | "btrfs" | "f2fs" | "zfs" | "bcachefs" => ChangeTimes::Disk,
             // Nobody changes them.
             "squashfs" | "isofs" | "erofs" => ChangeTimes::Disk,
             "tmpfs" => ChangeTimes::Memory,
-            // An overlay hides from us who has mapped a file. FAT forgets change times; those of network file systems
+            "overlay" => ChangeTimes::Overlay,
+            // FAT forgets change times; those of network file systems
             // and FUSE are somebody else's.
             _ => ChangeTimes::NotKept,
+        }
+    }
+
+    /// Whether a mapping that was made since a file was last looked at, and is gone again, shows in its change time. The
+    /// first change through it does where pages are written back, since the file system must hear of it.
+    pub fn tell_of_mappings(self) -> bool {
+        match self {
+            ChangeTimes::Disk | ChangeTimes::Overlay => true,
+            ChangeTimes::Memory | ChangeTimes::NotKept => false,
         }
     }
 

@@ -1,7 +1,7 @@
-//! A snapshot that a command is writing: the upper directory of its overlay.
+//! A snapshot that a command is writing: the upper directory of its overlay, or a plain directory.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use rbuild_layer::dates::{Dates, Window};
@@ -12,6 +12,7 @@ use rbuild_layer::stage::{Finished, fill};
 use rbuild_layer::tree::{Tree, TreeLayer, TreeView, default_root};
 use rbuild_rootdir::{Errno, Kind, Root, Timestamp};
 
+use super::form::{Form, SnapshotRoot, Written};
 use super::seal::{CommitOptions, Committed, StagingDir};
 use super::{Snapshot, SnapshotError, SnapshotStore, StubKind};
 
@@ -21,6 +22,7 @@ pub struct ActiveSnapshot<'s> {
     store: &'s SnapshotStore,
     staging: StagingDir,
     parent: Option<Snapshot>,
+    written: Written,
     stubs: Vec<Stub>,
     /// Whose files the command can read besides the parent's.
     readable: Vec<Snapshot>,
@@ -28,7 +30,7 @@ pub struct ActiveSnapshot<'s> {
     begun: (Timestamp, Instant),
 }
 
-/// A mount point made in the upper directory.
+/// A mount point made where the command writes.
 #[derive(Debug)]
 struct Stub {
     path: Vec<u8>,
@@ -40,65 +42,58 @@ struct Stub {
 }
 
 impl SnapshotStore {
-    /// Starts a snapshot on top of another, for a command to write to.
-    pub fn begin(&self, parent: Option<&Snapshot>) -> Result<ActiveSnapshot<'_>, SnapshotError> {
+    /// Starts a snapshot on top of another, for a command to write to. The caller holds a lease on that one.
+    pub fn begin(&self, parent: Option<&Snapshot>, form: Form) -> Result<ActiveSnapshot<'_>, SnapshotError> {
         let mut staging = StagingDir::new(self)?;
         staging.make_work()?;
         let root = Root::open(staging.fs())?;
+        let tree = below(parent)?;
         // The root of the mount is the upper directory's: it must look as it did.
-        let meta = below(parent)?
+        let meta = tree
             .lookup(b"")?
             .map_or_else(|| default_root().meta, |root| root.meta);
         Creator::current().finish_dir(root.dir(), b"", &meta, false)?;
-        let begun = (root.dir().stat()?.ctime, Instant::now());
+        let written = Written::new(form, &staging, &tree, self.store.stop())?;
+        let begun = match form {
+            Form::Overlay => root.dir().stat()?.ctime,
+            Form::Directory => time_of(&staging.work())?,
+        };
         Ok(ActiveSnapshot {
             store: self,
             staging,
             parent: parent.cloned(),
+            written,
             stubs: Vec::new(),
             readable: Vec::new(),
-            begun,
+            begun: (begun, Instant::now()),
         })
     }
 }
 
-/// The files of a snapshot that is written, in the form that this store keeps. Whoever runs a command takes it as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SnapshotRoot {
-    /// To be mounted as an overlay.
-    Overlay {
-        /// Read-only directories, topmost first; none for a snapshot on nothing.
-        lowers: Vec<PathBuf>,
-        /// Receives changes.
-        upper: PathBuf,
-        /// Overlay's own.
-        work: PathBuf,
-    },
-}
-
 impl ActiveSnapshot<'_> {
-    /// Overlay's upper directory.
-    pub fn upper(&self) -> PathBuf {
-        self.staging.fs()
-    }
-
-    /// Overlay's work directory.
-    pub fn work(&self) -> PathBuf {
-        self.staging.work()
-    }
-
-    /// The lower directories of the overlay, topmost first; empty for a snapshot on nothing.
-    pub fn lowers(&self) -> Result<Vec<PathBuf>, SnapshotError> {
-        let lowers = self.parent.as_ref().map(|parent| self.store.lowers(parent));
-        Ok(lowers.transpose()?.unwrap_or_default())
-    }
-
     /// What a command can have as its root.
     pub fn root(&self) -> Result<SnapshotRoot, SnapshotError> {
-        Ok(SnapshotRoot::Overlay {
-            lowers: self.lowers()?,
-            upper: self.upper(),
-            work: self.work(),
+        let lowers = || {
+            self.parent
+                .as_ref()
+                .map(|parent| self.store.lowers(parent))
+                .transpose()
+        };
+        Ok(match &self.written {
+            Written::Overlay { stubs } => SnapshotRoot::Overlay {
+                lowers: lowers()?.into_iter().flatten().chain(stubs.clone()).collect(),
+                upper: self.staging.fs(),
+                work: self.staging.work(),
+            },
+            Written::Directory { path, .. } => SnapshotRoot::Directory(path.clone()),
+        })
+    }
+
+    /// Where the command's files come to be: overlay's upper directory, or the plain one.
+    fn writable(&self) -> Result<Root, SnapshotError> {
+        Ok(match &self.written {
+            Written::Overlay { .. } => Root::open(self.staging.fs())?,
+            Written::Directory { path, .. } => Root::open(path)?,
         })
     }
 
@@ -116,11 +111,28 @@ impl ActiveSnapshot<'_> {
         below(self.parent.as_ref())
     }
 
-    /// Makes an empty mount point in the upper directory, with all directories above it that are missing there. At
+    /// Provides empty mount points that nothing hides: in an overlay a layer below all others, where they leave no trace.
+    /// Paths are relative and hold no links.
+    pub fn stand_on(&mut self, points: &[(Vec<u8>, StubKind)]) -> Result<(), SnapshotError> {
+        if points.is_empty() {
+            return Ok(());
+        }
+        match &mut self.written {
+            Written::Overlay { stubs } => *stubs = Some(self.store.stub_layer(points)?),
+            Written::Directory { .. } => {
+                for (path, kind) in points {
+                    self.add_stub(path, *kind)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an empty mount point where the command writes, with all directories above it that are missing there. At
     /// commit it is taken away again, if it is still the same and still empty. `path` holds no links.
     pub fn add_stub(&mut self, path: &[u8], kind: StubKind) -> Result<(), SnapshotError> {
         let below = self.below()?;
-        let root = Root::open(self.upper())?;
+        let root = self.writable()?;
         let creator = Creator::current();
         for dir in ancestors(path) {
             self.stub_dir(&root, &below, &creator, dir)?;
@@ -217,15 +229,7 @@ impl ActiveSnapshot<'_> {
     fn window(&self) -> Result<Window, SnapshotError> {
         let (before, begun) = self.begun;
         let elapsed = begun.elapsed();
-        // Changed in nothing, but now: this is how to ask a file system for its time.
-        let work = self.work();
-        let io = |error| SnapshotError::io("examine", &work, error);
-        std::fs::set_permissions(&work, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
-        let stat = std::fs::metadata(&work).map_err(io)?;
-        let after = Timestamp {
-            secs: stat.ctime(),
-            nanos: stat.ctime_nsec() as u32,
-        };
+        let after = time_of(&self.staging.work())?;
         Ok(Window::new(before, after, elapsed))
     }
 
@@ -245,11 +249,12 @@ impl ActiveSnapshot<'_> {
     /// What differs in nothing from the tree below is dropped. When a snapshot with the same content on the same
     /// parent content exists, that one is returned and this one goes away.
     pub fn commit(self, options: &CommitOptions) -> Result<Committed, SnapshotError> {
-        let root = Root::open(self.upper())?;
-        self.remove_stubs(&root)?;
+        self.remove_stubs(&self.writable()?)?;
         let below = self.below()?;
         let dates = Dates::new(self.window()?, self.made_layers()?);
         let stop = self.store.store().stop();
+        let root = Root::open(self.staging.fs())?;
+        self.written.take_changes(&root, self.begun.0, stop)?;
         let diff::Changes { mut entries, files } = diff::changes(&root, &below, &dates, stop)?;
         let tar = options.tar.tar();
         let packed = fill(&root, Creator::current(), &files, &mut entries, tar, stop)?;
@@ -264,4 +269,15 @@ impl ActiveSnapshot<'_> {
 
 fn below(parent: Option<&Snapshot>) -> Result<TreeView, SnapshotError> {
     parent.map_or_else(|| Ok(TreeView::default()), Snapshot::tree)
+}
+
+/// The time by the clock of a file system: that at which one of our directories on it was changed in nothing.
+fn time_of(dir: &Path) -> Result<Timestamp, SnapshotError> {
+    let io = |error| SnapshotError::io("examine", dir, error);
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
+    let stat = std::fs::metadata(dir).map_err(io)?;
+    Ok(Timestamp {
+        secs: stat.ctime(),
+        nanos: stat.ctime_nsec() as u32,
+    })
 }

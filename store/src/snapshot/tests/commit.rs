@@ -139,7 +139,7 @@ fn a_dropped_layer_leaves_nothing() {
     let mut layer = fixture.snapshots.begin_layer(None).unwrap();
     layer.bytes(b"a/b/c", b"x", meta(0o644)).unwrap();
     drop(layer);
-    drop(fixture.snapshots.begin(None).unwrap());
+    drop(fixture.snapshots.begin(None, Form::Overlay).unwrap());
     assert!(fixture.snapshots.list().unwrap().is_empty());
     assert_eq!(fixture.left_in_tmp(), 0);
     let tmp = fixture.store_dir().join("tmp");

@@ -15,6 +15,7 @@ macro_rules! fixture {
 }
 
 mod commit;
+mod directory;
 mod flat;
 mod hostile;
 mod import;
@@ -95,6 +96,18 @@ impl Fixture {
         }
         layer.commit(&now()).unwrap().snapshot
     }
+}
+
+/// The lower directories of an overlay, its upper and its work directory.
+pub(super) fn overlay(active: &ActiveSnapshot<'_>) -> (Vec<PathBuf>, PathBuf, PathBuf) {
+    match active.root().unwrap() {
+        SnapshotRoot::Overlay { lowers, upper, work } => (lowers, upper, work),
+        other => panic!("no overlay: {other:?}"),
+    }
+}
+
+pub(super) fn upper(active: &ActiveSnapshot<'_>) -> PathBuf {
+    overlay(active).1
 }
 
 /// Owned by whoever runs the tests: root is not needed for that.

@@ -10,7 +10,7 @@ use rbuild_layer::{TarKind, TarReader};
 use super::*;
 
 /// True when a user namespace can mount an overlay here.
-fn overlay_works(dir: &std::path::Path) -> bool {
+pub(super) fn overlay_works(dir: &std::path::Path) -> bool {
     for name in ["l", "u", "w", "m"] {
         std::fs::create_dir_all(dir.join("probe").join(name)).unwrap();
     }
@@ -35,7 +35,7 @@ fn overlay_works(dir: &std::path::Path) -> bool {
     }
 }
 
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self, below: usize) -> usize {
@@ -79,8 +79,14 @@ impl Random {
     }
 }
 
+/// A dozen commands, of which any may fail.
+pub(super) fn random_script(random: &mut Random) -> String {
+    let lines = (0..12).map(|_| format!("{{ {}; }} 2>/dev/null", random.command()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// What a tree shows, comparable with a tar of whole seconds and without owners.
-fn described(tree: &dyn Tree) -> BTreeMap<String, String> {
+pub(super) fn described(tree: &dyn Tree) -> BTreeMap<String, String> {
     let describe = |node: &Node| {
         let what = match &node.kind {
             NodeKind::File { hash, .. } => format!("file {}", hash.unwrap()),
@@ -96,7 +102,7 @@ fn described(tree: &dyn Tree) -> BTreeMap<String, String> {
 }
 
 /// The same from a tar.
-fn described_tar(bytes: &[u8]) -> BTreeMap<String, String> {
+pub(super) fn described_tar(bytes: &[u8]) -> BTreeMap<String, String> {
     let mut reader = TarReader::new(bytes, "merged");
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     while let Some(entry) = reader.next_entry().unwrap() {
@@ -125,21 +131,20 @@ fn described_tar(bytes: &[u8]) -> BTreeMap<String, String> {
     seen
 }
 
-fn run_script(fixture: &Fixture, active: &ActiveSnapshot<'_>, script: &str) -> Vec<u8> {
+pub(super) fn run_script(fixture: &Fixture, active: &ActiveSnapshot<'_>, script: &str) -> Vec<u8> {
     let merged = fixture.dir.path().join("merged");
     let tar = fixture.dir.path().join("merged.tar");
     std::fs::create_dir_all(&merged).unwrap();
-    let lowers: Vec<_> = active
-        .lowers()
-        .unwrap()
+    let (lowers, upper, work) = overlay(active);
+    let lowers: Vec<_> = lowers
         .iter()
         .map(|path| path.to_str().unwrap().to_owned())
         .collect();
     let options = format!(
         "userxattr,lowerdir={},upperdir={},workdir={}",
         lowers.join(":"),
-        active.upper().display(),
-        active.work().display()
+        upper.display(),
+        work.display()
     );
     // GNU tar ends with 1 when a file's ctime moved while it was read, as linked files on an overlay do.
     let whole = format!(
@@ -172,13 +177,8 @@ fn a_random_script_on_a_real_overlay() {
         let mut parent = base.clone();
         let mut tars = vec![packed(&fixture, &base)];
         for _ in 0..3 {
-            let commands: Vec<_> = (0..12).map(|_| random.command()).collect();
-            let script = commands
-                .iter()
-                .map(|line| format!("{{ {line}; }} 2>/dev/null"))
-                .collect::<Vec<_>>()
-                .join("\n");
-            let active = fixture.snapshots.begin(Some(&parent)).unwrap();
+            let script = random_script(&mut random);
+            let active = fixture.snapshots.begin(Some(&parent), Form::Overlay).unwrap();
             let merged = run_script(&fixture, &active, &script);
             let top = active.commit(&now()).unwrap().snapshot;
             assert_eq!(
@@ -216,7 +216,7 @@ fn a_put_together_layer_is_what_an_overlay_shows() {
     layer.dir(b"c", meta(0o700)).unwrap();
     layer.symlink(b"c/link", b"../b", meta(0)).unwrap();
     let top = layer.commit(&now()).unwrap().snapshot;
-    let active = fixture.snapshots.begin(Some(&top)).unwrap();
+    let active = fixture.snapshots.begin(Some(&top), Form::Overlay).unwrap();
     let merged = run_script(&fixture, &active, "true");
     assert_eq!(described(&top.tree().unwrap()), described_tar(&merged));
     assert!(
@@ -237,8 +237,8 @@ fn a_long_chain_is_what_an_overlay_of_its_parts_shows() {
         return;
     }
     let top = super::flat::chain(&fixture, 140);
-    let active = fixture.snapshots.begin(Some(&top)).unwrap();
-    assert!(active.lowers().unwrap().len() < 20);
+    let active = fixture.snapshots.begin(Some(&top), Form::Overlay).unwrap();
+    assert!(overlay(&active).0.len() < 20);
     let merged = run_script(&fixture, &active, "true");
     assert_eq!(described(&top.tree().unwrap()), described_tar(&merged));
 }

@@ -9,9 +9,9 @@ use super::*;
 
 /// Commits an upper directory that `write` filled.
 fn run(fixture: &Fixture, parent: &Snapshot, write: impl FnOnce(&Root, &Path)) -> Snapshot {
-    let active = fixture.snapshots.begin(Some(parent)).unwrap();
-    let upper = Root::open(active.upper()).unwrap();
-    write(&upper, &active.upper());
+    let active = fixture.snapshots.begin(Some(parent), Form::Overlay).unwrap();
+    let upper = upper(&active);
+    write(&Root::open(&upper).unwrap(), &upper);
     let snapshot = active.commit(&now()).unwrap().snapshot;
     snapshot.verify(&rbuild_layer::Stop::new()).unwrap();
     snapshot
@@ -223,11 +223,12 @@ fn a_time_counts_if_the_command_set_it() {
     let other = other.commit(&now()).unwrap().snapshot;
     let past = |secs, nanos| Timestamp { secs, nanos };
 
-    let mut active = fixture.snapshots.begin(Some(&base)).unwrap();
+    let mut active = fixture.snapshots.begin(Some(&base), Form::Overlay).unwrap();
     active.can_read(&other);
-    let upper = Root::open(active.upper()).unwrap();
+    let dir = upper(&active);
+    let upper = Root::open(&dir).unwrap();
     let new = |path: &str, content: &str, time: Option<Timestamp>| {
-        std::fs::write(active.upper().join(path), content).unwrap();
+        std::fs::write(dir.join(path), content).unwrap();
         if let Some(time) = time {
             upper.set_mtime(path.as_bytes(), time).unwrap();
         }
@@ -355,10 +356,10 @@ fn owners_and_devices_survive_the_tar() {
 fn mount_points_leave_no_trace() {
     let fixture = fixture!();
     let base = fixture.layer(None, "etc/x=1");
-    let mut active = fixture.snapshots.begin(Some(&base)).unwrap();
+    let mut active = fixture.snapshots.begin(Some(&base), Form::Overlay).unwrap();
     active.add_stub(b"etc/hosts", StubKind::File).unwrap();
     active.add_stub(b"run/secrets", StubKind::Dir).unwrap();
-    assert!(active.upper().join("run/secrets").is_dir());
+    assert!(upper(&active).join("run/secrets").is_dir());
     assert!(
         active
             .commit(&now())
@@ -370,16 +371,16 @@ fn mount_points_leave_no_trace() {
     );
 
     // What the command put there itself stays.
-    let mut active = fixture.snapshots.begin(Some(&base)).unwrap();
+    let mut active = fixture.snapshots.begin(Some(&base), Form::Overlay).unwrap();
     active.add_stub(b"etc/hosts", StubKind::File).unwrap();
     active.add_stub(b"run/secrets", StubKind::Dir).unwrap();
     active.add_stub(b"mnt", StubKind::Dir).unwrap();
     let canary = fixture.dir.path().join("canary");
     std::fs::create_dir(&canary).unwrap();
-    std::fs::remove_dir(active.upper().join("mnt")).unwrap();
-    std::os::unix::fs::symlink(&canary, active.upper().join("mnt")).unwrap();
-    std::fs::write(active.upper().join("etc/hosts"), "127.0.0.1").unwrap();
-    std::fs::write(active.upper().join("run/other"), "x").unwrap();
+    std::fs::remove_dir(upper(&active).join("mnt")).unwrap();
+    std::os::unix::fs::symlink(&canary, upper(&active).join("mnt")).unwrap();
+    std::fs::write(upper(&active).join("etc/hosts"), "127.0.0.1").unwrap();
+    std::fs::write(upper(&active).join("run/other"), "x").unwrap();
     let top = active.commit(&now()).unwrap().snapshot;
     assert_eq!(
         paths(&top.listing().unwrap()),
