@@ -10,6 +10,7 @@ pub use check::findings_json;
 pub use outline::needed_stages;
 
 use crate::error::{Failure, Kind};
+use crate::interrupt;
 use crate::options::{BuildOptions, Call};
 use crate::progress::Progress;
 use crate::report::{build_error, words};
@@ -29,7 +30,13 @@ use std::sync::Arc;
 /// # Errors
 /// A file cannot be read or does not parse, `--target` names no stage, or the result cannot be written.
 pub fn run(options: &BuildOptions, style: &Style) -> Result<u8, Failure> {
+    // Signals are watched where a context is fetched.
+    call(options, style).map_err(interrupt::or_failure)
+}
+
+fn call(options: &BuildOptions, style: &Style) -> Result<u8, Failure> {
     let inputs = open(options, style)?;
+    let _ends = options.request.stop.also(inputs.registries.stopper());
     let (file, dockerfile) = (&inputs.file, &inputs.parsed.dockerfile);
     match options.call {
         // A build does not come here.
@@ -73,7 +80,7 @@ pub fn open(options: &BuildOptions, style: &Style) -> Result<Inputs, Failure> {
             }
             other => other,
         };
-        Err(build_error::failure(error, options, style))
+        Err(interrupt::or_failure(build_error::failure(error, options, style)))
     })
 }
 

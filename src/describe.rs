@@ -1,12 +1,12 @@
 //! What a build says of its result to other programs: `--iidfile`, `--metadata-file`, and the image id of `-q`.
 
 use crate::call::findings_json;
+use crate::cli::streams::print;
 use crate::error::Failure;
 use crate::options::BuildOptions;
 use rbuild_build::request::Output;
 use rbuild_build::{BuildResult, export};
 use rbuild_oci::Reference;
-use std::io::Write;
 
 /// Writes what the flags ask for.
 ///
@@ -14,18 +14,18 @@ use std::io::Write;
 /// A file cannot be written.
 pub fn describe(options: &BuildOptions, result: &BuildResult) -> Result<(), Failure> {
     let id = result.image.id.to_string();
+    let stop = &options.request.stop;
     if let Some(path) = &options.iidfile {
-        export::write_bytes(path, id.as_bytes())?;
+        export::write_bytes(path, id.as_bytes(), stop)?;
     }
     if let Some(path) = &options.metadata_file {
         let text = serde_json::to_vec_pretty(&metadata(result)?)
             .map_err(|error| Failure::host(format!("writing `{}`: {error}", path.display())))?;
-        export::write_bytes(path, &text)?;
+        export::write_bytes(path, &text, stop)?;
     }
     // An archive on standard output must stay one.
     if options.quiet && !options.request.outputs.iter().any(Output::is_stdout) {
-        writeln!(std::io::stdout(), "{id}")
-            .map_err(|error| Failure::host(format!("writing to standard output: {error}")))?;
+        print(&format!("{id}\n"))?;
     }
     Ok(())
 }

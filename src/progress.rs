@@ -1,7 +1,7 @@
 //! [`Progress`]: shows on standard error what a build tells.
 
 use crate::cli::streams::note;
-use crate::interrupt;
+use crate::interrupt::{self, Watch};
 use crate::report::findings;
 use crate::standard_error::StandardError;
 use crate::ui::{Printer, ProgressMode, Style, Summary};
@@ -9,7 +9,7 @@ use rbuild_build::observer::{BuildEvent, Observer, StepInfo};
 use rbuild_build::result::Written;
 use rbuild_build::{BuildResult, Stop};
 use rbuild_registry::Event;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Shows one build.
 pub struct Progress {
@@ -17,6 +17,8 @@ pub struct Progress {
     style: Style,
     /// There is one as soon as the steps are known.
     printer: OnceLock<Arc<Printer>>,
+    /// Waits for signals from before a context is fetched until the namespace is entered.
+    early: Mutex<Option<Watch>>,
 }
 
 impl Progress {
@@ -27,6 +29,7 @@ impl Progress {
             mode,
             style,
             printer: OnceLock::new(),
+            early: Mutex::new(None),
         }
     }
 
@@ -104,10 +107,27 @@ impl Observer for Progress {
         }
     }
 
-    fn before_first_step(&self, stop: &Stop) -> std::io::Result<()> {
-        let stop = stop.clone();
-        interrupt::watch(move || stop.stop())
+    fn before_fetch(&self, stop: &Stop) -> std::io::Result<()> {
+        let watch = watch(stop)?;
+        *self.early.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+        Ok(())
     }
+
+    fn before_namespace(&self) {
+        let early = self.early.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(watch) = early {
+            watch.end();
+        }
+    }
+
+    fn before_first_step(&self, stop: &Stop) -> std::io::Result<()> {
+        watch(stop).map(|_| ())
+    }
+}
+
+fn watch(stop: &Stop) -> std::io::Result<Watch> {
+    let stop = stop.clone();
+    interrupt::watch(move || stop.stop())
 }
 
 /// What the last lines say.

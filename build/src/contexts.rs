@@ -47,10 +47,12 @@ impl Contexts {
         let access = Access::new(&request.secrets, &request.ssh, &request.environment);
         let temporary = request.environment.temporary();
         let place = || Place::new(store, &temporary);
+        let stop = &request.stop;
+        let fetch = |source: &Remote| remote::fetch(source, registries, &access, place()?, stop);
         let fetched = match &request.context {
             ContextSource::Directory(_) => None,
-            ContextSource::Stdin => Some(stdin::read(place()?)?),
-            ContextSource::Remote(source) => Some(remote::fetch(source, registries, &access, place()?)?),
+            ContextSource::Stdin => Some(stdin::read(place()?, stop)?),
+            ContextSource::Remote(source) => Some(fetch(source)?),
         };
         let path = match (&request.context, &fetched) {
             (ContextSource::Directory(path), _) => directory(path, "the context")?,
@@ -71,7 +73,7 @@ impl Contexts {
                     NamedSource::Directory(Arc::new(context))
                 }
                 NamedContext::Remote(source) => {
-                    let fetched = remote::fetch(source, registries, &access, place()?)?;
+                    let fetched = fetch(source)?;
                     if fetched.dockerfile.is_some() {
                         let name = name.clone();
                         return Err(Error::from(ContextError::NoArchive { name }).into());

@@ -3,8 +3,10 @@
 use crate::context::BuildContext;
 use crate::context::text::{TextError, limited, text_at};
 use crate::error::{ContextError, Error};
+use crate::inlet::Inlet;
 use crate::remote::address::passwords_hidden;
 use crate::request::{ContextSource, DockerfileSource, Request};
+use crate::stop::Stop;
 use dockerfile_parser::lint::{self, LintInput};
 use dockerfile_parser::secrets::hidden_in_file;
 use dockerfile_parser::{Diagnostic, Dockerfile};
@@ -45,7 +47,7 @@ pub(crate) fn read(
 ) -> Result<SourceFile, Error> {
     let source = &request.dockerfile;
     let (name, path, bytes) = match source {
-        DockerfileSource::Stdin => ("-".to_owned(), None, stdin()?),
+        DockerfileSource::Stdin => ("-".to_owned(), None, stdin(&request.stop)?),
         DockerfileSource::Default if piped.is_some() => {
             ("-".to_owned(), None, piped.unwrap_or_default().to_vec())
         }
@@ -185,8 +187,8 @@ fn neighbour(path: &Path) -> Option<String> {
     dockerfile_parser::suggest::nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-fn stdin() -> Result<Vec<u8>, Error> {
-    Ok(limited(std::io::stdin().lock()).map_err(ContextError::DockerfileInput)?)
+fn stdin(stop: &Stop) -> Result<Vec<u8>, Error> {
+    Ok(limited(Inlet::new(std::io::stdin(), stop)).map_err(ContextError::DockerfileInput)?)
 }
 
 /// What the checks find above the first error, among the errors: there the tree is whole.

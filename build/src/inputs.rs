@@ -4,7 +4,7 @@ use crate::arguments;
 use crate::bases::Bases;
 use crate::contexts::Contexts;
 use crate::dockerfile::SourceFile;
-use crate::error::{BuildError, Error, RequestError};
+use crate::error::{BuildError, Error, HostError, RequestError};
 use crate::frontend;
 use crate::lower::{BuildArgs, Given, LowerInput, ResolveImage};
 use crate::observer::{BuildEvent, SharedObserver};
@@ -39,6 +39,10 @@ impl Inputs {
     ) -> Result<Self, BuildError> {
         let registries = registries(request, observer);
         let _ends = request.stop.also(registries.stopper());
+        if Contexts::are_fetched(request) {
+            let ready = observer.before_fetch(&request.stop);
+            ready.map_err(|error| Error::from(HostError::Observer(error)))?;
+        }
         let contexts = Contexts::open(request, &registries, store)?;
         let file = contexts.read_dockerfile(request)?;
         let mut parsed = dockerfile_parser::parse(&file.text);

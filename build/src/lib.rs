@@ -55,6 +55,7 @@ mod frontend;
 pub mod host;
 mod ignore_file;
 pub mod import;
+mod inlet;
 pub mod inputs;
 pub mod lower;
 mod material;

@@ -11,6 +11,20 @@ pub trait Observer: Send + Sync {
     /// Something happened.
     fn event(&self, event: &BuildEvent<'_>);
 
+    /// A context is about to be fetched: that may take long, and what comes must not stay when a signal ends the program.
+    /// Called at most once, on the thread that builds. A thread that waits for signals from here on has to be gone after
+    /// [`Observer::before_namespace`]; `stop` ends the build.
+    ///
+    /// # Errors
+    /// What keeps the program from going on.
+    fn before_fetch(&self, stop: &Stop) -> std::io::Result<()> {
+        let _ = stop;
+        Ok(())
+    }
+
+    /// The process is about to enter a user namespace, which only one with a single thread may.
+    fn before_namespace(&self) {}
+
     /// The first step is about to run: from here on there are threads and child processes. Called at most once, on the
     /// thread that builds; `stop` ends the build. A program that is told to end by signals blocks them here, so that the
     /// threads of the build inherit that.

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// How often somebody who waits looks whether all is over.
-const TICK: Timespec = Timespec {
+pub(crate) const TICK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
@@ -65,7 +65,7 @@ fn way(to: &impl AsFd) -> Way {
     let kind = rustix::fs::fstat(to).map(|stat| FileType::from_raw_mode(stat.st_mode));
     if !matches!(kind, Ok(FileType::Fifo | FileType::CharacterDevice)) {
         return match kind {
-            Ok(FileType::RegularFile) => Way::Itself,
+            Ok(FileType::RegularFile | FileType::BlockDevice) => Way::Itself,
             _ => Way::Pieces,
         };
     }

@@ -87,6 +87,11 @@ impl Registries {
         })
     }
 
+    /// Whether transfers are to end.
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
     /// What ends transfers, those too that wait for an answer.
     pub fn stopper(&self) -> impl Fn() + Send + 'static {
         let (cancel, client) = (self.cancel.clone(), Arc::clone(&self.client));

@@ -124,6 +124,7 @@ impl<'a> Session<'a> {
         if self.entered.load(Ordering::Acquire) {
             return Ok(());
         }
+        self.observer.before_namespace();
         self.engine.prepare()?;
         self.entered.store(true, Ordering::Release);
         self.observer

@@ -30,8 +30,9 @@ impl Stop {
         self.0.clone()
     }
 
-    /// Calls something at the end, at once when that has come already. What fails after it fails because of it.
-    pub(crate) fn also(&self, end: impl FnOnce() + Send + 'static) -> Subscription {
+    /// Calls something at the end, at once when that has come already, as long as the subscription lives. What fails after
+    /// it fails because of it.
+    pub fn also(&self, end: impl FnOnce() + Send + 'static) -> Subscription {
         self.0.subscribe(end)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use nix::sys::signal::SigSet;
 use rustix::process::Signal;
 
 use crate::inherited;
@@ -23,9 +24,11 @@ pub fn with_limits_of_caller(command: &mut Command) {
     });
 }
 
-/// Lets a program end with the thread that starts it, however that ends, and gives it the limits of the caller.
+/// Lets a program end with the thread that starts it, however that ends, and gives it the limits of the caller. Signals
+/// that are blocked here, because a thread waits for them, are not there.
 pub fn ends_with_us(command: &mut Command) {
     with_limits_of_caller(command);
+    sys::before_exec(command, || Ok(SigSet::empty().thread_set_mask()?));
     ends_by(command, Signal::TERM);
 }
 

@@ -3,6 +3,7 @@
 use super::{location, source};
 use crate::cli::streams::{note, print, print_json};
 use crate::error::Failure;
+use crate::interrupt;
 use crate::options::BuildOptions;
 use crate::report::findings::{self, draw_each};
 use crate::report::words;
@@ -51,7 +52,7 @@ struct Found {
 
 pub(super) fn run(subject: &Subject<'_>, style: &Style) -> Result<u8, Failure> {
     let (options, file) = (subject.options, &subject.inputs.file);
-    let mut found = find(subject);
+    let mut found = find(subject)?;
     // What the parser itself warns of belongs to it too.
     found
         .checks
@@ -83,7 +84,7 @@ pub(super) fn run(subject: &Subject<'_>, style: &Style) -> Result<u8, Failure> {
 }
 
 /// Lowers the file and asks the checks. A registry is asked for base images if, and only if, it makes a difference.
-fn find(subject: &Subject<'_>) -> Found {
+fn find(subject: &Subject<'_>) -> Result<Found, Failure> {
     let options = subject.options;
     let dockerfile = &subject.inputs.parsed.dockerfile;
     let images = Offline::new(subject.store);
@@ -113,7 +114,7 @@ fn find(subject: &Subject<'_>) -> Found {
     let unknown = images.unknown();
     let depends_on_one = found.missed || found.base_is_unknown && found.lowering.iter().any(depends);
     if unknown.is_empty() || !(depends_on_one || unknown.iter().any(|image| stage_near(image).is_some())) {
-        return found;
+        return Ok(found);
     }
     let failures = images.ask(|reference, platform| match options.request.pull {
         PullPolicy::Never => Err(BaseError::NotStored {
@@ -122,6 +123,9 @@ fn find(subject: &Subject<'_>) -> Found {
         .into()),
         PullPolicy::Missing | PullPolicy::Always => subject.inputs.registries.resolve(reference, platform),
     });
+    if interrupt::requested() {
+        return Err(interrupt::failure());
+    }
     let mut found = find_once(subject, &input);
     if !failures.is_empty() {
         for (image, error) in failures {
@@ -139,7 +143,7 @@ fn find(subject: &Subject<'_>) -> Found {
             .lowering
             .retain(|finding| !(base_is_unknown && depends(finding)));
     }
-    found
+    Ok(found)
 }
 
 fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {

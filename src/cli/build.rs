@@ -3,6 +3,7 @@
 use super::foreign::ForeignArgs;
 use super::streams::note;
 use crate::error::Failure;
+use crate::interrupt;
 use crate::options::registry::RegistryArgs;
 use crate::options::{BuildOptions, Call};
 use crate::progress::Progress;
@@ -219,7 +220,10 @@ pub fn run(args: &BuildArgs, root: Option<&Path>) -> Result<u8, Failure> {
             progress.close();
             build_error::failure(error, &options, &style)
         })
-        .and_then(|result| crate::describe::describe(&options, &result).map(|()| result));
+        .and_then(|result| {
+            let told = crate::describe::describe(&options, &result);
+            told.map(|()| result).map_err(interrupt::or_failure)
+        });
     match built {
         Ok(result) => {
             progress.finish(&result);

@@ -87,14 +87,8 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
         }
         Format::Docker => export::docker_archive(&store, &images, &dest),
     };
-    match dest {
-        Destination::Path(_) => {
-            let files = store.stop().clone();
-            interrupt::stoppable(move || files.stop(), write)?;
-        }
-        // Whoever reads may keep us waiting for ever, and a signal that is watched does not end that.
-        Destination::Stdout => write()?,
-    }
+    let files = store.stop().clone();
+    interrupt::stoppable(move || files.stop(), write)?;
     Ok(0)
 }
 

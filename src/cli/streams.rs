@@ -3,8 +3,10 @@
 //! A reader that has gone away (`rbuild images | head -1`) is no error and no panic.
 
 use crate::error::Failure;
+use crate::interrupt;
 use crate::standard_error::StandardError;
 use crate::ui::Style;
+use rbuild_build::outlet::Outlet;
 use serde::Serialize;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
@@ -13,7 +15,7 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 /// # Errors
 /// It cannot be written, for instance because a disk is full.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::host(format!("writing to standard output: {error}")))
@@ -28,7 +30,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     // As it is made: a graph may be larger than what is left of the memory.
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut out = BufWriter::with_capacity(1 << 16, stdout());
     let failed = |error: io::Error| match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Failure::host(format!("writing to standard output: {error}"))),
@@ -53,6 +55,14 @@ pub fn print_json_lines<T: Serialize>(values: &[T]) -> Result<(), Failure> {
         text.push('\n');
     }
     print(&text)
+}
+
+/// Standard output. Once signals are watched, nobody who does not read keeps the program from ending.
+fn stdout() -> Box<dyn Write> {
+    match interrupt::is_watched() {
+        true => Box::new(Outlet::new(io::stdout(), interrupt::requested)),
+        false => Box::new(io::stdout().lock()),
+    }
 }
 
 /// Writes a line to standard error. That nobody reads it is no reason to stop.

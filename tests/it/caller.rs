@@ -1,16 +1,12 @@
-//! What the caller's shell leaves to every program: umask, limits, signals. None of it is told as something else.
+//! What the caller's shell leaves to every program: umask and limits. None of it is told as something else.
 
-use crate::concurrency::processes;
 use crate::harness::env::{is_root, program_under_test};
 use crate::harness::{Base, Invocation, OciImage, TestEnv, skip};
 use crate::remote::server::{GitDaemon, repository};
 use rustix::process::Signal;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// rbuild as a shell starts it after some settings of its own.
 fn after(env: &TestEnv, settings: &str, words: &[&str]) -> Invocation {
@@ -175,44 +171,6 @@ fn no_core_dumps() {
     assert_eq!(fs::read_dir(env.path("tmp")).unwrap().count(), 0);
 }
 
-/// In the warm phase a signal ends the process at once; what it has started must not stay.
-#[test]
-fn a_helper_that_hangs_ends_with_us() {
-    let env = TestEnv::new();
-    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = registry.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut client in registry.incoming().flatten() {
-            let _ = client.read(&mut [0; 4096]);
-            let _ = client.write_all(
-                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n\r\n",
-            );
-        }
-    });
-    env.write(
-        "home/.docker/config.json",
-        format!(r#"{{"credHelpers": {{"{address}": "hang"}}}}"#),
-    );
-    let helper = env.write("bin/docker-credential-hang", "#!/bin/sh\nexec sleep 1000\n");
-    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
-    let context = env.context_of(&format!("FROM {address}/image\n"), &[]);
-    for signal in [Signal::TERM, Signal::KILL] {
-        let running = env.rbuild(["build"]).arg(&context).env("PATH", &path).start();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let until = |number: usize| {
-            while processes(&env).len() != number {
-                assert!(Instant::now() < deadline, "{:?}", processes(&env));
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        };
-        until(2);
-        running.signal(signal);
-        running.wait();
-        until(0);
-    }
-}
-
 /// The program raises its own limit for open files; what uses select(2) must not have more than its caller gave.
 #[test]
 fn commands_and_helpers_have_the_callers_limit_for_open_files() {
@@ -247,93 +205,4 @@ fn commands_and_helpers_have_the_callers_limit_for_open_files() {
     let words = ["logout", "127.0.0.1:9"];
     after(&env, "ulimit -Sn 123", &words).env("PATH", &path).run();
     assert_eq!(seen("docker-credential-told"), "123\n");
-}
-
-/// A full pipe that nobody reads is no reason to stay.
-#[test]
-fn the_first_signal_ends_what_nobody_reads() {
-    let env = TestEnv::new();
-    env.load(Base::Busybox);
-    let endless = "FROM busybox:local\nRUN while :; do echo a line that nobody reads; done\n";
-    let endless = env.context("endless", &[("Dockerfile", endless)]);
-    let large = "FROM busybox:local\nRUN dd if=/dev/urandom of=/large bs=1M count=4\n";
-    let large = env.context("large", &[("Dockerfile", large)]);
-    let large = large.to_str().unwrap();
-    let endless = endless.to_str().unwrap();
-    for (words, blocks_stdout) in [
-        (&["build", "--progress", "plain", endless][..], false),
-        (&["build", "--progress", "tty", endless], false),
-        (&["build", "--progress", "rawjson", endless], false),
-        (&["build", "--progress", "quiet", "-o", "-", large], true),
-    ] {
-        for signal in [Signal::TERM, Signal::HUP] {
-            let (reader, pipe) = rustix::pipe::pipe().unwrap();
-            let full = pipe.try_clone().unwrap();
-            let mut command = env.rbuild(words).into_command();
-            command
-                .stdin(std::process::Stdio::null())
-                .stdout(std::process::Stdio::null());
-            command.stderr(std::process::Stdio::null());
-            match blocks_stdout {
-                true => command.stdout(pipe),
-                false => command.stderr(pipe),
-            };
-            let mut child = command.spawn().unwrap();
-            drop(command);
-            let is_full = || {
-                let mut polled = [rustix::event::PollFd::new(&full, rustix::event::PollFlags::OUT)];
-                let now = rustix::event::Timespec::default();
-                rustix::event::poll(&mut polled, Some(&now)).unwrap() == 0
-            };
-            let deadline = Instant::now() + Duration::from_secs(120);
-            while !is_full() {
-                assert!(Instant::now() < deadline, "{words:?} writes nothing");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            let pid = rustix::process::Pid::from_child(&child);
-            rustix::process::kill_process(pid, signal).unwrap();
-            let status = loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    break status;
-                }
-                assert!(Instant::now() < deadline, "{words:?} does not end");
-                std::thread::sleep(Duration::from_millis(10));
-            };
-            assert_eq!(status.code(), Some(128 + signal.as_raw()), "{words:?}");
-            assert_eq!(
-                fs::read_dir(env.store().join("tmp")).unwrap().count(),
-                0,
-                "{words:?}"
-            );
-            drop(reader);
-        }
-    }
-    assert_eq!(processes(&env), [""; 0]);
-}
-
-/// What `load` has begun is gone when a signal ends it.
-#[test]
-fn a_load_that_is_stopped_leaves_nothing() {
-    let env = TestEnv::new();
-    let large = "FROM busybox:local\nRUN dd if=/dev/zero of=/large bs=1M count=512\n";
-    let context = env.context("large", &[("Dockerfile", large)]);
-    let archive = env.path("large.tar");
-    let output = format!("type=oci,dest={}", archive.display());
-    env.load(Base::Busybox);
-    env.rbuild(["build", "-o", &output]).arg(context).run().success();
-    let store = env.path("other");
-    for signal in [Signal::TERM, Signal::INT] {
-        let load = env
-            .rbuild(["load", "-i"])
-            .arg(&archive)
-            .env("RBUILD_ROOT", &store);
-        let mut running = load.start();
-        let begun = || fs::read_dir(store.join("tmp")).is_ok_and(|names| names.count() > 0);
-        while !begun() && running.is_running() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        running.signal(signal);
-        running.wait().exits(128 + signal.as_raw());
-        assert_eq!(fs::read_dir(store.join("tmp")).unwrap().count(), 0);
-    }
 }

@@ -5,8 +5,9 @@ use super::stdin::{Fetched, from_file};
 use crate::error::{Error, RemoteError};
 use crate::pull::Registries;
 use crate::remote::{Access, GitAddress, Remote, git, http};
+use crate::stop::Stop;
 use rbuild_layer::tree::TreeError;
-use rbuild_registry::Validators;
+use rbuild_registry::{Cancel, Validators};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -19,9 +20,10 @@ pub fn fetch(
     registries: &Registries,
     access: &Access<'_>,
     place: Place,
+    stop: &Stop,
 ) -> Result<Fetched, Error> {
     match remote {
-        Remote::Git(address) => repository(address, access, place),
+        Remote::Git(address) => repository(address, access, place, registries.cancel()),
         Remote::Http(address) => {
             let authorization = access.to_file(address)?;
             let mut file = place.spool()?;
@@ -33,16 +35,21 @@ pub fn fetch(
                 &mut file,
                 &|_, _| {},
             )?;
-            from_file(file, &address.url, place)
+            from_file(file, &address.url, place, stop)
         }
     }
 }
 
-fn repository(address: &GitAddress, access: &Access<'_>, place: Place) -> Result<Fetched, Error> {
+fn repository(
+    address: &GitAddress,
+    access: &Access<'_>,
+    place: Place,
+    cancel: &Cancel,
+) -> Result<Fetched, Error> {
     let access = access.to_repository(address)?;
-    let commit = git::resolve(address, &access)?;
+    let commit = git::resolve(address, &access, cancel)?;
     let path = place.context()?;
-    git::checkout(address, &access, &commit, &path)?;
+    git::checkout(address, &access, cancel, &commit, &path)?;
     let Some(subdir) = &address.subdir else {
         return Ok(Fetched {
             path,

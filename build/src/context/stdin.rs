@@ -4,9 +4,11 @@
 use super::place::Place;
 use super::text::{self, TextError};
 use crate::error::{ContextError, Error};
+use crate::inlet::Inlet;
+use crate::stop::Stop;
 use rbuild_layer::{Compression, sniff_archive};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 /// A context that did not come as a directory.
@@ -22,15 +24,16 @@ pub struct Fetched {
 /// Reads standard input.
 ///
 /// # Errors
-/// It cannot be read, is empty, or the archive is broken.
-pub fn read(place: Place) -> Result<Fetched, Error> {
+/// It cannot be read, is empty, or the archive is broken; or the build was stopped meanwhile.
+pub fn read(place: Place, stop: &Stop) -> Result<Fetched, Error> {
     let mut spool = place.spool()?;
-    std::io::copy(&mut std::io::stdin().lock(), &mut spool).map_err(|error| read_failed(INPUT, error))?;
-    from_file(spool, INPUT, place)
+    let mut input = BufReader::with_capacity(1 << 17, Inlet::new(std::io::stdin(), stop));
+    std::io::copy(&mut input, &mut spool).map_err(|error| read_failed(INPUT, error))?;
+    from_file(spool, INPUT, place, stop)
 }
 
 /// A context from a file; `name` says where it came from.
-pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fetched, Error> {
+pub(super) fn from_file(mut spool: File, name: &str, place: Place, stop: &Stop) -> Result<Fetched, Error> {
     let at = |error: std::io::Error| read_failed(name, error);
     let path = place.context()?;
     spool.seek(SeekFrom::Start(0)).map_err(at)?;
@@ -66,7 +69,7 @@ pub(super) fn from_file(mut spool: File, name: &str, place: Place) -> Result<Fet
             place,
         });
     }
-    super::unpack::unpack(spool, &path).map_err(|source| ContextError::Unpack {
+    super::unpack::unpack(Inlet::new(spool, stop), &path).map_err(|source| ContextError::Unpack {
         name: name.to_owned(),
         source: Box::new(source),
     })?;

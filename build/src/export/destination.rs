@@ -5,8 +5,16 @@ use crate::outlet::Outlet;
 use crate::request::Destination;
 use rbuild_layer::Stop;
 use rbuild_store::NewFile;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
+
+/// How often it is looked whether somebody reads a pipe.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens a destination for one stream. A file appears under its name only when it is whole.
 pub(super) fn write_to<T>(
@@ -28,12 +36,15 @@ pub(super) fn write_to<T>(
     }
 }
 
-/// Writes a small file.
+/// Writes a small file; the stop of a build ends that too.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write_file(path, &Stop::new(), |name, out| {
+pub fn write_bytes(path: &Path, bytes: &[u8], stop: &crate::Stop) -> Result<(), Error> {
+    let written = Stop::new();
+    let ended = written.clone();
+    let _ends = stop.also(move || ended.stop());
+    write_file(path, &written, |name, out| {
         Ok(out.write_all(bytes).map_err(|error| cut(name, error))?)
     })
 }
@@ -51,13 +62,37 @@ fn write_file<T>(
         Ok(meta) if meta.is_file() => path.canonicalize().map_err(at)?,
         Err(_) if std::fs::symlink_metadata(path).is_err() => path.to_owned(),
         // A pipe or device is written as it is; a directory gives its error here.
-        _ => return stream(std::fs::File::create(path).map_err(at)?, &shown, stop, work),
+        _ => return stream(open(path, stop).map_err(at)?, &shown, stop, work),
     };
     NewFile::sweep_beside(&path);
     let new = NewFile::create(&path).map_err(at)?;
     let done = stream(new.file(), &shown, stop, work)?;
     new.commit().map_err(at)?;
     Ok(done)
+}
+
+/// Opens what is written as it is. Somebody must have opened a pipe for reading before (`fifo(7)`): that is waited for.
+#[expect(clippy::disallowed_methods, reason = "the caller names this path")]
+fn open(path: &Path, stop: &Stop) -> io::Result<Outlet<File>> {
+    let is_pipe = std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo());
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    if is_pipe {
+        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = loop {
+        match options.open(path) {
+            Err(error) if is_pipe && error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                if stop.is_stopped() {
+                    return Err(io::Error::other("interrupted: nobody reads"));
+                }
+                std::thread::sleep(PAUSE);
+            }
+            opened => break opened?,
+        }
+    };
+    let over = stop.clone();
+    Ok(Outlet::new(file, move || over.is_stopped()))
 }
 
 fn stream<T>(
@@ -153,6 +188,36 @@ mod tests {
         write(&link, &Stop::new(), false).unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(std::fs::read(dir.path().join("real")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_pipe_waits_for_its_reader_and_ends_without_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        let reading = path.clone();
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::fs::read(reading).unwrap()
+        });
+        write(&path, &Stop::new(), false).unwrap();
+        assert_eq!(reader.join().unwrap(), b"new");
+        let stop = Stop::new();
+        let waiting = stop.clone();
+        let writer = std::thread::spawn(move || write(&path, &waiting, false));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!writer.is_finished());
+        stop.stop();
+        let error = writer.join().unwrap().unwrap_err();
+        assert!(error.contains("nobody reads"), "{error}");
+        assert_eq!(names(dir.path()), ["pipe"]);
     }
 
     #[test]

@@ -163,7 +163,7 @@ fn file(
 
 fn commit(address: &GitAddress, engine: &Engine) -> Result<String, OpError> {
     let access = engine.access().to_repository(address).map_err(failed)?;
-    git::resolve(address, &access).map_err(failed)
+    git::resolve(address, &access, engine.registries.cancel()).map_err(failed)
 }
 
 pub(super) fn run(
@@ -221,7 +221,8 @@ fn repository(address: &GitAddress, commit: &str, engine: &Engine) -> Result<Ste
     #[expect(clippy::disallowed_methods, reason = "a directory of the store")]
     std::fs::create_dir(&checkout)
         .map_err(|error| OpError::io("making a directory for a checkout", error))?;
-    git::checkout(address, &access, commit, &checkout).map_err(failed)?;
+    let cancel = engine.registries.cancel();
+    git::checkout(address, &access, cancel, commit, &checkout).map_err(failed)?;
     let files: Arc<dyn Tree> =
         Arc::new(BuildContext::open(&checkout)?.with_stop(engine.store.stop().clone()));
     let subdir = address.subdir.as_deref().unwrap_or_default();

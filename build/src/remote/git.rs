@@ -5,8 +5,10 @@
 
 use super::access::GitAccess;
 use super::address::{GitAddress, authority, is_commit};
+use super::patient;
 use crate::error::{Error, RemoteError};
 use rbuild_layer::listing::join;
+use rbuild_registry::Cancel;
 use rbuild_rootdir::Root;
 use rbuild_sandbox::child;
 use std::path::Path;
@@ -16,7 +18,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// git is not there, the remote cannot be reached, there is no such reference, or the checksum differs.
-pub fn resolve(address: &GitAddress, access: &GitAccess) -> Result<String, Error> {
+pub fn resolve(address: &GitAddress, access: &GitAccess, cancel: &Cancel) -> Result<String, Error> {
     let reference = address.reference.as_deref().unwrap_or("HEAD");
     let commit = if is_commit(reference) {
         reference.to_owned()
@@ -24,6 +26,7 @@ pub fn resolve(address: &GitAddress, access: &GitAccess) -> Result<String, Error
         let git = Git {
             address,
             access,
+            cancel,
             dir: None,
         };
         let listed = git.run(&["ls-remote", "--", &address.url])?;
@@ -50,10 +53,17 @@ pub fn resolve(address: &GitAddress, access: &GitAccess) -> Result<String, Error
 ///
 /// # Errors
 /// As [`resolve`]; or the commit cannot be fetched.
-pub fn checkout(address: &GitAddress, access: &GitAccess, commit: &str, dest: &Path) -> Result<(), Error> {
+pub fn checkout(
+    address: &GitAddress,
+    access: &GitAccess,
+    cancel: &Cancel,
+    commit: &str,
+    dest: &Path,
+) -> Result<(), Error> {
     let git = Git {
         address,
         access,
+        cancel,
         dir: Some(dest),
     };
     let format = if commit.len() == 64 { "sha256" } else { "sha1" };
@@ -163,6 +173,7 @@ const CONFIG: &[(&str, &str)] = &[
 struct Git<'a> {
     address: &'a GitAddress,
     access: &'a GitAccess,
+    cancel: &'a Cancel,
     dir: Option<&'a Path>,
 }
 
@@ -207,7 +218,8 @@ impl Git<'_> {
         if let Some(dir) = self.dir {
             command.current_dir(dir);
         }
-        let output = command.output().map_err(RemoteError::RunGit)?;
+        let is_over = || self.cancel.is_cancelled();
+        let output = patient::output(&mut command, &is_over).map_err(RemoteError::RunGit)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

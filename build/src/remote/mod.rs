@@ -4,6 +4,7 @@ pub mod access;
 pub mod address;
 pub mod git;
 pub mod http;
+mod patient;
 
 pub use access::Access;
 pub use address::{GitAddress, HttpAddress, Remote};

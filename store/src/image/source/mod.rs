@@ -107,12 +107,10 @@ pub fn open_stream(
     })?))
 }
 
-/// A temporary file without a name: it is gone with its last descriptor, whatever happens.
-#[expect(clippy::disallowed_methods, reason = "a file of the store")]
+/// A temporary file that never has a name: it is gone with its last descriptor, whatever happens.
 fn spool(store: &Store) -> Result<File, StoreError> {
-    let (path, file) = store.new_file()?;
-    std::fs::remove_file(&path).map_err(|error| StoreError::from_io("remove", &path, error))?;
-    Ok(file)
+    let dir = store.root().join("tmp");
+    tempfile::tempfile_in(&dir).map_err(|error| StoreError::from_io("make a file in", &dir, error))
 }
 
 fn from_container(container: Container) -> Result<Box<dyn ImageSource>, ImageError> {
