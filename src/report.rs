@@ -15,6 +15,8 @@ mod ended;
 mod excerpt;
 pub mod failure;
 pub mod findings;
+pub mod host;
+mod registry;
 mod remedy;
 pub mod step;
 pub mod words;

@@ -1,4 +1,4 @@
-//! `Error`: what was attempted, on which registry, and why it failed. Words about what to do are in `hint`.
+//! `Error`: what was attempted, on which registry, and why it failed. What to do about it is the program's to say.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -83,7 +83,6 @@ pub struct RegistryMessage {
 
 /// How a connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum TransportKind {
     /// The name does not resolve.
     NameNotFound,
@@ -255,12 +254,18 @@ impl ErrorKind {
     pub fn is_transient(&self) -> bool {
         match self {
             // 501 and 505 are answers about what the server can do.
-            Self::Status { status, messages, .. } => {
-                matches!(status, 408 | 429 | 500 | 502..=504 | 506..=599) && !is_quota(*status, messages)
+            Self::Status { status, .. } => {
+                matches!(status, 408 | 429 | 500 | 502..=504 | 506..=599) && !self.is_quota()
             }
             Self::Transport { kind, .. } => matches!(kind, TransportKind::Cut | TransportKind::Timeout),
             _ => false,
         }
+    }
+
+    /// Docker Hub's pull quota lasts for hours: asking again within seconds only delays the message.
+    pub fn is_quota(&self) -> bool {
+        let says = |message: &RegistryMessage| message.message.contains("pull rate limit");
+        matches!(self, Self::Status { status: 429, messages, .. } if messages.iter().any(says))
     }
 
     pub(crate) fn at(self, attempt: &Attempt) -> Error {
@@ -269,11 +274,6 @@ impl ErrorKind {
             kind: self,
         }
     }
-}
-
-/// Docker Hub's pull quota lasts for hours: asking again within seconds only delays the message.
-pub(crate) fn is_quota(status: u16, messages: &[RegistryMessage]) -> bool {
-    status == 429 && messages.iter().any(|m| m.message.contains("pull rate limit"))
 }
 
 fn status_text(status: u16, messages: &[RegistryMessage]) -> String {

@@ -28,7 +28,7 @@
 //! | `download` `authorization` | files by URL, from servers that are no registries |
 //! | `http` `tls` `proxy` `url` `transport_error` | one exchange on the wire |
 //! | `retry` `clock` `cancel` `slots` | when to try again, when to stop, how much at once |
-//! | `error` `hint` `event` | what is told to the caller |
+//! | `error` `event` | what is told to the caller |
 
 mod auth;
 mod authorization;
@@ -42,7 +42,6 @@ mod env;
 mod error;
 mod event;
 mod fetch;
-mod hint;
 mod http;
 mod list;
 mod options;

@@ -3,7 +3,7 @@
 mod resolv;
 
 use crate::mount_points::{MountError, MountPoints};
-use rbuild_sandbox::{Mount, MountKind, Network, shortage};
+use rbuild_sandbox::{Mount, MountKind, Network, Shortage};
 use resolv::container_resolv_conf;
 
 /// What the sandbox mounts in every root by itself.
@@ -55,7 +55,7 @@ fn resolv_conf(network: Network) -> Result<String, MountError> {
 fn of_host(path: &'static str) -> Result<Option<String>, MountError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(source) if source.raw_os_error().and_then(shortage).is_some() => {
+        Err(source) if source.raw_os_error().and_then(Shortage::of).is_some() => {
             Err(MountError::OfHost { path, source })
         }
         Err(_) => Ok(None),

@@ -11,7 +11,8 @@ use rustix::thread::CapabilitySet;
 
 use crate::caller::Caller;
 use crate::child;
-use crate::shortage::shortage;
+use crate::remedy::Remedy;
+use crate::shortage::Shortage;
 
 /// The least number of ids that images need: 0 to 65535.
 const MIN_IDS: u64 = 65_536;
@@ -80,21 +81,13 @@ pub enum IdMapError {
 }
 
 impl IdMapError {
-    /// The one line that mends it.
-    pub fn fix(&self) -> String {
+    /// What mends it.
+    pub fn remedy(&self) -> Remedy {
         match self {
-            IdMapError::Range { user, .. } => {
-                format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}")
-            }
-            IdMapError::OwnRange { .. } => {
-                "start rbuild outside of this namespace, or give the namespace 65536 ids".to_owned()
-            }
-            IdMapError::NoHelper(_) => {
-                "install newuidmap and newgidmap: `sudo apt-get install uidmap` (Debian, Ubuntu), \
-                 `sudo dnf install shadow-utils` (Fedora)"
-                    .to_owned()
-            }
-            IdMapError::Read { path, .. } => format!("make {} readable", path.display()),
+            IdMapError::Range { user, .. } => Remedy::SubordinateIds(Some(user.clone())),
+            IdMapError::OwnRange { .. } => Remedy::WiderNamespace,
+            IdMapError::NoHelper(_) => Remedy::IdHelpers,
+            IdMapError::Read { path, .. } => Remedy::Readable(path.clone()),
         }
     }
 }
@@ -104,7 +97,7 @@ impl IdMapping {
     /// root and its subordinate ranges from 1 on.
     ///
     /// # Errors
-    /// What is missing; [`IdMapError::fix`] says how to mend it.
+    /// What is missing; [`IdMapError::remedy`] says how to mend it.
     pub fn for_host(caller: &Caller) -> Result<Self, IdMapError> {
         if rustix::process::geteuid().is_root() && may_write_maps() {
             return Ok(Self {
@@ -280,7 +273,7 @@ fn ask_getsubids(groups: bool, name: Option<&str>, caller: &Caller) -> Result<Ve
     }
     child::with_limits_of_caller(&mut command);
     let output = match command.arg(name).output() {
-        Err(source) if source.raw_os_error().and_then(shortage).is_some() => {
+        Err(source) if source.raw_os_error().and_then(Shortage::of).is_some() => {
             return Err(IdMapError::Read {
                 path: program,
                 source,
@@ -388,6 +381,6 @@ mod tests {
             found: 0,
         };
         assert!(error.to_string().contains("/etc/subuid gives ann 0 "));
-        assert!(error.fix().ends_with("--add-subgids 100000-165535 ann"));
+        assert_eq!(error.remedy(), Remedy::SubordinateIds(Some("ann".to_owned())));
     }
 }

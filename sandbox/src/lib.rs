@@ -42,6 +42,7 @@ mod pasta;
 pub mod probe;
 mod pty;
 mod raw;
+mod remedy;
 mod seccomp;
 mod shortage;
 pub mod signals;
@@ -60,7 +61,8 @@ pub use executor::{Execution, Executor};
 pub use idmap::{Helpers, IdMapError, IdMapping, IdRange};
 pub use pasta::{FORWARDER, default_network};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
-pub use shortage::shortage;
+pub use remedy::Remedy;
+pub use shortage::Shortage;
 pub use spawn_error::{Phase, SpawnError};
 pub use spec::{
     Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,

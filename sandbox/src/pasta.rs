@@ -16,6 +16,7 @@ use crate::caller::Caller;
 use crate::child;
 use crate::landlock;
 use crate::name_server::begins_with_local_server;
+use crate::remedy::Remedy;
 use crate::signals;
 use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::Network;
@@ -37,8 +38,8 @@ pub const FORWARDER: &str = "169.254.1.1";
 pub(crate) struct Obstacle {
     /// What is not there.
     pub(crate) detail: String,
-    /// The line that mends it.
-    pub(crate) fix: String,
+    /// What mends it.
+    pub(crate) remedy: Remedy,
 }
 
 /// What is missing on this host.
@@ -46,13 +47,13 @@ pub(crate) fn obstacle(caller: &Caller) -> Option<Obstacle> {
     if caller.find_program("pasta").is_none() {
         return Some(Obstacle {
             detail: "pasta is not installed".to_owned(),
-            fix: "sudo apt-get install passt".to_owned(),
+            remedy: Remedy::Pasta,
         });
     }
     let errno = rustix::fs::access("/dev/net/tun", Access::READ_OK | Access::WRITE_OK).err()?;
     Some(Obstacle {
         detail: format!("/dev/net/tun: {}", std::io::Error::from(errno)),
-        fix: "sudo chmod 666 /dev/net/tun".to_owned(),
+        remedy: Remedy::NetTun,
     })
 }
 

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::caller::Caller;
 use crate::idmap::IdMapping;
 use crate::pasta;
-use crate::shortage::shortage;
+use crate::remedy::Remedy;
+use crate::shortage::Shortage;
 
 /// What the host allows, best first. Shown and written as the letter of its tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,8 +65,8 @@ pub struct Check {
     pub required: bool,
     /// What was found.
     pub detail: String,
-    /// The one line that mends it, where there is one.
-    pub fix: Option<String>,
+    /// What mends it, where that is known.
+    pub remedy: Option<Remedy>,
 }
 
 /// All that was found out.
@@ -164,12 +165,15 @@ fn threads() -> Option<Check> {
         .spawn(|| {})
         .map(std::thread::JoinHandle::join)
         .err()?;
-    let short = error.raw_os_error().and_then(shortage);
-    let fix = short.map_or_else(crate::userns::unfiltered_fix, str::to_owned);
-    Some(check("threads", true, Err((error.to_string(), Some(fix)))))
+    let short = error.raw_os_error().and_then(Shortage::of);
+    let remedy = short.map_or(Remedy::NoFilter, Remedy::More);
+    Some(check("threads", true, Err((error.to_string(), Some(remedy)))))
 }
 
-fn check(name: &str, required: bool, outcome: Result<String, (String, Option<String>)>) -> Check {
+/// What was found, and else what mends it.
+type Outcome = Result<String, (String, Option<Remedy>)>;
+
+fn check(name: &str, required: bool, outcome: Outcome) -> Check {
     let name = name.to_owned();
     match outcome {
         Ok(detail) => Check {
@@ -177,14 +181,14 @@ fn check(name: &str, required: bool, outcome: Result<String, (String, Option<Str
             ok: true,
             required,
             detail,
-            fix: None,
+            remedy: None,
         },
-        Err((detail, fix)) => Check {
+        Err((detail, remedy)) => Check {
             name,
             ok: false,
             required,
             detail,
-            fix,
+            remedy,
         },
     }
 }
@@ -197,10 +201,7 @@ fn kernel() -> Check {
         Some(version) if version >= (5, 12) => Ok(format!(
             "{release}; images of more than about 200 layers need 6.5"
         )),
-        _ => Err((
-            format!("{release} is older than 5.12"),
-            Some("use a host with Linux 5.12 or newer".to_owned()),
-        )),
+        _ => Err((format!("{release} is older than 5.12"), Some(Remedy::NewerKernel))),
     };
     check("kernel", true, outcome)
 }
@@ -220,7 +221,7 @@ fn ids(caller: &Caller) -> Check {
                 format!("{count} ids through newuidmap and newgidmap")
             })
         }
-        Err(error) => Err((error.to_string(), Some(error.fix()))),
+        Err(error) => Err((error.to_string(), Some(error.remedy()))),
     };
     check("user and group ids", true, outcome)
 }
@@ -239,7 +240,7 @@ fn cgroups() -> Check {
         None => Err((
             "no cgroup v2 directory that can be written: limits of memory and processor are not available"
                 .to_owned(),
-            Some("start rbuild with: systemd-run --user --scope -p Delegate=yes rbuild …".to_owned()),
+            Some(Remedy::DelegatedCgroup),
         )),
     };
     check("cgroup", false, outcome)
@@ -249,7 +250,7 @@ fn cgroups() -> Check {
 fn own_network(caller: &Caller) -> Check {
     let outcome = match pasta::obstacle(caller) {
         None => Ok("pasta and /dev/net/tun".to_owned()),
-        Some(obstacle) => Err((obstacle.detail, Some(obstacle.fix))),
+        Some(obstacle) => Err((obstacle.detail, Some(obstacle.remedy))),
     };
     check("own network", false, outcome)
 }
@@ -297,7 +298,7 @@ mod tests {
             assert_eq!(report.obstacle(), None);
         }
         for check in &report.checks {
-            assert!(check.ok || check.fix.is_some(), "no way out of {check:?}");
+            assert!(check.ok || check.remedy.is_some(), "no way out of {check:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::raw;
-use crate::shortage::shortage;
+use crate::shortage::Shortage;
 
 /// One phase on the way from a spec to a running command, in the order in which they happen.
 #[allow(missing_docs)]
@@ -134,9 +134,9 @@ impl SpawnError {
         self
     }
 
-    /// What to do when nothing is wrong but that the host has no more of something at this moment.
-    pub fn shortage(&self) -> Option<&'static str> {
-        shortage(self.errno)
+    /// What the host has no more of at this moment, where nothing else is wrong.
+    pub fn shortage(&self) -> Option<Shortage> {
+        Shortage::of(self.errno)
     }
 
     /// Whether the sandbox stood and only the program could not be executed.

@@ -17,7 +17,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::child;
 use crate::idmap::{Helpers, IdMapping, IdRange};
-use crate::shortage::shortage;
+use crate::remedy::Remedy;
+use crate::shortage::Shortage;
 use crate::sys::{self, Cloned, Process};
 
 const APPARMOR_SYSCTL: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
@@ -74,25 +75,30 @@ fn io_words(errno: Errno) -> String {
 }
 
 impl EnterError {
-    /// What to do when the host allows it, but has no more of something at this moment.
-    pub fn shortage(&self) -> Option<&'static str> {
+    /// What there is no more of at this moment, on a host that allows it.
+    pub fn shortage(&self) -> Option<Shortage> {
         match self {
-            EnterError::Unshare(errno) | EnterError::System { errno, .. } => shortage(errno.raw_os_error()),
+            EnterError::Unshare(errno) | EnterError::System { errno, .. } => {
+                Shortage::of(errno.raw_os_error())
+            }
             _ => None,
         }
     }
 
-    /// The one line that mends it, where there is one.
-    pub fn fix(&self) -> Option<String> {
-        if let Some(fix) = self.shortage() {
-            return Some(fix.to_owned());
+    /// What mends it, where that is known.
+    pub fn remedy(&self) -> Option<Remedy> {
+        if let Some(shortage) = self.shortage() {
+            return Some(Remedy::More(shortage));
         }
         match self {
-            EnterError::Unshare(errno) => Some(unshare_fix(*errno)),
-            EnterError::AppArmor => Some(apparmor_fix()),
-            EnterError::Helper { path, message, .. } => Some(helper_fix(path, message)),
+            EnterError::Unshare(errno) => Some(of_unshare(*errno)),
+            EnterError::AppArmor => Some(Remedy::AppArmor),
+            EnterError::Helper { path, message, .. } if message.contains("Operation not permitted") => {
+                Some(Remedy::SetUserId(path.clone()))
+            }
+            EnterError::Helper { .. } => Some(Remedy::SubordinateIds(None)),
             EnterError::Map { message, .. } if message.contains("Read-only file system") => {
-                Some(uncovered_fix())
+                Some(Remedy::WholeProc)
             }
             EnterError::Threads | EnterError::Map { .. } | EnterError::System { .. } => None,
         }
@@ -100,51 +106,20 @@ impl EnterError {
 }
 
 /// What to do when the kernel refuses a user namespace.
-fn unshare_fix(errno: Errno) -> String {
+fn of_unshare(errno: Errno) -> Remedy {
     let is = |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
     if is("/proc/sys/user/max_user_namespaces", "0") {
-        return "sudo sysctl -w user.max_user_namespaces=15000".to_owned();
+        return Remedy::UserNamespaces;
     }
     if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
-        return "sudo sysctl -w kernel.unprivileged_userns_clone=1".to_owned();
+        return Remedy::UnprivilegedNamespaces;
     }
     if is(APPARMOR_SYSCTL, "1") {
-        return apparmor_fix();
+        return Remedy::AppArmor;
     }
     match errno {
-        Errno::NOSPC | Errno::USERS => {
-            "too many or too deeply nested user namespaces: sudo sysctl -w user.max_user_namespaces=15000"
-                .to_owned()
-        }
-        _ => unfiltered_fix(),
-    }
-}
-
-/// What to do about the system call filter of an outer container.
-pub(crate) fn unfiltered_fix() -> String {
-    "a container's system call filter forbids it: start that container with `--security-opt seccomp=unconfined` \
-     (docker, podman) or `seccompProfile: {type: Unconfined}` (Kubernetes)"
-        .to_owned()
-}
-
-/// What to do about an outer container that hides parts of `/proc`, or makes it read-only.
-pub(crate) fn uncovered_fix() -> String {
-    "the container that this runs in covers parts of /proc: start it with `--security-opt systempaths=unconfined` \
-     (docker), `--security-opt unmask=ALL` (podman) or `procMount: Unmasked` (Kubernetes)"
-        .to_owned()
-}
-
-fn apparmor_fix() -> String {
-    "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or give rbuild a profile with `userns,` in \
-     /etc/apparmor.d"
-        .to_owned()
-}
-
-fn helper_fix(path: &Path, message: &str) -> String {
-    if message.contains("Operation not permitted") {
-        format!("{0} has lost its privilege: sudo chmod u+s {0}", path.display())
-    } else {
-        "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER".to_owned()
+        Errno::NOSPC | Errno::USERS => Remedy::MoreUserNamespaces,
+        _ => Remedy::NoFilter,
     }
 }
 
@@ -153,7 +128,7 @@ fn helper_fix(path: &Path, message: &str) -> String {
 /// Call it once, on the main thread, before any other thread exists. A thread that has just been joined is waited for.
 ///
 /// # Errors
-/// What was refused; [`EnterError::fix`] says how to mend it. After an error the process may be in a namespace
+/// What was refused; [`EnterError::remedy`] says how to mend it. After an error the process may be in a namespace
 /// without a map and should do nothing but report and exit.
 pub fn enter(mapping: &IdMapping) -> Result<Entered, EnterError> {
     let system = |attempt| move |errno| EnterError::System { attempt, errno };
@@ -275,7 +250,7 @@ impl Refused {
             "newgidmap" => "start newgidmap",
             _ => "write the id maps",
         };
-        if shortage(self.errno).is_some() {
+        if Shortage::of(self.errno).is_some() {
             let errno = Errno::from_raw_os_error(self.errno);
             return EnterError::System { attempt, errno };
         }

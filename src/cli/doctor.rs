@@ -2,9 +2,11 @@
 
 use super::streams::{print, print_json, stdout_style};
 use crate::error::Failure;
+use crate::report::host;
 use crate::store_root;
 use crate::ui::Paint;
 use clap::Args;
+use rbuild_sandbox::Remedy;
 use rbuild_sandbox::probe::{self, Allowance, Check, HostReport};
 use rbuild_store::{Need, Store};
 use serde_json::json;
@@ -43,12 +45,22 @@ pub fn run(args: &DoctorArgs, root: Option<&Path>) -> Result<u8, Failure> {
             "tier": report.allows,
             "tier_meaning": meaning(report.allows),
             "store": root,
-            "checks": report.checks,
+            "checks": report.checks.iter().map(as_json).collect::<Vec<_>>(),
         }))?;
     } else {
         print(&text(&report, works))?;
     }
     Ok(u8::from(!works))
+}
+
+fn as_json(check: &Check) -> serde_json::Value {
+    json!({
+        "name": check.name,
+        "ok": check.ok,
+        "required": check.required,
+        "detail": check.detail,
+        "fix": check.remedy.as_ref().map(host::words),
+    })
 }
 
 /// A directory on the file system of the store.
@@ -75,7 +87,7 @@ fn store(root: &Path) -> (Check, Option<Place>) {
         ok,
         required: true,
         detail,
-        fix: (!ok).then(|| "export RBUILD_ROOT=DIR, a directory of your own on a local disk".to_owned()),
+        remedy: (!ok).then_some(Remedy::LocalStore),
     };
     let shown = root.display();
     let has_something = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
@@ -150,8 +162,8 @@ fn text(report: &HostReport, works: bool) -> String {
             (false, false) => style.paint(Paint::Strong, "optional"),
         };
         text += &format!("{state}  {:width$}  {}\n", check.name, check.detail);
-        if let (false, Some(fix)) = (check.ok, &check.fix) {
-            text += &format!("{:8}  {:width$}  mend it: {fix}\n", "", "");
+        if let Some(remedy) = &check.remedy {
+            text += &format!("{:8}  {:width$}  mend it: {}\n", "", "", host::words(remedy));
         }
     }
     text

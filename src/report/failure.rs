@@ -75,8 +75,8 @@ impl Failure {
     #[must_use]
     pub fn thread(error: &std::io::Error) -> Self {
         let failure = Self::host(format!("starting a thread: {error}"));
-        match error.raw_os_error().and_then(rbuild_sandbox::shortage) {
-            Some(fix) => failure.hint(fix),
+        match error.raw_os_error().and_then(rbuild_sandbox::Shortage::of) {
+            Some(shortage) => failure.hint(super::host::more(shortage)),
             None => failure,
         }
     }

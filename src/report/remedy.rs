@@ -1,10 +1,11 @@
 //! What the user can do about a full disk, a damaged store, ids that are not there and a limit that is reached, whatever
 //! met it.
 
+use super::host::more;
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
 use rbuild_layer::tree::TreeError;
-use rbuild_sandbox::{EnterError, Phase, SpawnError, shortage};
+use rbuild_sandbox::{EnterError, Phase, Shortage, SpawnError};
 use rbuild_store::StoreError;
 use rbuild_store::image::ImageError;
 use rbuild_store::snapshot::SnapshotError;
@@ -35,11 +36,11 @@ pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<SpawnError>() {
         return match error.phase {
             Phase::Connection => Some(NO_CONNECTION),
-            _ => error.shortage(),
+            _ => error.shortage().map(more),
         };
     }
     if let Some(error) = error.downcast_ref::<EnterError>() {
-        return error.shortage();
+        return error.shortage().map(more);
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         if let Some(short) = error.raw_os_error().and_then(of_attempt) {
@@ -113,7 +114,8 @@ pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 /// Of attempts that start nothing.
 fn of_attempt(errno: i32) -> Option<&'static str> {
-    shortage(errno).filter(|_| errno != rbuild_rootdir::Errno::AGAIN.raw_os_error())
+    let shortage = Shortage::of(errno).filter(|shortage| *shortage != Shortage::Processes);
+    shortage.map(more)
 }
 
 #[cfg(test)]

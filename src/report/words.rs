@@ -1,13 +1,11 @@
 //! Kind, hints and exit code of what the library reports: what a user can do about it stands here and nowhere else.
 
 use super::failure::{Failure, Kind};
+use super::{host, registry};
 use rbuild_build::context::text::TextError;
 use rbuild_build::error::{
     BaseError, ContextError, Error, ExportError, HostError, RemoteError, RequestError, TransferError,
 };
-
-/// Where more is said about what the host allows.
-const DOCTOR: &str = "`rbuild doctor` says what this host allows";
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -108,7 +106,7 @@ fn hints(error: &Error) -> Vec<String> {
             one("`rbuild pull` or `rbuild load` brings an image into the store")
         }
         Error::Base(BaseError::Gone { .. }) => one("something removed it during the build; build again"),
-        Error::Transfer(TransferError::Registry(error)) => error.hint().into_iter().collect(),
+        Error::Transfer(TransferError::Registry(error)) => registry::hint(error).into_iter().collect(),
         Error::Transfer(TransferError::FilesGone { .. }) => one("build it again"),
         Error::Export(ExportError::SnapshotGone { .. }) => one("build the image again"),
         Error::Export(ExportError::Terminal) => one("redirect standard output, or give a file as dest="),
@@ -168,7 +166,7 @@ fn of_remote(error: &RemoteError) -> Vec<String> {
             said,
             authorized,
             ..
-        } => of_git(host(url), said, *authorized).into_iter().collect(),
+        } => of_git(host_of(url), said, *authorized).into_iter().collect(),
         RemoteError::NoReference { reference, .. }
             if reference.len() >= 7 && reference.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
         {
@@ -179,16 +177,16 @@ fn of_remote(error: &RemoteError) -> Vec<String> {
             authorized,
             source,
         } => {
-            let own = source.hint();
+            let own = registry::hint(source);
             own.into_iter()
-                .chain(of_server(host(url), source.status(), *authorized))
+                .chain(of_server(host_of(url), source.status(), *authorized))
                 .collect()
         }
         _ => Vec::new(),
     }
 }
 
-fn host(url: &str) -> &str {
+fn host_of(url: &str) -> &str {
     rbuild_build::remote::address::authority(url).unwrap_or_default()
 }
 
@@ -233,11 +231,12 @@ fn of_server(host: &str, status: Option<u16>, authorized: bool) -> Option<String
 }
 
 fn of_host(error: &HostError) -> Vec<String> {
-    let doctor = || DOCTOR.to_owned();
-    match error {
-        HostError::Obstacle(obstacle) => obstacle.0.fix.iter().cloned().chain([doctor()]).collect(),
-        HostError::Ids(error) => vec![error.fix(), doctor()],
-        HostError::Namespace(error) => error.fix().into_iter().chain([doctor()]).collect(),
-        HostError::Shortage(_) | HostError::Zygote(_) | HostError::Observer(_) => Vec::new(),
-    }
+    let remedy = match error {
+        HostError::Obstacle(obstacle) => obstacle.0.remedy.clone(),
+        HostError::Ids(error) => Some(error.remedy()),
+        HostError::Namespace(error) => error.remedy(),
+        HostError::Shortage(_) | HostError::Zygote(_) | HostError::Observer(_) => return Vec::new(),
+    };
+    let remedy = remedy.as_ref().map(host::words);
+    remedy.into_iter().chain([host::DOCTOR.to_owned()]).collect()
 }

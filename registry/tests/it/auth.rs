@@ -216,12 +216,7 @@ fn refusals_are_final_and_name_the_login() {
         error.to_string().contains("incorrect username or password"),
         "{error}"
     );
-    assert!(
-        error
-            .hint()
-            .unwrap()
-            .contains(&format!("rbuild login {}", fake.host()))
-    );
+    assert_eq!(error.attempt.host, fake.host());
     assert_eq!((tokens.asked().len(), setup.retries()), (1, 0));
 
     let basic = Fake::start(|_| Reply::new(401).header("WWW-Authenticate", "Basic realm=x"));
@@ -234,7 +229,7 @@ fn refusals_are_final_and_name_the_login() {
         (Some(401), 1),
         "nothing to try it again with"
     );
-    assert!(error.hint().unwrap().contains("rbuild login"));
+    assert_eq!(error.attempt.host, basic.host());
 
     let odd = Fake::start(|_| Reply::new(401).header("WWW-Authenticate", "Negotiate"));
     let error = setup
@@ -317,7 +312,7 @@ fn ping_checks_the_given_password() {
             fake.host()
         )
     );
-    assert!(error.hint().unwrap().contains("user name and password"));
+    assert_eq!((error.status(), error.attempt.action), (Some(401), Action::Ping));
     assert_eq!(client.ping(&fake.host(), None).unwrap_err().status(), Some(401));
     assert!(client.ping("not a host", None).is_err());
 
@@ -377,11 +372,7 @@ fn no_leak() {
     let setup = setup().login(home.path(), &fake.host(), &password("u", CANARY));
     let client = setup.client();
     let error = client.resolve(&reference(&fake, "a:1"), &linux()).unwrap_err();
-    let mut seen = format!(
-        "{error} {error:?} {client:?} {:?} {:?}",
-        error.hint(),
-        setup.options
-    );
+    let mut seen = format!("{error} {error:?} {client:?} {:?}", setup.options);
     seen.push_str(&format!("{:?}", setup.events.lock().unwrap()));
     assert!(!seen.contains(CANARY), "{seen}");
     assert!(!seen.contains("dTpj"), "nor its base64: {seen}");

@@ -231,7 +231,7 @@ fn tls_with_a_password() {
     let anonymous = setup.client();
     let error = anonymous.resolve(&to(&registry, "app:1"), &linux()).unwrap_err();
     assert_eq!(error.status(), Some(401), "{error}");
-    assert!(error.hint().unwrap().contains(&format!("rbuild login {host}")));
+    assert_eq!(error.attempt.host, host);
     let good = password("user", "p:a,s s");
     assert_eq!(
         anonymous

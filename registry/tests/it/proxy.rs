@@ -103,7 +103,6 @@ fn a_refusing_proxy_is_named_without_its_password() {
         ),
         "{error:?}"
     );
-    assert!(error.hint().unwrap().contains("HTTPS_PROXY"));
     assert!(!format!("{error:?} {:?}", setup.options).contains("canary"));
 
     setup.options.proxies.https = Some(Secret::new("http://canary:canary@"));

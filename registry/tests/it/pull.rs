@@ -63,7 +63,6 @@ fn resolves_through_nested_indexes() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(error.hint().unwrap().contains("--platform"));
     assert!(
         setup
             .events
@@ -87,11 +86,6 @@ fn an_index_without_platforms_offers_none() {
     assert!(
         error.to_string().contains("its index names no platform"),
         "{error}"
-    );
-    let hint = error.hint().unwrap();
-    assert!(
-        hint.contains("by its digest") && !hint.contains("--platform"),
-        "{hint}"
     );
 }
 
@@ -290,7 +284,7 @@ fn a_missing_image_says_so_and_is_not_asked_for_twice() {
         (error.attempt.host.as_str(), error.attempt.repository.as_str()),
         (host.as_str(), "a")
     );
-    assert!(error.hint().unwrap().contains("spelling"));
+    assert_eq!(error.attempt.action, Action::FetchManifest);
     assert_eq!(fake.asked().len(), 1);
     assert_eq!(setup().client().exists(&reference(&fake, "a:1")).unwrap(), None);
 }

@@ -122,7 +122,6 @@ fn refused_connections_and_unknown_names() {
         ),
         "{error:?}"
     );
-    assert!(error.hint().unwrap().contains("nothing listens"));
     let unknown = Reference::parse("no-such-host.invalid/a:1").unwrap();
     let error = setup.client().resolve(&unknown, &linux()).unwrap_err();
     assert!(
@@ -135,12 +134,7 @@ fn refused_connections_and_unknown_names() {
         ),
         "{error:?}"
     );
-    assert!(
-        error
-            .hint()
-            .unwrap()
-            .contains("no such host `no-such-host.invalid`")
-    );
+    assert_eq!(error.attempt.host, "no-such-host.invalid");
     assert!(setup.clock.slept().is_empty());
 }
 

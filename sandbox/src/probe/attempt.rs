@@ -14,17 +14,18 @@ use rustix::mount::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::{Check, check, trial};
+use super::{Check, Outcome, check, trial};
 use crate::caller::Caller;
 use crate::idmap::IdMapping;
 use crate::landlock;
 use crate::overlay::Layers;
 use crate::pasta;
-use crate::shortage::shortage;
+use crate::remedy::Remedy;
+use crate::shortage::Shortage;
 use crate::spawn_error::SpawnError;
 use crate::spec::Network;
 use crate::sys::{self, Cloned};
-use crate::userns::{EnterError, enter, uncovered_fix, unfiltered_fix};
+use crate::userns::enter;
 
 /// Name of the check on which the lowest tier hangs.
 pub(super) const USER_NAMESPACE: &str = "user namespace";
@@ -34,9 +35,9 @@ const STORE: &str = "store";
 pub(super) fn attempt(full: bool, store: Option<&Path>, caller: &Caller) -> Vec<Check> {
     let failed = |what: &str| vec![check(USER_NAMESPACE, true, Err((what.to_owned(), None)))];
     let not_tried = |what: &str, errno: Errno| {
-        let fix = shortage(errno.raw_os_error()).map(str::to_owned);
+        let remedy = Shortage::of(errno.raw_os_error()).map(Remedy::More);
         let detail = format!("cannot {what}: {}", std::io::Error::from(errno));
-        vec![check("a process to try it in", true, Err((detail, fix)))]
+        vec![check("a process to try it in", true, Err((detail, remedy)))]
     };
     let store = store.map(Path::to_owned);
     let (results, results_there) = match pipe_with(PipeFlags::CLOEXEC) {
@@ -88,7 +89,10 @@ fn in_child(full: bool, store: Option<PathBuf>, caller: &Caller) -> Vec<Check> {
         true,
         match &entered {
             Ok(_) => Ok("can be entered".to_owned()),
-            Err(error) => Err((error.to_string(), Some(fix_of(error)))),
+            Err(error) => Err((
+                error.to_string(),
+                Some(error.remedy().unwrap_or(Remedy::OtherHost)),
+            )),
         },
     ));
     if usable {
@@ -108,12 +112,6 @@ fn in_child(full: bool, store: Option<PathBuf>, caller: &Caller) -> Vec<Check> {
         remove_place(place);
     }
     checks
-}
-
-fn fix_of(error: &EnterError) -> String {
-    error
-        .fix()
-        .unwrap_or_else(|| "build as root, or on a host that allows user namespaces".to_owned())
 }
 
 /// A directory in the store with room for an overlay.
@@ -142,13 +140,9 @@ fn remove_place(place: &Path) {
 }
 
 /// Whether the file system of the store can hold the upper directory of an overlay.
-fn judge_store(store: &Path, place: &Result<PathBuf, Errno>) -> Result<String, (String, Option<String>)> {
+fn judge_store(store: &Path, place: &Result<PathBuf, Errno>) -> Outcome {
     const OVERLAYFS: u64 = 0x794c_7630;
-    let elsewhere = |errno: Errno| {
-        Some(unless_short(errno.raw_os_error(), || {
-            "keep the store on a local disk: RBUILD_ROOT=/path/on/ext4/or/xfs".to_owned()
-        }))
-    };
+    let elsewhere = |errno: Errno| Some(unless_short(errno.raw_os_error(), || Remedy::LocalStore));
     let shown = store.display();
     let place = match place {
         Ok(place) => place,
@@ -161,10 +155,9 @@ fn judge_store(store: &Path, place: &Result<PathBuf, Errno>) -> Result<String, (
     };
     let kind = rustix::fs::statfs(store).map(|stat| stat.f_type as u64);
     if kind == Ok(OVERLAYFS) {
-        let fix = "put the store on a volume or tmpfs of this container: RBUILD_ROOT=/path/of/volume";
         return Err((
             format!("{shown} is itself on an overlay, which cannot hold layers"),
-            Some(fix.to_owned()),
+            Some(Remedy::StoreOnVolume),
         ));
     }
     match rustix::fs::setxattr(
@@ -191,13 +184,9 @@ fn mounts(place: Option<&Path>, caller: &Caller) -> Vec<Check> {
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
     if let Err(errno) = unshare(namespaces) {
-        let fix = unless_short(errno as i32, || {
-            "allow user namespaces their privileges: sudo sysctl -w \
-             kernel.apparmor_restrict_unprivileged_userns=0"
-                .to_owned()
-        });
+        let remedy = unless_short(errno as i32, || Remedy::AppArmor);
         let detail = format!("cannot be made in the user namespace: {errno}");
-        return vec![check("namespaces", true, Err((detail, Some(fix))))];
+        return vec![check("namespaces", true, Err((detail, Some(remedy))))];
     }
     let mut checks = vec![check(
         "namespaces",
@@ -221,15 +210,14 @@ fn mounts(place: Option<&Path>, caller: &Caller) -> Vec<Check> {
     checks.push(check(
         "host name",
         false,
-        named.map_err(|errno| {
-            let fix = "not needed: steps see the name of this host instead of a fixed one";
-            (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
-        }),
+        named.map_err(|errno| (std::io::Error::from(errno).to_string(), Some(Remedy::HostName))),
     ));
     let network = unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| Errno::from_raw_os_error(errno as i32));
     let without_network = |errno: Errno| {
-        let fix = "only `--network none` needs it: allow network namespaces on the host";
-        (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
+        (
+            std::io::Error::from(errno).to_string(),
+            Some(Remedy::NetworkNamespaces),
+        )
     };
     checks.push(check(
         "network namespace",
@@ -242,10 +230,7 @@ fn mounts(place: Option<&Path>, caller: &Caller) -> Vec<Check> {
     checks.push(check(
         "own /sys",
         false,
-        try_fs("sysfs").map_err(|errno| {
-            let fix = "not needed: the host's /sys is shown read-only instead";
-            (std::io::Error::from(errno).to_string(), Some(fix.to_owned()))
-        }),
+        try_fs("sysfs").map_err(|errno| (std::io::Error::from(errno).to_string(), Some(Remedy::HostSys))),
     ));
     // Last: it does not end.
     checks.push(check("abstract sockets", false, abstract_sockets(caller)));
@@ -253,26 +238,20 @@ fn mounts(place: Option<&Path>, caller: &Caller) -> Vec<Check> {
 }
 
 /// Sockets without a file, of the network that steps share with the host.
-fn abstract_sockets(caller: &Caller) -> Result<String, (String, Option<String>)> {
-    let fix = || {
-        Some(
-            "sudo apt-get install passt, or Linux 6.12 with Landlock; until then `--network none` for steps that are \
-             not trusted"
-                .to_owned(),
-        )
-    };
+fn abstract_sockets(caller: &Caller) -> Outcome {
+    let remedy = || Some(Remedy::AbstractSockets);
     if !landlock::has_scopes() {
         return match pasta::default_network(caller) {
             Network::Host => Err((
                 "those of the host can be reached by steps on its network".to_owned(),
-                fix(),
+                remedy(),
             )),
             _ => Ok("there is no Landlock for them, so steps have a network of their own".to_owned()),
         };
     }
     landlock::leave_abstract_sockets()
         .map(|()| "those of the host are out of reach of steps".to_owned())
-        .map_err(|errno| (std::io::Error::from(errno).to_string(), fix()))
+        .map_err(|errno| (std::io::Error::from(errno).to_string(), remedy()))
 }
 
 fn try_fs(kind: &str) -> Result<String, Errno> {
@@ -338,41 +317,41 @@ fn tmpfs() -> Result<OwnedFd, Errno> {
     Ok(mount)
 }
 
-/// The fix for an error number, unless it is about something else than what was tried.
-fn unless_short(errno: i32, fix: impl FnOnce() -> String) -> String {
-    shortage(errno).map_or_else(fix, str::to_owned)
+/// The remedy for an error number, unless it is about something else than what was tried.
+fn unless_short(errno: i32, remedy: impl FnOnce() -> Remedy) -> Remedy {
+    Shortage::of(errno).map_or_else(remedy, Remedy::More)
 }
 
-fn overlay_words(errno: Errno) -> (String, Option<String>) {
-    let fix = unless_short(errno.raw_os_error(), || match errno {
-        Errno::NODEV => "sudo modprobe overlay".to_owned(),
-        Errno::PERM | Errno::NOSYS if super::is_filtered() => unfiltered_fix(),
-        _ => "keep the store on a local disk (ext4, xfs, btrfs, tmpfs): RBUILD_ROOT=/path".to_owned(),
+fn overlay_words(errno: Errno) -> (String, Option<Remedy>) {
+    let remedy = unless_short(errno.raw_os_error(), || match errno {
+        Errno::NODEV => Remedy::OverlayModule,
+        Errno::PERM | Errno::NOSYS if super::is_filtered() => Remedy::NoFilter,
+        _ => Remedy::LocalStore,
     });
     (
         format!("cannot be mounted: {}", std::io::Error::from(errno)),
-        Some(fix),
+        Some(remedy),
     )
 }
 
-fn proc_words(errno: Errno) -> (String, Option<String>) {
-    let fix = unless_short(errno.raw_os_error(), || match errno {
-        Errno::PERM => uncovered_fix(),
-        _ => "build on a host that allows a /proc in a user namespace".to_owned(),
+fn proc_words(errno: Errno) -> (String, Option<Remedy>) {
+    let remedy = unless_short(errno.raw_os_error(), || match errno {
+        Errno::PERM => Remedy::WholeProc,
+        _ => Remedy::HostWithProc,
     });
     (
         format!("cannot be mounted: {}", std::io::Error::from(errno)),
-        Some(fix),
+        Some(remedy),
     )
 }
 
-fn trial_words(error: SpawnError) -> (String, Option<String>) {
-    let fix = unless_short(error.errno, || match error.errno {
-        libc::EPERM | libc::ENOSYS => unfiltered_fix(),
-        _ if super::is_filtered() => unfiltered_fix(),
-        _ => "build on another host, and tell the authors of rbuild about this one".to_owned(),
+fn trial_words(error: SpawnError) -> (String, Option<Remedy>) {
+    let remedy = unless_short(error.errno, || match error.errno {
+        libc::EPERM | libc::ENOSYS => Remedy::NoFilter,
+        _ if super::is_filtered() => Remedy::NoFilter,
+        _ => Remedy::UnknownHost,
     });
-    (error.to_string(), Some(fix))
+    (error.to_string(), Some(remedy))
 }
 
 #[cfg(test)]
@@ -383,9 +362,9 @@ mod tests {
     fn a_store_without_a_place_says_where_to_go() {
         let absent = Path::new("/absent/store");
         let place = make_place(absent);
-        let (detail, fix) = judge_store(absent, &place).unwrap_err();
+        let (detail, remedy) = judge_store(absent, &place).unwrap_err();
         assert!(detail.contains("/absent/store: No such file"), "{detail}");
-        assert!(fix.unwrap().contains("RBUILD_ROOT"));
+        assert_eq!(remedy, Some(Remedy::LocalStore));
     }
 
     #[test]
@@ -409,6 +388,6 @@ mod tests {
 
     #[test]
     fn words_for_proc_name_the_mask() {
-        assert!(proc_words(Errno::PERM).1.unwrap().contains("unmask"));
+        assert_eq!(proc_words(Errno::PERM).1, Some(Remedy::WholeProc));
     }
 }

@@ -64,9 +64,9 @@ fn main() {
     let task: Task = serde_json::from_str(&text).expect("a task");
     let started = Instant::now();
     let mapping = IdMapping::for_host(&rbuild_sandbox::Caller::default())
-        .unwrap_or_else(|error| fail(&error.to_string(), &error.fix()));
+        .unwrap_or_else(|error| fail(&error.to_string(), &format!("{:?}", error.remedy())));
     if let Err(error) = enter(&mapping) {
-        fail(&error.to_string(), &error.fix().unwrap_or_default());
+        fail(&error.to_string(), &format!("{:?}", error.remedy()));
     }
     let entered = started.elapsed();
     // A store lock, for instance, which the zygote must not keep.

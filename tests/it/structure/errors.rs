@@ -69,6 +69,16 @@ fn errors_of_the_library_carry_no_ready_sentences() {
 }
 
 #[test]
+fn what_to_do_is_the_programs_to_say() {
+    for (path, line, code) in code_lines(&below_the_program()) {
+        let advises = ["fn hint(", "fn fix(", "fn advice(", "sudo ", "rbuild login"]
+            .iter()
+            .any(|word| code.contains(word));
+        assert!(!advises, "{}:{line}: {code}", path.display());
+    }
+}
+
+#[test]
 fn words_for_users_are_the_programs() {
     for (path, line, code) in code_lines(&sources("build/src")) {
         let words = [
