@@ -95,6 +95,9 @@ impl Observer for Progress {
                     printer.task(*vertex, title);
                 }
             }
+            BuildEvent::CacheFailed { cache, error } => self.message(&format!(
+                "warning: the cache {cache} is not what it should be, the build goes on without: {error}"
+            )),
             BuildEvent::DevicesLeftOut(paths) => self.message(&format!(
                 "warning: device files are left out: {}",
                 paths.join(", ")

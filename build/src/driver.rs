@@ -16,7 +16,8 @@ use crate::plan::{Plan, plan};
 use crate::request::Request;
 use crate::result::BuildResult;
 use crate::session::Session;
-use rbuild_solver::{Event, EventKind, Graph, Solution, SolveError, SolveOptions, solve};
+use crate::shared_cache::Made;
+use rbuild_solver::{Chain, Event, EventKind, Graph, Solution, SolveError, SolveOptions, solve};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -97,9 +98,49 @@ fn run_phases(
         plan: &plan,
     };
     match solved {
-        Ok(solution) => finish.succeeded(&solution),
-        Err(error) => Err(finish.failed(*error)),
+        Ok(solution) => {
+            let result = finish.succeeded(&solution)?;
+            share(&session, &plan, &solution)?;
+            Ok(result)
+        }
+        Err(error) => {
+            // What was made before is of use to others; whether they got it matters less than what went wrong.
+            if let Some(shared) = &session.shared {
+                let _ = shared.finish();
+            }
+            Err(finish.failed(*error))
+        }
     }
+}
+
+/// Sends what the shared caches do not have yet, and waits until it is there.
+fn share(session: &Session<'_>, plan: &Plan, solution: &Solution<StepOutput>) -> Result<(), BuildError> {
+    let Some(shared) = &session.shared else {
+        return Ok(());
+    };
+    let own = plan.own_vertices();
+    let made: Vec<Made<'_>> = solution
+        .outcomes
+        .iter()
+        .filter_map(|(vertex, outcome)| {
+            Some(Made {
+                key: outcome.key()?,
+                output: solution.all.get(vertex)?,
+                is_own: own.contains(vertex),
+            })
+        })
+        .collect();
+    let lacking = shared.lacking(&made);
+    if !lacking.is_empty() {
+        // Files of other users can be read inside the namespace only.
+        session.enter()?;
+        shared.send_lacking(&made, lacking);
+    }
+    let finished = match shared.is_sending() {
+        true => session.task("sending results to the shared cache", |_| shared.finish()),
+        false => shared.finish(),
+    };
+    Ok(finished?)
 }
 
 type Solved = Result<Solution<StepOutput>, Box<SolveError<OpError, OpError>>>;
@@ -107,10 +148,14 @@ type Solved = Result<Solution<StepOutput>, Box<SolveError<OpError, OpError>>>;
 /// Solves the graph, and keeps what was learned about contexts.
 fn run(session: &Session<'_>, plan: &Plan) -> Solved {
     let graph = &plan.graph;
+    let mut cache = Chain::new(session.index.as_ref());
+    if let Some(shared) = &session.shared {
+        cache = cache.then(shared);
+    }
     let solved = solve(
         graph,
         &[plan.target.vertex],
-        session.index.as_ref(),
+        &cache,
         SolveOptions {
             jobs: session.request.jobs,
             prepare: Box::new(|| session.enter().map_err(OpError::from)),

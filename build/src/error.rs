@@ -7,6 +7,7 @@ mod export;
 mod host;
 mod remote;
 mod request;
+mod shared_cache;
 mod transfer;
 
 pub use base::BaseError;
@@ -16,6 +17,7 @@ pub use export::ExportError;
 pub use host::{HostError, Obstacle};
 pub use remote::RemoteError;
 pub use request::RequestError;
+pub use shared_cache::SharedCacheError;
 pub use transfer::TransferError;
 
 use crate::dockerfile::SourceFile;

@@ -30,6 +30,7 @@
 //! | [`cdi`] | devices of the host, for `RUN --device` |
 //! | [`ops`] | what the vertices do |
 //! | [`cache`] | the solver's cache on the store's records |
+//! | `shared_cache` | results of steps that machines share |
 //! | [`export`], [`push`] | images, archives, directories, registries |
 //! | [`worker`] | a process that builds for callers with threads |
 
@@ -72,6 +73,7 @@ pub mod remote;
 pub mod request;
 pub mod result;
 mod session;
+mod shared_cache;
 mod side_by_side;
 pub mod sources;
 mod stop;

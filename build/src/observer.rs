@@ -77,6 +77,13 @@ pub enum BuildEvent<'a> {
         /// What it is.
         title: &'a str,
     },
+    /// A shared cache failed, or gave something that was not true; told once of each. The build goes on without it.
+    CacheFailed {
+        /// The cache.
+        cache: &'a str,
+        /// What went wrong first.
+        error: &'a str,
+    },
     /// Device files that an output cannot have.
     DevicesLeftOut(&'a [String]),
     /// A directory of files that others may enter, and the files that are not set-id any more for that.

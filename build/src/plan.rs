@@ -12,6 +12,7 @@ use crate::session::Session;
 use crate::sources::Resolver;
 use dockerfile_parser::Diagnostic;
 use rbuild_solver::{Graph, VertexId};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,6 +24,14 @@ pub(crate) struct Plan {
     pub(crate) target: Rc<StageState>,
     /// What the parser and the checks found, in file order, no errors among it.
     pub(crate) found: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// The vertices of the stage that is built, and of those that it begins with: each stands on the one before.
+    pub(crate) fn own_vertices(&self) -> BTreeSet<VertexId> {
+        let below = |vertex: &VertexId| self.graph.inputs(*vertex).first().copied();
+        std::iter::successors(Some(self.target.vertex), below).collect()
+    }
 }
 
 /// Lowers the Dockerfile and asks the checks. Tells the observer of the steps and of what was found.

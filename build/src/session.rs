@@ -10,6 +10,7 @@ use crate::inputs::Inputs;
 use crate::observer::{BuildEvent, SharedObserver};
 use crate::ops::StepId;
 use crate::request::Request;
+use crate::shared_cache::{SharedCaches, Tell};
 use dockerfile_parser::lint::Policy;
 use rbuild_solver::{Event, EventKind, Subscription, VertexId};
 use rbuild_store::Store;
@@ -34,6 +35,8 @@ pub(crate) struct Session<'a> {
     pub(crate) engine: Arc<Engine>,
     /// The cache.
     pub(crate) index: Arc<RecordIndex>,
+    /// Those of other machines.
+    pub(crate) shared: Option<SharedCaches>,
     /// What later builds of the same thing compare with.
     pub(crate) subject: BuildSubject,
     /// Which findings of checks count.
@@ -79,6 +82,7 @@ impl<'a> Session<'a> {
         let index = Arc::new(index);
         let policy = Policy::new(&inputs.parsed.dockerfile);
         let previous = Arc::clone(&index);
+        let shared = shared_caches(request, observer, &snapshots);
         let engine = Engine::new(
             snapshots,
             inputs.registries.clone(),
@@ -105,6 +109,7 @@ impl<'a> Session<'a> {
             store,
             engine: Arc::new(engine),
             index,
+            shared,
             subject,
             policy,
             started,
@@ -177,6 +182,28 @@ impl<'a> Session<'a> {
         });
         result
     }
+}
+
+fn shared_caches(
+    request: &Request,
+    observer: &SharedObserver,
+    snapshots: &Arc<SnapshotStore>,
+) -> Option<SharedCaches> {
+    let observer = Arc::clone(observer);
+    let tell: Tell = Arc::new(move |place, error| {
+        let error = crate::error::one_line(error);
+        observer.event(&BuildEvent::CacheFailed {
+            cache: &place.to_string(),
+            error: &error,
+        });
+    });
+    SharedCaches::new(
+        snapshots,
+        request.epoch,
+        &request.cache_from,
+        &request.cache_to,
+        &tell,
+    )
 }
 
 fn file_name(file: &SourceFile) -> String {

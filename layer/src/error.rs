@@ -93,6 +93,12 @@ pub enum LayerError {
         /// Why it was refused.
         what: &'static str,
     },
+    /// What was made of a layer is not what its listing says.
+    #[error("{layer} does not make what its listing says")]
+    OtherListing {
+        /// Which layer.
+        layer: String,
+    },
     /// The archive is larger than allowed.
     #[error("{layer} {what}")]
     Limit {
@@ -160,6 +166,7 @@ impl LayerError {
             | LayerError::Input { .. }
             | LayerError::Malformed { .. }
             | LayerError::Entry { .. }
+            | LayerError::OtherListing { .. }
             | LayerError::Limit { .. }
             | LayerError::WrongDiffId { .. }
             | LayerError::Unsupported { .. }

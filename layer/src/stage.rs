@@ -5,6 +5,7 @@
 //! caller's work.
 
 mod finish;
+mod listed;
 mod remove;
 
 use std::collections::{BTreeMap, HashMap};

@@ -3,11 +3,12 @@
 //! Names in an archive are hostile until proven otherwise. Each is cleaned, its directory part is followed through
 //! links as they are staged (never on disk), and the result is written by descriptors that follow no link at all.
 
+mod restore;
+mod stream;
 mod way;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rbuild_oci::DiffId;
 use sha2::{Digest as _, Sha256};
@@ -23,6 +24,8 @@ use crate::stop::Stop;
 use crate::tree::{Node, NodeKind, TreeError};
 use crate::{LayerError, xattr};
 use way::Ways;
+
+pub use restore::restore;
 
 /// How much of an archive is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +60,6 @@ pub enum Meaning<'a> {
     },
 }
 
-/// Pieces under way between the thread that decompresses and the one that writes.
-const PIECES: usize = 8;
 const PATH_MAX: usize = 4096;
 
 /// Applies one archive on top of what is staged, and gives the digest of all its uncompressed bytes.
@@ -73,17 +74,7 @@ pub fn apply(
 ) -> Result<DiffId, LayerError> {
     stage.round += 1;
     let stop = stage.stop.clone();
-    let (sender, receiver) = sync_channel::<io::Result<Vec<u8>>>(PIECES);
-    std::thread::scope(|scope| {
-        let reading = std::thread::Builder::new()
-            .spawn_scoped(scope, move || read_pieces(input, limits.bytes, &sender, &stop))
-            .map_err(LayerError::Thread)?;
-        let pieces = Pieces {
-            receiver: Some(receiver),
-            piece: Vec::new(),
-            at: 0,
-        };
-        let mut archive = TarReader::new(pieces, name);
+    stream::read(input, name, limits.bytes, &stop, |archive| {
         let mut unpacker = Unpacker {
             stage,
             meaning,
@@ -92,29 +83,7 @@ pub fn apply(
             ways: Ways::default(),
             unpacked: 0,
         };
-        let mut applied = unpacker.all(&mut archive);
-        if applied.is_ok() {
-            applied = archive.drain();
-        }
-        // Lets the other thread end: its next send fails.
-        drop(archive);
-        let read = reading
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        if matches!(read, Some((_, true))) {
-            return Err(LayerError::Limit {
-                layer: name.to_owned(),
-                what: "is larger than allowed",
-            });
-        }
-        applied?;
-        match read {
-            Some((diff_id, _)) => Ok(diff_id),
-            None => Err(LayerError::Input {
-                layer: name.to_owned(),
-                source: io::ErrorKind::UnexpectedEof.into(),
-            }),
-        }
+        unpacker.all(archive)
     })
 }
 
@@ -127,82 +96,6 @@ fn of_way(error: TreeError, refuse: impl Fn(&'static str) -> LayerError) -> Laye
             refuse("goes through a symbolic link to something that is not in the directory of the archive")
         }
         other => other.into(),
-    }
-}
-
-/// Sends all bytes in pieces. The answer is their digest, and whether they are more than `most`; none when the other side
-/// has gone or the input cannot be read.
-fn read_pieces(
-    input: impl Read,
-    most: u64,
-    sender: &SyncSender<io::Result<Vec<u8>>>,
-    stop: &Stop,
-) -> Option<(DiffId, bool)> {
-    let mut input = input.take(most.saturating_add(1));
-    let mut hasher = Sha256::new();
-    loop {
-        let mut piece = vec![0; PIECE];
-        let len = match read_full(&mut input, &mut piece, stop) {
-            Ok(len) => len,
-            Err(error) => {
-                let _ = sender.send(Err(error));
-                return None;
-            }
-        };
-        piece.truncate(len);
-        hasher.update(&piece);
-        if !piece.is_empty() && sender.send(Ok(piece)).is_err() {
-            return None;
-        }
-        if len < PIECE {
-            let too_long = input.limit() == 0;
-            return Some((DiffId::from_bytes(hasher.finalize().into()), too_long));
-        }
-    }
-}
-
-fn read_full(input: &mut impl Read, buffer: &mut [u8], stop: &Stop) -> io::Result<usize> {
-    stop.check()?;
-    let mut len = 0;
-    while len < buffer.len() {
-        match input.read(&mut buffer[len..]) {
-            Ok(0) => break,
-            Ok(more) => len += more,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(len)
-}
-
-/// Reads what the other thread sends.
-struct Pieces {
-    receiver: Option<Receiver<io::Result<Vec<u8>>>>,
-    piece: Vec<u8>,
-    at: usize,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.piece.len() {
-            let Some(receiver) = &self.receiver else {
-                return Ok(0);
-            };
-            match receiver.recv() {
-                Ok(piece) => {
-                    self.piece = piece?;
-                    self.at = 0;
-                }
-                Err(_) => {
-                    self.receiver = None;
-                    return Ok(0);
-                }
-            }
-        }
-        let len = buffer.len().min(self.piece.len() - self.at);
-        buffer[..len].copy_from_slice(&self.piece[self.at..self.at + len]);
-        self.at += len;
-        Ok(len)
     }
 }
 

@@ -37,6 +37,17 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// The key under which its output is recorded.
+    pub fn key(&self) -> Option<CacheKey> {
+        match self {
+            Outcome::Cached { key } => Some(*key),
+            Outcome::Ran { key, .. } => *key,
+            Outcome::Resolved | Outcome::Failed { .. } | Outcome::Cancelled => None,
+        }
+    }
+}
+
 /// All targets are there.
 #[derive(Debug, Clone)]
 pub struct Solution<T> {

@@ -10,6 +10,7 @@ mod no_cache;
 mod output;
 pub mod registry;
 mod secret;
+mod shared_cache;
 mod sources;
 pub mod spec;
 mod squash;
@@ -101,6 +102,16 @@ impl BuildOptions {
             platform,
             outputs: outputs(args)?,
             no_cache: no_cache::no_cache(args),
+            cache_from: args
+                .cache_from
+                .iter()
+                .map(|text| shared_cache::from(text))
+                .collect::<Result<_, _>>()?,
+            cache_to: args
+                .cache_to
+                .iter()
+                .filter_map(|text| shared_cache::to(text).transpose())
+                .collect::<Result<_, _>>()?,
             pull: pull_policy(&args.pull)?,
             build_contexts: args
                 .build_contexts

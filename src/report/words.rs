@@ -71,6 +71,7 @@ fn kind(error: &Error) -> Kind {
         | Error::Base(_)
         | Error::Transfer(_)
         | Error::Export(_)
+        | Error::SharedCache { .. }
         | Error::Host(_)
         | Error::OpenStore { .. }
         | Error::Store(_)
@@ -110,6 +111,7 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Transfer(TransferError::FilesGone { .. }) => one("build it again"),
         Error::Export(ExportError::SnapshotGone { .. }) => one("build the image again"),
         Error::Export(ExportError::Terminal) => one("redirect standard output, or give a file as dest="),
+        Error::SharedCache { .. } => one("without ignore-error=false this is a warning"),
         Error::OpenStore { .. } => one("RBUILD_ROOT or --root names another directory"),
         _ => Vec::new(),
     }

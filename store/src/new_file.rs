@@ -1,5 +1,6 @@
 //! [`NewFile`]: a file outside of the store that appears under its name only when it is whole.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -21,12 +22,24 @@ impl NewFile {
     /// # Errors
     /// The directory is not there or may not be written.
     pub fn create(destination: &Path) -> io::Result<Self> {
+        Self::named(destination, &|name| destination.with_file_name(name))
+    }
+
+    /// Makes the file in a directory of the same file system, rather than beside its destination.
+    ///
+    /// # Errors
+    /// The directory is not there or may not be written.
+    pub fn create_in(directory: &Path, destination: &Path) -> io::Result<Self> {
+        Self::named(destination, &|name| directory.join(name))
+    }
+
+    fn named(destination: &Path, place: &dyn Fn(OsString) -> PathBuf) -> io::Result<Self> {
         let name = destination.file_name().unwrap_or_default();
         let mut number = std::process::id();
         loop {
             let mut temporary = name.to_owned();
             temporary.push(format!(".{number}.tmp"));
-            let temporary = destination.with_file_name(temporary);
+            let temporary = place(temporary);
             let file = match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 // Of a process that had this number before, or has it elsewhere.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {

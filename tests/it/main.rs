@@ -40,6 +40,7 @@ mod remote;
 mod reproducible;
 mod run_step;
 mod sandbox;
+mod shared_cache;
 mod signals;
 mod smoke;
 mod squash;

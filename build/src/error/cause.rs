@@ -1,8 +1,12 @@
 //! [`Error`]: why something else than a step failed, as data, by where it happens. What is said about it beside its cause,
 //! and how a program ends with it, is the program's.
 
-use super::{BaseError, ContextError, ExportError, HostError, RemoteError, RequestError, TransferError};
+use super::{
+    BaseError, ContextError, ExportError, HostError, RemoteError, RequestError, SharedCacheError,
+    TransferError,
+};
 use crate::ops::OpError;
+use crate::request::CachePlace;
 use rbuild_layer::LayerError;
 use rbuild_layer::tree::TreeError;
 use rbuild_oci::DocumentError;
@@ -35,6 +39,14 @@ pub enum Error {
     /// The host does not allow to build.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// Results could not be sent to a shared cache, and the caller wants that to count.
+    #[error("sending results to {place}")]
+    SharedCache {
+        /// The cache.
+        place: CachePlace,
+        /// Why not.
+        source: Box<SharedCacheError>,
+    },
     /// The store could not be opened.
     #[error("opening the store `{}`", root.display())]
     OpenStore {

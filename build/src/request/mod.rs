@@ -8,6 +8,7 @@ mod no_cache;
 mod output;
 mod pull_policy;
 mod secret;
+mod shared_cache;
 mod source;
 mod squash;
 mod ssh;
@@ -20,6 +21,7 @@ pub use no_cache::NoCache;
 pub use output::{Destination, ImageForm, LayerCompression, Output};
 pub use pull_policy::PullPolicy;
 pub use secret::{Secret, SecretError, SecretSource};
+pub use shared_cache::{CacheMode, CachePlace, CacheTarget};
 pub use source::{ContextSource, DockerfileSource};
 pub use squash::Squash;
 pub use ssh::SshSource;
@@ -61,6 +63,10 @@ pub struct Request {
     pub outputs: Vec<Output>,
     /// Which steps run anyway.
     pub no_cache: NoCache,
+    /// Caches of other machines that are asked for what this one does not have.
+    pub cache_from: Vec<CachePlace>,
+    /// Caches that results are sent to.
+    pub cache_to: Vec<CacheTarget>,
     /// When to ask registries.
     pub pull: PullPolicy,
     /// Named contexts, by their [`context_key`].
@@ -127,6 +133,8 @@ impl Request {
                 form: ImageForm::default(),
             }],
             no_cache: NoCache::Nothing,
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
             pull: PullPolicy::Missing,
             build_contexts: BTreeMap::new(),
             secrets: BTreeMap::new(),

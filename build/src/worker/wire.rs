@@ -46,6 +46,10 @@ pub(super) enum OwnedEvent {
         vertex: VertexId,
         title: String,
     },
+    CacheFailed {
+        cache: String,
+        error: String,
+    },
     DevicesLeftOut(Vec<String>),
     SetIdDropped {
         place: PathBuf,
@@ -94,6 +98,10 @@ impl OwnedEvent {
                 vertex: *vertex,
                 title: (*title).to_owned(),
             },
+            BuildEvent::CacheFailed { cache, error } => OwnedEvent::CacheFailed {
+                cache: (*cache).to_owned(),
+                error: (*error).to_owned(),
+            },
             BuildEvent::DevicesLeftOut(paths) => OwnedEvent::DevicesLeftOut(paths.to_vec()),
             BuildEvent::SetIdDropped(place, files) => OwnedEvent::SetIdDropped {
                 place: place.to_path_buf(),
@@ -126,6 +134,7 @@ impl OwnedEvent {
                 vertex: *vertex,
                 title,
             },
+            OwnedEvent::CacheFailed { cache, error } => BuildEvent::CacheFailed { cache, error },
             OwnedEvent::DevicesLeftOut(paths) => BuildEvent::DevicesLeftOut(paths),
             OwnedEvent::SetIdDropped { place, files } => BuildEvent::SetIdDropped(place, files),
         };

@@ -76,6 +76,20 @@ impl Listing {
         // A buffer that is dropped tells nobody what it could not write.
         out.flush()
     }
+
+    /// The file form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Memory takes what is written to it.
+        let _ = self.write_to(&mut bytes);
+        bytes
+    }
+
+    /// Reads the file form, which may be anything. `name` stands in errors.
+    pub fn from_bytes(bytes: Vec<u8>, name: impl Into<PathBuf>) -> Result<Listing, ListingError> {
+        let len = bytes.len() as u64;
+        ListingFile::read(name.into(), Bytes::Here(bytes), len)?.load()
+    }
 }
 
 /// A listing file, open for questions. Shared between threads.
@@ -141,6 +155,17 @@ impl ListingFile {
         #[expect(clippy::disallowed_methods, reason = "a file of the store")]
         let file = File::open(&path).map_err(io)?;
         let file_len = file.metadata().map_err(io)?.len();
+        let bytes = Bytes::of(file, file_len).map_err(io)?;
+        Self::read(path, bytes, file_len)
+    }
+
+    /// Reads the index of what claims to be a listing.
+    fn read(path: PathBuf, bytes: Bytes, file_len: u64) -> Result<ListingFile, ListingError> {
+        let io = |source| ListingError::Io {
+            operation: "open",
+            path: path.clone(),
+            source,
+        };
         let damaged = |what| ListingError::Damaged {
             path: path.clone(),
             what,
@@ -148,7 +173,6 @@ impl ListingFile {
         if file_len < (HEADER + TRAILER) as u64 {
             return Err(damaged("it is too short"));
         }
-        let bytes = Bytes::of(file, file_len).map_err(io)?;
         let read = |into: &mut [u8], offset| bytes.read(&path, into, offset).map_err(io);
         let mut header = [0; HEADER];
         read(&mut header, 0)?;
@@ -214,7 +238,9 @@ impl ListingFile {
 
     /// Reads it whole, checking every block.
     pub fn load(&self) -> Result<Listing, ListingError> {
-        let mut entries = Vec::with_capacity(self.len as usize);
+        // What it says of itself may be wrong.
+        let most = self.blocks.len() * BLOCK_ENTRIES;
+        let mut entries = Vec::with_capacity(most.min(self.len as usize));
         for at in 0..self.blocks.len() {
             entries.extend(self.read_block(at)?);
         }
@@ -291,6 +317,7 @@ impl ListingFile {
 
 fn read_index(mut index: &[u8], blocks: u64, end: u64) -> Option<Vec<Block>> {
     let mut list = Vec::new();
+    let mut next = HEADER as u64;
     while !index.is_empty() {
         let offset = take_u64(&mut index)?;
         let len = take_u32(&mut index)? as usize;
@@ -298,9 +325,11 @@ fn read_index(mut index: &[u8], blocks: u64, end: u64) -> Option<Vec<Block>> {
         let hash = codec::take(&mut index, 32)?.try_into().ok()?;
         let first_len = take_u32(&mut index)? as usize;
         let first = codec::take(&mut index, first_len)?.to_vec();
-        if offset < HEADER as u64 || offset.checked_add(len as u64)? > end {
+        // One after the other: none is read twice.
+        if offset != next || offset.checked_add(len as u64)? > end {
             return None;
         }
+        next = offset + len as u64;
         list.push(Block {
             offset,
             len,

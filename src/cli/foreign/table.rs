@@ -7,7 +7,8 @@ pub(super) const CONTEXT_FLAG: &str = "context-flag";
 
 const LIMITS: &str = "steps have no limits of their own: run rbuild in a cgroup that has them (`systemd-run --scope -p MemoryMax=2G rbuild …`)";
 const NAMESPACES: &str = "each step has namespaces of its own; `--network` is the one that can be chosen";
-const REMOTE_CACHE: &str = "there is no remote cache: keep the store (RBUILD_ROOT) between builds";
+const REMOTE_CACHE: &str =
+    "a cache in a registry is not read or written yet: use --cache-from and --cache-to type=local";
 const ATTESTATION: &str = "rbuild writes no attestations";
 const ONE_PLATFORM: &str = "one platform at a time: use --platform OS/ARCH[/VARIANT]";
 const SIGNING: &str = "sign what was pushed with cosign or notation";
@@ -38,10 +39,8 @@ pub const BUILD: &[Foreign] = &[
         "cache-dir",
         "the cache is in the store: use --root or RBUILD_ROOT",
     ),
-    refused("cache-from", REMOTE_CACHE),
     refused("cache-repo", REMOTE_CACHE),
     ignored("cache-run-layers", ALWAYS),
-    refused("cache-to", REMOTE_CACHE),
     refused("cache-ttl", "use `rbuild prune --until TIME`"),
     refused(
         "cap-add",

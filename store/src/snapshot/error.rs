@@ -95,6 +95,15 @@ impl SnapshotError {
         }
     }
 
+    /// True when what came from outside is not as it should be; false when it could not be kept.
+    pub fn is_of_input(&self) -> bool {
+        match self {
+            SnapshotError::Layer(error) => error.is_input(),
+            SnapshotError::Listing(ListingError::Invalid { .. }) => true,
+            _ => false,
+        }
+    }
+
     /// True when a file may not be read or written by this process: outside of the user namespace that owns it.
     pub fn is_permission_denied(&self) -> bool {
         let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;

@@ -13,6 +13,7 @@ mod import;
 mod meta;
 mod open;
 mod packed;
+mod restore;
 mod seal;
 mod stubs;
 mod transplant;
@@ -47,6 +48,7 @@ pub use error::SnapshotError;
 pub use form::{Form, SnapshotRoot};
 pub use import::{ImportLayer, ImportOptions};
 pub use open::{Held, Opened};
+pub use restore::ForeignLayer;
 pub use seal::{CommitOptions, Committed, HashTar};
 pub use stubs::StubKind;
 

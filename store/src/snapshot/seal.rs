@@ -274,7 +274,7 @@ impl SnapshotStore {
     }
 
     /// The snapshot that the index names, held. An entry that names nothing is taken away.
-    fn adopt(&self, index: &Path) -> Result<Option<Committed>, SnapshotError> {
+    pub(super) fn adopt(&self, index: &Path) -> Result<Option<Committed>, SnapshotError> {
         let text = match std::fs::read_to_string(index) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -296,7 +296,7 @@ impl SnapshotStore {
     }
 
     /// `content/<parent>-<ContentId>`.
-    fn content_path(&self, parent: Option<&ContentId>, content: &ContentId) -> PathBuf {
+    pub(super) fn content_path(&self, parent: Option<&ContentId>, content: &ContentId) -> PathBuf {
         let parent = parent.map_or_else(|| "scratch".to_owned(), ContentId::to_hex);
         self.store
             .content_dir()

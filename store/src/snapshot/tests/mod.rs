@@ -20,6 +20,7 @@ mod flat;
 mod hostile;
 mod import;
 mod overlay;
+mod restore;
 mod transplant;
 mod upper;
 
