@@ -16,6 +16,7 @@ mod excerpt;
 pub mod failure;
 pub mod findings;
 pub mod host;
+mod memory;
 mod registry;
 mod remedy;
 pub mod step;
@@ -23,6 +24,7 @@ pub mod words;
 
 pub use ended::Ended;
 pub use excerpt::{Label, Source};
+pub use memory::out_of_memory;
 
 /// Something to be said about a place.
 #[derive(Debug, Clone)]

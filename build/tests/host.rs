@@ -98,6 +98,7 @@ impl Execution for Ended {
             status: ExitStatus::Code(self.0),
             max_rss: 0,
             cpu: Duration::ZERO,
+            group: None,
         })
     }
 

@@ -4,6 +4,7 @@ use rbuild_layer::tree::TreeError;
 use rbuild_rootfs::MountError;
 use rbuild_rootfs::users::UserError;
 use rbuild_sandbox::SpawnError;
+use rbuild_sandbox::cgroup::LimitError;
 use rbuild_store::snapshot::SnapshotError;
 
 /// Why a container does not start.
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The files of the image or the container's own could not be read or made.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A limit cannot be had on this host.
+    #[error(transparent)]
+    Limits(#[from] LimitError),
     /// The sandbox could not be made, or the program is not there or cannot be executed.
     #[error(transparent)]
     Spawn(#[from] SpawnError),

@@ -1,6 +1,6 @@
 //! [`Request`]: what to run, as data. What it leaves open is as the image says.
 
-use rbuild_sandbox::{MountKind, Network};
+use rbuild_sandbox::{Limits, MountKind, Network, Rlimit};
 
 /// Everything that shapes a container.
 #[derive(Debug, Clone)]
@@ -27,6 +27,12 @@ pub struct Request {
     pub network: Network,
     /// Whether set-id programs give no privileges.
     pub no_new_privs: bool,
+    /// What it may use.
+    pub limits: Limits,
+    /// What each of its processes may use.
+    pub rlimits: Vec<Rlimit>,
+    /// How likely the kernel kills it when memory runs out.
+    pub oom_score_adj: Option<i16>,
 }
 
 /// A mount as it is asked for.
@@ -53,6 +59,9 @@ impl Default for Request {
             read_only: false,
             network: Network::Host,
             no_new_privs: false,
+            limits: Limits::default(),
+            rlimits: Vec::new(),
+            oom_score_adj: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::process::Process;
 use crate::request::Request;
 use rbuild_oci::ImageConfig;
 use rbuild_rootfs::{MountPoints, path, root_of, standard_mounts, users};
-use rbuild_sandbox::{Exit, Mount, MountFlags, MountKind, SandboxSpec, SpawnError, Stdio, Zygote};
+use rbuild_sandbox::{Exit, Mount, MountFlags, MountKind, SandboxSpec, SpawnError, Stdio, Zygote, cgroup};
 use rbuild_store::snapshot::{ActiveSnapshot, Form, Held, Snapshot, SnapshotStore};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -49,6 +49,9 @@ impl<'s> Container<'s> {
         request: &Request,
         stdio: Stdio,
     ) -> Result<Self, StartError> {
+        if !request.limits.is_none() {
+            cgroup::check(&request.limits)?;
+        }
         let files = image.files.as_ref().map(|held| &held.snapshot);
         let mut writable = snapshots.begin(files, Form::Overlay)?;
         let has_terminal = matches!(stdio, Stdio::Pty { .. });
@@ -114,6 +117,9 @@ fn sandbox(
     spec.hostname.clone_from(&request.hostname);
     spec.network = request.network;
     spec.no_new_privs = request.no_new_privs;
+    spec.limits.clone_from(&request.limits);
+    spec.rlimits.clone_from(&request.rlimits);
+    spec.oom_score_adj = request.oom_score_adj;
     Ok(spec)
 }
 

@@ -30,12 +30,15 @@
 
 mod blob;
 mod caller;
+pub mod cgroup;
 pub mod child;
 mod executor;
 mod idmap;
 pub mod inherited;
 mod init;
 mod landlock;
+mod limits;
+mod mountinfo;
 pub mod name_server;
 mod overlay;
 mod pasta;
@@ -59,6 +62,7 @@ pub use blob::Blob;
 pub use caller::Caller;
 pub use executor::{Execution, Executor};
 pub use idmap::{Helpers, IdMapError, IdMapping, IdRange};
+pub use limits::{IoKind, IoRate, Limits, NumberList};
 pub use pasta::{FORWARDER, default_network};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
 pub use remedy::Remedy;

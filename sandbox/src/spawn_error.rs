@@ -15,6 +15,7 @@ use crate::shortage::Shortage;
 pub enum Phase {
     Validate,
     Request,
+    Group,
     Clone,
     ReadSpec,
     Session,
@@ -53,6 +54,7 @@ impl Phase {
         match self {
             Phase::Validate => "accept the sandbox's description",
             Phase::Request => "talk to the sandbox's starter process",
+            Phase::Group => "put the command into a group with limits",
             Phase::Clone => "create the namespaces",
             Phase::ReadSpec => "read the sandbox's description",
             Phase::Session => "start a session",

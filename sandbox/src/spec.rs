@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
+use crate::limits::Limits;
 use crate::raw;
 
 /// The most overlay layers that the kernel accepts (`OVL_MAX_STACK` minus the upper layer).
@@ -48,6 +49,12 @@ pub struct SandboxSpec {
     pub seccomp: bool,
     /// Resource limits; a hard limit above the caller's own is lowered to it.
     pub rlimits: Vec<Rlimit>,
+    /// What the command and all that it starts may use together.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How likely the kernel is to kill the command when memory runs out, -1000 to 1000, where it is not as for us.
+    #[serde(default)]
+    pub oom_score_adj: Option<i16>,
     /// Whether the command gets a session of its own, hence no controlling terminal. A pty always makes one.
     pub new_session: bool,
 }
@@ -75,6 +82,8 @@ impl SandboxSpec {
             no_new_privs: false,
             seccomp: true,
             rlimits: Vec::new(),
+            limits: Limits::default(),
+            oom_score_adj: None,
             new_session: true,
         }
     }

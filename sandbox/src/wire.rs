@@ -20,7 +20,7 @@ use crate::spec::Network;
 use crate::sys::Ended;
 
 /// The most descriptors that one packet carries.
-const MAX_FDS: usize = 8;
+const MAX_FDS: usize = 16;
 /// The most bytes of one packet; specs travel in memory files instead.
 const MAX_PACKET: usize = 64;
 
@@ -38,6 +38,8 @@ pub(crate) struct Request {
     pub(crate) network: Network,
     /// What becomes descriptors 0, 1 and 2.
     pub(crate) streams: Streams,
+    /// The directories of the command's group.
+    pub(crate) groups: Vec<OwnedFd>,
 }
 
 /// Where descriptors 0, 1 and 2 come from.
@@ -73,6 +75,7 @@ impl Request {
                 bytes.extend(columns.to_le_bytes());
             }
         }
+        fds.extend(self.groups.iter().map(AsFd::as_fd));
         send(control, &bytes, &fds)
     }
 
@@ -106,6 +109,7 @@ impl Request {
             blobs,
             network,
             streams,
+            groups: fds.collect(),
         }))
     }
 }
@@ -279,6 +283,7 @@ mod tests {
                 rows: 25,
                 columns: 300,
             },
+            groups: vec![file(), file()],
         };
         request.send(here.as_fd()).unwrap();
         let got = Request::receive(there.as_fd()).unwrap().unwrap();
@@ -291,6 +296,7 @@ mod tests {
             }
         ));
         assert_eq!(read_memory_file(got.spec.as_fd()).unwrap(), b"spec");
+        assert_eq!(got.groups.len(), 2);
         drop(here);
         assert!(Request::receive(there.as_fd()).unwrap().is_none());
     }

@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::caller::Caller;
+use crate::cgroup::{self, Group, Statistics};
 use crate::init;
 use crate::pasta;
 use crate::signals::{self, Disposition};
@@ -62,8 +63,30 @@ pub struct Exit {
     pub status: ExitStatus,
     /// Peak resident size of the largest of its processes, in bytes. Not below the zygote's own, some megabytes.
     pub max_rss: u64,
-    /// User and system time of all its processes.
+    /// User and system time of all its processes that were waited for.
     pub cpu: Duration,
+    /// What its group counted, where it had one.
+    pub group: Option<Statistics>,
+}
+
+impl Exit {
+    /// The most memory that it had: of all its processes, files that were kept in memory included, where a group counted;
+    /// else of its largest process.
+    pub fn memory_peak(&self) -> u64 {
+        let counted = self.group.and_then(|group| group.memory_peak);
+        counted.unwrap_or(self.max_rss)
+    }
+
+    /// The processor time of all its processes where a group counted, else of those that were waited for.
+    pub fn cpu_time(&self) -> Duration {
+        let counted = self.group.and_then(|group| group.cpu);
+        counted.unwrap_or(self.cpu)
+    }
+
+    /// What its group counted, when the kernel killed a process of it because memory ran out.
+    pub fn out_of_memory(&self) -> Option<Statistics> {
+        self.group.filter(|group| group.oom_kills.unwrap_or(0) > 0)
+    }
 }
 
 /// An exit code or the signal that killed.
@@ -91,7 +114,14 @@ pub struct Running {
     reply: OwnedFd,
     pidfd: OwnedFd,
     pty: Option<OwnedFd>,
-    exit: Mutex<Option<Exit>>,
+    end: Mutex<End>,
+}
+
+/// How a command ended, and the group that it is in until then.
+#[derive(Debug)]
+struct End {
+    exit: Option<Exit>,
+    group: Option<Group>,
 }
 
 impl Zygote {
@@ -139,6 +169,13 @@ impl Zygote {
         )
         .map_err(request_failed)?;
         let (failure, failure_there) = pipe_with(PipeFlags::CLOEXEC).map_err(request_failed)?;
+        let group = match spec.limits.is_none() {
+            true => None,
+            false => Some(
+                Group::make(&spec.limits)
+                    .map_err(|error| SpawnError::words(Phase::Group, error.to_string()))?,
+            ),
+        };
         let wants_pty = matches!(stdio, Stdio::Pty { .. });
         let request = Request {
             reply: reply_there,
@@ -157,6 +194,10 @@ impl Zygote {
                     columns: size.ws_col,
                 },
             },
+            groups: group
+                .as_ref()
+                .map_or(Ok(Vec::new()), Group::directories)
+                .map_err(request_failed)?,
         };
         let control = self.control.as_ref().ok_or_else(|| request_failed(Errno::PIPE))?;
         request.send(control.as_fd()).map_err(request_failed)?;
@@ -179,7 +220,7 @@ impl Zygote {
             reply,
             pidfd,
             pty,
-            exit: Mutex::new(None),
+            end: Mutex::new(End { exit: None, group }),
         })
     }
 }
@@ -250,8 +291,8 @@ impl Running {
     /// # Errors
     /// When the zygote died; then the command is killed.
     pub fn wait(&self) -> Result<Exit, SpawnError> {
-        let mut exit = self.exit.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(exit) = *exit {
+        let mut end = self.end.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(exit) = end.exit {
             return Ok(exit);
         }
         let gone = |reason: String| {
@@ -260,9 +301,14 @@ impl Running {
         };
         match Reply::receive(self.reply.as_fd()) {
             Ok(Some(Reply::Ended(ended))) => {
-                let ended = Exit::from(ended);
-                *exit = Some(ended);
-                Ok(ended)
+                // Its last process is gone, so the group goes too.
+                let group = end.group.take();
+                let exit = Exit {
+                    group: group.map(|group| group.statistics()),
+                    ..Exit::from(ended)
+                };
+                end.exit = Some(exit);
+                Ok(exit)
             }
             Ok(None) => Err(gone("the starter process is gone".to_owned())),
             Ok(Some(_)) => Err(gone("an answer out of order".to_owned())),
@@ -323,6 +369,7 @@ impl From<Ended> for Exit {
             status,
             max_rss: ended.max_rss,
             cpu: ended.cpu,
+            group: None,
         }
     }
 }
@@ -405,11 +452,11 @@ fn report(child: &Child) {
 }
 
 fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> {
-    let mut flags = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP;
+    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    // In a group of its own the view of cgroups begins there, so it comes after that was entered.
+    if request.groups.is_empty() {
+        flags |= libc::CLONE_NEWCGROUP;
+    }
     if request.network != Network::Host {
         flags |= libc::CLONE_NEWNET;
     }
@@ -426,10 +473,11 @@ fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> 
         },
         _ => None,
     };
-    match sys::clone_process(flags) {
+    let (cloned, entered) = clone(flags, &request);
+    match cloned {
         Ok(Cloned::Child) => {
             let connection = pipe.map(|(connection, _)| connection);
-            init::run(request, host, connection)
+            init::run(request, host, connection, entered)
         }
         Ok(Cloned::Parent(process)) => {
             let connected = pipe
@@ -459,6 +507,17 @@ fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> 
         }
         Err(errno) => refuse(errno),
     }
+}
+
+/// Clones; the flag says that it happened into the request's group of version 2, which spares the kernel a move. Where that
+/// is not possible, the child moves itself, and says what goes wrong.
+fn clone(flags: i32, request: &Request) -> (Result<Cloned, Errno>, bool) {
+    if let Some(group) = cgroup::unified(&request.groups)
+        && let Ok(cloned) = sys::clone_process_into(flags, group)
+    {
+        return (Ok(cloned), true);
+    }
+    (sys::clone_process(flags), false)
 }
 
 /// Kills a child and waits until it is gone.

@@ -8,6 +8,7 @@ use super::foreign::ForeignArgs;
 use super::stored::nearest_name;
 use super::streams::note;
 use crate::error::{Failure, Kind};
+use crate::options::limits::{ContainerLimitArgs, LimitArgs};
 use crate::options::registry::RegistryArgs;
 use crate::options::without_transport;
 use clap::Args;
@@ -101,6 +102,14 @@ pub struct RunArgs {
     /// Forbid gaining privileges through set-id programs: no-new-privileges (repeatable)
     #[arg(long = "security-opt", value_name = "OPTION")]
     pub security_opts: Vec<String>,
+
+    /// What it may use.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    /// What it may use besides.
+    #[command(flatten)]
+    pub container_limits: ContainerLimitArgs,
 
     /// Registries.
     #[command(flatten)]
@@ -238,6 +247,14 @@ fn not_started(error: StartError) -> Failure {
         StartError::Mount(error) => Failure::from_host(error),
         StartError::Tree(error) => Failure::from_host(error),
         StartError::Snapshot(error) => Failure::from_host(error),
+        StartError::Limits(error) => {
+            let fix = error.fix();
+            let failure = Failure::from_host(error);
+            match fix {
+                Some(fix) => failure.hint(fix),
+                None => failure,
+            }
+        }
         StartError::Spawn(error) => {
             let kind = match error.exit_code() {
                 126 => Kind::NotExecutable,

@@ -207,7 +207,7 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("untag", Same(&["rmi"])),
     (
         "update",
-        Refused("containers have no limits of their own: change those of the unit around `rbuild run`"),
+        Refused("start it again with other limits: `rbuild run -m 1g …`"),
     ),
     ("version", Same(&["--version"])),
     ("volume", Refused(VOLUMES)),

@@ -5,6 +5,7 @@ mod call;
 mod edits;
 mod entitlements;
 pub mod env_file;
+pub mod limits;
 mod named_context;
 mod no_cache;
 mod output;

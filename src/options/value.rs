@@ -30,24 +30,35 @@ pub fn choice(flag: &str, word: &str, known: &[&str]) -> Failure {
     }
 }
 
-/// Bytes of `64m`, `1g`, `512k`, `1024`.
+/// Bytes of `64m`, `1.5g`, `512KiB`, `1024`, as docker reads them.
 ///
 /// # Errors
 /// It is no size.
 pub fn size(flag: &str, text: &str) -> Result<u64, Failure> {
+    bytes(text).ok_or_else(|| Failure::usage(format!("{flag}: `{text}` is not a size like 64m")))
+}
+
+fn bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let lower = lower.strip_suffix('b').unwrap_or(&lower);
-    let (digits, shift) = match lower.as_bytes().last() {
-        Some(b'k') => (&lower[..lower.len() - 1], 10),
-        Some(b'm') => (&lower[..lower.len() - 1], 20),
-        Some(b'g') => (&lower[..lower.len() - 1], 30),
-        _ => (lower, 0),
+    let lower = lower.strip_suffix('i').unwrap_or(lower);
+    let digits = lower.trim_end_matches(['k', 'm', 'g', 't', 'p']);
+    let shift = match &lower[digits.len()..] {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        "p" => 50,
+        _ => return None,
     };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(1 << shift))
-        .ok_or_else(|| Failure::usage(format!("{flag}: `{text}` is not a size like 64m")))
+    let digits = digits.trim_end();
+    if let Ok(number) = digits.parse::<u64>() {
+        return number.checked_mul(1 << shift);
+    }
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let number = digits.parse::<f64>().ok().filter(|_| is_plain)? * (1u64 << shift) as f64;
+    (number < u64::MAX as f64).then_some(number as u64)
 }
 
 /// `--security-opt`.
@@ -130,7 +141,12 @@ mod tests {
         assert_eq!(size("x", "1G").unwrap(), 1 << 30);
         assert_eq!(size("x", "10kb").unwrap(), 10 << 10);
         assert_eq!(size("x", "7").unwrap(), 7);
-        assert!(size("x", "7x").is_err());
+        assert_eq!(size("x", "1.5g").unwrap(), 3 << 29);
+        assert_eq!(size("x", "2 MiB").unwrap(), 2 << 20);
+        assert_eq!(size("x", "1t").unwrap(), 1 << 40);
+        for wrong in ["7x", "", "m", "1km", "-1", "1.2.3", "1e3", "nan", "99999999999g"] {
+            assert!(size("x", wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod growth;
 mod harness_itself;
 mod ignore;
 mod interop;
+mod limits;
 mod mounts;
 mod network;
 mod outputs;

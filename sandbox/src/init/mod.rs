@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use crate::cgroup;
 use crate::inherited;
 use crate::landlock;
 use crate::pasta;
@@ -44,6 +45,7 @@ type InitStep = fn(&mut Init) -> Outcome;
 /// - the filter is installed while the process may still do so without `no_new_privs`, and every call after it is
 ///   one that the filter allows.
 const STEPS: &[InitStep] = &[
+    group,
     session,
     terminal::streams,
     keyring,
@@ -123,16 +125,21 @@ struct Init<'a> {
     candidates: Vec<CString>,
     /// Says when a network of the step's own is connected.
     connection: Option<OwnedFd>,
+    /// The directories of the step's group.
+    groups: Vec<OwnedFd>,
+    /// Whether it was cloned into the group of version 2.
+    entered: bool,
 }
 
 /// Runs the steps. Never returns: it ends in exec or in exit.
-pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>) -> ! {
+pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>, entered: bool) -> ! {
     let Request {
         reply,
         failure,
         spec,
         blobs,
         streams,
+        groups,
         ..
     } = request;
     let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -150,6 +157,8 @@ pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>) ->
             devpts: None,
             candidates: Vec::new(),
             connection,
+            groups,
+            entered,
         };
         STEPS.iter().try_for_each(|step| step(&mut init))
     }));
@@ -184,6 +193,22 @@ fn read_spec(spec: &OwnedFd, blobs: &OwnedFd) -> Result<SandboxSpec, SpawnError>
         }
     }
     Ok(spec)
+}
+
+/// Before anything is used that counts.
+fn group(init: &mut Init) -> Outcome {
+    let fail = |errno| SpawnError::new(Phase::Group, errno);
+    if let Some(score) = init.spec.oom_score_adj {
+        std::fs::write("/proc/self/oom_score_adj", score.to_string()).map_err(|error| {
+            let errno = error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
+            fail(errno).at(format!("/proc/self/oom_score_adj to {score}"))
+        })?;
+    }
+    let groups = std::mem::take(&mut init.groups);
+    match groups.is_empty() {
+        true => Ok(()),
+        false => cgroup::join(&groups, init.entered).map_err(fail),
+    }
 }
 
 fn session(init: &mut Init) -> Outcome {

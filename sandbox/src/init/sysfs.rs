@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Init, Outcome, dev, proc, tree};
+use crate::mountinfo::unescape;
 use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::Network;
 
@@ -85,25 +86,6 @@ pub(super) fn mounts_beneath_sys(mountinfo: &[u8]) -> Vec<PathBuf> {
     outermost
 }
 
-/// Space, tab, newline and backslash are written as three octal digits.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, tail)) = rest.split_first() {
-        match tail {
-            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] if *first == b'\\' => {
-                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,11 +100,5 @@ mod tests {
             27 1 0:25 / /system rw - tmpfs t rw\n";
         let expected: [&Path; 3] = ["a b".as_ref(), "fs/cgroup".as_ref(), "kernel/debug".as_ref()];
         assert_eq!(mounts_beneath_sys(mountinfo), expected);
-    }
-
-    #[test]
-    fn escapes_are_undone_once() {
-        assert_eq!(unescape(b"a\\134040"), b"a\\040");
-        assert_eq!(unescape(b"end\\04"), b"end\\04");
     }
 }

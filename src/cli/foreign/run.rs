@@ -5,7 +5,8 @@ use crate::cli::foreign::Accepted;
 
 const KEPT: &str =
     "a container lives as long as its `rbuild run`: let a unit keep that (`systemd-run --user rbuild run …`)";
-const LIMITS: &str = "containers have no limits of their own: run rbuild in a cgroup that has them (`systemd-run --scope -p MemoryMax=2G rbuild run …`)";
+const LIMITS: &str =
+    "the limits are those of docs/limits.md; more can be set on a cgroup that --cgroup-parent names";
 const PORTS: &str =
     "no port is forwarded: with --network host, what the container listens on is the host's already";
 const NETWORK: &str = "there are --network host, private and none, without names and addresses to choose";
@@ -37,12 +38,10 @@ pub const RUN: &[Foreign] = &[
     )
     .value()
     .short('a'),
-    refused("blkio-weight", LIMITS),
     refused("blkio-weight-device", LIMITS),
     refused("cap-add", PRIVILEGES),
     refused("cap-drop", PRIVILEGES),
     refused("cgroup-conf", LIMITS),
-    refused("cgroup-parent", LIMITS),
     only("cgroupns", PRIVATE, NAMESPACES).value(),
     refused("cgroups", LIMITS),
     refused("chrootdirs", ETC),
@@ -50,14 +49,8 @@ pub const RUN: &[Foreign] = &[
     refused("conmon-pidfile", NO_ID),
     refused("cpu-count", LIMITS),
     refused("cpu-percent", LIMITS),
-    refused("cpu-period", LIMITS),
-    refused("cpu-quota", LIMITS),
     refused("cpu-rt-period", LIMITS),
     refused("cpu-rt-runtime", LIMITS),
-    refused("cpu-shares", LIMITS).short('c'),
-    refused("cpus", LIMITS),
-    refused("cpuset-cpus", LIMITS),
-    refused("cpuset-mems", LIMITS),
     refused(
         "creds",
         "a password on a command line is seen by all: use `rbuild login`, or --authfile",
@@ -67,10 +60,6 @@ pub const RUN: &[Foreign] = &[
     refused("detach-keys", KEPT),
     refused("device", DEVICES),
     refused("device-cgroup-rule", DEVICES),
-    refused("device-read-bps", LIMITS),
-    refused("device-read-iops", LIMITS),
-    refused("device-write-bps", LIMITS),
-    refused("device-write-iops", LIMITS),
     ignored(
         "disable-content-trust",
         "images are verified by digest; there is no content trust to disable",
@@ -142,9 +131,6 @@ pub const RUN: &[Foreign] = &[
     only("log-driver", Accepted::Only(&["none"]), OUTPUT).value(),
     refused("log-opt", OUTPUT),
     refused("mac-address", NETWORK),
-    refused("memory", LIMITS).short('m'),
-    refused("memory-reservation", LIMITS),
-    refused("memory-swap", LIMITS),
     refused("memory-swappiness", LIMITS),
     refused("mount", VOLUMES),
     refused("net-alias", NETWORK),
@@ -153,14 +139,12 @@ pub const RUN: &[Foreign] = &[
     only("no-hostname", OFF, ETC),
     only("no-hosts", OFF, ETC),
     only("oom-kill-disable", OFF, LIMITS),
-    refused("oom-score-adj", "use choom(1) around rbuild: it is inherited"),
     refused("os", ONE_PLATFORM),
     only("passwd", OFF, "/etc/passwd and /etc/group are the image's"),
     refused("passwd-entry", "/etc/passwd and /etc/group are the image's"),
     refused("personality", "use setarch(1) around rbuild: it is inherited"),
     only("pid", PRIVATE, NAMESPACES).value(),
     refused("pidfile", NO_ID),
-    refused("pids-limit", LIMITS),
     refused("platform", ONE_PLATFORM),
     refused("pod", NO_POD),
     refused("pod-id-file", NO_POD),
@@ -211,10 +195,6 @@ pub const RUN: &[Foreign] = &[
     refused("timeout", "use timeout(1): `timeout 10 rbuild run …`"),
     refused("tz", "use -e TZ=ZONE"),
     refused("uidmap", IDS),
-    refused(
-        "ulimit",
-        "use prlimit(1) or `ulimit` around rbuild: limits are inherited",
-    ),
     refused("umask", "it is 0022: use a shell, `sh -c 'umask 077; exec …'`"),
     refused("unsetenv", "use env(1): `rbuild run IMAGE env -u NAME COMMAND`"),
     refused("unsetenv-all", "use env(1): `rbuild run IMAGE env -i COMMAND`").switch(),

@@ -2,11 +2,13 @@
 
 use super::options::RunOptions;
 use super::signals::{self, End};
+use crate::cli::streams::note;
 use crate::error::Failure;
+use crate::report::out_of_memory;
 use rbuild_build::outlet::Outlet;
 use rbuild_container::{Container, Process};
 use rbuild_sandbox::signals::SigSet;
-use rbuild_sandbox::{RawMode, Stdio};
+use rbuild_sandbox::{ExitStatus, RawMode, Stdio};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
@@ -66,6 +68,12 @@ fn streams<'s>(
 /// Waits for the end: the exit code as shells count.
 fn code(container: &Container<'_>) -> Result<u8, Failure> {
     let exit = container.wait().map_err(Failure::from_host)?;
+    if let Some(counted) = exit
+        .out_of_memory()
+        .filter(|_| exit.status != ExitStatus::Code(0))
+    {
+        note(&format!("error: {}", out_of_memory(&counted)));
+    }
     Ok(u8::try_from(exit.status.shell_code() & 0xff).unwrap_or(125))
 }
 

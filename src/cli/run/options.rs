@@ -43,6 +43,8 @@ impl RunOptions {
         let tmpfs = args.tmpfs.iter().map(|text| tmpfs(text));
         let volumes = args.volumes.iter().map(|text| volume(text));
         let hostname = args.hostname.as_ref().or(args.name.as_ref());
+        let mut limits = args.limits.limits()?;
+        args.container_limits.add_to(&mut limits)?;
         let defaults = Request::default();
         let request = Request {
             entrypoint: args.entrypoint.clone(),
@@ -60,6 +62,9 @@ impl RunOptions {
             read_only: args.read_only,
             network: network(&args.network)?.unwrap_or_else(|| default_network(host)),
             no_new_privs: no_new_privs(&args.security_opts)?,
+            limits,
+            rlimits: args.limits.rlimits()?,
+            oom_score_adj: args.container_limits.oom_score_adj()?,
         };
         Ok(Self {
             interactive: args.interactive,

@@ -1,0 +1,59 @@
+//! Groups of processes and what they may use: cgroups(7), version 2, version 1, or both at once.
+//!
+//! A command with [`Limits`](crate::Limits) gets a group of its own below the one that this process is in, so that it
+//! stays within whatever limits we have. Where a limit cannot be had, that is an error before the command starts, which
+//! says what is missing ([`LimitError::fix`]); no limit is ever left out.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `controller` | the parts of the kernel that limit and count |
+//! | `hierarchy` | which trees of groups are mounted, and where a process is in them |
+//! | `delegation` | the places where we may make groups, made ready |
+//! | `setting` | limits as files and values of each version |
+//! | `group` | the group of one command: made, locked, entered, removed |
+//! | `statistics` | what the processes of a group use and have used |
+//! | `error` | why a limit cannot be had, and what to do |
+//!
+//! A group is locked (`flock(2)` on its directory) by the process that made it. The kernel gives such a lock back when
+//! that process ends, however it ends, so whoever makes a group next knows which ones nobody needs any more.
+
+mod controller;
+mod delegation;
+mod error;
+mod group;
+mod hierarchy;
+mod setting;
+mod statistics;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use delegation::Delegation;
+
+pub use error::LimitError;
+pub use group::Group;
+pub(crate) use group::{join, unified};
+pub use statistics::Statistics;
+
+/// What the names of our groups begin with.
+const PREFIX: &str = "rbuild-";
+/// The group that we move into, since in version 2 a group with processes of its own has no limited ones below it.
+const OURS: &str = "rbuild.self";
+
+/// Whether commands with these limits can be started here. It makes ready what they need: with version 2, this process
+/// and those beside it move into a group of their own below the one where they are.
+///
+/// # Errors
+/// The first limit that cannot be had.
+pub fn check(limits: &crate::Limits) -> Result<(), LimitError> {
+    Delegation::find(limits).map(drop)
+}
+
+/// What the processes use that are in the group of this one.
+///
+/// # Errors
+/// The process is gone, or its groups cannot be read.
+pub fn statistics_of(pid: i32) -> Result<Statistics, LimitError> {
+    hierarchy::Hierarchies::of(Path::new("/proc"), OsStr::new(&pid.to_string()))
+        .map(|hierarchies| statistics::of_process(&hierarchies))
+}
