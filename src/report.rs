@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+pub mod advice;
 pub mod build_error;
 mod ended;
 mod excerpt;

@@ -65,7 +65,7 @@ pub(super) fn run(subject: &Subject<'_>, style: &Style) -> Result<u8, Failure> {
     if options.call_json {
         let mut json = findings_json(file, &found.checks);
         if let Some(error) = errors.first() {
-            json["buildError"] = build_error(file, error.span, &error.message);
+            json["buildError"] = build_error(file, error.span, &error.message());
         }
         print_json(&json)?;
     } else {
@@ -153,7 +153,7 @@ fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {
     };
     // What this host or command line lacks says nothing about the file, and the checks have their own finding for what
     // belongs to one of them.
-    lowering.retain(|finding| !finding.is_of_host && finding.rule.is_none());
+    lowering.retain(|finding| !finding.fault.is_of_host() && finding.rule.is_none());
     let bases = Bases::new(input.dockerfile, &lowered, subject.store);
     let checks = ask_checks(
         &subject.options.request,

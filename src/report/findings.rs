@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Failure, Kind};
-use crate::report::{self, Label, Severity, Source, words};
+use crate::report::{self, Label, Severity, Source, advice};
 use crate::ui::Style;
 use dockerfile_parser::lint::Rule;
 use dockerfile_parser::{Diagnostic, Span};
@@ -140,36 +140,32 @@ fn check_line(rule: Rule) -> String {
     format!("check: {} ({})\n", rule.name(), rule.url())
 }
 
-/// What to do about a finding: where it says nothing itself, what there is to say about its cause.
-#[must_use]
-pub fn help(finding: &Finding) -> Option<String> {
-    let of_cause = || {
-        let failure = words::failure(finding.cause.as_deref()?);
-        failure.first_hint().map(str::to_owned)
-    };
-    finding.help.clone().or_else(of_cause)
-}
-
 fn draw_place(file: &Shown<'_>, finding: &Finding, style: &Style) -> String {
-    let help: Vec<String> = help(finding).into_iter().collect();
+    let help: Vec<String> = advice::help(finding).into_iter().collect();
+    let (message, label) = (finding.message(), finding.label());
     if finding.span == Span::default() {
         let word = if finding.is_error { "error" } else { "warning" };
-        let mut text = format!("{word}: {}\n", finding.message);
+        let mut text = format!("{word}: {message}\n");
         for help in &help {
             text.push_str(&format!("help: {help}\n"));
         }
         return text;
     }
+    let beside: Vec<(Span, String)> = finding
+        .secondary
+        .iter()
+        .map(|(span, what)| (*span, what.to_string()))
+        .collect();
     report::diagnostic(
         file.source(),
         &report::Diagnostic {
             severity: severity(finding.is_error),
-            message: &finding.message,
+            message: &message,
             primary: Label {
                 span: finding.span.start..finding.span.end,
-                text: finding.label.as_deref().unwrap_or_default(),
+                text: label.as_deref().unwrap_or_default(),
             },
-            secondary: &labels(&finding.secondary),
+            secondary: &labels(&beside),
             help: &help,
         },
         style,

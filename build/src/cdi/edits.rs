@@ -50,7 +50,7 @@ pub struct HostMount {
 }
 
 /// A device that asks for something that is not done here.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the device `{device}` asks for {what}, which rbuild does not do")]
 pub struct Unsupported {
     /// Its name.

@@ -1,8 +1,9 @@
 //! `COPY` and `ADD` to vertices.
 
-use super::From;
+use super::fault::Fault;
 use super::finding::Finding;
 use super::stage::{StageLowering, without_stage};
+use super::{From, expanding};
 use crate::ops::spec::{Chmod, CopySource, CopySpec, StepSpec};
 use crate::ops::{FetchSpec, UNNAMED};
 use crate::remote::Remote;
@@ -29,8 +30,7 @@ impl StageLowering<'_, '_> {
                 Source::Path(word) => {
                     let pattern = self.source_path(word)?;
                     if scheme(&pattern).is_some() {
-                        return Err(Finding::error("`COPY` takes files, not URLs", word.span)
-                            .help("`ADD` fetches files by URL, and repositories"));
+                        return Err(Finding::error(Fault::CopyOfUrl, word.span));
                     }
                     texts.push(pattern.clone());
                     sources.push(match &from {
@@ -87,18 +87,15 @@ impl StageLowering<'_, '_> {
                 Source::Heredoc(heredoc) => sources.push(self.inline(heredoc, &mut texts)?),
                 Source::Path(word) => {
                     let pattern = self.source_path(word)?;
-                    let remote = Remote::parse(&pattern).map_err(|why| Finding::error(why, word.span))?;
+                    let remote = Remote::parse(&pattern);
+                    let remote = remote.map_err(|why| Finding::error(Fault::Address(why), word.span))?;
                     if let Some(remote) = remote {
                         texts.push(redacted(&pattern));
                         sources.push(self.remote(remote, add, word.span, &mut more)?);
                         continue;
                     }
                     if let Some(scheme) = scheme(&pattern) {
-                        return Err(Finding::error(
-                            format!("`{scheme}://` is a kind of URL that is not supported"),
-                            word.span,
-                        )
-                        .help("`ADD` fetches http and https URLs, and git repositories"));
+                        return Err(Finding::error(Fault::Scheme(scheme.to_owned()), word.span));
                     }
                     texts.push(pattern.clone());
                     let context = self.stages.input().context.clone();
@@ -115,20 +112,14 @@ impl StageLowering<'_, '_> {
             .any(|source| matches!(source, CopySource::Snapshot { .. }));
         if let Some(checksum) = &add.checksum {
             if !has_remote {
-                return Err(Finding::error(
-                    "`--checksum` is for remote sources",
-                    checksum.span,
-                ));
+                return Err(Finding::error(Fault::ChecksumOfLocal, checksum.span));
             }
             if sources.len() > 1 {
-                return Err(Finding::error("`--checksum` goes with one source", checksum.span));
+                return Err(Finding::error(Fault::ChecksumOfSeveral, checksum.span));
             }
         }
         if add.keep_git_dir && !has_remote {
-            return Err(Finding::error(
-                "`--keep-git-dir` is for git sources",
-                instruction.line.span,
-            ));
+            return Err(Finding::error(Fault::KeepGitDir, instruction.line.span));
         }
         let unnamed = |source: &CopySource| matches!(source, CopySource::Snapshot { pattern, .. } if pattern == UNNAMED);
         let excludes = add.excludes.iter().map(|word| word.text.clone()).collect();
@@ -146,8 +137,7 @@ impl StageLowering<'_, '_> {
         };
         let into_directory = spec.dest.ends_with('/') || spec.sources.len() > 1;
         if into_directory && spec.sources.iter().any(unnamed) {
-            return Err(Finding::error("the URL names no file", instruction.line.span)
-                .help("give the file's name as the destination"));
+            return Err(Finding::error(Fault::UrlWithoutName, instruction.line.span));
         }
         let created_by = format!("ADD {}{} # buildkit", flags(&spec), texts.join(" "));
         self.step(StepSpec::Copy(spec), &more, instruction, at, created_by);
@@ -171,10 +161,8 @@ impl StageLowering<'_, '_> {
             Remote::Http(address) => {
                 let checksum = checksum
                     .map(|(text, span)| {
-                        text.parse().map_err(|error| {
-                            Finding::error(format!("--checksum: `{text}`: {error}"), span)
-                                .help("for a URL the checksum is `sha256:` and 64 hexadecimal digits")
-                        })
+                        text.parse()
+                            .map_err(|why| Finding::error(Fault::Checksum { text, why }, span))
                     })
                     .transpose()?;
                 let pattern = file_name(&address.url).unwrap_or_else(|| UNNAMED.to_owned());
@@ -185,7 +173,7 @@ impl StageLowering<'_, '_> {
                 address.keep_git_dir |= add.keep_git_dir;
                 if let Some((text, span)) = checksum {
                     let commit = commit_prefix(&text)
-                        .map_err(|why| Finding::error(format!("--checksum: {why}"), span))?;
+                        .map_err(|why| Finding::error(Fault::CommitChecksum(why), span))?;
                     address.checksum = Some(commit);
                 }
                 let title = address.shown();
@@ -207,10 +195,7 @@ impl StageLowering<'_, '_> {
         texts: &mut Vec<String>,
     ) -> Result<CopySource, Finding> {
         let content = if heredoc.expand {
-            heredoc
-                .expand(&self.state.scope)
-                .map_err(|error| Finding::error(error.to_string(), error.span))?
-                .value
+            heredoc.expand(&self.state.scope).map_err(expanding)?.value
         } else {
             heredoc.content()
         };
@@ -226,8 +211,8 @@ impl StageLowering<'_, '_> {
         if !path.is_empty() {
             return Ok(path);
         }
-        let what = format!("the source `{}`", word.text);
-        self.warn_of_empty(&what, "all of the context, or of what `--from` names", word);
+        let what = format!("the source `{}`", word.text).into();
+        self.warn_of_empty(what, "all of the context, or of what `--from` names", word);
         Ok(".".to_owned())
     }
 
@@ -251,18 +236,13 @@ impl StageLowering<'_, '_> {
         // A group alone is of root, as in USER.
         let text = match text.strip_prefix(':') {
             Some("") => {
-                let finding = Finding::error("--chown: `:` names nobody", word.span);
-                return Err(finding);
+                return Err(Finding::error(Fault::ChownNobody, word.span));
             }
             Some(group) => format!("0:{group}"),
             None => text,
         };
         if link && users::numeric(&text).is_none() {
-            return Err(
-                Finding::error(format!("--chown: `{text}` has no meaning with --link"), word.span)
-                    .label("a name")
-                    .help("--link reads nothing of the image below, its /etc/passwd included: write numbers"),
-            );
+            return Err(Finding::error(Fault::ChownByName(text), word.span));
         }
         Ok(Some(text))
     }
@@ -273,11 +253,10 @@ impl StageLowering<'_, '_> {
         if text.is_empty() {
             return Ok(None);
         }
-        let rules = dockerfile_parser::chmod::Chmod::parse(&text).ok_or_else(|| {
-            Finding::error(format!("--chmod: `{text}` is no mode"), word.span)
-                .help("an octal mode like 0755, or a symbolic one like u=rwX,go=rX")
-        })?;
-        Ok(Some(Chmod { text, rules }))
+        match dockerfile_parser::chmod::Chmod::parse(&text) {
+            Some(rules) => Ok(Some(Chmod { text, rules })),
+            None => Err(Finding::error(Fault::Chmod(text), word.span)),
+        }
     }
 }
 

@@ -1,18 +1,18 @@
 //! `RUN --device`: which devices of the host a step gets, and whether it may have them.
 
+use super::fault::{AbsentDevice, Fault};
 use super::finding::Finding;
 use super::stage::StageLowering;
 use crate::cdi::{Edits, Registry};
 use crate::ops::spec::ExecDevices;
 use dockerfile_parser::instruction::Device;
-use dockerfile_parser::suggest::nearest;
 
 impl StageLowering<'_, '_> {
     pub(super) fn devices(&mut self, requests: &[Device]) -> Result<ExecDevices, Finding> {
         let mut warnings = Vec::new();
         let devices = self.find_devices(requests, &mut warnings);
         for warning in warnings {
-            self.report(warning.of_host());
+            self.report(warning);
         }
         devices
     }
@@ -27,46 +27,30 @@ impl StageLowering<'_, '_> {
             let matching = input
                 .devices
                 .find(wanted)
-                .map_err(|why| Finding::error(why, request.span).of_host())?;
+                .map_err(|why| Finding::error(Fault::DeviceName(why), request.span))?;
             if matching.is_empty() {
                 let absent = absent(wanted, request, input.devices);
                 if request.required {
-                    return Err(absent.of_host());
+                    return Err(absent);
                 }
                 warnings.push(absent);
             }
             for device in matching {
                 if !device.is_auto_allowed() && !input.entitlements.allows_device(&device.name) {
-                    return Err(Finding::error(
-                        format!("the device `{}` must be allowed for this build", device.name),
-                        request.span,
-                    )
-                    .help(format!(
-                        "add `--allow device={}` to the command line",
-                        device.name
-                    ))
-                    .of_host());
+                    let name = device.name.clone();
+                    return Err(Finding::error(Fault::DeviceNotAllowed(name), request.span));
                 }
                 if !devices.names.contains(&device.name) {
                     devices.names.push(device.name.clone());
                     found.push(device);
                 }
             }
-            devices.edits = Edits::of(&found).map_err(|unsupported| {
-                Finding::error(unsupported.to_string(), request.span)
-                    .help(format!(
-                        "{} says so; give a spec without it with `--cdi-spec-dir DIR`",
-                        unsupported.file.display()
-                    ))
-                    .of_host()
-            })?;
+            devices.edits = Edits::of(&found)
+                .map_err(|unsupported| Finding::error(Fault::Device(unsupported), request.span))?;
         }
         if let (Some(first), [_, ..]) = (requests.first(), devices.edits.kept_modes.as_slice()) {
-            let paths = devices.edits.kept_modes.join("`, `");
-            let message = format!("the mode and owner of `{paths}` stay those of the host");
-            warnings.push(
-                Finding::warning(message, first.span).label("the spec asks for others, without effect"),
-            );
+            let paths = devices.edits.kept_modes.clone();
+            warnings.push(Finding::warning(Fault::KeptModes(paths), first.span));
         }
         Ok(devices)
     }
@@ -74,26 +58,16 @@ impl StageLowering<'_, '_> {
 
 /// A device that is not here: an error if it is required, else a warning.
 fn absent(wanted: &str, request: &Device, registry: &Registry) -> Finding {
-    let message = format!("there is no device `{wanted}` on this host");
-    let finding = match request.required {
-        true => Finding::error(message, request.span).label("required by this step"),
-        false => Finding::warning(message, request.span).label("the step runs without it"),
+    let absent = AbsentDevice {
+        wanted: wanted.to_owned(),
+        required: request.required,
+        names: registry.names().map(str::to_owned).collect(),
+        directories: registry.directories().to_vec(),
+        unread: registry.faults().iter().map(ToString::to_string).collect(),
     };
-    let names: Vec<&str> = registry.names().collect();
-    let mut help = match (nearest(wanted, names.iter().copied()), names.as_slice()) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, []) => {
-            let directories: Vec<String> = registry
-                .directories()
-                .iter()
-                .map(|directory| directory.display().to_string())
-                .collect();
-            format!("no devices are described in {}", directories.join(", "))
-        }
-        (None, names) => format!("the devices of this host: {}", names.join(", ")),
-    };
-    for fault in registry.faults() {
-        help += &format!("; not read: {fault}");
+    let fault = Fault::NoDevice(Box::new(absent));
+    match request.required {
+        true => Finding::error(fault, request.span),
+        false => Finding::warning(fault, request.span),
     }
-    finding.help(help)
 }

@@ -1,8 +1,11 @@
 //! What the lowering reports: something wrong at one place of the Dockerfile, as data. Drawing is the program's.
 
+use super::fault::Fault;
 use crate::error::Error;
+use crate::ops::spec::without;
 use dockerfile_parser::Span;
 use dockerfile_parser::lint::Rule;
+use dockerfile_parser::secrets::hidden;
 use std::sync::Arc;
 
 /// One finding.
@@ -10,64 +13,60 @@ use std::sync::Arc;
 pub struct Finding {
     /// False: a warning.
     pub is_error: bool,
-    /// It follows from another finding, which says what to do.
-    pub is_consequence: bool,
-    /// One line, lower case.
-    pub message: String,
-    /// It is wrong on this host or with this command line; the Dockerfile may be right.
-    pub is_of_host: bool,
+    /// What is wrong.
+    pub fault: Box<Fault>,
     /// The guilty words.
     pub span: Span,
-    /// What stands beside the carets.
-    pub label: Option<Box<str>>,
+    /// The trigger of a base image that it is in; the words are those that name the image.
+    pub trigger: Option<String>,
     /// Other places that help.
-    pub secondary: Vec<(Span, String)>,
-    /// What to do.
-    pub help: Option<String>,
+    pub secondary: Vec<(Span, Beside)>,
     /// What is behind it, where that is no fault of the Dockerfile.
     pub cause: Option<Arc<Error>>,
     /// The check that it belongs to; the file may not want to hear of that.
     pub rule: Option<Rule>,
+    /// Values that are not shown.
+    pub hidden: Vec<String>,
+}
+
+/// What is at another place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Beside {
+    /// The stage that is meant.
+    #[error("the stage begins here")]
+    Stage,
+    /// The name of the stage that looks for an image of that name.
+    #[error("the stage itself has this name")]
+    Itself,
+    /// A stage of that name, further down.
+    #[error("a stage of this name begins later: it cannot be used above")]
+    Later,
+    /// Something that another process has found.
+    #[error("{0}")]
+    Told(String),
 }
 
 impl Finding {
     /// An error.
-    pub fn error(message: impl Into<String>, span: Span) -> Self {
+    pub fn error(fault: Fault, span: Span) -> Self {
         Self {
             is_error: true,
-            is_consequence: false,
-            is_of_host: false,
-            message: message.into(),
+            fault: Box::new(fault),
             span,
-            label: None,
+            trigger: None,
             secondary: Vec::new(),
-            help: None,
             cause: None,
             rule: None,
+            hidden: Vec::new(),
         }
     }
 
     /// A warning.
-    pub fn warning(message: impl Into<String>, span: Span) -> Self {
+    pub fn warning(fault: Fault, span: Span) -> Self {
         Self {
             is_error: false,
-            ..Self::error(message, span)
+            ..Self::error(fault, span)
         }
-    }
-
-    /// An error at a place that needs something whose own error is reported.
-    pub fn consequence(name: &str, span: Span) -> Self {
-        Self {
-            is_consequence: true,
-            ..Self::error(format!("`{name}` could not be made"), span)
-        }
-    }
-
-    /// Says that the host or the command line lacks something.
-    #[must_use]
-    pub fn of_host(mut self) -> Self {
-        self.is_of_host = true;
-        self
     }
 
     /// Sets the check that it belongs to.
@@ -77,48 +76,52 @@ impl Finding {
         self
     }
 
-    /// Sets the words beside the carets.
-    #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into().into_boxed_str());
-        self
-    }
-
     /// Adds another place.
     #[must_use]
-    pub fn secondary(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.secondary.push((span, label.into()));
+    pub fn secondary(mut self, span: Span, what: Beside) -> Self {
+        self.secondary.push((span, what));
         self
     }
 
-    /// Sets what to do.
+    /// Keeps these values out of its words.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    pub fn hiding(mut self, secrets: &[String]) -> Self {
+        self.hidden.extend_from_slice(secrets);
         self
     }
 
-    /// All of its words, changed.
+    /// Puts it where a trigger has come from, which has no place in the file.
     #[must_use]
-    pub fn map_text(mut self, change: impl Fn(&str) -> String) -> Self {
-        self.message = change(&self.message);
-        self.label = self.label.map(|label| change(&label).into());
-        self.help = self.help.map(|help| change(&help));
-        for (_, label) in &mut self.secondary {
-            *label = change(label);
+    pub fn of_trigger(self, text: &str, from: Span) -> Self {
+        Self {
+            trigger: Some(text.to_owned()),
+            span: from,
+            secondary: Vec::new(),
+            ..self
         }
-        self
     }
 
-    /// Sets "did you mean" when a candidate is near.
+    /// One line, lower case.
     #[must_use]
-    pub fn suggest<'a>(self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
-        match dockerfile_parser::suggest::nearest(word, candidates) {
-            Some(near) => {
-                let help = format!("did you mean `{near}`?");
-                self.help(help)
-            }
-            None => self,
+    pub fn message(&self) -> String {
+        match &self.trigger {
+            None => self.shown(&self.fault.to_string()),
+            Some(text) => self.shown(&format!("ONBUILD trigger `{text}`: {}", self.fault)),
         }
+    }
+
+    /// What stands beside the carets.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
+        match &self.trigger {
+            None => self.fault.label().map(|label| self.shown(&label)),
+            Some(_) => Some("the base image runs this trigger".to_owned()),
+        }
+    }
+
+    /// Words about it, without the values that are not shown.
+    #[must_use]
+    pub fn shown(&self, text: &str) -> String {
+        hidden(&without(&self.hidden, text)).into_owned()
     }
 }

@@ -1,8 +1,9 @@
 //! Instructions that only change the image config: they fold into it and make no vertex.
 
+use super::fault::Fault;
 use super::finding::Finding;
+use super::history;
 use super::stage::StageLowering;
-use super::{history, signal};
 use dockerfile_parser::instruction::{
     Cmd, Command, CommandForm, Entrypoint, Env, Expose, HealthCheck, HealthCheckTest, Label, OnBuild, Shell,
     StopSignal, User, Volume,
@@ -26,10 +27,7 @@ impl StageLowering<'_, '_> {
         let mut texts = Vec::new();
         for (key, value) in pairs {
             if key.is_empty() {
-                return Err(Finding::error(
-                    "the name of a variable is empty",
-                    env.pairs[0].key.span,
-                ));
+                return Err(Finding::error(Fault::NoVariableName, env.pairs[0].key.span));
             }
             texts.push(format!("{key}={value}"));
             self.state.scope.set_own_env(&key, &value);
@@ -42,7 +40,7 @@ impl StageLowering<'_, '_> {
         for pair in &label.pairs {
             let (key, value) = (self.expand(&pair.key)?, self.expand(&pair.value)?);
             if key.is_empty() {
-                return Err(Finding::error("the name of a label is empty", pair.key.span));
+                return Err(Finding::error(Fault::NoLabelName, pair.key.span));
             }
             texts.push(format!("{key}={value}"));
             self.state.config.config.labels.insert(key, value);
@@ -109,14 +107,11 @@ impl StageLowering<'_, '_> {
                 let ports = match Ports::parse(&text) {
                     Some(ports) => ports,
                     None if is_unknown => continue,
-                    None => {
-                        let finding = Finding::error(format!("`{text}` is no port"), word.span);
-                        return Err(finding.help(dockerfile_parser::port::help(&text)));
-                    }
+                    None => return Err(Finding::error(Fault::Port(text), word.span)),
                 };
                 named += usize::from(ports.last - ports.first) + 1;
                 if named > PORTS {
-                    return Err(Finding::error("more ports are named than there are", word.span));
+                    return Err(Finding::error(Fault::TooManyPorts, word.span));
                 }
                 for number in ports.first..=ports.last {
                     let port = format!("{number}/{}", ports.protocol);
@@ -134,7 +129,7 @@ impl StageLowering<'_, '_> {
         for word in &volume.paths {
             let path = self.expand(word)?;
             if path.trim().is_empty() {
-                return Err(Finding::error("the path of a volume is empty", word.span));
+                return Err(Finding::error(Fault::NoVolume, word.span));
             }
             texts.push(path.clone());
             self.state.config.config.volumes.insert(path, Empty {});
@@ -145,12 +140,9 @@ impl StageLowering<'_, '_> {
     pub(super) fn user(&mut self, user: &User) -> Result<String, Finding> {
         let text = self.expand(&user.user)?;
         if text.is_empty() {
-            self.warn_of_empty("USER", "steps run as root", &user.user);
+            self.warn_of_empty("USER".into(), "steps run as root", &user.user);
         } else if text == ":" {
-            return Err(
-                Finding::error("`:` names neither a user nor a group", user.user.span)
-                    .help("`USER 0` is root"),
-            );
+            return Err(Finding::error(Fault::NoUser, user.user.span));
         }
         self.state.config.config.user.clone_from(&text);
         Ok(format!("USER {text}"))
@@ -160,8 +152,7 @@ impl StageLowering<'_, '_> {
         let text = self.expand(&stop.signal)?;
         let is_unknown = self.base_is_unknown() && stop.signal.has_variables();
         if dockerfile_parser::signal::parse(&text).is_none() && !is_unknown {
-            return Err(Finding::error(format!("`{text}` is no signal"), stop.signal.span)
-                .suggest(text.trim_start_matches("SIG"), signal::names()));
+            return Err(Finding::error(Fault::Signal(text), stop.signal.span));
         }
         self.state.config.config.stop_signal = Some(text.clone());
         Ok(format!("STOPSIGNAL {text}"))

@@ -4,6 +4,7 @@
 
 mod copy;
 mod devices;
+mod fault;
 mod finding;
 mod history;
 mod metadata;
@@ -14,7 +15,8 @@ pub mod signal;
 mod stage;
 mod variables;
 
-pub use finding::Finding;
+pub use fault::{AbsentDevice, Fault};
+pub use finding::{Beside, Finding};
 pub use history::{COMMENT, HistoryItem};
 pub use scope::HOSTNAME_ARG;
 pub use scope::{BuildArgs, PREDEFINED};
@@ -28,9 +30,8 @@ use crate::ops::StepId;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::request::{Entitlements, NamedContext, Secret, SshSource, context_key};
 use crate::sources::BaseImage;
-use dockerfile_parser::secrets::hidden;
 use dockerfile_parser::stage::{NearestArgs, StageIndex};
-use dockerfile_parser::{Dockerfile, Platform, Span, Stage, Word};
+use dockerfile_parser::{Dockerfile, ExpandError, Platform, Span, Stage, Word};
 use rbuild_solver::{Graph, VertexId};
 use scope::GlobalScope;
 use std::collections::{BTreeMap, BTreeSet};
@@ -296,12 +297,10 @@ impl<'a, O: rbuild_solver::Op> Lowering<'a, O> {
         }
         let Some(index) = index else {
             let name = self.input.target.unwrap_or_default();
-            let finding = Finding::error(
-                format!("there is no stage `{name}` to build (--target)"),
-                Span::default(),
-            )
-            .suggest(name, stage_names());
-            self.findings.push(finding);
+            let near = dockerfile_parser::suggest::nearest(name, stage_names()).map(str::to_owned);
+            let name = name.to_owned();
+            let fault = Fault::NoTarget { name, near };
+            self.findings.push(Finding::error(fault, Span::default()));
             return Err(Reported);
         };
         self.stage(index)
@@ -329,7 +328,7 @@ impl<'a, O: rbuild_solver::Op> Lowering<'a, O> {
                     Some(word) => match word.expand(&self.global) {
                         Ok(expanded) => Some(expanded.value),
                         Err(error) => {
-                            self.findings.push(Finding::error(error.to_string(), error.span));
+                            self.findings.push(expanding(error));
                             continue;
                         }
                     },
@@ -347,23 +346,14 @@ impl<'a, O: rbuild_solver::Op> Lowering<'a, O> {
         if self.visiting.contains(&index) {
             let stage = &self.input.dockerfile.stages[index];
             let name = stage.name().map_or_else(|| index.to_string(), str::to_owned);
-            self.findings.push(
-                Finding::error(
-                    format!("stage `{name}` needs itself: circular dependency"),
-                    stage.from.base.span,
-                )
-                .label("this stage"),
-            );
+            let finding = Finding::error(Fault::Circle(name), stage.from.base.span);
+            self.findings.push(finding);
             return Err(Reported);
         }
         if self.visiting.len() >= MAX_DEPTH {
-            let finding = Finding::error(
-                "stages need each other through too many variables and triggers",
-                self.input.dockerfile.stages[index].from.base.span,
-            );
-            self.findings.push(finding.label("this stage").help(format!(
-                "at most {MAX_DEPTH} stages may each need the next one by a name that only a build knows"
-            )));
+            let span = self.input.dockerfile.stages[index].from.base.span;
+            let limit = MAX_DEPTH;
+            self.findings.push(Finding::error(Fault::Deep { limit }, span));
             return Err(Reported);
         }
         self.visiting.push(index);
@@ -422,9 +412,8 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
     }
 
     fn report(&mut self, finding: Finding) {
-        if !finding.is_consequence {
-            self.findings
-                .push(finding.map_text(|text| hidden(text).into_owned()));
+        if !matches!(*finding.fault, Fault::Consequence(_)) {
+            self.findings.push(finding);
         }
     }
 
@@ -464,10 +453,8 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         if self.carried <= MAX_CARRIED {
             return Ok(());
         }
-        let message = "the stages and steps of this file inherit too much from each other";
-        Err(Finding::error(message, span).help(format!(
-            "all together may inherit {MAX_CARRIED} variables, labels and steps"
-        )))
+        let limit = MAX_CARRIED;
+        Err(Finding::error(Fault::Heavy { limit }, span))
     }
 
     fn stage(&mut self, index: usize) -> Result<Rc<StageState>, Reported> {
@@ -492,16 +479,14 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         platform: &Platform,
         secrets: &[String],
     ) -> Result<From, Finding> {
-        let unmade = |_: Reported| Finding::consequence(name, span);
+        let unmade = |_: Reported| Finding::error(Fault::Consequence(name.to_owned()), span);
         if let Some(source) = self.input.named.get(&context_key(name)).cloned() {
             return match source {
                 NamedSource::Directory(context) => Ok(From::Context(context)),
                 NamedSource::Other(NamedContext::Stage(target)) => {
                     let index = self.stage_of_context(&target).ok_or_else(|| {
-                        Finding::error(
-                            format!("the named context `{name}` is stage `{target}`, which is not there"),
-                            span,
-                        )
+                        let (name, stage) = (name.to_owned(), target.clone());
+                        Finding::error(Fault::NoStageOfContext { name, stage }, span)
                     })?;
                     Ok(From::Vertex(self.stage(index).map_err(unmade)?.vertex))
                 }
@@ -510,7 +495,7 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
                         .input
                         .images
                         .named(name, &other, platform)
-                        .map_err(|error| stage::unresolved(error, span))?;
+                        .map_err(|error| stage::unresolved(error, None, span))?;
                     Ok(From::Vertex(stage::image_vertex(
                         self, image, name, span, secrets,
                     )))
@@ -522,37 +507,24 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
         }
         let stages = &self.input.dockerfile.stages;
         if stages[current].name() == Some(name.to_ascii_lowercase().as_str()) || name == current.to_string() {
-            return Err(Finding::error(
-                format!("stage `{name}` cannot take files from itself: circular dependency"),
-                span,
-            )
-            .label("this is the stage's own name"));
+            return Err(Finding::error(Fault::FromItself(name.to_owned()), span));
         }
         if let Some(later) = self.index.stage_by_ref(name, None) {
-            return Err(Finding::error(format!("stage `{name}` is not made yet"), span)
-                .label("only stages above can be used")
-                .secondary(stages[later].from.base.span, "the stage begins here")
-                .help("move that stage above this one"));
+            return Err(Finding::error(Fault::FromLater(name.to_owned()), span)
+                .secondary(stages[later].from.base.span, Beside::Stage));
         }
         if name.is_empty() {
-            return Err(Finding::error("`from` is empty after expansion", span));
+            return Err(Finding::error(Fault::EmptyFrom, span));
         }
         if name == "scratch" {
-            return Err(Finding::error("`scratch` has no files to take", span));
+            return Err(Finding::error(Fault::FromScratch, span));
         }
         if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Finding::error(
-                format!("there is no stage number {name} above this one"),
-                span,
-            ));
+            return Err(Finding::error(Fault::NoStageNumber(name.to_owned()), span));
         }
         let image = self.input.images.image(name, platform).map_err(|error| {
-            let finding = stage::unresolved(error, span);
-            let near = stages[..current].iter().filter_map(|stage| stage.name());
-            match dockerfile_parser::suggest::nearest(name, near) {
-                Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
-                None => finding,
-            }
+            let names = stages[..current].iter().filter_map(|stage| stage.name());
+            stage::unresolved(error, dockerfile_parser::suggest::nearest(name, names), span)
         })?;
         Ok(From::Vertex(stage::image_vertex(
             self, image, name, span, secrets,
@@ -570,7 +542,12 @@ fn word_of_base(stage: &Stage) -> Option<&Word> {
 pub(crate) fn expand_global(stages: &dyn Stages, word: &Word) -> Result<String, Finding> {
     word.expand(stages.global())
         .map(|expanded| expanded.value)
-        .map_err(|error| Finding::error(error.to_string(), error.span))
+        .map_err(expanding)
+}
+
+/// A word that cannot be expanded.
+pub(crate) fn expanding(error: ExpandError) -> Finding {
+    Finding::error(Fault::Expand(error.kind), error.span)
 }
 
 #[cfg(test)]

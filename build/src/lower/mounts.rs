@@ -1,9 +1,10 @@
 //! `RUN --mount` to mounts of a step and the vertices that they need.
 
-use super::From;
 use super::copy::input;
+use super::fault::Fault;
 use super::finding::Finding;
 use super::stage::{self, StageLowering};
+use super::{From, expanding};
 use crate::ops::spec::ExecMount;
 use dockerfile_parser::Span;
 use dockerfile_parser::mount::{Mount, ResolvedMountKind, SecretMount, SshMount};
@@ -47,18 +48,16 @@ impl StageLowering<'_, '_> {
         for mount in mounts {
             let resolved = mount
                 .resolve(&self.state.scope, &self.seen_by_from())
-                .map_err(|error| Finding::error(error.to_string(), error.span))?;
+                .map_err(|error| Finding::error(Fault::Mount(error.kind), error.span))?;
             if let Some(from) = mount.from()
                 && from.has_variables()
             {
-                let expanded = from.expand(&self.seen_by_from());
-                let expanded = expanded.map_err(|error| Finding::error(error.to_string(), error.span))?;
+                let expanded = from.expand(&self.seen_by_from()).map_err(expanding)?;
                 self.judge_from("from", from, &expanded)?;
             }
             // Of a mount without variables the parser has told.
             for (span, option) in resolved.ignored.into_iter().filter(|_| mount.has_variables()) {
-                let message = format!("the mount option `{option}` has no effect");
-                self.report(Finding::warning(message, span));
+                self.report(Finding::warning(Fault::IgnoredMountOption(option), span));
             }
             made.push(self.mount(resolved.kind, &Places::of(mount), more, &mut agents)?);
         }
@@ -80,10 +79,7 @@ impl StageLowering<'_, '_> {
                 return Ok(target);
             }
             if target == "/" || target == "/proc" || target.starts_with("/proc/") {
-                return Err(Finding::error(
-                    format!("nothing can be mounted on `{target}`"),
-                    places.target,
-                ));
+                return Err(Finding::error(Fault::NoMountPoint(target), places.target));
             }
             Ok(target)
         };
@@ -164,15 +160,14 @@ impl StageLowering<'_, '_> {
         let id = &mount.id;
         let why = match given.secrets.get(id) {
             None if !mount.required => return Ok(()),
-            None => "the step requires it".to_owned(),
+            None => None,
             Some(secret) => match secret.missing() {
                 None => return Ok(()),
-                Some(why) => why.to_string(),
+                missing => missing,
             },
         };
-        Err(Finding::error(format!("secret `{id}`: {why}"), at)
-            .help(format!("give it with `--secret id={id},src=FILE` or `env=VAR`"))
-            .of_host())
+        let id = id.clone();
+        Err(Finding::error(Fault::Secret { id, why }, at))
     }
 
     fn demand_agent(&self, mount: &SshMount, at: Span) -> Result<(), Finding> {
@@ -181,10 +176,7 @@ impl StageLowering<'_, '_> {
         if !mount.required || given.is_none_or(|given| given.ssh.contains_key(id)) {
             return Ok(());
         }
-        let message = format!("the step requires the ssh agent `{id}`, which was not given");
-        Err(Finding::error(message, at)
-            .help(format!("give it with `--ssh {id}`, or `--ssh {id}=SOCKET|KEY`"))
-            .of_host())
+        Err(Finding::error(Fault::Agent(id.clone()), at))
     }
 
     /// The snapshot in which the source of a mount is found.

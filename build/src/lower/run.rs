@@ -1,5 +1,6 @@
 //! `RUN` to a vertex.
 
+use super::fault::Fault;
 use super::finding::Finding;
 use super::history;
 use super::scope::HOSTNAME_ARG;
@@ -31,12 +32,7 @@ impl StageLowering<'_, '_> {
     ) -> Result<(), Finding> {
         let insecure = run.security == Security::Insecure;
         if insecure && !self.stages.input().entitlements.security_insecure {
-            return Err(Finding::error(
-                "`--security=insecure` must be allowed for this build",
-                instruction.line.span,
-            )
-            .help("add `--allow security.insecure` to the command line")
-            .of_host());
+            return Err(Finding::error(Fault::InsecureNotAllowed, instruction.line.span));
         }
         let network = self.network(run, instruction)?;
         let devices = self.devices(&run.devices)?;
@@ -46,18 +42,12 @@ impl StageLowering<'_, '_> {
         let is_shell_form = matches!(run.command.form, CommandForm::Shell { .. });
         let (argv, script) = match script {
             RunScript::Exec(args) if args.is_empty() => {
-                return Err(Finding::error(
-                    "there is no command to run",
-                    instruction.line.span,
-                ));
+                return Err(Finding::error(Fault::NoCommand, instruction.line.span));
             }
             RunScript::Exec(args) => (args, None),
             RunScript::Shell(text) => {
                 if only_heredocs(&run.command.form) {
-                    let warning = Finding::warning("nothing reads these heredocs", instruction.line.span)
-                        .label("this step does nothing")
-                        .help("name a command for them, such as `RUN sh <<FIRST`, or write one heredoc for each RUN");
-                    self.report(warning);
+                    self.report(Finding::warning(Fault::UnreadHeredocs, instruction.line.span));
                 }
                 let mut argv = self.shell();
                 argv.push(text);
@@ -68,11 +58,11 @@ impl StageLowering<'_, '_> {
             }
         };
         if argv.first().is_some_and(String::is_empty) {
-            let finding = Finding::error("the command's name is empty", instruction.line.span);
-            return Err(match is_shell_form {
-                true => finding.help("it is that of `SHELL`"),
-                false => finding,
-            });
+            let of_shell = is_shell_form;
+            return Err(Finding::error(
+                Fault::NoCommandName { of_shell },
+                instruction.line.span,
+            ));
         }
         let scope = &self.state.scope;
         self.stages
@@ -127,11 +117,9 @@ impl StageLowering<'_, '_> {
             Network::None => Ok(ExecNetwork::None),
             Network::Host if self.stages.input().entitlements.network_host => Ok(ExecNetwork::Host),
             Network::Host => Err(Finding::error(
-                "`--network=host` must be allowed for this build",
+                Fault::HostNetworkNotAllowed,
                 instruction.line.span,
-            )
-            .help("add `--allow network.host` to the command line")
-            .of_host()),
+            )),
         }
     }
 }

@@ -6,12 +6,13 @@ use base::base;
 pub(super) use base::{context_files, image_vertex, unresolved, without_stage};
 use rbuild_oci::ImageConfig;
 
+use super::fault::Fault;
 use super::finding::Finding;
 use super::history::{self, HistoryItem};
 use super::scope::{FromScope, StageScope, secrets_in};
-use super::{From, Reported, StageBase, Stages};
+use super::{From, Reported, StageBase, Stages, expanding};
 use crate::ops::StepId;
-use crate::ops::spec::{Step, StepSpec, WorkdirSpec, without};
+use crate::ops::spec::{Step, StepSpec, WorkdirSpec};
 use crate::remote::address::redacted_line;
 use crate::sources::BaseImage;
 use dockerfile_parser::instruction::{Arg, Workdir};
@@ -97,7 +98,7 @@ pub(super) fn lower_stage(stages: &mut dyn Stages, index: usize) -> Result<Stage
     let base = match base(stages, &stage, index, &stage_name, &secrets) {
         Ok(base) => base,
         Err(finding) => {
-            stages.report(finding.map_text(|text| without(&secrets, text)));
+            stages.report(finding.hiding(&secrets));
             return Err(Reported);
         }
     };
@@ -168,18 +169,10 @@ fn triggers(stages: &mut dyn Stages, base: &StageState, stage: &Stage) -> Result
     for text in &base.config.config.on_build {
         match parse_onbuild_trigger(text) {
             Ok(instruction) => triggers.push(instruction),
-            Err(diagnostics) => {
-                let why = diagnostics
-                    .first()
-                    .map(dockerfile_parser::Diagnostic::message)
-                    .unwrap_or_default();
-                stages.report(
-                    Finding::error(
-                        format!("ONBUILD trigger `{text}` of the base image: {why}"),
-                        stage.from.base.span,
-                    )
-                    .label("this base image"),
-                );
+            Err(found) => {
+                let text = text.clone();
+                let fault = Fault::BrokenTrigger { text, found };
+                stages.report(Finding::error(fault, stage.from.base.span));
                 return Err(Reported);
             }
         }
@@ -286,17 +279,14 @@ impl StageLowering<'_, '_> {
     ) -> Result<(), Finding> {
         let text = self.expand(&workdir.path)?;
         if text.is_empty() {
-            self.warn_of_empty("WORKDIR", "the directory stays as it is", &workdir.path);
+            self.warn_of_empty("WORKDIR".into(), "the directory stays as it is", &workdir.path);
         }
         let path = match self.base_is_unknown() && workdir.path.has_variables() {
             true => path::join("/", &text),
             false => path::join(&self.cwd(), &text),
         };
         if path.len() > MAX_PATH {
-            return Err(Finding::error(
-                format!("WORKDIR is longer than a path can be: {} bytes", path.len()),
-                workdir.path.span,
-            ));
+            return Err(Finding::error(Fault::LongWorkdir(path.len()), workdir.path.span));
         }
         self.state.config.config.working_dir.clone_from(&path);
         let created_by = format!("WORKDIR {path}");
@@ -317,9 +307,8 @@ impl StageLowering<'_, '_> {
     }
 
     /// A word that expands to nothing means something, as for BuildKit, and is seldom meant.
-    pub(super) fn warn_of_empty(&mut self, what: &str, effect: &str, word: &Word) {
-        let finding = Finding::warning(format!("{what} is empty after expansion"), word.span);
-        self.report(finding.label(effect));
+    pub(super) fn warn_of_empty(&mut self, what: Cow<'static, str>, meaning: &'static str, word: &Word) {
+        self.report(Finding::warning(Fault::Empty { what, meaning }, word.span));
     }
 
     /// Adds a vertex on top of the snapshot so far, with its history entry.
@@ -383,16 +372,10 @@ impl StageLowering<'_, '_> {
 
     /// Hands on what was found at an instruction. A trigger has no place in this file but the FROM that pulled it in.
     pub(super) fn report(&mut self, finding: Finding) {
-        let finding = finding.map_text(|text| without(&self.secrets, text));
+        let finding = finding.hiding(&self.secrets);
         self.stages.report(match &self.trigger {
             None => finding,
-            Some((text, from)) => Finding {
-                message: format!("ONBUILD trigger `{text}`: {}", finding.message),
-                span: *from,
-                label: Some("the base image runs this trigger".into()),
-                secondary: Vec::new(),
-                ..finding
-            },
+            Some((text, from)) => finding.of_trigger(text, *from),
         });
     }
 
@@ -401,9 +384,7 @@ impl StageLowering<'_, '_> {
         if self.base_is_unknown() && !expanded.as_ref().is_ok_and(|word| word.undefined.is_empty()) {
             expanded = word.expand(&Open(&self.state.scope));
         }
-        expanded
-            .map(|expanded| expanded.value)
-            .map_err(|error| Finding::error(error.to_string(), error.span))
+        expanded.map(|expanded| expanded.value).map_err(expanding)
     }
 
     /// Whether nothing is known of the image below, not even its variables and directory.
@@ -414,13 +395,12 @@ impl StageLowering<'_, '_> {
     pub(super) fn expand_list(&self, word: &Word) -> Result<Vec<String>, Finding> {
         word.expand_list(&self.state.scope)
             .map(|(values, _)| values)
-            .map_err(|error| Finding::error(error.to_string(), error.span))
+            .map_err(expanding)
     }
 
     /// What `--from=` names.
     pub(super) fn from(&mut self, word: &Word) -> Result<From, Finding> {
-        let expanded = word.expand(&self.seen_by_from());
-        let expanded = expanded.map_err(|error| Finding::error(error.to_string(), error.span))?;
+        let expanded = word.expand(&self.seen_by_from()).map_err(expanding)?;
         self.judge_from("--from", word, &expanded)?;
         let platform = self.state.platform.clone();
         self.stages
@@ -436,7 +416,12 @@ impl StageLowering<'_, '_> {
     }
 
     /// Says where an ENV is not what is meant, and what is empty.
-    pub(super) fn judge_from(&mut self, what: &str, word: &Word, expanded: &Expanded) -> Result<(), Finding> {
+    pub(super) fn judge_from(
+        &mut self,
+        what: &'static str,
+        word: &Word,
+        expanded: &Expanded,
+    ) -> Result<(), Finding> {
         let scope = &self.state.scope;
         let hidden = |name: &&String| {
             scope
@@ -446,20 +431,17 @@ impl StageLowering<'_, '_> {
         let undefined = expanded.undefined.iter().map(|(name, _)| name);
         let env = expanded.used.iter().chain(undefined).find(hidden);
         if word.has_variables() && expanded.value.is_empty() {
-            let empty = Finding::error(format!("`{what}` is empty after expansion"), word.span);
-            return Err(match env {
-                Some(name) => empty.help(format!("it sees ARGs only, and `{name}` is an ENV")),
-                None => empty.help("it sees the ARGs of the stage, and those before the first `FROM`"),
-            });
+            let env = env.cloned();
+            return Err(Finding::error(Fault::NoFrom { what, env }, word.span));
         }
         if let Some(name) = env {
-            let message = format!("`{what}` sees the ARG `{name}`, not the ENV");
-            let warning = Finding::warning(message, word.span);
             let is_secret = expanded.used.iter().any(|name| is_secret_name(name));
-            self.report(match is_secret {
-                true => warning,
-                false => warning.label(format!("it is `{}`", expanded.value)),
-            });
+            let fault = Fault::ArgNotEnv {
+                what,
+                name: name.clone(),
+                value: (!is_secret).then(|| expanded.value.clone()),
+            };
+            self.report(Finding::warning(fault, word.span));
         }
         Ok(())
     }

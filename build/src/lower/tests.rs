@@ -59,7 +59,7 @@ fn planned(text: &str, given: &Given) -> Result<Lowered<Planned>, Vec<String>> {
             failure
                 .findings
                 .into_iter()
-                .map(|finding| finding.message)
+                .map(|finding| finding.message())
                 .collect()
         })
     })

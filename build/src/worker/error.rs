@@ -153,8 +153,8 @@ fn found(file: &SourceFile, checks: &[Diagnostic], findings: &[Finding]) -> Vec<
                 file: file.name.clone(),
                 line: lines.line(finding.span.start),
                 is_warning: !finding.is_error,
-                message: finding.message.clone(),
-                help: finding.help.clone(),
+                message: finding.message(),
+                help: None,
             },
         })
         .collect()

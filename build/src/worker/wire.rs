@@ -3,7 +3,7 @@
 use super::error::BuildFailure;
 use crate::dockerfile::SourceFile;
 use crate::finding::Found;
-use crate::lower::Finding;
+use crate::lower::{Beside, Fault, Finding};
 use crate::observer::{BuildEvent, Observer, StepInfo};
 use crate::result::BuildResult;
 use dockerfile_parser::{Diagnostic, Span};
@@ -68,13 +68,11 @@ pub(super) enum OwnedFound {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct OwnedFinding {
     is_error: bool,
-    is_consequence: bool,
     message: String,
     is_of_host: bool,
     span: Span,
     label: Option<String>,
     secondary: Vec<(Span, String)>,
-    help: Option<String>,
     rule: Option<String>,
 }
 
@@ -148,13 +146,15 @@ impl OwnedFound {
             Found::Check(check) => OwnedFound::Check((*check).clone()),
             Found::Lowering(finding) => OwnedFound::Lowering(OwnedFinding {
                 is_error: finding.is_error,
-                is_consequence: finding.is_consequence,
-                message: finding.message.clone(),
-                is_of_host: finding.is_of_host,
+                message: finding.message(),
+                is_of_host: finding.fault.is_of_host(),
                 span: finding.span,
-                label: finding.label.as_deref().map(str::to_owned),
-                secondary: finding.secondary.clone(),
-                help: finding.help.clone(),
+                label: finding.label(),
+                secondary: finding
+                    .secondary
+                    .iter()
+                    .map(|(span, what)| (*span, what.to_string()))
+                    .collect(),
                 rule: finding.rule.map(|rule| rule.name().to_owned()),
             }),
         }
@@ -165,15 +165,17 @@ impl OwnedFound {
             return None;
         };
         let name = owned.rule.as_deref();
+        let told = Fault::Told {
+            message: owned.message.clone(),
+            label: owned.label.clone(),
+            is_of_host: owned.is_of_host,
+        };
+        let beside = |(span, what): &(Span, String)| (*span, Beside::Told(what.clone()));
         Some(Finding {
             is_error: owned.is_error,
-            is_consequence: owned.is_consequence,
-            label: owned.label.as_deref().map(Into::into),
-            secondary: owned.secondary.clone(),
-            help: owned.help.clone(),
+            secondary: owned.secondary.iter().map(beside).collect(),
             rule: name.and_then(dockerfile_parser::lint::Rule::from_name),
-            is_of_host: owned.is_of_host,
-            ..Finding::error(owned.message.clone(), owned.span)
+            ..Finding::error(told, owned.span)
         })
     }
 }

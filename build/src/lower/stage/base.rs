@@ -4,7 +4,8 @@
 use super::{StageState, display_stage, title, total};
 use crate::context::BuildContext;
 use crate::error::Error;
-use crate::lower::finding::Finding;
+use crate::lower::fault::Fault;
+use crate::lower::finding::{Beside, Finding};
 use crate::lower::history::HistoryItem;
 use crate::lower::scope::StageScope;
 use crate::lower::{NamedSource, Reported, Stages, expand_global};
@@ -38,16 +39,12 @@ pub(super) fn base(
         Some(platform) => {
             let text = expand_global(stages, platform)?;
             Platform::parse(&text, stages.platform())
-                .map_err(|error| Finding::error(error.to_string(), platform.span))?
+                .map_err(|error| Finding::error(Fault::Platform(error), platform.span))?
         }
     };
     let name = expand_global(stages, word)?;
     if name.is_empty() {
-        return Err(Finding::error(
-            format!("the base `{}` is empty after expansion", word.text),
-            word.span,
-        )
-        .help("give the ARG a default, or set it with --build-arg"));
+        return Err(Finding::error(Fault::NoBase(word.text.clone()), word.span));
     }
     let shown = without(secrets, &name);
     let named = stages.input().named.get(&context_key(&name)).cloned();
@@ -125,10 +122,8 @@ fn from_named(
         }
         NamedSource::Other(NamedContext::Stage(target)) => {
             let index = stages.index().stage_by_ref(&target, None).ok_or_else(|| {
-                Finding::error(
-                    format!("named context `{name}`: there is no stage `{target}`"),
-                    word.span,
-                )
+                let (name, stage) = (name.to_owned(), target.clone());
+                Finding::error(Fault::NoStageOfBase { name, stage }, word.span)
             })?;
             from_stage(stages, index, word)
         }
@@ -137,7 +132,7 @@ fn from_named(
                 .input()
                 .images
                 .named(name, &other, &platform)
-                .map_err(|error| unresolved(error, word.span))?;
+                .map_err(|error| unresolved(error, None, word.span))?;
             warn_of_platform(stages, &image, &platform, shown, word.span);
             Ok(from_image(stages, image, platform, shown, step))
         }
@@ -146,44 +141,44 @@ fn from_named(
 
 /// There is no image of that name: perhaps a stage is meant, which begins later, or is called nearly so.
 fn no_image(stages: &dyn Stages, error: Error, name: &str, index: usize, span: Span) -> Finding {
-    let finding = unresolved(error, span);
     let all = &stages.input().dockerfile.stages;
     let mut later = all[index..].iter();
     if let Some(later) = later.find(|later| later.name() == Some(name.to_ascii_lowercase().as_str())) {
         let named = later.from.name.as_ref();
         let place = named.map_or(later.from.base.span, |name| name.span);
-        return finding.secondary(
-            place,
-            match later.index == index {
-                true => "the stage itself has this name",
-                false => "a stage of this name begins later: it cannot be used above",
-            },
-        );
+        let what = match later.index == index {
+            true => Beside::Itself,
+            false => Beside::Later,
+        };
+        return unresolved(error, None, span).secondary(place, what);
     }
-    match dockerfile_parser::suggest::nearest(name, all[..index].iter().filter_map(Stage::name)) {
-        Some(stage) => finding.help(format!("did you mean stage `{stage}`?")),
-        None => finding,
-    }
+    let names = all[..index].iter().filter_map(Stage::name);
+    unresolved(error, dockerfile_parser::suggest::nearest(name, names), span)
 }
 
 /// A base for another platform is used as it is, and told.
 fn warn_of_platform(stages: &mut dyn Stages, image: &BaseImage, platform: &Platform, name: &str, span: Span) {
     if !image.matches(platform) {
-        let message = format!("`{name}` is for {}, not for {platform}", image.platform());
-        let finding = Finding::warning(message, span).label("used as it is");
+        let asked = platform.architecture.as_str();
         let known = KNOWN_ARCHITECTURES.iter().copied();
-        let finding = match known.clone().any(|known| known == platform.architecture) {
-            true => finding,
-            false => finding.suggest(&platform.architecture, known),
+        let near = match KNOWN_ARCHITECTURES.contains(&asked) {
+            true => None,
+            false => dockerfile_parser::suggest::nearest(asked, known).map(str::to_owned),
         };
-        stages.report(finding.rule(Rule::InvalidBaseImagePlatform));
+        let fault = Fault::OtherPlatform {
+            name: name.to_owned(),
+            is: image.platform().clone(),
+            wanted: platform.clone(),
+            near,
+        };
+        stages.report(Finding::warning(fault, span).rule(Rule::InvalidBaseImagePlatform));
     }
 }
 
 fn from_stage(stages: &mut dyn Stages, index: usize, word: &Word) -> Result<StageState, Finding> {
     let parent = stages
         .stage(index)
-        .map_err(|Reported| Finding::consequence(&word.text, word.span))?;
+        .map_err(|Reported| Finding::error(Fault::Consequence(word.text.clone()), word.span))?;
     stages.carry(parent.size(), word.span)?;
     let mut state = (*parent).clone();
     state.cmd_set_here = false;
@@ -327,11 +322,12 @@ pub(in crate::lower) fn context_files(
     stages.add(step, &[scratch])
 }
 
-/// A base image that cannot be had, at the word that names it.
-pub(in crate::lower) fn unresolved(error: Error, span: Span) -> Finding {
-    let message = crate::error::one_line(&error);
+/// A base image that cannot be had, at the word that names it; a stage of nearly that name.
+pub(in crate::lower) fn unresolved(error: Error, near: Option<&str>, span: Span) -> Finding {
+    let why = crate::error::one_line(&error);
+    let near = near.map(str::to_owned);
     Finding {
         cause: Some(Arc::new(error)),
-        ..Finding::error(message, span)
+        ..Finding::error(Fault::NoImage { why, near }, span)
     }
 }
