@@ -258,11 +258,37 @@ pub fn root_after_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
+/// The usage of the verb as its help has it. clap's own has every flag that was given, and those that a variable of the
+/// environment has set count as given.
+fn with_plain_usage(mut error: clap::Error, args: &[String]) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    if error.get(ContextKind::Usage).is_none() {
+        return error;
+    }
+    let mut command = Cli::command();
+    command.build();
+    let usage = usage(&mut command, args.get(1..).unwrap_or_default());
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    error
+}
+
+/// Of the verb that the words begin with; those behind it may name one of its own.
+fn usage(command: &mut clap::Command, words: &[String]) -> clap::builder::StyledStr {
+    let verb = words
+        .first()
+        .filter(|word| command.find_subcommand(word).is_some());
+    match verb.and_then(|word| command.find_subcommand_mut(word)) {
+        Some(verb) => usage(verb, &words[1..]),
+        None => command.render_usage(),
+    }
+}
+
 /// Names the verb or the flag that was meant. By clap's own measure, which favours long words with the same beginning, `--tga` is
 /// nearer to `--target` than to `--tag`.
 #[must_use]
-pub fn with_nearest_flag(mut error: clap::Error, args: &[String]) -> clap::Error {
+pub fn with_nearest_flag(error: clap::Error, args: &[String]) -> clap::Error {
     use clap::error::{ContextKind, ContextValue};
+    let mut error = with_plain_usage(error, args);
     // What follows a mistyped verb was read as arguments of the bare form.
     if matches!(
         error.kind(),

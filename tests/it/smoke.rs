@@ -19,6 +19,27 @@ fn version_and_help() {
     assert!(!env.store().exists(), "asking for help makes no store");
 }
 
+/// A variable of the environment is no flag that was typed.
+#[test]
+fn the_usage_is_that_of_the_verb() {
+    let env = TestEnv::new();
+    for (words, usage) in [
+        (
+            &["build", "--build-arg", "app"][..],
+            "Usage: rbuild build [OPTIONS] <CONTEXT>",
+        ),
+        (
+            &["build", "--no-cahce", "."],
+            "Usage: rbuild build [OPTIONS] <CONTEXT>",
+        ),
+        (&["tag"], "Usage: rbuild tag [OPTIONS] <SOURCE>"),
+        (&["debug", "dag"], "Usage: rbuild debug dag [OPTIONS] <CONTEXT>"),
+    ] {
+        let run = env.rbuild(words).env("DOCKER_DEFAULT_PLATFORM", "linux/amd64");
+        run.run().exits(125).says(usage).never_says("--root <DIR>");
+    }
+}
+
 #[test]
 fn wrong_usage_is_125_with_a_suggestion() {
     let env = TestEnv::new();

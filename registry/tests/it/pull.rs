@@ -231,6 +231,49 @@ fn index_entries_bind() {
     }
 }
 
+/// A digest says which bytes, the size says how many were promised: a document of another size is refused although its
+/// digest is right, and is not asked for again.
+#[test]
+fn documents_of_another_size_than_their_descriptors_are_refused() {
+    let good = image("x");
+    let (inner, inner_descriptor) = index(&[json(&good.descriptor, "")]);
+    for off in [-1_i64, 1] {
+        let resized = |descriptor: &Descriptor| Descriptor {
+            size: descriptor.size.strict_add_signed(off),
+            ..descriptor.clone()
+        };
+        for (listed, documents) in [
+            (
+                &good.descriptor,
+                vec![(good.manifest.clone(), good.descriptor.clone())],
+            ),
+            (&inner_descriptor, vec![(inner.clone(), inner_descriptor.clone())]),
+        ] {
+            let mut documents = documents;
+            documents.insert(0, index(&[json(&resized(listed), "")]));
+            let fake = Fake::start(serve(documents));
+            let setup = setup();
+            let error = setup
+                .client()
+                .resolve(&reference(&fake, "a:1"), &linux())
+                .unwrap_err();
+            assert!(
+                matches!(&error.kind, ErrorKind::SizeMismatch { expected, actual }
+                    if *actual == listed.size && *expected == resized(listed).size),
+                "{error:?}"
+            );
+            assert_eq!(fake.asked().len(), 2, "{:?}", fake.lines());
+        }
+        let config = describe(media_type::OCI_CONFIG, &good.config);
+        let fake = Fake::start(serve(vec![(good.config.clone(), config.clone())]));
+        let error = setup()
+            .client()
+            .fetch_config(&reference(&fake, "a:1"), &resized(&config))
+            .unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::SizeMismatch { .. }), "{error:?}");
+    }
+}
+
 #[test]
 fn indexes_do_not_nest_for_ever() {
     let mut documents = Vec::new();
