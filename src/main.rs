@@ -2,10 +2,20 @@
 
 use rbuild::cli;
 use rbuild::error::Failure;
+use rbuild_sandbox::MemoryOrEnd;
 use std::io::Write;
 use std::process::ExitCode;
 
+/// Without memory nothing can be said in another way, nor anything be cleaned up: the next build does that.
+#[global_allocator]
+static MEMORY: MemoryOrEnd = MemoryOrEnd {
+    words: "error: out of memory\nhelp: free some, raise the limit (`ulimit -v`, or of the container or unit), or run fewer steps \
+            at once with --jobs\n",
+    code: 125,
+};
+
 fn main() -> ExitCode {
+    end_without_stacks();
     rbuild_sandbox::inherited::settle();
     let args = match cli::verbs::translate(std::env::args_os().collect()) {
         Ok(cli::verbs::Meant::Words(args)) => cli::root_after_verb(args),
@@ -31,6 +41,20 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => fail(&failure),
     }
+}
+
+/// A thread whose second stack, for the handler of overflows, cannot be had panics in the runtime.
+fn end_without_stacks() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic
+            .to_string()
+            .contains("failed to allocate an alternative stack")
+        {
+            MEMORY.end();
+        }
+        before(panic);
+    }));
 }
 
 fn fail(failure: &Failure) -> ExitCode {

@@ -71,6 +71,7 @@ pub use spawn_error::{Phase, SpawnError};
 pub use spec::{
     Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,
 };
+pub use sys::MemoryOrEnd;
 pub use userns::{EnterError, Entered, enter};
 pub use validate::InvalidSpec;
 pub use writers::{Writers, writers};

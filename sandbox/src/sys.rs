@@ -4,6 +4,7 @@
 //! `clone_process` is the one with a demand on its caller: one thread only, which it checks itself.
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -11,7 +12,61 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+
+/// The system's memory, for a program that ends where it gets none: with a message and a code, and without asking for
+/// more, as the runtime of the language may while it says so.
+#[derive(Debug)]
+pub struct MemoryOrEnd {
+    /// What is said on standard error: at most as much as fits into a pipe that has room (`PIPE_BUF`).
+    pub words: &'static str,
+    /// The exit code.
+    pub code: i32,
+}
+
+impl MemoryOrEnd {
+    /// Ends the process: nothing is cleaned up, nothing flushed, nobody waited for.
+    pub fn end(&self) -> ! {
+        let stderr = rustix::stdio::stderr();
+        let mut room = [PollFd::new(&stderr, PollFlags::OUT)];
+        // Nobody may be reading.
+        if rustix::event::poll(&mut room, Some(&Timespec::default())) == Ok(1) {
+            let _ = rustix::io::write(stderr, self.words.as_bytes());
+        }
+        exit_now(self.code)
+    }
+
+    fn given(&self, memory: *mut u8) -> *mut u8 {
+        match memory.is_null() {
+            true => self.end(),
+            false => memory,
+        }
+    }
+}
+
+// SAFETY: all memory is the system allocator's, which is asked for what was asked for here, and gets back what it gave.
+unsafe impl GlobalAlloc for MemoryOrEnd {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is the one that is asked for.
+        self.given(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        self.given(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        self.given(unsafe { System.realloc(old, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
 
 /// What `clone_process` returned into.
 pub(crate) enum Cloned {

@@ -72,7 +72,7 @@ pub(super) fn more(shortage: Shortage) -> &'static str {
     match shortage {
         Shortage::Processes => {
             "no more processes and threads may be started: raise `ulimit -u`, or the limit of the container or unit \
-             (`--pids-limit`, `TasksMax=`)"
+             (`--pids-limit`, `TasksMax=`), or that of memory (`ulimit -v`)"
         }
         Shortage::Memory => {
             "there is not enough memory: free some, or raise the limit of the container or unit"

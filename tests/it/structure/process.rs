@@ -59,7 +59,7 @@ const STREAMS: [&str; 11] = [
 ];
 
 /// File, and why it has one of the standard streams. None of them writes a word of its own.
-const HAVE_STREAMS: [(&str, &str); 8] = [
+const HAVE_STREAMS: [(&str, &str); 9] = [
     ("build/src/context/stdin.rs", "a context that is asked for as `-`"),
     ("build/src/dockerfile.rs", "a Dockerfile that is asked for as `-`"),
     (
@@ -75,6 +75,10 @@ const HAVE_STREAMS: [(&str, &str); 8] = [
     (
         "sandbox/src/pty.rs",
         "the modes of a terminal that the caller gives",
+    ),
+    (
+        "sandbox/src/sys.rs",
+        "the program's last words where there is no memory",
     ),
     (
         "sandbox/src/zygote.rs",
