@@ -5,8 +5,11 @@ use crate::cli::streams::print;
 use crate::error::Failure;
 use crate::options::BuildOptions;
 use rbuild_build::request::Output;
+use rbuild_build::result::StepReport;
 use rbuild_build::{BuildResult, export};
 use rbuild_oci::Reference;
+use rbuild_solver::Outcome;
+use std::time::Duration;
 
 /// Writes what the flags ask for.
 ///
@@ -30,6 +33,23 @@ pub fn describe(options: &BuildOptions, result: &BuildResult) -> Result<(), Fail
     Ok(())
 }
 
+/// A step whose command ran, with what it used.
+fn step_use(step: &StepReport) -> Option<serde_json::Value> {
+    let used = step.used?;
+    let took = match step.outcome {
+        Outcome::Ran { cost, .. } | Outcome::Failed { cost } => cost,
+        Outcome::Resolved | Outcome::Cached { .. } | Outcome::Cancelled => Duration::ZERO,
+    };
+    Some(serde_json::json!({
+        "name": step.title,
+        "line": step.line,
+        "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "cpuMilliseconds": used.cpu_millis,
+        "peakMemory": used.memory_peak,
+        "countedBy": if used.counted_by_group { "cgroup" } else { "rusage" },
+    }))
+}
+
 /// The keys are those of buildx. A digest of a manifest is there only when one was written: an image in the store has
 /// none before its layers are compressed.
 fn metadata(result: &BuildResult) -> Result<serde_json::Value, Failure> {
@@ -39,6 +59,10 @@ fn metadata(result: &BuildResult) -> Result<serde_json::Value, Failure> {
         json["containerimage.descriptor"] = serde_json::to_value(manifest).map_err(Failure::from_host)?;
     }
     json["rbuild.warnings"] = findings_json(&result.file, &result.findings)["warnings"].take();
+    let steps: Vec<serde_json::Value> = result.steps.iter().filter_map(step_use).collect();
+    if !steps.is_empty() {
+        json["rbuild.steps"] = steps.into();
+    }
     if !result.names.is_empty() {
         let names: Vec<String> = result.names.iter().map(Reference::to_string).collect();
         json["image.name"] = names.join(",").into();

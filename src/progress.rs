@@ -6,7 +6,7 @@ use crate::report::findings;
 use crate::standard_error::StandardError;
 use crate::ui::{Printer, ProgressMode, Style, Summary};
 use rbuild_build::observer::{BuildEvent, Observer, StepInfo};
-use rbuild_build::result::Written;
+use rbuild_build::result::{StepReport, Written};
 use rbuild_build::{BuildResult, Stop};
 use rbuild_registry::Event;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -139,6 +139,7 @@ fn summary(result: &BuildResult) -> Summary {
         image: Some(result.image.id.to_string()),
         size: Some(result.size),
         took: result.took,
+        memory: memory_peak(&result.steps),
         ..Summary::default()
     };
     for written in &result.written {
@@ -152,6 +153,13 @@ fn summary(result: &BuildResult) -> Summary {
         }
     }
     summary
+}
+
+/// The most memory that a step had whose group counted it: where it was limited, how near that came.
+fn memory_peak(steps: &[StepReport]) -> Option<u64> {
+    let counted = steps.iter().filter_map(|step| step.used);
+    let counted = counted.filter(|used| used.counted_by_group);
+    counted.map(|used| used.memory_peak).max()
 }
 
 /// Tells what the registry client has to say where there is no build. Called from any thread.

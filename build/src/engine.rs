@@ -11,9 +11,9 @@ use crate::request::SshSource;
 use crate::result::Material;
 use dockerfile_parser::lint::Policy;
 use rbuild_sandbox::probe;
-use rbuild_sandbox::{Caller, Executor, IdMapping, Network, Zygote, enter};
+use rbuild_sandbox::{Caller, Executor, IdMapping, Limits, Network, Rlimit, Zygote, cgroup, enter};
 use rbuild_store::Store;
-use rbuild_store::buildlog::BuildLog;
+use rbuild_store::buildlog::{BuildLog, StepUse};
 use rbuild_store::cache_mount::CacheMountName;
 use rbuild_store::snapshot::{CommitOptions, Form, HashTar, SnapshotStore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,10 @@ pub struct Engine {
     pub environment: Environment,
     /// Whether steps on the default network have one of their own, whatever the host.
     private_network: bool,
+    /// What the command of a step may use.
+    pub(crate) limits: Limits,
+    /// What each process of a step may use.
+    pub(crate) rlimits: Vec<Rlimit>,
     host: Arc<dyn Host>,
     sandbox: OnceLock<Box<dyn Executor>>,
     /// Whether the caller has another id in the namespace than outside of it.
@@ -53,6 +57,7 @@ pub struct Engine {
     log: Mutex<Option<BuildLog>>,
     next_log: AtomicUsize,
     logs: Mutex<BTreeMap<StepId, String>>,
+    used: Mutex<BTreeMap<StepId, StepUse>>,
     /// Cache mounts that this build has emptied.
     emptied: Mutex<BTreeSet<CacheMountName>>,
     /// What came from elsewhere.
@@ -85,12 +90,15 @@ impl Engine {
             checks: StepChecks::default(),
             environment: Environment::default(),
             private_network: false,
+            limits: Limits::default(),
+            rlimits: Vec::new(),
             host: Arc::new(ThisHost::default()),
             sandbox: OnceLock::new(),
             is_mapped: OnceLock::new(),
             log: Mutex::new(None),
             next_log: AtomicUsize::new(0),
             logs: Mutex::default(),
+            used: Mutex::default(),
             materials: Mutex::default(),
             emptied: Mutex::default(),
         }
@@ -131,6 +139,14 @@ impl Engine {
         self
     }
 
+    /// With limits for each step.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits, rlimits: Vec<Rlimit>) -> Self {
+        self.limits = limits;
+        self.rlimits = rlimits;
+        self
+    }
+
     /// The network of a step that asks for none by name.
     #[must_use]
     pub fn default_network(&self) -> Network {
@@ -156,6 +172,9 @@ impl Engine {
         }
         let is_root = rustix::process::geteuid().is_root();
         let executor = self.host.enter(&self.store)?;
+        if !self.limits.is_none() {
+            cgroup::check(&self.limits).map_err(HostError::Limits)?;
+        }
         let _ = self.is_mapped.set(!is_root);
         // What processes that were killed have left behind. It costs room only, so nothing is said.
         let _ = self.store.sweep_tmp();
@@ -244,6 +263,17 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(step.clone(), name);
         Ok((file, path))
+    }
+
+    /// Notes what the command of a step used.
+    pub(crate) fn note_use(&self, step: &StepId, used: StepUse) {
+        let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(step.clone(), used);
+    }
+
+    /// What the commands of steps used.
+    pub(crate) fn used(&self) -> BTreeMap<StepId, StepUse> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes what a build is made from.

@@ -24,6 +24,7 @@ pub(crate) fn keep(
     error: Option<String>,
 ) -> Vec<StepReport> {
     let (log, logs) = session.engine.take_log();
+    let used = session.engine.used();
     let order = in_order(graph, outcomes.keys().copied());
     let reports = order
         .iter()
@@ -34,6 +35,7 @@ pub(crate) fn keep(
                 line: Some(step.line).filter(|line| *line > 0),
                 outcome: outcomes[vertex].clone(),
                 log: log_path(log.as_ref(), logs.get(&step.id)),
+                used: used.get(&step.id).copied(),
             }
         })
         .collect();
@@ -41,6 +43,9 @@ pub(crate) fn keep(
         .iter()
         .filter_map(|(vertex, outcome)| Some((*vertex, step(session, graph, *vertex, outcome, &logs)?)))
         .collect();
+    for (vertex, made) in &mut made {
+        made.step.used = used.get(&graph.op(*vertex).step().id).copied();
+    }
     name_causes(graph, &mut made);
     let steps = order.iter().filter_map(|vertex| Some(made.remove(vertex)?.step));
     let steps = steps.collect();
@@ -155,6 +160,7 @@ fn step(
         earlier: None,
         outcome: StepOutcome::Cached,
         millis: 0,
+        used: None,
         miss: serde_json::Value::Null,
         because: Vec::new(),
         is_image: matches!(step.spec, StepSpec::Source(_)),

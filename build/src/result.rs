@@ -3,6 +3,7 @@
 use rbuild_oci::Reference;
 use rbuild_oci::{Descriptor, ImageConfig};
 use rbuild_solver::Outcome;
+use rbuild_store::buildlog::StepUse;
 use rbuild_store::image::ImageRecord;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -73,4 +74,7 @@ pub struct StepReport {
     pub outcome: Outcome,
     /// All that it printed, in the store.
     pub log: Option<PathBuf>,
+    /// What its command used, where one ran.
+    #[serde(default)]
+    pub used: Option<StepUse>,
 }

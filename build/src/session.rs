@@ -96,6 +96,7 @@ impl<'a> Session<'a> {
             .with_environment(request.environment.clone())
             .with_policy(policy.clone())
             .with_private_network(request.private_network)
+            .with_limits(request.limits.clone(), request.rlimits.clone())
             .on(Arc::clone(host));
         let files = store.stop().clone();
         let ends = [

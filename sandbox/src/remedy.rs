@@ -61,4 +61,12 @@ pub enum Remedy {
     NetTun,
     /// Delegate a cgroup.
     DelegatedCgroup,
+    /// Let systemd, or the host of the container, delegate these controllers too.
+    DelegatedControllers,
+    /// Give the user a cgroup of version 1 in the hierarchy of this controller.
+    CgroupOfUser(String),
+    /// Let the container write its cgroups.
+    WritableCgroups,
+    /// Have cgroups mounted.
+    MountedCgroups,
 }

@@ -4,6 +4,7 @@ use super::foreign::ForeignArgs;
 use super::streams::note;
 use crate::error::Failure;
 use crate::interrupt;
+use crate::options::limits::LimitArgs;
 use crate::options::registry::RegistryArgs;
 use crate::options::{BuildOptions, Call};
 use crate::progress::Progress;
@@ -197,6 +198,10 @@ pub struct BuildArgs {
     /// Clamp times in the image to this Unix time [env: SOURCE_DATE_EPOCH]
     #[arg(long, visible_alias = "timestamp", value_name = "SECONDS")]
     pub source_date_epoch: Option<String>,
+
+    /// What each step may use.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// Registries.
     #[command(flatten)]

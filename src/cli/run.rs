@@ -11,6 +11,7 @@ use crate::error::{Failure, Kind};
 use crate::options::limits::{ContainerLimitArgs, LimitArgs};
 use crate::options::registry::RegistryArgs;
 use crate::options::without_transport;
+use crate::report::host;
 use clap::Args;
 use options::RunOptions;
 use rbuild_build::lower::ResolveImage;
@@ -247,14 +248,7 @@ fn not_started(error: StartError) -> Failure {
         StartError::Mount(error) => Failure::from_host(error),
         StartError::Tree(error) => Failure::from_host(error),
         StartError::Snapshot(error) => Failure::from_host(error),
-        StartError::Limits(error) => {
-            let fix = error.fix();
-            let failure = Failure::from_host(error);
-            match fix {
-                Some(fix) => failure.hint(fix),
-                None => failure,
-            }
-        }
+        StartError::Limits(error) => host::limit(&error),
         StartError::Spawn(error) => {
             let kind = match error.exit_code() {
                 126 => Kind::NotExecutable,

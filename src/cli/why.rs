@@ -296,6 +296,7 @@ mod tests {
             earlier: None,
             outcome,
             millis: 1200,
+            used: None,
             miss: if miss.is_empty() {
                 serde_json::Value::Null
             } else {

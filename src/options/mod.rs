@@ -151,6 +151,8 @@ impl BuildOptions {
                 .as_deref()
                 .map(|text| size("--shm-size", text))
                 .transpose()?,
+            limits: args.limits.limits()?,
+            rlimits: args.limits.rlimits()?,
             squash: squash::squash(args),
             docker_format: match args.format.as_str() {
                 "oci" => false,

@@ -1,5 +1,7 @@
 //! What a user can do about a host that does not allow something, or has no more of it.
 
+use super::failure::Failure;
+use rbuild_sandbox::cgroup::LimitError;
 use rbuild_sandbox::{Remedy, Shortage};
 
 /// Where more is said about what the host allows.
@@ -61,9 +63,39 @@ pub fn words(remedy: &Remedy) -> String {
         }
         Remedy::Pasta => "sudo apt-get install passt",
         Remedy::NetTun => "sudo chmod 666 /dev/net/tun",
+        Remedy::DelegatedControllers => {
+            "let systemd delegate it: `[Service]` and `Delegate=cpu cpuset io memory pids` in \
+             /etc/systemd/system/user@.service.d/delegate.conf, `sudo systemctl daemon-reload`, log in again, then \
+             `systemd-run --user --scope -p Delegate=yes rbuild …`; a container must have it from its host"
+        }
+        Remedy::CgroupOfUser(controller) => {
+            return format!(
+                "version 1 of cgroups is not given to users: let root make a group that is yours, \
+                 `D=/sys/fs/cgroup/{controller}/$USER; sudo mkdir $D; sudo chown -R $USER $D`, and use `--cgroup-parent \
+                 /$USER`; or boot with `systemd.unified_cgroup_hierarchy=1`"
+            );
+        }
+        Remedy::WritableCgroups => {
+            "start the container that this runs in with a /sys/fs/cgroup that it can write: `--privileged` (docker), \
+             `--cgroupns=private --security-opt unmask=/sys/fs/cgroup` (podman)"
+        }
+        Remedy::MountedCgroups => {
+            "mount /sys/fs/cgroup; in a container: `--cgroupns=private`; where `cgroup_disable=` is on the kernel's command \
+             line, boot without it"
+        }
         Remedy::DelegatedCgroup => "start rbuild with: systemd-run --user --scope -p Delegate=yes rbuild …",
     };
     text.to_owned()
+}
+
+/// A limit that cannot be had.
+#[must_use]
+pub fn limit(error: &LimitError) -> Failure {
+    let failure = Failure::host(error.to_string());
+    match error.remedy() {
+        Some(remedy) => failure.hint(words(&remedy)),
+        None => failure,
+    }
 }
 
 /// What to do where there is no more of something.

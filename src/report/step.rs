@@ -178,6 +178,20 @@ impl Verdict {
         let shown = || Ended::Error(error.to_string());
         match error {
             OpError::CommandFailed {
+                status,
+                out_of_memory: Some(counted),
+                ..
+            } => {
+                let ended = match *status {
+                    ExitStatus::Code(code) => Ended::Code(code),
+                    ExitStatus::Signal(signal) => Ended::Signal(signal),
+                };
+                Self {
+                    exit_code: u8::try_from(status.shell_code()).ok(),
+                    ..step(Ended::Error(format!("{ended}, {}", report::out_of_memory(counted))))
+                }
+            }
+            OpError::CommandFailed {
                 status: ExitStatus::Code(code),
                 ..
             } => Self {

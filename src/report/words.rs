@@ -44,6 +44,7 @@ fn plain(error: &Error) -> &(dyn std::error::Error + 'static) {
         Error::Op(error) => error.as_ref(),
         Error::Host(HostError::Shortage(error)) => error,
         Error::Host(HostError::Zygote(error)) => error,
+        Error::Host(HostError::Limits(error)) => error,
         Error::Host(HostError::Observer(error)) => error,
         Error::Transfer(TransferError::Registry(error)) => error.as_ref(),
         Error::Remote(RemoteError::Download { source, .. }) => source.as_ref(),
@@ -237,6 +238,7 @@ fn of_host(error: &HostError) -> Vec<String> {
         HostError::Obstacle(obstacle) => obstacle.0.remedy.clone(),
         HostError::Ids(error) => Some(error.remedy()),
         HostError::Namespace(error) => error.remedy(),
+        HostError::Limits(error) => return error.remedy().as_ref().map(host::words).into_iter().collect(),
         HostError::Shortage(_) | HostError::Zygote(_) | HostError::Observer(_) => return Vec::new(),
     };
     let remedy = remedy.as_ref().map(host::words);

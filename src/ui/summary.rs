@@ -19,6 +19,8 @@ pub struct Summary {
     pub outputs: Vec<String>,
     /// From start to end.
     pub took: Duration,
+    /// The most memory that a step had, where that was limited.
+    pub memory: Option<u64>,
 }
 
 /// How many steps there were.
@@ -63,6 +65,10 @@ impl Summary {
         } else {
             duration(self.took)
         });
+        facts.extend(
+            self.memory
+                .map(|memory| format!("at most {} of memory", bytes(memory))),
+        );
         let mut lines = vec![
             first,
             format!("  {}", style.paint(Paint::Faint, &facts.join(", "))),
@@ -95,11 +101,12 @@ mod tests {
             added: Some(1_200),
             outputs: vec!["out.tar (oci)".to_owned()],
             took: Duration::from_millis(1234),
+            memory: Some(64_000_000),
         };
         let counts = Counts { cached: 5, total: 7 };
         assert_eq!(
             summary.lines(counts, &Style::PLAIN).join("\n"),
-            "+ app:latest, app:1 sha256:0123456789ab\n  12.3 MB, 1.2 kB new, 5/7 steps cached, 1.2s\n  -> out.tar (oci)"
+            "+ app:latest, app:1 sha256:0123456789ab\n  12.3 MB, 1.2 kB new, 5/7 steps cached, 1.2s, at most 64.0 MB of memory\n  -> out.tar (oci)"
         );
     }
 

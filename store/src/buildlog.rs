@@ -90,6 +90,9 @@ pub struct BuildStep {
     pub outcome: StepOutcome,
     /// How long it took, in milliseconds.
     pub millis: u64,
+    /// What its command used; absent where none ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<StepUse>,
     /// Why it was not in the cache, as the solver says it.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub miss: serde_json::Value,
@@ -102,6 +105,18 @@ pub struct BuildStep {
     /// File name of its log below `logs/<n>/`; absent when it had no output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+}
+
+/// What the command of a step used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepUse {
+    /// The most bytes of memory: of all its processes where a group counted, else of the largest one.
+    pub memory_peak: u64,
+    /// Processor time in milliseconds: of all its processes where a group counted, else of those that were waited for.
+    pub cpu_millis: u64,
+    /// Whether a group counted.
+    #[serde(default)]
+    pub counted_by_group: bool,
 }
 
 /// Where a step stands.

@@ -339,3 +339,114 @@ fn a_user_needs_a_group_of_his_own() {
     killed.exits(137).says("out of memory: ").says("64 MiB");
     assert_eq!(left, [false, false], "groups are left below {name}");
 }
+
+#[test]
+fn a_step_that_runs_out_of_memory_is_named_with_its_peak_and_its_limit() {
+    let Some(env) = with("a_step_that_runs_out", &["-m", "64m"]) else {
+        return;
+    };
+    let context = env.context("c", &[("Dockerfile", "FROM busybox:local\nRUN tail /dev/zero\n")]);
+    let build = |flags: &[&str]| env.rbuild(["-m", "64m"]).args(flags).arg(&context);
+    let outcome = build(&[]).run().exits(1).no_panic();
+    outcome
+        .says("error: step `[2/2] RUN tail /dev/zero` failed: killed by SIGKILL, out of memory: ")
+        .says("at the limit of 64 MiB (peak 6");
+    build(&["--propagate-exit"]).run().exits(137);
+}
+
+#[test]
+fn limits_of_steps_are_set_and_in_no_key() {
+    let Some(env) = with("limits_of_steps", &["-m", "64m", "--pids-limit", "20"]) else {
+        return;
+    };
+    let dockerfile = "FROM busybox:local\nRUN head -c 20000000 /dev/zero > /big && ulimit -n > /files\n\
+        RUN (while :; do sleep 100 & done) 2>/dev/null; set -- /proc/[0-9]*; echo $# > /processes\n\
+        FROM scratch\nCOPY --from=0 /files /processes /\n";
+    let context = env.context("c", &[("Dockerfile", dockerfile)]);
+    let limits = [
+        "-m",
+        "64m",
+        "--pids-limit",
+        "20",
+        "--cpus",
+        "1.5",
+        "--ulimit",
+        "nofile=123",
+    ];
+    let outcome = env
+        .rbuild(["--metadata-file", "m.json", "-o", "out"])
+        .args(limits)
+        .arg(&context);
+    outcome.run().success().says(" of memory");
+    let text = |name: &str| std::fs::read_to_string(env.path(name)).unwrap();
+    assert_eq!(text("out/files"), "123\n");
+    let processes: u32 = text("out/processes").trim().parse().unwrap();
+    assert!((15..=20).contains(&processes), "{processes}");
+    let metadata: serde_json::Value = serde_json::from_str(&text("m.json")).unwrap();
+    let first = &metadata["rbuild.steps"][0];
+    assert_eq!(first["countedBy"], "cgroup");
+    let peak = first["peakMemory"].as_u64().unwrap();
+    assert!((10_000_000..=64 << 20).contains(&peak), "{metadata}");
+    // Other limits, and none: the same steps.
+    for flags in [&["-m", "32m"][..], &[]] {
+        let again = env
+            .rbuild(["-o", "out"])
+            .args(flags)
+            .arg(&context)
+            .run()
+            .success();
+        again.says("3/3 steps cached");
+    }
+}
+
+/// Without any group, and in no more than the record of a build that ran something.
+#[test]
+fn what_steps_used_is_in_the_metadata_and_the_record() {
+    let env = TestEnv::with(&[Base::Busybox]);
+    let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+    let dockerfile = format!("FROM busybox:local\nRUN {busy}\nCOPY Dockerfile /\n");
+    let context = env.context("c", &[("Dockerfile", &dockerfile)]);
+    let build = || {
+        env.rbuild(["--metadata-file", "m.json"])
+            .arg(&context)
+            .run()
+            .success()
+    };
+    let metadata = || -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(env.path("m.json")).unwrap()).unwrap()
+    };
+    build();
+    let steps = metadata()["rbuild.steps"].clone();
+    assert_eq!(
+        steps.as_array().unwrap().len(),
+        1,
+        "a COPY runs no command: {steps}"
+    );
+    assert_eq!(
+        (&steps[0]["countedBy"], &steps[0]["line"]),
+        (&"rusage".into(), &2.into())
+    );
+    assert!(steps[0]["cpuMilliseconds"].as_u64().unwrap() > 10, "{steps}");
+    assert!(steps[0]["peakMemory"].as_u64().unwrap() > 100_000, "{steps}");
+    let records = env.rbuild(["why", "--json"]).arg(&context).run().success();
+    assert!(records.out().contains("\"cpu_millis\": "), "{records}");
+    build();
+    assert!(
+        metadata().get("rbuild.steps").is_none(),
+        "nothing ran: {}",
+        metadata()
+    );
+}
+
+/// A limit that cannot be had stops a build that would run something, and no other.
+#[test]
+fn a_limit_counts_only_where_something_runs() {
+    let env = TestEnv::with(&[Base::Busybox]);
+    let context = env.context("c", &[("Dockerfile", "FROM busybox:local\nRUN true\n")]);
+    let limited = || env.rbuild(["--cpuset-cpus", "4095"]).arg(&context).run();
+    let refused = limited();
+    assert_ne!(refused.code(), 0);
+    refused.says("error: ").never_says("exit code");
+    env.rbuild([&context]).run().success();
+    limited().success();
+}

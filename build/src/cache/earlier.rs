@@ -342,6 +342,7 @@ mod tests {
                 earlier: earlier.map(str::to_owned),
                 outcome,
                 millis: 0,
+                used: None,
                 miss: serde_json::Value::Null,
                 because: Vec::new(),
                 is_image: false,

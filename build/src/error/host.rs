@@ -3,6 +3,7 @@
 use rbuild_sandbox::EnterError;
 use rbuild_sandbox::IdMapError;
 use rbuild_sandbox::SpawnError;
+use rbuild_sandbox::cgroup::LimitError;
 use rbuild_sandbox::probe;
 use std::io;
 
@@ -24,6 +25,9 @@ pub enum HostError {
     /// The process that starts steps could not be started.
     #[error(transparent)]
     Zygote(SpawnError),
+    /// A limit cannot be had.
+    #[error(transparent)]
+    Limits(LimitError),
     /// The observer would not go on.
     #[error(transparent)]
     Observer(io::Error),

@@ -8,6 +8,7 @@ use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
 use rbuild_rootfs::MountError;
 use rbuild_rootfs::users::UserError;
+use rbuild_sandbox::cgroup::Statistics;
 use rbuild_sandbox::{ExitStatus, SpawnError};
 use rbuild_store::snapshot::SnapshotError;
 use std::path::PathBuf;
@@ -92,7 +93,7 @@ pub enum OpError {
     #[error(transparent)]
     Mount(MountError),
     /// The command ended badly.
-    #[error("{}", exit_text(*status))]
+    #[error("{}{}", exit_text(*status), if out_of_memory.is_some() { ": out of memory" } else { "" })]
     CommandFailed {
         /// How it ended.
         status: ExitStatus,
@@ -102,6 +103,8 @@ pub enum OpError {
         log: Option<PathBuf>,
         /// The store had no room left.
         disk_full: bool,
+        /// What its group counted, where the kernel killed a process of it because memory ran out.
+        out_of_memory: Option<Box<Statistics>>,
     },
     /// The program is not there or cannot be executed.
     #[error(transparent)]

@@ -18,8 +18,9 @@ use crate::engine::Engine;
 use command::Command;
 use rbuild_layer::tree::TreeView;
 use rbuild_rootfs::{root_of, users};
-use rbuild_sandbox::{Capability, Execution, ExitStatus, Network, SandboxSpec, Stdio};
+use rbuild_sandbox::{Capability, Execution, Exit, ExitStatus, Network, SandboxSpec, Stdio};
 use rbuild_solver::RunContext;
+use rbuild_store::buildlog::StepUse;
 use rbuild_store::snapshot::Snapshot;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -75,23 +76,27 @@ pub(super) fn run(
     sandbox.hostname = hostname(spec).to_owned();
     sandbox.network = network;
     sandbox.no_new_privs = spec.no_new_privs;
+    sandbox.limits.clone_from(&engine.limits);
+    sandbox.rlimits.clone_from(&engine.rlimits);
     if spec.insecure {
         sandbox.capabilities = Capability::all().collect();
         sandbox.seccomp = false;
     }
 
     let (mut log_file, log_path) = engine.step_log(&step.id)?;
-    let (status, tail) = execute(&sandbox, engine, context, &mut log_file, spec, &tree)?;
+    let (exit, tail) = execute(&sandbox, engine, context, &mut log_file, spec, &tree)?;
     drop(guards);
+    engine.note_use(&step.id, used(&exit));
     if context.cancel().is_cancelled() {
         return Err(OpError::Cancelled);
     }
-    if status != ExitStatus::Code(0) {
+    if exit.status != ExitStatus::Code(0) {
         return Err(OpError::CommandFailed {
-            status,
+            status: exit.status,
             tail,
             log: log_path,
             disk_full: engine.store.is_full(),
+            out_of_memory: exit.out_of_memory().map(Box::new),
         });
     }
     Ok(StepOutput::committed(
@@ -99,6 +104,15 @@ pub(super) fn run(
             .commit(&engine.commit_options())
             .map_err(OpError::of_layer)?,
     ))
+}
+
+/// What the record says of a command that has ended.
+fn used(exit: &Exit) -> StepUse {
+    StepUse {
+        memory_peak: exit.memory_peak(),
+        cpu_millis: u64::try_from(exit.cpu_time().as_millis()).unwrap_or(u64::MAX),
+        counted_by_group: exit.group.is_some_and(|group| group.memory_peak.is_some()),
+    }
 }
 
 /// The inputs whose files are mounted, or are in a cache that began as a copy of them.
@@ -121,7 +135,7 @@ fn execute(
     log: &mut File,
     spec: &ExecSpec,
     tree: &TreeView,
-) -> Result<(ExitStatus, Vec<String>), OpError> {
+) -> Result<(Exit, Vec<String>), OpError> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| OpError::io("making a pipe", errno.into()));
     let (out, out_there) = pipe()?;
     let (err, err_there) = pipe()?;
@@ -145,5 +159,5 @@ fn execute(
     // Its pipes are closed when the last of its processes is dead, and those die with the first.
     let tail = output::carry(out, err, context, log);
     let exit = running.wait()?;
-    Ok((exit.status, tail?))
+    Ok((exit, tail?))
 }

@@ -31,6 +31,7 @@ use crate::pull::RegistrySettings;
 use crate::stop::Stop;
 use dockerfile_parser::Platform;
 use rbuild_oci::Reference;
+use rbuild_sandbox::{Limits, Rlimit};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -95,6 +96,12 @@ pub struct Request {
     pub no_new_privs: bool,
     /// Size of /dev/shm in bytes.
     pub shm_size: Option<u64>,
+    /// What the command of a step may use together with all that it starts. In no key.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What each process of a step may use. In no key.
+    #[serde(default)]
+    pub rlimits: Vec<Rlimit>,
     /// Which layers become one.
     pub squash: Squash,
     /// Docker's media types instead of OCI's.
@@ -149,6 +156,8 @@ impl Request {
             jobs: default_jobs(),
             no_new_privs: false,
             shm_size: None,
+            limits: Limits::default(),
+            rlimits: Vec::new(),
             squash: Squash::No,
             docker_format: false,
             redact_args: false,

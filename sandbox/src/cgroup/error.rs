@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::controller::Controller;
+use crate::remedy::Remedy;
 
 /// A limit that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -137,31 +138,15 @@ impl LimitError {
     }
 
     /// What to do about it, where there is something.
-    pub fn fix(&self) -> Option<String> {
+    pub fn remedy(&self) -> Option<Remedy> {
         match self {
-            LimitError::NotMounted { .. } => Some(
-                "in a container: start it with its own cgroups (`--cgroupns=private`) and a writable /sys/fs/cgroup; on a \
-                 host: boot the kernel without `cgroup_disable=`"
-                    .to_owned(),
-            ),
-            LimitError::NotDelegated { controller, .. } => Some(format!(
-                "let systemd delegate it: `[Service]` and `Delegate=cpu cpuset io memory pids` in \
-                 /etc/systemd/system/user@.service.d/delegate.conf, `sudo systemctl daemon-reload`, log in again, and \
-                 `systemd-run --user --scope -p Delegate=yes rbuild …`; in a container, its host must hand `{controller}` on"
-            )),
-            LimitError::NotOurs { errno, .. } if *errno == Errno::ROFS.raw_os_error() => Some(
-                "start the container that this runs in with a writable /sys/fs/cgroup: `--privileged` (docker), \
-                 `--cgroupns=private --security-opt unmask=/sys/fs/cgroup` (podman)"
-                    .to_owned(),
-            ),
-            LimitError::NotOurs { unified: true, .. } => Some(
-                "have a group that is yours: `systemd-run --user --scope -p Delegate=yes rbuild …`".to_owned(),
-            ),
-            LimitError::NotOurs { controller, .. } => Some(format!(
-                "version 1 of cgroups is not given to users: let root make a group that is yours, `D=/sys/fs/cgroup/{controller}/$USER; sudo \
-                 mkdir $D && sudo chown -R $USER $D`, and use `--cgroup-parent /$USER`; or boot with \
-                 `systemd.unified_cgroup_hierarchy=1`"
-            )),
+            LimitError::NotMounted { .. } => Some(Remedy::MountedCgroups),
+            LimitError::NotDelegated { .. } => Some(Remedy::DelegatedControllers),
+            LimitError::NotOurs { errno, .. } if *errno == Errno::ROFS.raw_os_error() => {
+                Some(Remedy::WritableCgroups)
+            }
+            LimitError::NotOurs { unified: true, .. } => Some(Remedy::DelegatedCgroup),
+            LimitError::NotOurs { controller, .. } => Some(Remedy::CgroupOfUser((*controller).to_owned())),
             LimitError::NoSuchFile { .. }
             | LimitError::Device { .. }
             | LimitError::NotAvailable { .. }

@@ -2,7 +2,7 @@
 //!
 //! A command with [`Limits`](crate::Limits) gets a group of its own below the one that this process is in, so that it
 //! stays within whatever limits we have. Where a limit cannot be had, that is an error before the command starts, which
-//! says what is missing ([`LimitError::fix`]); no limit is ever left out.
+//! says what is missing ([`LimitError::remedy`]); no limit is ever left out.
 //!
 //! | module | what lives there |
 //! |---|---|

@@ -5,7 +5,6 @@ use super::{Accepted, Foreign, OFF, ON, SYSTEM_CALLS, ignored, only, refused};
 /// What clap knows `--context` by: `context` is the word itself.
 pub(super) const CONTEXT_FLAG: &str = "context-flag";
 
-const LIMITS: &str = "steps have no limits of their own: run rbuild in a cgroup that has them (`systemd-run --scope -p MemoryMax=2G rbuild …`)";
 const NAMESPACES: &str = "each step has namespaces of its own; `--network` is the one that can be chosen";
 const REMOTE_CACHE: &str =
     "a cache in a registry is not read or written yet: use --cache-from and --cache-to type=local";
@@ -50,7 +49,6 @@ pub const BUILD: &[Foreign] = &[
         "cap-drop",
         "steps have few capabilities already; see docs/sandbox.md",
     ),
-    refused("cgroup-parent", LIMITS),
     refused("cgroupns", NAMESPACES),
     ignored("cleanup", NO_USE),
     refused("compat-volumes", "changes after VOLUME are kept").switch(),
@@ -72,11 +70,6 @@ pub const BUILD: &[Foreign] = &[
         "cpp-flag",
         "rbuild does not run Dockerfiles through a preprocessor",
     ),
-    refused("cpu-period", LIMITS),
-    refused("cpu-quota", LIMITS),
-    refused("cpu-shares", LIMITS).short('c'),
-    refused("cpuset-cpus", LIMITS),
-    refused("cpuset-mems", LIMITS),
     only(
         "created-annotation",
         OFF,
@@ -173,12 +166,6 @@ pub const BUILD: &[Foreign] = &[
         "manifest",
         "indexes are not made: push each platform under a name, then join them",
     ),
-    refused("memory", LIMITS).short('m'),
-    ignored(
-        "memory-swap",
-        "steps have no limit of memory, so there is none of swap",
-    )
-    .value(),
     refused("mount", MOUNTS),
     refused("no-hostname", "/etc/hostname of a step never enters the image").switch(),
     refused("no-hosts", "/etc/hosts of a step never enters the image").switch(),
@@ -216,7 +203,10 @@ pub const BUILD: &[Foreign] = &[
     refused("registry-map", MIRRORS),
     refused("registry-mirror", MIRRORS),
     only("reproducible", OFF, "use --source-date-epoch 0"),
-    refused("resource", LIMITS),
+    refused(
+        "resource",
+        "use --memory, --cpus, --cpu-shares and their like; see docs/limits.md",
+    ),
     only(
         "rewrite-timestamp",
         ON,
@@ -266,7 +256,6 @@ pub const BUILD: &[Foreign] = &[
     ),
     refused("tar-path", "use -o type=docker,dest=FILE"),
     refused("tarPath", "use -o type=docker,dest=FILE"),
-    refused("ulimit", LIMITS),
     ignored("use-new-run", NO_USE),
     refused("userns", NAMESPACES),
     refused("userns-gid-map", NAMESPACES),

@@ -57,8 +57,8 @@ impl Shown<'_> {
         let time = amount::duration(Duration::from_millis(step.millis));
         let (sign, word) = match step.outcome {
             StepOutcome::Cached => (Sign::Cached, "cached".to_owned()),
-            StepOutcome::Ran => (Sign::Done, format!("ran, {time}")),
-            StepOutcome::Failed => (Sign::Failed, format!("failed after {time}")),
+            StepOutcome::Ran => (Sign::Done, format!("ran, {time}{}", used(step))),
+            StepOutcome::Failed => (Sign::Failed, format!("failed after {time}{}", used(step))),
             StepOutcome::Cancelled => (Sign::Stopped, "not run".to_owned()),
         };
         let word = format!("{}: {word}", line_of(step));
@@ -121,6 +121,19 @@ impl Shown<'_> {
             "    {before}{}{behind}\n",
             cut(&name_of(step), room.max(SHORTEST_NAME))
         )
+    }
+}
+
+/// What a step used that took a while.
+fn used(step: &BuildStep) -> String {
+    const A_WHILE: u64 = 1000;
+    match &step.used {
+        Some(used) if step.millis >= A_WHILE || used.cpu_millis >= A_WHILE => format!(
+            ", {} of processor time, {}",
+            amount::duration(Duration::from_millis(used.cpu_millis)),
+            amount::bytes(used.memory_peak)
+        ),
+        _ => String::new(),
     }
 }
 

@@ -38,6 +38,11 @@ fn record(context: &str, target: Option<&str>) -> BuildRecord {
             earlier: None,
             outcome: StepOutcome::Failed,
             millis: 5,
+            used: Some(StepUse {
+                memory_peak: 1 << 20,
+                cpu_millis: 3,
+                counted_by_group: false,
+            }),
             miss: serde_json::json!({"field": "argv"}),
             because: Vec::new(),
             is_image: false,
