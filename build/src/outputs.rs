@@ -74,9 +74,10 @@ impl Outputs<'_> {
                 })?;
                 ("oci", dest.clone(), made.into_iter().next())
             }
-            Output::Docker { dest, .. } => {
+            Output::Docker { dest, form, .. } => {
+                let form = self.form(form);
                 session.task(&title("docker", dest), |_| {
-                    export::docker_archive(store, &[(image, names())], dest)
+                    export::docker_archive(store, &[(image, names())], dest, &form)
                 })?;
                 ("docker", dest.clone(), None)
             }

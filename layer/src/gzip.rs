@@ -1,172 +1,97 @@
 //! Gzip on all cores, with the same bytes for any number of them.
 //!
-//! The input is cut into blocks of fixed size. Each is deflated by itself, with the last 32 KiB before it as dictionary,
-//! and ends at a byte boundary (a sync flush), so the blocks put together are one deflate stream in one gzip member
-//! (RFC 1951, RFC 1952). The header says nothing of this host: no name, time 0, operating system unknown.
+//! Each block is deflated with the last 32 KiB before it as dictionary, and ends at a byte boundary (a sync flush), so the
+//! blocks put together are one deflate stream in one gzip member (RFC 1951, RFC 1952). The header says nothing of this
+//! host: no name, time 0, operating system unknown.
 
 use std::io::{self, Write};
-use std::num::NonZero;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+
+use crate::blocks::{BlockFormat, BlockWriter, all_cores};
 
 /// What is used when nothing else is asked for. Level 6 makes a layer 3 to 5 % smaller and takes half as long again.
 pub const DEFAULT_LEVEL: u32 = 2;
 
 const BLOCK: usize = 128 * 1024;
-const DICTIONARY: usize = 32 * 1024;
-/// Blocks in one batch, per thread. While one batch is compressed the next one is collected.
-const PER_THREAD: usize = 4;
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// Compresses what is written to it. [`GzipWriter::finish`] must be called: without it the stream has no end.
-pub struct GzipWriter<W: Write> {
-    out: W,
-    level: Compression,
-    /// `None` where no thread can be started: the caller's own does the work.
-    pool: Option<rayon::ThreadPool>,
-    /// The dictionary of the next block, then the input not yet handed to the threads.
-    pending: Vec<u8>,
-    /// How much of `pending` is dictionary.
-    dictionary: usize,
-    /// How much input is collected before the threads start on it.
-    batch: usize,
-    running: Option<Running>,
-    crc: Crc,
-    started: bool,
-}
-
-/// A batch that is being compressed.
-struct Running {
-    blocks: usize,
-    done: Receiver<(usize, io::Result<Deflated>)>,
-}
-
-/// A compressed block, and the checksum of what it was.
-type Deflated = (Vec<u8>, Crc);
+pub struct GzipWriter<W: Write>(BlockWriter<W, Gzip>);
 
 impl<W: Write> GzipWriter<W> {
     /// A writer with a compression level of 0 (stored) to 9 and as many threads as there are cores.
-    pub fn new(out: W, level: u32) -> io::Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self::with_threads(out, level, threads)
+    pub fn new(out: W, level: u32) -> Self {
+        Self::with_threads(out, level, all_cores())
     }
 
     /// A writer with a number of threads. The bytes do not depend on it.
-    pub fn with_threads(out: W, level: u32, threads: usize) -> io::Result<Self> {
-        let threads = threads.clamp(1, 32);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok();
-        Ok(GzipWriter {
-            out,
+    pub fn with_threads(out: W, level: u32, threads: usize) -> Self {
+        let gzip = Gzip {
             level: Compression::new(level.min(9)),
-            pool,
-            pending: Vec::new(),
-            dictionary: 0,
-            batch: threads * PER_THREAD * BLOCK,
-            running: None,
             crc: Crc::new(),
-            started: false,
-        })
+        };
+        GzipWriter(BlockWriter::new(out, gzip, threads))
     }
 
     /// Compresses what is left, writes the end, and gives the output back.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.dispatch()?;
-        self.collect()?;
-        self.write_header()?;
-        // A final block without content: `1` (last), `01` (fixed codes), end of block.
-        self.out.write_all(&[3, 0])?;
-        self.out.write_all(&self.crc.sum().to_le_bytes())?;
-        self.out.write_all(&self.crc.amount().to_le_bytes())?;
-        self.out.flush()?;
-        Ok(self.out)
-    }
-
-    fn write_header(&mut self) -> io::Result<()> {
-        if self.started {
-            return Ok(());
-        }
-        self.started = true;
-        self.out.write_all(&HEADER)
-    }
-
-    /// Hands all pending input to the threads: whole blocks, and a shorter one at the very end.
-    fn dispatch(&mut self) -> io::Result<()> {
-        self.collect()?;
-        let first = self.dictionary;
-        if self.pending.len() == first {
-            return Ok(());
-        }
-        let keep = self.pending.len().saturating_sub(DICTIONARY);
-        let mut next = Vec::with_capacity(DICTIONARY + self.batch);
-        next.extend_from_slice(&self.pending[keep..]);
-        self.dictionary = next.len();
-        let input = Arc::new(std::mem::replace(&mut self.pending, next));
-        let blocks = (input.len() - first).div_ceil(BLOCK);
-        let (sender, done) = channel();
-        for at in 0..blocks {
-            let (input, sender) = (Arc::clone(&input), sender.clone());
-            let level = self.level;
-            let work = move || {
-                let start = first + at * BLOCK;
-                let end = (start + BLOCK).min(input.len());
-                let dictionary = &input[start.saturating_sub(DICTIONARY)..start];
-                let result = deflate_block(level, dictionary, &input[start..end]);
-                // The receiver is gone only when the writer was dropped in the middle.
-                let _ = sender.send((at, result));
-            };
-            match &self.pool {
-                Some(pool) => pool.spawn(work),
-                None => work(),
-            }
-        }
-        self.running = Some(Running { blocks, done });
-        Ok(())
-    }
-
-    /// Waits for the batch under way, and writes it.
-    fn collect(&mut self) -> io::Result<()> {
-        let Some(Running { blocks, done }) = self.running.take() else {
-            return Ok(());
-        };
-        self.write_header()?;
-        let mut ready: Vec<Option<Deflated>> = Vec::new();
-        ready.resize_with(blocks, || None);
-        let mut next = 0;
-        while next < blocks {
-            let (at, result) = done.recv().map_err(io::Error::other)?;
-            ready[at] = Some(result?);
-            while let Some((bytes, crc)) = ready.get_mut(next).and_then(Option::take) {
-                self.out.write_all(&bytes)?;
-                self.crc.combine(&crc);
-                next += 1;
-            }
-        }
-        Ok(())
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
     }
 }
 
 impl<W: Write> Write for GzipWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.batch - (self.pending.len() - self.dictionary);
-        let taken = room.min(bytes.len());
-        self.pending.extend_from_slice(&bytes[..taken]);
-        if taken == room {
-            self.dispatch()?;
-        }
-        Ok(taken)
+        self.0.write(bytes)
     }
 
-    /// Does nothing: blocks have a fixed size, so input is held back until one is full.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.0.flush()
+    }
+}
+
+/// One member: how it is deflated, and the checksum of what was.
+struct Gzip {
+    level: Compression,
+    crc: Crc,
+}
+
+impl BlockFormat for Gzip {
+    const BLOCK: usize = BLOCK;
+    const DICTIONARY: usize = 32 * 1024;
+    const PER_THREAD: usize = 4;
+    const MOST_THREADS: usize = 32;
+    type Level = Compression;
+    type Sum = Crc;
+
+    fn block(level: Compression, dictionary: &[u8], block: &[u8]) -> io::Result<(Vec<u8>, Crc)> {
+        deflate_block(level, dictionary, block)
+    }
+
+    fn level(&self) -> Compression {
+        self.level
+    }
+
+    fn head(&self) -> &'static [u8] {
+        &HEADER
+    }
+
+    fn add(&mut self, sum: &Crc) {
+        self.crc.combine(sum);
+    }
+
+    fn tail(&self) -> io::Result<Vec<u8>> {
+        // A final block without content: `1` (last), `01` (fixed codes), end of block.
+        let mut tail = vec![3, 0];
+        tail.extend(self.crc.sum().to_le_bytes());
+        tail.extend(self.crc.amount().to_le_bytes());
+        Ok(tail)
     }
 }
 
 /// A compressor that is used again, though it was reset, may find other matches than a new one: it remembers what it had
 /// before. Which block it had before is chance, so each block has a new one.
-fn deflate_block(level: Compression, dictionary: &[u8], block: &[u8]) -> io::Result<Deflated> {
+fn deflate_block(level: Compression, dictionary: &[u8], block: &[u8]) -> io::Result<(Vec<u8>, Crc)> {
     let mut deflate = Compress::new(level, false);
     if !dictionary.is_empty() {
         deflate.set_dictionary(dictionary).map_err(io::Error::other)?;
@@ -203,7 +128,7 @@ mod tests {
     }
 
     fn compressed(input: &[u8], level: u32, threads: usize, piece: usize) -> Vec<u8> {
-        let mut writer = GzipWriter::with_threads(Vec::new(), level, threads).unwrap();
+        let mut writer = GzipWriter::with_threads(Vec::new(), level, threads);
         for piece in input.chunks(piece) {
             writer.write_all(piece).unwrap();
         }

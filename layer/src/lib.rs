@@ -24,6 +24,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod archive;
+mod blocks;
 mod caps;
 mod compression;
 pub mod dates;
@@ -50,6 +51,7 @@ mod tar_sink;
 pub mod tree;
 pub mod unpack;
 mod xattr;
+mod zstd;
 
 pub use archive::{TarEntry, TarKind, TarReader};
 pub use compression::{Compression, decompress, sniff_archive};
@@ -65,3 +67,4 @@ pub use stop::Stop;
 pub use tar_sink::PackedLayer;
 pub use unpack::{Limits, clean_name};
 pub use xattr::image_xattrs;
+pub use zstd::{DEFAULT_ZSTD_LEVEL, MAX_ZSTD_LEVEL, ZstdWriter};

@@ -5,12 +5,14 @@ use super::streams::print;
 use super::transfer::{self, Transfer, registries};
 use crate::error::Failure;
 use crate::options::choice;
+use crate::options::compression::{CompressionArgs, check_media_types};
 use crate::options::registry::{RegistryArgs, creds};
 use crate::{interrupt, options};
 use clap::Args;
 use rbuild_build::pull::RegistrySettings;
 use rbuild_build::request::LayerCompression;
 use rbuild_build::{engine, export};
+use rbuild_store::image::export::ExportOptions;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,6 +26,10 @@ pub struct PushArgs {
     /// Media types of the image: oci or docker
     #[arg(long, value_name = "FORMAT", default_value = "oci")]
     pub format: String,
+
+    /// Compression.
+    #[command(flatten)]
+    pub compression: CompressionArgs,
 
     /// User and password, which all who list processes see; better: `rbuild login`
     #[arg(long, value_name = "USER:PASSWORD")]
@@ -52,6 +58,8 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
         "docker" => true,
         other => return Err(choice("--format", other, &["oci", "docker"])),
     };
+    let compression = args.compression.compression(LayerCompression::Gzip(None))?;
+    check_media_types(compression, docker_format)?;
     let reference = options::reference("NAME", args.destination.as_deref().unwrap_or(&args.image))?;
     if reference.digest().is_some() {
         return Err(Failure::usage(format!(
@@ -67,7 +75,10 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
     engine::enter_namespace(&crate::environment::environment().caller())?;
     let transfer = Transfer::begin(format!("pushing {}", reference.familiar()), args.quiet);
     let sent = AtomicU64::new(0);
-    let options = export::options(LayerCompression::Gzip(None), docker_format);
+    let options = ExportOptions {
+        force: args.compression.force_compression,
+        ..export::options(compression, docker_format)
+    };
     let pushed = interrupt::stoppable(transfer::stopper(&registries, &store), || {
         rbuild_build::push::push(
             &store,

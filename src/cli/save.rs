@@ -4,12 +4,14 @@ use super::stored;
 use crate::error::Failure;
 use crate::interrupt;
 use crate::options::choice;
+use crate::options::compression::CompressionArgs;
 use clap::Args;
 use rbuild_build::export;
 use rbuild_build::request::{Destination, LayerCompression};
 use rbuild_oci::Reference;
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
+use rbuild_store::image::export::ExportOptions;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +27,12 @@ pub struct SaveArgs {
     pub format: String,
 
     /// Leave the layers as plain tars
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["compression", "compression_level"])]
     pub uncompressed: bool,
+
+    /// Compression.
+    #[command(flatten)]
+    pub compression: CompressionArgs,
 
     /// Names or ids
     #[arg(value_name = "IMAGE", required = true)]
@@ -50,6 +56,15 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
         "oci-dir" => Format::OciDir,
         "docker" | "docker-archive" => Format::Docker,
         other => return Err(choice("--format", other, &["oci", "oci-dir", "docker"])),
+    };
+    let usual = match format {
+        _ if args.uncompressed => LayerCompression::None,
+        Format::Docker => LayerCompression::None,
+        Format::Oci | Format::OciDir => LayerCompression::Gzip(None),
+    };
+    let options = ExportOptions {
+        force: args.compression.force_compression,
+        ..export::options(args.compression.compression(usual)?, false)
     };
     let dest = match args.output.as_deref() {
         Some(path) if path != Path::new("-") => Destination::Path(path.to_owned()),
@@ -75,17 +90,11 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
         .collect();
     // The files of layers that were built here can be read inside the namespace only.
     rbuild_build::engine::enter_namespace(&crate::environment::environment().caller())?;
-    let compression = if args.uncompressed {
-        LayerCompression::None
-    } else {
-        LayerCompression::Gzip(None)
-    };
     let write = || match format {
         Format::Oci | Format::OciDir => {
-            let options = export::options(compression, false);
             export::oci(&store, &images, &dest, format == Format::Oci, &options).map(|_| ())
         }
-        Format::Docker => export::docker_archive(&store, &images, &dest),
+        Format::Docker => export::docker_archive(&store, &images, &dest, &options),
     };
     let files = store.stop().clone();
     interrupt::stoppable(move || files.stop(), write)?;

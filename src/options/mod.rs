@@ -2,6 +2,7 @@
 
 mod build_args;
 mod call;
+pub mod compression;
 mod edits;
 mod entitlements;
 pub mod env_file;
@@ -27,6 +28,7 @@ use crate::error::Failure;
 use crate::ui::ProgressMode;
 use build_args::{build_args, check_steering, epoch, is_on};
 use call::call;
+use compression::check_media_types;
 use dockerfile_parser::Platform;
 use rbuild_build::ops::spec::ExecNetwork;
 use rbuild_build::remote::Remote;
@@ -91,6 +93,11 @@ impl BuildOptions {
         }
         let epoch = epoch(&build_args)?;
         let quiet = args.quiet;
+        let docker_format = match args.format.as_str() {
+            "oci" => false,
+            "docker" => true,
+            other => return Err(choice("--format", other, &["oci", "docker"])),
+        };
         let (call, call_json) = call(args)?;
         let request = Request {
             store_root: crate::store_root::locate(root)?,
@@ -101,7 +108,7 @@ impl BuildOptions {
             target: args.target.clone().filter(|target| !target.is_empty()),
             build_platform,
             platform,
-            outputs: outputs(args)?,
+            outputs: outputs(args, docker_format)?,
             no_cache: no_cache::no_cache(args),
             cache_from: args
                 .cache_from
@@ -154,11 +161,7 @@ impl BuildOptions {
             limits: args.limits.limits()?,
             rlimits: args.limits.rlimits()?,
             squash: squash::squash(args),
-            docker_format: match args.format.as_str() {
-                "oci" => false,
-                "docker" => true,
-                other => return Err(choice("--format", other, &["oci", "docker"])),
-            },
+            docker_format,
             ignore_file: args.ignore_file.clone(),
             redact_args: args.redact_args,
             epoch,
@@ -201,12 +204,20 @@ fn progress(
     }
 }
 
-fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
+fn outputs(args: &BuildArgs, docker_format: bool) -> Result<Vec<Output>, Failure> {
     let mut outputs = args
         .outputs
         .iter()
         .map(|text| output::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
+    for output in &outputs {
+        if let Output::Image { form, .. } | Output::Oci { form, .. } = output {
+            check_media_types(
+                form.compression,
+                docker_format && form.oci_media_types != Some(true),
+            )?;
+        }
+    }
     match outputs.iter().filter(|output| output.is_stdout()).count() {
         0 => {}
         1 if std::io::stdout().is_terminal() => {

@@ -1,5 +1,6 @@
 //! `-o type=…,dest=…`: where a result goes.
 
+use super::compression::{check_media_types, layer_compression};
 use super::{reference, spec};
 use crate::error::Failure;
 use rbuild_build::request::{Destination, ImageForm, LayerCompression, Output};
@@ -18,7 +19,18 @@ const TYPES: &[(&str, &[&str], bool)] = &[
     ("image", &["name", "push"], true),
     ("registry", &["name"], true),
     ("oci", &["dest", "tar", "name"], true),
-    ("docker", &["dest", "name", "rewrite-timestamp"], false),
+    (
+        "docker",
+        &[
+            "dest",
+            "name",
+            "compression",
+            "compression-level",
+            "force-compression",
+            "rewrite-timestamp",
+        ],
+        false,
+    ),
     ("local", &["dest"], false),
     ("tar", &["dest"], false),
     ("cacheonly", &[], false),
@@ -63,19 +75,7 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
                 }
             }
             "compression" => compression = value,
-            "compression-level" => {
-                let text = value.unwrap_or_default();
-                level = Some(
-                    text.parse::<u32>()
-                        .ok()
-                        .filter(|level| *level <= 9)
-                        .ok_or_else(|| {
-                            Failure::usage(format!(
-                                "-o: `compression-level={text}` is not a number from 0 to 9"
-                            ))
-                        })?,
-                );
-            }
+            "compression-level" => level = Some(value.unwrap_or_default()),
             "force-compression" => form.force_compression = boolean("force-compression", value.as_deref())?,
             "oci-mediatypes" => form.oci_media_types = Some(boolean("oci-mediatypes", value.as_deref())?),
             // Times follow SOURCE_DATE_EPOCH whenever it is given.
@@ -87,7 +87,12 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
             }
         }
     }
-    form.compression = layer_compression(compression.as_deref(), level)?;
+    form.compression = match (kind.as_str(), &compression, &level) {
+        // Programs of any age read an archive of plain layers.
+        ("docker", None, None) => LayerCompression::None,
+        _ => layer_compression("-o ", compression.as_deref(), level.as_deref())?,
+    };
+    check_media_types(form.compression, form.oci_media_types == Some(false))?;
     let destination = || -> Result<Destination, Failure> {
         match dest.as_deref() {
             // A stream without a place goes to standard output, a directory cannot.
@@ -124,6 +129,7 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
         "docker" => Ok(Output::Docker {
             dest: destination()?,
             names,
+            form,
         }),
         "tar" => Ok(Output::Tar { dest: destination()? }),
         "cacheonly" => Ok(Output::Cache),
@@ -171,25 +177,6 @@ fn kind(text: &str, fields: &spec::Fields) -> Result<String, Failure> {
         });
     }
     Ok((*kind).to_owned())
-}
-
-fn layer_compression(name: Option<&str>, level: Option<u32>) -> Result<LayerCompression, Failure> {
-    match name {
-        None | Some("gzip") => Ok(LayerCompression::Gzip(level)),
-        Some("uncompressed") if level.is_some() => Err(Failure::usage(
-            "-o: `compression-level` does not go with `compression=uncompressed`",
-        )),
-        Some("uncompressed") => Ok(LayerCompression::None),
-        Some(known @ ("zstd" | "estargz")) => Err(Failure::usage(format!(
-            "-o: compression `{known}` is not supported yet"
-        ))
-        .hint("use gzip or uncompressed")),
-        Some(other) => Err(crate::options::choice(
-            "-o compression",
-            other,
-            &["gzip", "uncompressed"],
-        )),
-    }
 }
 
 fn boolean(key: &str, value: Option<&str>) -> Result<bool, Failure> {
@@ -240,7 +227,11 @@ mod tests {
             parse("type=docker").unwrap(),
             Output::Docker {
                 dest: dest.clone(),
-                names
+                names,
+                form: ImageForm {
+                    compression: LayerCompression::None,
+                    ..ImageForm::default()
+                }
             }
         );
         assert_eq!(parse("type=tar").unwrap(), Output::Tar { dest });
@@ -292,12 +283,22 @@ mod tests {
                 "type=docker,dest=x,push=true",
                 "`push` does not go with `type=docker`",
             ),
-            ("type=oci,dest=x,compression=zstd", "`zstd` is not supported yet"),
+            (
+                "type=oci,dest=x,compression=zstd,oci-mediatypes=false",
+                "zstd does not go with docker's media types",
+            ),
+            (
+                "type=docker,dest=x,oci-mediatypes=false",
+                "`oci-mediatypes` does not go with `type=docker`",
+            ),
             (
                 "type=oci,dest=x,compression=uncompressed,compression-level=3",
-                "`compression-level` does not go with",
+                "compression-level does not go with",
             ),
-            ("type=oci,dest=x,compression-level=10", "not a number from 0 to 9"),
+            (
+                "type=oci,dest=x,compression-level=10",
+                "gzip has levels from 0 to 9",
+            ),
             (
                 "type=oci,dest=x,rewrite-timestamp=false",
                 "`rewrite-timestamp=false` is not supported",

@@ -27,6 +27,7 @@ mod devices;
 mod edits;
 mod examples;
 mod faults;
+mod formats;
 mod growth;
 mod harness_itself;
 mod ignore;

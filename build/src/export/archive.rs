@@ -3,6 +3,7 @@
 use super::destination::{Interruptible, unwritten, write_to};
 use crate::error::{Error, ExportError};
 use crate::request::{Destination, LayerCompression};
+use rbuild_layer::DEFAULT_ZSTD_LEVEL;
 use rbuild_oci::MediaTypes;
 use rbuild_store::Store;
 use rbuild_store::image::export::{
@@ -101,6 +102,9 @@ pub fn options(compression: LayerCompression, docker_format: bool) -> ExportOpti
             LayerCompression::None => Compression::None,
             LayerCompression::Gzip(None) => defaults.compression,
             LayerCompression::Gzip(Some(level)) => Compression::Gzip { level },
+            LayerCompression::Zstd(level) => Compression::Zstd {
+                level: level.filter(|level| *level > 0).unwrap_or(DEFAULT_ZSTD_LEVEL),
+            },
         },
         media_types: if docker_format {
             MediaTypes::Docker
@@ -147,10 +151,11 @@ pub fn docker_archive(
     store: &Store,
     images: &[(&ImageRecord, Vec<String>)],
     dest: &Destination,
+    options: &ExportOptions,
 ) -> Result<(), Error> {
     with_export(store, images, |outgoing, pin| {
         write_to(dest, store.stop(), |name, out| {
-            write_docker_archive(store, outgoing, name, out, pin)
+            write_docker_archive(store, outgoing, options, name, out, pin)
                 .map(|_| ())
                 .map_err(|error| unwritten(name, error))
         })

@@ -27,6 +27,8 @@ impl fmt::Display for Destination {
 pub enum LayerCompression {
     /// gzip with the default level, or the given one (0..=9).
     Gzip(Option<u32>),
+    /// Zstandard with the default level, or the given one (0..=22).
+    Zstd(Option<u32>),
     /// Tar as it is.
     None,
 }
@@ -83,6 +85,8 @@ pub enum Output {
         dest: Destination,
         /// Names besides those of `-t`.
         names: Vec<Reference>,
+        /// How its layers are compressed. It has no media types.
+        form: ImageForm,
     },
     /// The files of the result in a directory.
     Local {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rbuild_layer::{GzipWriter, decompress};
+use rbuild_layer::{GzipWriter, ZstdWriter, decompress};
 use rbuild_oci::{DiffId, Digest};
 use sha2::{Digest as _, Sha256};
 
@@ -35,7 +35,13 @@ pub fn compress_layer(
             hashing.hash
         }
         Compression::Gzip { level } => {
-            let mut hashing = Hashing::new(GzipWriter::new(&mut writer, level).map_err(failed)?);
+            let mut hashing = Hashing::new(GzipWriter::new(&mut writer, level));
+            write(&mut hashing).map_err(failed)?;
+            hashing.inner.finish().map_err(failed)?;
+            hashing.hash
+        }
+        Compression::Zstd { level } => {
+            let mut hashing = Hashing::new(ZstdWriter::new(&mut writer, level));
             write(&mut hashing).map_err(failed)?;
             hashing.inner.finish().map_err(failed)?;
             hashing.hash

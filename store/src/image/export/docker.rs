@@ -1,6 +1,7 @@
 //! Writing a Docker archive: what `docker save` wrote before version 25 and every tool of its kind reads.
 //!
-//! One uncompressed tar per layer, one config per image, and `manifest.json` that joins them.
+//! One tar per layer, one config per image, and `manifest.json` that joins them. The layers are not compressed unless that
+//! is asked for: programs of any age read plain ones.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,18 +13,22 @@ use sha2::{Digest as _, Sha256};
 use crate::error::StoreError;
 use crate::image::ImageError;
 use crate::image::export::compress::{copy_uncompressed, layer_error};
-use crate::image::export::oci::{DockerItem, repo_tags, write_error};
+use crate::image::export::oci::{DockerItem, copy_blob, repo_tags, write_error};
 use crate::image::export::tar_writer::TarWriter;
-use crate::image::export::{ExportImage, LayerData, check};
+use crate::image::export::{
+    Compression, ExportImage, ExportLayer, ExportOptions, LayerData, check, prepare_layer,
+};
 use crate::lock::BlobPin;
 use crate::store::Store;
 
-/// Writes images as a Docker archive. The bytes are a function of the images.
+/// Writes images as a Docker archive. The bytes are a function of the images and of how layers are compressed; there are
+/// no media types in it.
 ///
 /// `to` names the destination in messages.
 pub fn write_docker_archive(
     store: &Store,
     images: &[ExportImage<'_>],
+    options: &ExportOptions,
     to: &str,
     out: &mut dyn Write,
     _pin: &BlobPin,
@@ -35,7 +40,7 @@ pub fn write_docker_archive(
         check(image)?;
         let config = format!("{}.json", Digest::of(image.config).to_hex());
         configs.insert(config.clone(), image.config);
-        layers.extend(image.layers.iter().map(|layer| (layer.diff_id, &layer.data)));
+        layers.extend(image.layers.iter().map(|layer| (layer.diff_id, layer)));
         items.push(DockerItem {
             config,
             repo_tags: repo_tags(&image.names),
@@ -48,8 +53,11 @@ pub fn write_docker_archive(
     }
     let failed = |source: io::Error| write_error(to, source);
     let mut tar = TarWriter::new(out);
-    for (diff_id, data) in layers {
-        write_layer(store, &mut tar, &diff_id, data).map_err(failed)?;
+    for (diff_id, layer) in layers {
+        match options.compression {
+            Compression::None => write_plain(store, &mut tar, &diff_id, &layer.data).map_err(failed)?,
+            _ => write_compressed(store, &mut tar, layer, options, to)?,
+        }
     }
     for (name, bytes) in configs {
         tar.bytes(&name, bytes).map_err(failed)?;
@@ -63,7 +71,21 @@ fn layer_name(diff_id: &DiffId) -> String {
     format!("{}.tar", diff_id.to_hex())
 }
 
-fn write_layer(
+fn write_compressed(
+    store: &Store,
+    tar: &mut TarWriter<'_>,
+    layer: &ExportLayer<'_>,
+    options: &ExportOptions,
+    to: &str,
+) -> Result<(), ImageError> {
+    let blob = prepare_layer(store, layer, options)?;
+    tar.file(&layer_name(&layer.diff_id), blob.size, |out| {
+        copy_blob(store, &blob.digest, out)
+    })
+    .map_err(|source| write_error(to, source))
+}
+
+fn write_plain(
     store: &Store,
     tar: &mut TarWriter<'_>,
     diff_id: &DiffId,

@@ -79,6 +79,11 @@ pub enum Compression {
         /// The level.
         level: u32,
     },
+    /// Zstandard at a level from 1 to 22.
+    Zstd {
+        /// The level.
+        level: u32,
+    },
 }
 
 impl Compression {
@@ -88,6 +93,7 @@ impl Compression {
             Compression::None => "tar".to_owned(),
             // Raised when the same level gives other bytes: earlier ones depended on chance.
             Compression::Gzip { level } => format!("gzip{level}r2"),
+            Compression::Zstd { level } => format!("zstd{level}"),
         }
     }
 
@@ -95,6 +101,7 @@ impl Compression {
         match self {
             Compression::None => LayerCompression::None,
             Compression::Gzip { .. } => LayerCompression::Gzip,
+            Compression::Zstd { .. } => LayerCompression::Zstd,
         }
     }
 }

@@ -155,7 +155,7 @@ pub(super) fn blob_name(digest: &Digest) -> String {
 }
 
 /// Copies a blob out of the store; fails if it is not what it is named.
-fn copy_blob(store: &Store, digest: &Digest, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn copy_blob(store: &Store, digest: &Digest, out: &mut dyn Write) -> io::Result<()> {
     let mut from = store.blobs().open_verified(digest).map_err(io::Error::other)?;
     let mut buffer = vec![0; 256 * 1024];
     loop {

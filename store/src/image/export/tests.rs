@@ -143,7 +143,19 @@ impl Bench {
     fn docker_archive(&self, image: &ExportImage<'_>) -> Vec<u8> {
         let pin = self.store.locks().pin_blobs().unwrap();
         let mut out = Vec::new();
-        write_docker_archive(&self.store, std::slice::from_ref(image), "memory", &mut out, &pin).unwrap();
+        let plain = ExportOptions {
+            compression: Compression::None,
+            ..ExportOptions::default()
+        };
+        write_docker_archive(
+            &self.store,
+            std::slice::from_ref(image),
+            &plain,
+            "memory",
+            &mut out,
+            &pin,
+        )
+        .unwrap();
         out
     }
 
@@ -281,7 +293,11 @@ fn a_layer_that_is_not_what_it_is_called() {
                 .to_string();
             assert!(text.contains(expected), "{text}");
             let mut out = Vec::new();
-            write_docker_archive(&bench.store, &[image], "memory", &mut out, &pin).unwrap_err();
+            let plain = ExportOptions {
+                compression: Compression::None,
+                ..ExportOptions::default()
+            };
+            write_docker_archive(&bench.store, &[image], &plain, "memory", &mut out, &pin).unwrap_err();
         }
         let mut missing = image.clone();
         missing.layers.pop();
