@@ -61,14 +61,14 @@ pub fn decompress<'r>(
             member: None,
             next: skip_padding,
             open: |input| Ok(flate2::bufread::GzDecoder::new(input)),
-            close: flate2::bufread::GzDecoder::into_inner,
+            close: |member| Ok(member.into_inner()),
         }),
         Compression::Bzip2 => Box::new(Members {
             input: Some(all),
             member: None,
             next: skip_padding,
             open: |input| Ok(bzip2::bufread::BzDecoder::new(input)),
-            close: bzip2::bufread::BzDecoder::into_inner,
+            close: |member| Ok(member.into_inner()),
         }),
         Compression::Xz => Box::new(lzma_rust2::XzReader::new(all, true)),
         Compression::Zstd => Box::new(Members {
@@ -80,7 +80,7 @@ pub fn decompress<'r>(
                     .map(Box::new)
                     .map_err(io::Error::other)
             },
-            close: |frame| frame.into_inner(),
+            close: |frame| close_frame(*frame),
         }),
     };
     Ok((compression, plain))
@@ -101,7 +101,7 @@ struct Members<R, D> {
     /// Whether another member comes; passes over what may stand before it.
     next: fn(&mut R) -> io::Result<bool>,
     open: fn(R) -> io::Result<D>,
-    close: fn(D) -> R,
+    close: fn(D) -> io::Result<R>,
 }
 
 impl<R: BufRead, D: Read> Read for Members<R, D> {
@@ -115,7 +115,7 @@ impl<R: BufRead, D: Read> Read for Members<R, D> {
                 if read > 0 {
                     return Ok(read);
                 }
-                self.input = self.member.take().map(self.close);
+                self.input = self.member.take().map(self.close).transpose()?;
             }
             let Some(mut input) = self.input.take() else {
                 return Ok(0);
@@ -149,6 +149,20 @@ fn skip_padding(input: &mut impl BufRead) -> io::Result<bool> {
         padded = true;
         input.consume(zeros);
     }
+}
+
+/// The end of a frame: what it held has the checksum that it may come with.
+fn close_frame<R: Read>(
+    frame: ruzstd::decoding::StreamingDecoder<R, ruzstd::decoding::FrameDecoder>,
+) -> io::Result<R> {
+    let wanted = frame.decoder.get_checksum_from_data();
+    if wanted.is_some() && wanted != frame.decoder.get_calculated_checksum() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the checksum of a zstd frame is another one",
+        ));
+    }
+    Ok(frame.into_inner())
 }
 
 /// Whether another zstd frame comes, skippable ones left out.

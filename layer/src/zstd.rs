@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use structured_zstd::encoding::{CompressionLevel, compress_slice_to_vec};
+use structured_zstd::encoding::{CompressionLevel, FrameCompressor};
 
 use crate::blocks::{BlockFormat, BlockWriter, all_cores};
 
@@ -67,10 +67,9 @@ impl BlockFormat for Zstd {
     type Sum = ();
 
     fn block(level: i32, _dictionary: &[u8], block: &[u8]) -> io::Result<(Vec<u8>, ())> {
-        Ok((
-            compress_slice_to_vec(block, CompressionLevel::from_level(level)),
-            (),
-        ))
+        let mut frame: FrameCompressor = FrameCompressor::new(CompressionLevel::from_level(level));
+        frame.set_content_checksum(true);
+        Ok((frame.compress_independent_frame(block), ()))
     }
 
     fn level(&self) -> i32 {
@@ -153,10 +152,10 @@ mod tests {
         assert_eq!(
             digests,
             [
-                "90b4da8f4d3bfe31",
-                "2ae9e15fb85390e3",
-                "0901ba7c8562516b",
-                "316296dc2935edad"
+                "3a575a035f18e79b",
+                "69f67c034ac0e212",
+                "45b46a17c68c3c40",
+                "aaf7190e7487d54f"
             ]
         );
     }

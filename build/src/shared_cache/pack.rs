@@ -108,10 +108,8 @@ impl Packer {
 /// The same bytes always: what is there is not sent again.
 fn compressed(bytes: &[u8]) -> Result<Vec<u8>, SharedCacheError> {
     let mut out = Vec::new();
-    let written = GzipWriter::new(&mut out, DEFAULT_LEVEL).and_then(|mut gzip| {
-        gzip.write_all(bytes)?;
-        gzip.finish().map(|_| ())
-    });
+    let mut gzip = GzipWriter::new(&mut out, DEFAULT_LEVEL);
+    let written = gzip.write_all(bytes).and_then(|()| gzip.finish().map(|_| ()));
     written.map_err(SharedCacheError::Pack)?;
     Ok(out)
 }
