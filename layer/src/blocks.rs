@@ -24,7 +24,7 @@ pub(crate) trait BlockFormat {
     type Sum: Send + 'static;
 
     /// Compresses a block. A function of these arguments alone.
-    fn block(level: Self::Level, dictionary: &[u8], block: &[u8]) -> io::Result<(Vec<u8>, Self::Sum)>;
+    fn block(level: Self::Level, dictionary: &[u8], block: &[u8]) -> io::Result<Compressed<Self::Sum>>;
 
     /// How hard to try.
     fn level(&self) -> Self::Level;
@@ -55,10 +55,13 @@ pub(crate) struct BlockWriter<W: Write, F: BlockFormat> {
     started: bool,
 }
 
+/// A block, compressed, and what the end of the stream needs to know of it.
+type Compressed<S> = (Vec<u8>, S);
+
 /// A batch that is being compressed.
 struct Running<S> {
     blocks: usize,
-    done: Receiver<(usize, io::Result<(Vec<u8>, S)>)>,
+    done: Receiver<(usize, io::Result<Compressed<S>>)>,
 }
 
 /// As many threads as there are cores.
@@ -141,7 +144,7 @@ impl<W: Write, F: BlockFormat> BlockWriter<W, F> {
             return Ok(());
         };
         self.write_head()?;
-        let mut ready: Vec<Option<(Vec<u8>, F::Sum)>> = Vec::new();
+        let mut ready: Vec<Option<Compressed<F::Sum>>> = Vec::new();
         ready.resize_with(blocks, || None);
         let mut next = 0;
         while next < blocks {
