@@ -47,7 +47,7 @@ impl Layers<'_> {
         }
     }
 
-    /// Through `fsopen(2)`, one `lowerdir+` per layer; `None` on kernels that do not know it (before 6.5). One directory
+    /// Through `fsopen(2)`, one `lowerdir+` per layer; `None` on kernels that may not know it (before 6.5). One directory
     /// is open at a time: there may be more than the caller may have descriptors.
     fn mount_new(&self, attributes: MountAttrFlags) -> Result<Option<OwnedFd>, OverlayError> {
         let fail = |errno| (errno, self.upper.map(|(upper, _)| upper.to_owned()));
@@ -71,7 +71,11 @@ impl Layers<'_> {
         if self.volatile {
             fsconfig_set_flag(&fs, "volatile").map_err(fail)?;
         }
-        fsconfig_create(&fs).map_err(fail)?;
+        match fsconfig_create(&fs) {
+            // Before 6.5 the kernel gathers options as they come, and overlay reads them only here.
+            Err(Errno::INVAL) => return Ok(None),
+            other => other.map_err(fail)?,
+        }
         let mount = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes);
         mount.map(Some).map_err(fail)
     }
