@@ -85,14 +85,14 @@ impl Observer for Progress {
                 "warning: build arguments that nothing uses: {}",
                 names.join(", ")
             )),
-            BuildEvent::Step(event) => {
+            BuildEvent::Work(event) => {
                 if let Some(printer) = self.printer.get() {
                     printer.event(event);
                 }
             }
-            BuildEvent::Task { vertex, title } => {
+            BuildEvent::Task { number, title } => {
                 if let Some(printer) = self.printer.get() {
-                    printer.task(*vertex, title);
+                    printer.task(*number, title);
                 }
             }
             BuildEvent::CacheFailed { cache, error } => self.message(&format!(

@@ -58,7 +58,7 @@ impl Observer for Shown {
     fn event(&self, event: &BuildEvent<'_>) {
         match event {
             BuildEvent::Steps(steps) => steps.iter().for_each(|step| eprintln!("{}", step.title)),
-            BuildEvent::Step(event) => {
+            BuildEvent::Work(event) => {
                 if let EventKind::Log { bytes, .. } = &event.kind {
                     eprint!("{}", String::from_utf8_lossy(bytes));
                 }

@@ -9,7 +9,7 @@ use crate::error::BuildError;
 use crate::finish::Finish;
 use crate::host::{Host, ThisHost};
 use crate::inputs::{Inputs, check_filter};
-use crate::observer::{BuildEvent, SharedObserver};
+use crate::observer::{BuildEvent, SharedObserver, Work, WorkEvent};
 use crate::open::open_store;
 use crate::ops::{BuildOp, OpError, StepOutput};
 use crate::plan::{Plan, plan};
@@ -161,8 +161,7 @@ fn run(session: &Session<'_>, plan: &Plan) -> Solved {
             prepare: Box::new(|| session.enter().map_err(OpError::from)),
             cancel: session.request.stop.token(),
             events: &|event| {
-                let event = without_secrets(event, graph);
-                session.observer.event(&BuildEvent::Step(&event));
+                session.observer.event(&BuildEvent::Work(&of_step(event, graph)));
             },
             started: session.started,
         },
@@ -175,10 +174,13 @@ fn run(session: &Session<'_>, plan: &Plan) -> Solved {
     solved.map_err(Box::new)
 }
 
-/// What happens, without the values of secrets in a step's words.
-fn without_secrets(mut event: Event, graph: &Graph<BuildOp>) -> Event {
-    if let EventKind::Failed { message: text } | EventKind::Progress { label: text, .. } = &mut event.kind {
-        *text = graph.op(event.vertex).step().shown(text);
+/// What happens to a step, without the values of secrets in its words.
+fn of_step(event: Event, graph: &Graph<BuildOp>) -> WorkEvent {
+    let Event { vertex, at, mut kind } = event;
+    let step = graph.op(vertex).step();
+    if let EventKind::Failed { message: text } | EventKind::Progress { label: text, .. } = &mut kind {
+        *text = step.shown(text);
     }
-    event
+    let work = Work::Step(step.id.clone());
+    WorkEvent { work, at, kind }
 }

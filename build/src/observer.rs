@@ -2,11 +2,13 @@
 
 use crate::dockerfile::SourceFile;
 use crate::finding::Found;
+use crate::ops::StepId;
 use crate::stop::Stop;
-use rbuild_solver::VertexId;
+use rbuild_solver::EventKind;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Is told what happens in a build. Called from any thread, never by two threads about one vertex at once.
+/// Is told what happens in a build. Called from any thread, never by two threads about one step at once.
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn event(&self, event: &BuildEvent<'_>);
@@ -68,12 +70,12 @@ pub enum BuildEvent<'a> {
     },
     /// Build arguments that nothing uses.
     UnusedArguments(&'a [String]),
-    /// Something happened to a step.
-    Step(&'a rbuild_solver::Event),
+    /// Something happened to a step, or to other work.
+    Work(&'a WorkEvent),
     /// Work that is no step begins: an export, a push. Its events come as those of a step.
     Task {
         /// Names it in those events.
-        vertex: VertexId,
+        number: usize,
         /// What it is.
         title: &'a str,
     },
@@ -90,11 +92,31 @@ pub enum BuildEvent<'a> {
     SetIdDropped(&'a std::path::Path, &'a [String]),
 }
 
+/// What takes its time in a build.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Work {
+    /// A step.
+    Step(StepId),
+    /// What [`BuildEvent::Task`] has told of.
+    Task(usize),
+}
+
+/// Something that happened to a step, or to other work.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct WorkEvent {
+    /// To which.
+    pub work: Work,
+    /// When, counted from the start of the build.
+    pub at: Duration,
+    /// What; in the order that [`EventKind`] says.
+    pub kind: EventKind,
+}
+
 /// A step as the user knows it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StepInfo {
-    /// Its vertex. Events of vertices that are no step are not shown.
-    pub vertex: VertexId,
+    /// Names it in events and reports.
+    pub id: StepId,
     /// `[build 2/5] RUN make`; several lines are shown as one.
     pub title: String,
     /// Its line in the Dockerfile, from 1.

@@ -126,7 +126,7 @@ fn tell_steps(session: &Session<'_>, graph: &Graph<BuildOp>, target: &StageState
         .map(|vertex| {
             let step = graph.op(vertex).step();
             StepInfo {
-                vertex,
+                id: step.id.clone(),
                 title: step.title.clone(),
                 line: Some(step.line).filter(|line| *line > 0),
                 counted: !matches!(step.spec, StepSpec::Source(_)),

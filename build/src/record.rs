@@ -31,6 +31,7 @@ pub(crate) fn keep(
         .map(|vertex| {
             let step = graph.op(*vertex).step();
             StepReport {
+                id: step.id.clone(),
                 title: step.title.clone(),
                 line: Some(step.line).filter(|line| *line > 0),
                 outcome: outcomes[vertex].clone(),

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dockerfile::SourceFile;
+use crate::ops::StepId;
 use crate::request::Destination;
 use dockerfile_parser::Diagnostic;
 
@@ -66,6 +67,8 @@ pub enum Material {
 /// What became of a step.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct StepReport {
+    /// As in the events about it.
+    pub id: StepId,
     /// `[build 2/5] RUN make`.
     pub title: String,
     /// Its line in the Dockerfile, from 1.

@@ -7,12 +7,12 @@ use crate::engine::Engine;
 use crate::error::{BuildError, Error, HostError};
 use crate::host::Host;
 use crate::inputs::Inputs;
-use crate::observer::{BuildEvent, SharedObserver};
+use crate::observer::{BuildEvent, SharedObserver, Work, WorkEvent};
 use crate::ops::StepId;
 use crate::request::Request;
 use crate::shared_cache::{SharedCaches, Tell};
 use dockerfile_parser::lint::Policy;
-use rbuild_solver::{Event, EventKind, Subscription, VertexId};
+use rbuild_solver::{EventKind, Subscription};
 use rbuild_store::Store;
 use rbuild_store::buildlog::BuildSubject;
 use rbuild_store::lock::BlobPin;
@@ -156,14 +156,12 @@ impl<'a> Session<'a> {
         work: impl FnOnce(crate::pull::Progress<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let began = Instant::now();
-        // From the end of all ids downwards: those of graphs begin at 0.
         let number = self.tasks.fetch_add(1, Ordering::Relaxed) + 1;
-        let vertex = VertexId::from_index(u32::MAX as usize - number);
-        self.observer.event(&BuildEvent::Task { vertex, title });
+        self.observer.event(&BuildEvent::Task { number, title });
         let tell = |kind| {
-            let at = self.started.elapsed();
+            let (work, at) = (Work::Task(number), self.started.elapsed());
             self.observer
-                .event(&BuildEvent::Step(&Event { vertex, at, kind }));
+                .event(&BuildEvent::Work(&WorkEvent { work, at, kind }));
         };
         tell(EventKind::Started);
         let result = work(&|done, total| {

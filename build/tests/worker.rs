@@ -161,7 +161,7 @@ struct StopsAtOutput(Stop, AtomicBool);
 
 impl Observer for StopsAtOutput {
     fn event(&self, event: &BuildEvent<'_>) {
-        if matches!(event, BuildEvent::Step(event) if matches!(event.kind, EventKind::Log { .. })) {
+        if matches!(event, BuildEvent::Work(event) if matches!(event.kind, EventKind::Log { .. })) {
             self.1.store(true, Ordering::Relaxed);
             self.0.stop();
         }

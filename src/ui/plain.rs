@@ -13,7 +13,8 @@ use super::lines::clean;
 use super::printer::{Display, ShownStep};
 use super::style::Style;
 use super::summary::{Counts, Summary};
-use rbuild_solver::{Event, EventKind, MissReason, Stream};
+use rbuild_build::observer::WorkEvent;
+use rbuild_solver::{EventKind, MissReason, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -52,7 +53,7 @@ impl Plain {
 
     fn announce(&mut self, step: &ShownStep) {
         if self.announced.insert(step.number) {
-            self.put(step, &step.info.title);
+            self.put(step, &step.title);
         }
     }
 
@@ -101,7 +102,7 @@ fn since(step: &ShownStep, at: Duration) -> String {
 }
 
 impl Display for Plain {
-    fn event(&mut self, step: &ShownStep, event: &Event) {
+    fn event(&mut self, step: &ShownStep, event: &WorkEvent) {
         self.announce(step);
         match &event.kind {
             EventKind::Started | EventKind::Log { .. } | EventKind::Missed(MissReason::FirstTime) => {}

@@ -1,4 +1,4 @@
-//! [`Printer`]: takes the solver's events from any thread, keeps each step's last lines, and tells one display.
+//! [`Printer`]: takes a build's events from any thread, keeps each step's last lines, and tells one display.
 
 use super::lines::{LineSplitter, Tail, clean};
 use super::mode::ProgressMode;
@@ -7,8 +7,8 @@ use super::rawjson::RawJson;
 use super::style::Style;
 use super::summary::{Counts, Summary};
 use super::tty::Tty;
-use rbuild_build::observer::StepInfo;
-use rbuild_solver::{Event, EventKind, Stream, VertexId};
+use rbuild_build::observer::{StepInfo, Work, WorkEvent};
+use rbuild_solver::{EventKind, Stream};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -19,7 +19,11 @@ use std::time::Duration;
 pub(super) struct ShownStep {
     /// From 1, in the order in which they were given.
     pub(super) number: usize,
-    pub(super) info: StepInfo,
+    pub(super) title: String,
+    /// Its line in the Dockerfile, from 1.
+    pub(super) line: Option<usize>,
+    /// Whether it is one of the steps that are counted.
+    pub(super) counted: bool,
     /// When it began.
     pub(super) started: Duration,
     out: LineSplitter,
@@ -32,7 +36,7 @@ pub(super) trait Display: Send {
     /// A step that was not among those given at first.
     fn added(&mut self, _: &ShownStep) {}
     /// Anything but output of a step.
-    fn event(&mut self, step: &ShownStep, event: &Event);
+    fn event(&mut self, step: &ShownStep, event: &WorkEvent);
     /// A whole line that a step printed; raw.
     fn line(&mut self, step: &ShownStep, at: Duration, stream: Stream, line: &[u8]);
     /// A piece of output was told in whole lines; this of it has no end yet, raw and perhaps empty.
@@ -49,7 +53,7 @@ pub(super) trait Display: Send {
 pub struct Printer(Mutex<State>);
 
 struct State {
-    steps: BTreeMap<VertexId, ShownStep>,
+    steps: BTreeMap<Work, ShownStep>,
     counts: Counts,
     /// `None`: quiet.
     display: Option<Box<dyn Display>>,
@@ -84,12 +88,16 @@ impl Printer {
 
     pub(super) fn with_display(display: Option<Box<dyn Display>>, infos: Vec<StepInfo>) -> Self {
         let mut steps = BTreeMap::new();
-        for mut info in infos {
-            info.title = clean(info.title.replace('\n', " ").as_bytes());
+        for StepInfo {
+            id,
+            title,
+            line,
+            counted,
+        } in infos
+        {
             let number = steps.len() + 1;
-            steps
-                .entry(info.vertex)
-                .or_insert_with(|| ShownStep::new(number, info));
+            let new = || ShownStep::new(number, &title, line, counted);
+            steps.entry(Work::Step(id)).or_insert_with(new);
         }
         Self(Mutex::new(State {
             steps,
@@ -100,25 +108,17 @@ impl Printer {
 
     /// Adds something that takes a while and is no step of the Dockerfile, such as an export. It is shown as a step and
     /// not counted as one.
-    pub fn task(&self, vertex: VertexId, title: &str) {
+    pub fn task(&self, task: usize, title: &str) {
         let mut state = self.state();
-        let number = state.steps.len() + 1;
-        let title = clean(title.replace('\n', " ").as_bytes());
-        let info = StepInfo {
-            vertex,
-            title,
-            line: None,
-            counted: false,
-        };
-        let step = ShownStep::new(number, info);
+        let step = ShownStep::new(state.steps.len() + 1, title, None, false);
         if let Some(display) = &mut state.display {
             display.added(&step);
         }
-        state.steps.insert(vertex, step);
+        state.steps.insert(Work::Task(task), step);
     }
 
-    /// Takes an event: for [`SolveOptions::events`](rbuild_solver::SolveOptions::events).
-    pub fn event(&self, event: &Event) {
+    /// Takes an event.
+    pub fn event(&self, event: &WorkEvent) {
         self.state().event(event);
     }
 
@@ -163,11 +163,11 @@ impl Printer {
     }
 
     /// The last lines that a step printed, both streams, as harmless text.
-    pub fn tail(&self, vertex: VertexId) -> Vec<String> {
+    pub fn tail(&self, work: &Work) -> Vec<String> {
         let state = self.state();
         state
             .steps
-            .get(&vertex)
+            .get(work)
             .map(|step| step.tail.lines())
             .unwrap_or_default()
     }
@@ -195,8 +195,8 @@ impl State {
         }
     }
 
-    fn event(&mut self, event: &Event) {
-        let Some(step) = self.steps.get_mut(&event.vertex) else {
+    fn event(&mut self, event: &WorkEvent) {
+        let Some(step) = self.steps.get_mut(&event.work) else {
             return;
         };
         let mut display = self.display.as_deref_mut();
@@ -210,7 +210,7 @@ impl State {
                 self.counts.cached += 1;
                 self.counts.total += 1;
             }
-            EventKind::Completed { .. } => self.counts.total += usize::from(step.info.counted),
+            EventKind::Completed { .. } => self.counts.total += usize::from(step.counted),
             _ => {}
         }
         if event.kind.is_last() {
@@ -223,11 +223,13 @@ impl State {
 }
 
 impl ShownStep {
-    pub(super) fn new(number: usize, info: StepInfo) -> Self {
+    pub(super) fn new(number: usize, title: &str, line: Option<usize>, counted: bool) -> Self {
         let (out, err) = (LineSplitter::default(), LineSplitter::default());
         Self {
             number,
-            info,
+            title: clean(title.replace('\n', " ").as_bytes()),
+            line,
+            counted,
             started: Duration::ZERO,
             out,
             err,

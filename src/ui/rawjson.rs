@@ -19,8 +19,8 @@
 
 use super::printer::{Display, ShownStep};
 use super::summary::{Counts, Summary};
-use rbuild_build::observer::StepInfo;
-use rbuild_solver::{Event, EventKind, Stream};
+use rbuild_build::observer::{StepInfo, WorkEvent};
+use rbuild_solver::{EventKind, Stream};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::time::Duration;
@@ -60,11 +60,11 @@ impl RawJson {
 impl Display for RawJson {
     fn added(&mut self, step: &ShownStep) {
         self.put(&json!({
-            "event": "step", "step": step.number, "title": step.info.title, "line": step.info.line,
+            "event": "step", "step": step.number, "title": step.title, "line": step.line,
         }));
     }
 
-    fn event(&mut self, step: &ShownStep, event: &Event) {
+    fn event(&mut self, step: &ShownStep, event: &WorkEvent) {
         let (name, fields) = match &event.kind {
             EventKind::Started => ("started", Value::Null),
             EventKind::Resolved => ("resolved", Value::Null),

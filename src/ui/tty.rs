@@ -15,7 +15,8 @@ use super::summary::{Counts, Summary};
 use crate::interrupt;
 use crate::standard_error::StandardError;
 use frame::{Running, WINDOW, finished_line, frame};
-use rbuild_solver::{Event, EventKind, Stream};
+use rbuild_build::observer::WorkEvent;
+use rbuild_solver::{EventKind, Stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -149,12 +150,12 @@ impl Board {
 
     /// A step is over: its line is taken away, and one is left behind.
     fn settle(&mut self, step: &ShownStep, sign: Sign, word: Option<&str>) {
-        self.done += usize::from(step.info.counted);
+        self.done += usize::from(step.counted);
         let running = self.running.remove(&step.number);
         let since = running.map(|running| running.since.elapsed());
         let word = word.map_or_else(|| duration(since.unwrap_or_default()), str::to_owned);
         let columns = self.canvas.room().columns;
-        let line = finished_line(&self.style, sign, &word, &step.info.title, columns);
+        let line = finished_line(&self.style, sign, &word, &step.title, columns);
         if self.is_cold {
             self.print(&line);
         } else {
@@ -170,7 +171,7 @@ impl Board {
 }
 
 impl Display for Tty {
-    fn event(&mut self, step: &ShownStep, event: &Event) {
+    fn event(&mut self, step: &ShownStep, event: &WorkEvent) {
         let mut board = self.shared.board();
         if board.closed {
             return;
@@ -179,7 +180,7 @@ impl Display for Tty {
             EventKind::Started => {
                 board.go_cold();
                 let running = Running {
-                    title: step.info.title.clone(),
+                    title: step.title.clone(),
                     since: Instant::now(),
                     output: Tail::keeping(WINDOW),
                     partial: Vec::new(),

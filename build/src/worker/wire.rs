@@ -4,10 +4,9 @@ use super::error::BuildFailure;
 use crate::dockerfile::SourceFile;
 use crate::finding::Found;
 use crate::lower::{Beside, Fault, Finding};
-use crate::observer::{BuildEvent, Observer, StepInfo};
+use crate::observer::{BuildEvent, Observer, StepInfo, WorkEvent};
 use crate::result::BuildResult;
 use dockerfile_parser::{Diagnostic, Span};
-use rbuild_solver::VertexId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
@@ -41,9 +40,9 @@ pub(super) enum OwnedEvent {
         found: Vec<OwnedFound>,
     },
     UnusedArguments(Vec<String>),
-    Step(rbuild_solver::Event),
+    Work(WorkEvent),
     Task {
-        vertex: VertexId,
+        number: usize,
         title: String,
     },
     CacheFailed {
@@ -91,9 +90,9 @@ impl OwnedEvent {
                 found: found.iter().map(OwnedFound::of).collect(),
             },
             BuildEvent::UnusedArguments(names) => OwnedEvent::UnusedArguments(names.to_vec()),
-            BuildEvent::Step(event) => OwnedEvent::Step((*event).clone()),
-            BuildEvent::Task { vertex, title } => OwnedEvent::Task {
-                vertex: *vertex,
+            BuildEvent::Work(event) => OwnedEvent::Work((*event).clone()),
+            BuildEvent::Task { number, title } => OwnedEvent::Task {
+                number: *number,
                 title: (*title).to_owned(),
             },
             BuildEvent::CacheFailed { cache, error } => OwnedEvent::CacheFailed {
@@ -127,9 +126,9 @@ impl OwnedEvent {
                 return observer.event(&BuildEvent::Warnings { file, found: &found });
             }
             OwnedEvent::UnusedArguments(names) => BuildEvent::UnusedArguments(names),
-            OwnedEvent::Step(event) => BuildEvent::Step(event),
-            OwnedEvent::Task { vertex, title } => BuildEvent::Task {
-                vertex: *vertex,
+            OwnedEvent::Work(event) => BuildEvent::Work(event),
+            OwnedEvent::Task { number, title } => BuildEvent::Task {
+                number: *number,
                 title,
             },
             OwnedEvent::CacheFailed { cache, error } => BuildEvent::CacheFailed { cache, error },

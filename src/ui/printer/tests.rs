@@ -1,6 +1,7 @@
 //! Plain and JSON progress, byte for byte.
 
 use super::*;
+use rbuild_build::ops::StepId;
 use rbuild_solver::{CacheKey, MissReason, Preimage};
 use std::io;
 
@@ -27,6 +28,15 @@ impl Sink {
     }
 }
 
+/// A step by any number.
+fn id(ordinal: usize) -> StepId {
+    StepId {
+        platform: Arc::new(dockerfile_parser::Platform::new("linux", "amd64", "")),
+        stage: Some(0),
+        ordinal,
+    }
+}
+
 fn steps() -> Vec<StepInfo> {
     [
         "[base 1/1] FROM alpine",
@@ -36,7 +46,7 @@ fn steps() -> Vec<StepInfo> {
     .iter()
     .enumerate()
     .map(|(index, title)| StepInfo {
-        vertex: VertexId::from_index(index * 10),
+        id: id(index * 10),
         title: (*title).to_owned(),
         line: Some(index + 1),
         counted: true,
@@ -44,17 +54,17 @@ fn steps() -> Vec<StepInfo> {
     .collect()
 }
 
-fn event(vertex: usize, milliseconds: u64, kind: EventKind) -> Event {
-    Event {
-        vertex: VertexId::from_index(vertex),
+fn event(step: usize, milliseconds: u64, kind: EventKind) -> WorkEvent {
+    WorkEvent {
+        work: Work::Step(id(step)),
         at: Duration::from_millis(milliseconds),
         kind,
     }
 }
 
-fn log(vertex: usize, milliseconds: u64, stream: Stream, text: &str) -> Event {
+fn log(step: usize, milliseconds: u64, stream: Stream, text: &str) -> WorkEvent {
     event(
-        vertex,
+        step,
         milliseconds,
         EventKind::Log {
             stream,
@@ -67,7 +77,7 @@ fn key() -> CacheKey {
     Preimage::new("test", 1).key()
 }
 
-fn show(mode: ProgressMode, events: &[Event]) -> (String, Printer) {
+fn show(mode: ProgressMode, events: &[WorkEvent]) -> (String, Printer) {
     let sink = Sink::default();
     let printer = Printer::new(mode, steps(), Box::new(sink.clone()), Style::PLAIN);
     events.iter().for_each(|event| printer.event(event));
@@ -132,7 +142,7 @@ fn plain_shows_each_step_with_its_number() {
     );
     assert_eq!(printer.counts(), Counts { cached: 1, total: 2 });
     assert_eq!(
-        printer.tail(VertexId::from_index(10)),
+        printer.tail(&Work::Step(id(10))),
         ["one", "warning: red", "two", "", "no newline"]
     );
 }
@@ -141,8 +151,8 @@ fn plain_shows_each_step_with_its_number() {
 fn plain_never_writes_a_piece_of_a_line_and_writes_a_warm_build_at_once() {
     let sink = Sink::default();
     let printer = Printer::new(ProgressMode::Auto, steps(), Box::new(sink.clone()), Style::PLAIN);
-    for vertex in [0, 10, 20] {
-        printer.event(&event(vertex, 1, EventKind::Cached { key: key() }));
+    for step in [0, 10, 20] {
+        printer.event(&event(step, 1, EventKind::Cached { key: key() }));
     }
     assert_eq!(sink.0.lock().unwrap().len(), 0, "nothing while it is warm");
     printer.finish(&Summary {
@@ -161,12 +171,12 @@ fn plain_never_writes_a_piece_of_a_line_and_writes_a_warm_build_at_once() {
     let sink = Sink::default();
     let printer = Printer::new(ProgressMode::Plain, steps(), Box::new(sink.clone()), Style::PLAIN);
     std::thread::scope(|scope| {
-        for vertex in [0, 10, 20] {
+        for step in [0, 10, 20] {
             let printer = &printer;
             scope.spawn(move || {
-                printer.event(&event(vertex, 0, EventKind::Started));
-                (0..200).for_each(|_| printer.event(&log(vertex, 1, Stream::Out, "ab\ncd")));
-                printer.event(&event(vertex, 2, EventKind::Cancelled));
+                printer.event(&event(step, 0, EventKind::Started));
+                (0..200).for_each(|_| printer.event(&log(step, 1, Stream::Out, "ab\ncd")));
+                printer.event(&event(step, 2, EventKind::Cancelled));
             });
         }
     });
@@ -233,7 +243,7 @@ fn quiet_shows_nothing_and_still_knows_the_last_lines() {
     ));
     printer.finish(&Summary::default());
     assert_eq!(sink.text(), "");
-    assert_eq!(printer.tail(VertexId::from_index(0)), ["cannot", "stop"]);
+    assert_eq!(printer.tail(&Work::Step(id(0))), ["cannot", "stop"]);
 }
 
 #[test]
@@ -282,7 +292,7 @@ fn vertices_that_are_no_step_are_not_shown() {
         ],
     );
     assert_eq!(text, "");
-    assert!(printer.tail(VertexId::from_index(77)).is_empty());
+    assert!(printer.tail(&Work::Step(id(77))).is_empty());
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::super::canvas::emulator::Emulator;
 use super::super::printer::Printer;
 use super::*;
-use rbuild_build::observer::StepInfo;
-use rbuild_solver::{CacheKey, VertexId};
+use rbuild_build::observer::{StepInfo, Work};
+use rbuild_build::ops::StepId;
+use rbuild_solver::CacheKey;
 
 const LOOK: Style = Style {
     is_terminal: true,
@@ -12,12 +13,21 @@ const LOOK: Style = Style {
     ..Style::PLAIN
 };
 
+/// A step by any number.
+fn id(ordinal: usize) -> StepId {
+    StepId {
+        platform: Arc::new(dockerfile_parser::Platform::new("linux", "amd64", "")),
+        stage: Some(0),
+        ordinal,
+    }
+}
+
 fn printer(term: &Emulator, style: Style) -> Printer {
     let steps = ["[1/3] FROM alpine", "[2/3] RUN make", "[3/3] COPY a b"]
         .iter()
         .enumerate();
     let steps = steps.map(|(index, title)| StepInfo {
-        vertex: VertexId::from_index(index),
+        id: id(index),
         title: (*title).to_owned(),
         line: None,
         counted: true,
@@ -25,26 +35,26 @@ fn printer(term: &Emulator, style: Style) -> Printer {
     Printer::with_display(Some(Box::new(Tty::new(style, 3, term.clone()))), steps.collect())
 }
 
-fn event(vertex: usize, kind: EventKind) -> Event {
-    Event {
-        vertex: VertexId::from_index(vertex),
+fn event(step: usize, kind: EventKind) -> WorkEvent {
+    WorkEvent {
+        work: Work::Step(id(step)),
         at: Duration::ZERO,
         kind,
     }
 }
 
-fn cached(vertex: usize) -> Event {
+fn cached(step: usize) -> WorkEvent {
     event(
-        vertex,
+        step,
         EventKind::Cached {
             key: CacheKey::from_bytes([0; 32]),
         },
     )
 }
 
-fn log(vertex: usize, text: &str) -> Event {
+fn log(step: usize, text: &str) -> WorkEvent {
     event(
-        vertex,
+        step,
         EventKind::Log {
             stream: Stream::Out,
             bytes: text.as_bytes().to_vec(),
@@ -67,7 +77,7 @@ fn until(term: &Emulator, what: impl Fn(&str) -> bool) -> String {
 fn a_warm_build_draws_its_summary_only() {
     let term = Emulator::new(24, 80);
     let printer = printer(&term, LOOK);
-    (0..3).for_each(|vertex| printer.event(&cached(vertex)));
+    (0..3).for_each(|step| printer.event(&cached(step)));
     assert_eq!(term.contents(), "");
     printer.finish(&Summary {
         tags: vec!["app".to_owned()],
@@ -172,7 +182,7 @@ fn output_after_a_transfer_is_shown_in_its_place() {
 fn no_finished_line_is_lost() {
     let term = Emulator::new(100, 60);
     let steps = (0..60).map(|index| StepInfo {
-        vertex: VertexId::from_index(index),
+        id: id(index),
         title: format!("[{index}] RUN 👩‍👩‍👧 {}", "wide 日本 ".repeat(20)),
         line: None,
         counted: true,
