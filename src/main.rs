@@ -17,6 +17,9 @@ static MEMORY: MemoryOrEnd = MemoryOrEnd {
 fn main() -> ExitCode {
     end_without_stacks();
     rbuild_sandbox::inherited::settle();
+    if cli::containers::is_monitor() {
+        return ExitCode::from(cli::containers::monitor());
+    }
     let args = match cli::verbs::translate(std::env::args_os().collect()) {
         Ok(cli::verbs::Meant::Words(args)) => cli::root_after_verb(args),
         Ok(cli::verbs::Meant::Nothing(why)) => {

@@ -301,13 +301,21 @@ impl Engine {
 /// # Errors
 /// What the host does not allow, and the line that mends it.
 pub fn enter_sandbox(store: &Store, caller: &Caller) -> Result<Zygote, Error> {
+    enter_host(store, caller)?;
+    Ok(Zygote::start(caller).map_err(HostError::Zygote)?)
+}
+
+/// Enters the user namespace in which the store's ids are real, on a host that may not allow all that commands need.
+///
+/// # Errors
+/// What the host does not allow, and the line that mends it.
+pub fn enter_host(store: &Store, caller: &Caller) -> Result<(), Error> {
     if probe::is_confined()
         && let Some(obstacle) = probe::probe(Some(store.root()), caller).obstacle()
     {
         return Err(HostError::Obstacle(Obstacle(obstacle.clone())).into());
     }
-    enter_namespace(caller)?;
-    Ok(Zygote::start(caller).map_err(HostError::Zygote)?)
+    enter_namespace(caller)
 }
 
 /// Enters the user namespace in which the store's ids are real.

@@ -1,10 +1,13 @@
 //! Why a container does not start.
 
+use crate::kept::KeptError;
 use rbuild_layer::tree::TreeError;
 use rbuild_rootfs::MountError;
 use rbuild_rootfs::users::UserError;
 use rbuild_sandbox::SpawnError;
 use rbuild_sandbox::cgroup::LimitError;
+use rbuild_store::StoreError;
+use rbuild_store::containers::ContainerError;
 use rbuild_store::snapshot::SnapshotError;
 
 /// Why a container does not start.
@@ -37,6 +40,9 @@ pub enum StartError {
     /// A limit cannot be had on this host.
     #[error(transparent)]
     Limits(#[from] LimitError),
+    /// A container in the store could not be read or made.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The sandbox could not be made, or the program is not there or cannot be executed.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
@@ -59,5 +65,17 @@ impl From<MountError> for StartError {
             MountError::Snapshot(error) => StartError::Snapshot(error),
             MountError::WrongKind { .. } | MountError::OfHost { .. } => StartError::Mount(error),
         }
+    }
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        StartError::Kept(error.into())
+    }
+}
+
+impl From<ContainerError> for StartError {
+    fn from(error: ContainerError) -> Self {
+        StartError::Kept(error.into())
     }
 }

@@ -4,7 +4,7 @@
 //! handler for (`pid_namespaces(7)`). So that Ctrl-C, `kill` and `timeout` end `sleep 1000` in a container as they end it
 //! outside, a signal that would end any other process kills the command here, and counts as what ended it.
 
-use rbuild_sandbox::signals::{Disposition, Signal};
+use rbuild_sandbox::signals::{Disposition, Signal, pid_of};
 use rbuild_sandbox::{Exit, ExitStatus, Running, SpawnError, signal_of_key};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -27,6 +27,12 @@ impl Process {
             running: Arc::new(running),
             ended_by: Arc::default(),
         }
+    }
+
+    /// Its number, where `/proc` is the host's; `None` when it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        pid_of(self.running.pidfd())
     }
 
     /// Sends a signal, which does what it would do to any other process. A command that has ended needs none.

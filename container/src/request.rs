@@ -1,9 +1,10 @@
 //! [`Request`]: what to run, as data. What it leaves open is as the image says.
 
 use rbuild_sandbox::{Limits, MountKind, Network, Rlimit};
+use serde::{Deserialize, Serialize};
 
 /// Everything that shapes a container.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
     /// Replaces the image's entry point and its command; an empty text is none.
     pub entrypoint: Option<String>,
@@ -36,7 +37,7 @@ pub struct Request {
 }
 
 /// A mount as it is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RequestedMount {
     /// Absolute path in the container; links are followed.
     pub target: String,

@@ -2,11 +2,14 @@
 
 use crate::command::{argv, environment};
 use crate::error::StartError;
+use crate::kept::{Change, Holder, Kept};
 use crate::process::Process;
 use crate::request::Request;
-use rbuild_oci::ImageConfig;
+use rbuild_oci::ContainerConfig;
 use rbuild_rootfs::{MountPoints, path, root_of, standard_mounts, users};
-use rbuild_sandbox::{Exit, Mount, MountFlags, MountKind, SandboxSpec, SpawnError, Stdio, Zygote, cgroup};
+use rbuild_sandbox::{
+    Exit, Mount, MountFlags, MountKind, Root, SandboxSpec, SealedSpec, SpawnError, Stdio, Zygote, cgroup,
+};
 use rbuild_store::snapshot::{ActiveSnapshot, Form, Held, Snapshot, SnapshotStore};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -15,7 +18,7 @@ use std::path::Path;
 /// What a container begins with.
 pub struct Image<'a> {
     /// Its config.
-    pub config: &'a ImageConfig,
+    pub config: &'a ContainerConfig,
     /// Its files; `None` for an image without any.
     pub files: Option<Held>,
 }
@@ -24,6 +27,8 @@ pub struct Image<'a> {
 pub struct Container<'s> {
     process: Process,
     pty: Option<OwnedFd>,
+    /// Where what becomes of it is written down.
+    holder: Option<Holder>,
     // What the command stands on, in use until it has ended.
     _writable: ActiveSnapshot<'s>,
     _image: Option<Held>,
@@ -60,9 +65,40 @@ impl<'s> Container<'s> {
         Ok(Self {
             pty: running.take_pty(),
             process: Process::new(running),
+            holder: None,
             _writable: writable,
             _image: image.files,
         })
+    }
+
+    /// Starts the command of a container that is kept, and looks after it. `change` is of the container, which does not
+    /// live.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_kept(
+        zygote: &Zygote,
+        ready: Ready<'s>,
+        kept: &Kept,
+        mut change: Change<'_>,
+        stdio: Stdio,
+    ) -> Result<Self, StartError> {
+        let holder = Holder::begin(kept.clone())?;
+        let mut running = zygote.spawn(&ready.spec, stdio).inspect_err(|error| {
+            let _ = change.not_started(error.exit_code().into(), error.to_string());
+        })?;
+        let pty = running.take_pty();
+        let process = Process::new(running);
+        let mut container = Self {
+            pty,
+            process,
+            holder: None,
+            _writable: ready.writable,
+            _image: ready.files,
+        };
+        holder.began_for_the_asker(container.process.pid())?;
+        container.holder = Some(holder);
+        Ok(container)
     }
 
     /// Its first process, to be used from any thread.
@@ -81,20 +117,72 @@ impl<'s> Container<'s> {
     /// # Errors
     /// The sandbox's starter process is gone.
     pub fn wait(&self) -> Result<Exit, SpawnError> {
-        self.process.wait()
+        let exit = self.process.wait()?;
+        let Some(holder) = &self.holder else {
+            return Ok(exit);
+        };
+        Ok(Exit {
+            status: holder.ended_for_good(&exit),
+            ..exit
+        })
+    }
+}
+
+/// A container that is kept, with everything that its command stands on.
+pub struct Ready<'s> {
+    spec: SandboxSpec,
+    writable: ActiveSnapshot<'s>,
+    files: Option<Held>,
+}
+
+impl<'s> Ready<'s> {
+    /// Makes a container ready to be started: mount points, users and the files of `/etc` are looked up anew. `change` is of
+    /// the container, which does not live.
+    ///
+    /// # Errors
+    /// What is asked for does not fit the image, or the store or the host fails.
+    pub fn new(
+        snapshots: &'s SnapshotStore,
+        kept: &Kept,
+        change: &Change<'_>,
+        files: Option<Held>,
+    ) -> Result<Self, StartError> {
+        let record = &change.record;
+        if !record.request.limits.is_none() {
+            cgroup::check(&record.request.limits)?;
+        }
+        let below = files.as_ref().map(|held| &held.snapshot);
+        let mut writable = snapshots.resume(kept.dir().layer(), below)?;
+        let mut spec = sandbox(&record.request, &record.config, record.tty, &mut writable)?;
+        if let Root::Overlay { volatile, .. } = &mut spec.root {
+            // What a command has synced stays, unless all of it goes anyway.
+            *volatile = record.auto_remove;
+        }
+        Ok(Self {
+            spec,
+            writable,
+            files,
+        })
+    }
+
+    /// For a process that starts it in place of this one.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn seal(&self) -> Result<SealedSpec, SpawnError> {
+        SealedSpec::new(&self.spec)
     }
 }
 
 /// What runs and what it sees.
 fn sandbox(
     request: &Request,
-    config: &ImageConfig,
+    image: &ContainerConfig,
     has_terminal: bool,
     writable: &mut ActiveSnapshot<'_>,
 ) -> Result<SandboxSpec, StartError> {
     let files = writable.parent().map(Snapshot::tree).transpose()?;
     let tree = files.unwrap_or_default();
-    let image = &config.config;
     let user = users::user(&tree, request.user.as_deref().unwrap_or(&image.user))?;
     let cwd = path::clean(request.workdir.as_deref().unwrap_or(&image.working_dir));
 

@@ -61,6 +61,14 @@ pub fn parse(text: &str) -> Option<u8> {
     plus.or(minus).filter(|number| (34..=64).contains(number))
 }
 
+/// The name of a signal, with `SIG`; its number where it has none.
+pub fn name(number: u8) -> String {
+    match NAMES.iter().find(|(_, known)| *known == number) {
+        Some((name, _)) => format!("SIG{name}"),
+        None => number.to_string(),
+    }
+}
+
 /// The nearest name, with `SIG`.
 pub(crate) fn nearest(text: &str) -> Option<String> {
     let upper = text.to_ascii_uppercase();
@@ -83,6 +91,7 @@ mod tests {
             ("sigrtmax-1", 63),
         ] {
             assert_eq!(parse(text), Some(number), "{text}");
+            assert_eq!(parse(&name(number)), Some(number), "{text}");
         }
         for text in [
             "", "0", "65", "SIGNOPE", "SIG", "RTMIN+31", "RTMAX-40", "-9", "9x", "999",

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Who enters, as far as the kernel does not say: both are what the environment of a program has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Caller {
     /// `PATH`: where `newuidmap` and the like are looked for before the usual places.
     pub path: Option<OsString>,

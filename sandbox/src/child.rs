@@ -37,6 +37,15 @@ pub fn is_killed_with_us(command: &mut Command) {
     ends_by(command, Signal::KILL);
 }
 
+/// Lets a program live on without the one that starts it: in a session of its own, with the limits of the caller.
+pub fn lives_on(command: &mut Command) {
+    with_limits_of_caller(command);
+    sys::before_exec(command, || {
+        rustix::process::setsid()?;
+        Ok(())
+    });
+}
+
 fn ends_by(command: &mut Command, signal: Signal) {
     let us = rustix::process::getpid();
     sys::before_exec(command, move || {

@@ -1,8 +1,9 @@
 //! [`Executor`]: whoever can run a [`SandboxSpec`]. Today that is the [`Zygote`] with its namespaces.
 
+use crate::running::{Exit, Running, Stdio};
 use crate::spawn_error::SpawnError;
 use crate::spec::SandboxSpec;
-use crate::zygote::{Exit, Running, Stdio, Zygote};
+use crate::zygote::Zygote;
 
 /// Runs commands, each in the root and with the mounts that its [`SandboxSpec`] says. Used from several threads.
 pub trait Executor: Send + Sync {

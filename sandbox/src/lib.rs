@@ -28,9 +28,11 @@
 //! Lives here: namespaces, mounts, identity, system call filter, the start and the end of one command. Deliberately not here: images, layers, cache, logging,
 //! Dockerfiles. This is the only crate with `unsafe`, all of it in `sys.rs`.
 
+mod ask;
 mod blob;
 mod caller;
 pub mod cgroup;
+mod channel;
 pub mod child;
 mod executor;
 mod idmap;
@@ -46,11 +48,13 @@ pub mod probe;
 mod pty;
 mod raw;
 mod remedy;
+mod running;
 mod seccomp;
 mod shortage;
 pub mod signals;
 mod spawn_error;
 pub mod spec;
+mod starter;
 mod sys;
 mod userns;
 mod validate;
@@ -58,21 +62,25 @@ mod wire;
 mod writers;
 mod zygote;
 
+pub use ask::{SealedSpec, SpecHead};
 pub use blob::Blob;
 pub use caller::Caller;
+pub use channel::{Channel, Packet};
 pub use executor::{Execution, Executor};
 pub use idmap::{Helpers, IdMapError, IdMapping, IdRange};
 pub use limits::{IoKind, IoRate, Limits, NumberList};
 pub use pasta::{FORWARDER, default_network};
 pub use pty::{RawMode, Winsize, resize, signal_of_key, window_size};
 pub use remedy::Remedy;
+pub use running::{Exit, ExitStatus, Running, Stdio};
 pub use shortage::Shortage;
 pub use spawn_error::{Phase, SpawnError};
 pub use spec::{
     Capability, Credentials, Mount, MountFlags, MountKind, Network, Resource, Rlimit, Root, SandboxSpec,
 };
+pub use starter::{Started, Starter, go_on_as_first_process};
 pub use sys::MemoryOrEnd;
 pub use userns::{EnterError, Entered, enter};
 pub use validate::InvalidSpec;
 pub use writers::{Writers, writers};
-pub use zygote::{Exit, ExitStatus, Running, Stdio, Zygote};
+pub use zygote::Zygote;

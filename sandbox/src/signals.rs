@@ -2,6 +2,12 @@
 //! [`SigSet::wait`]. Passed on from `nix`, which lives in this crate only. And what a process does about a signal.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::sys;
 
 pub use nix::sys::signal::{SigSet, Signal};
 
@@ -16,8 +22,9 @@ pub enum Disposition {
     Caught,
 }
 
-/// The process id behind a pidfd, in the namespace of `/proc`.
-pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<i32> {
+/// The process id behind a pidfd, in the namespace of `/proc`; `None` when it has ended.
+#[must_use]
+pub fn pid_of(pidfd: BorrowedFd<'_>) -> Option<i32> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     // -1: it has ended; 0: it is in no namespace of ours.
@@ -25,11 +32,43 @@ pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<i32> {
 }
 
 /// What `/proc/PID/status` says about a signal.
-pub(crate) fn disposition(pid: i32, signal: i32) -> Option<Disposition> {
+#[must_use]
+pub fn disposition(pid: i32, signal: i32) -> Option<Disposition> {
     parse(
         &std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?,
         signal,
     )
+}
+
+/// Sends a signal by number to the process that a pidfd names. To one that has ended there is nothing to send.
+///
+/// # Errors
+/// The kernel's refusal; `EINVAL` for a number that is no signal.
+pub fn send(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
+    match sys::pidfd_send_signal(pidfd, signal) {
+        Err(Errno::SRCH) => Ok(()),
+        other => other,
+    }
+}
+
+/// Waits for the end of the process that a pidfd names, at most so many milliseconds; `false`: it goes on.
+#[must_use]
+pub fn ends_within(pidfd: BorrowedFd<'_>, milliseconds: Option<u64>) -> bool {
+    let until = milliseconds.map(|time| Instant::now() + Duration::from_millis(time));
+    loop {
+        let left = until.map(|until| {
+            let left = until.saturating_duration_since(Instant::now());
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            }
+        });
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], left.as_ref()) {
+            Err(Errno::INTR) => {}
+            Ok(0) | Err(_) => return false,
+            Ok(_) => return true,
+        }
+    }
 }
 
 fn parse(status: &str, signal: i32) -> Option<Disposition> {

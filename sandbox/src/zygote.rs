@@ -4,44 +4,23 @@
 //! fork. It is the first process of a pid namespace: when it ends, for whatever reason, the kernel kills every step.
 //! It ends when the program does, since then its socket closes.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Mutex;
-use std::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::ask::{Asked, SealedSpec, request_failed};
 use crate::caller::Caller;
-use crate::cgroup::{self, Group, Statistics};
+use crate::cgroup;
 use crate::init;
 use crate::pasta;
-use crate::signals::{self, Disposition};
+use crate::running::{Exit, Running, Stdio};
 use crate::spawn_error::{Phase, SpawnError};
-use crate::spec::{MountKind, Network, SandboxSpec};
+use crate::spec::{Network, SandboxSpec};
 use crate::sys::{self, Cloned, Ended, Process};
-use crate::wire::{Reply, Request, Streams, memory_file, send_cloned};
-
-/// What the command reads and writes.
-#[derive(Debug)]
-pub enum Stdio {
-    /// Descriptors of the caller. Pipes change their owner to the command's user, so that it can open `/dev/stdout`.
-    Streams {
-        /// Becomes descriptor 0.
-        stdin: OwnedFd,
-        /// Becomes descriptor 1.
-        stdout: OwnedFd,
-        /// Becomes descriptor 2.
-        stderr: OwnedFd,
-    },
-    /// A new pseudo-terminal of the container, controlling terminal of a new session, also at `/dev/console`. The
-    /// other side is had from [`Running::take_pty`].
-    Pty {
-        /// Its size.
-        size: rustix::termios::Winsize,
-    },
-}
+use crate::wire::{Reply, Request, send_cloned};
 
 /// Handle to the zygote. Any thread may spawn through it. Dropping it kills everything that still runs.
 #[derive(Debug)]
@@ -54,74 +33,6 @@ impl std::fmt::Debug for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Process({})", self.pid)
     }
-}
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit {
-    /// Exit code or signal.
-    pub status: ExitStatus,
-    /// Peak resident size of the largest of its processes, in bytes. Not below the zygote's own, some megabytes.
-    pub max_rss: u64,
-    /// User and system time of all its processes that were waited for.
-    pub cpu: Duration,
-    /// What its group counted, where it had one.
-    pub group: Option<Statistics>,
-}
-
-impl Exit {
-    /// The most memory that it had: of all its processes, files that were kept in memory included, where a group counted;
-    /// else of its largest process.
-    pub fn memory_peak(&self) -> u64 {
-        let counted = self.group.and_then(|group| group.memory_peak);
-        counted.unwrap_or(self.max_rss)
-    }
-
-    /// The processor time of all its processes where a group counted, else of those that were waited for.
-    pub fn cpu_time(&self) -> Duration {
-        let counted = self.group.and_then(|group| group.cpu);
-        counted.unwrap_or(self.cpu)
-    }
-
-    /// What its group counted, when the kernel killed a process of it because memory ran out.
-    pub fn out_of_memory(&self) -> Option<Statistics> {
-        self.group.filter(|group| group.oom_kills.unwrap_or(0) > 0)
-    }
-}
-
-/// An exit code or the signal that killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum ExitStatus {
-    /// Ended by itself with this code.
-    Code(i32),
-    /// Killed by this signal.
-    Signal(i32),
-}
-
-impl ExitStatus {
-    /// The code that a shell reports: the exit code, or 128 plus the signal.
-    pub fn shell_code(self) -> i32 {
-        match self {
-            ExitStatus::Code(code) => code,
-            ExitStatus::Signal(signal) => 128 + signal,
-        }
-    }
-}
-
-/// A command that runs. Dropping it kills the command and everything it started.
-#[derive(Debug)]
-pub struct Running {
-    reply: OwnedFd,
-    pidfd: OwnedFd,
-    pty: Option<OwnedFd>,
-    end: Mutex<End>,
-}
-
-/// How a command ended, and the group that it is in until then.
-#[derive(Debug)]
-struct End {
-    exit: Option<Exit>,
-    group: Option<Group>,
 }
 
 impl Zygote {
@@ -156,72 +67,10 @@ impl Zygote {
     /// # Errors
     /// The step that failed, with the kernel's error and the path it was at.
     pub fn spawn(&self, spec: &SandboxSpec, stdio: Stdio) -> Result<Running, SpawnError> {
-        spec.validate()
-            .map_err(|error| SpawnError::words(Phase::Validate, error.to_string()))?;
-        let request_failed = |errno| SpawnError::new(Phase::Request, errno);
-        let json =
-            serde_json::to_vec(spec).map_err(|error| SpawnError::words(Phase::Request, error.to_string()))?;
-        let (reply, reply_there) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(request_failed)?;
-        let (failure, failure_there) = pipe_with(PipeFlags::CLOEXEC).map_err(request_failed)?;
-        let group = match spec.limits.is_none() {
-            true => None,
-            false => Some(
-                Group::make(&spec.limits)
-                    .map_err(|error| SpawnError::words(Phase::Group, error.to_string()))?,
-            ),
-        };
-        let wants_pty = matches!(stdio, Stdio::Pty { .. });
-        let request = Request {
-            reply: reply_there,
-            failure: failure_there,
-            spec: memory_file(&[&json]).map_err(request_failed)?,
-            blobs: memory_file(&blobs(spec)).map_err(request_failed)?,
-            network: spec.network,
-            streams: match stdio {
-                Stdio::Streams {
-                    stdin,
-                    stdout,
-                    stderr,
-                } => Streams::Given([stdin, stdout, stderr]),
-                Stdio::Pty { size } => Streams::Pty {
-                    rows: size.ws_row,
-                    columns: size.ws_col,
-                },
-            },
-            groups: group
-                .as_ref()
-                .map_or(Ok(Vec::new()), Group::directories)
-                .map_err(request_failed)?,
-        };
+        let asked = Asked::new(&SealedSpec::new(spec)?, stdio)?;
         let control = self.control.as_ref().ok_or_else(|| request_failed(Errno::PIPE))?;
-        request.send(control.as_fd()).map_err(request_failed)?;
-        // From here on only the zygote and the child hold the other ends, so their end is seen.
-        drop(request);
-
-        let mut pidfd = None;
-        let mut pty = None;
-        while pidfd.is_none() {
-            read_reply(&reply, &mut pidfd, &mut pty)?;
-        }
-        if let Some(error) = read_failure(failure.as_fd())? {
-            return Err(error);
-        }
-        while wants_pty && pty.is_none() {
-            read_reply(&reply, &mut pidfd, &mut pty)?;
-        }
-        let pidfd = pidfd.ok_or_else(|| request_failed(Errno::PROTO))?;
-        Ok(Running {
-            reply,
-            pidfd,
-            pty,
-            end: Mutex::new(End { exit: None, group }),
-        })
+        asked.request.send(control.as_fd()).map_err(request_failed)?;
+        asked.without_request().answer()
     }
 }
 
@@ -233,149 +82,8 @@ impl Drop for Zygote {
     }
 }
 
-fn read_reply(
-    reply: &OwnedFd,
-    pidfd: &mut Option<OwnedFd>,
-    pty: &mut Option<OwnedFd>,
-) -> Result<(), SpawnError> {
-    match Reply::receive(reply.as_fd()).map_err(|errno| SpawnError::new(Phase::Request, errno))? {
-        Some(Reply::Cloned(fd)) => *pidfd = Some(fd),
-        Some(Reply::Pty(fd)) => *pty = Some(fd),
-        Some(Reply::NotCloned(errno)) => return Err(SpawnError::new(Phase::Clone, errno)),
-        Some(Reply::Ended(_)) => {
-            return Err(SpawnError::words(
-                Phase::Request,
-                "the process ended before its command started",
-            ));
-        }
-        None => return Err(SpawnError::words(Phase::Request, "the starter process is gone")),
-    }
-    Ok(())
-}
-
-/// Reads until exec closes the pipe or the child has said what failed.
-fn read_failure(pipe: BorrowedFd<'_>) -> Result<Option<SpawnError>, SpawnError> {
-    let mut said = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        match rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut buffer)) {
-            Ok(0) => break,
-            Ok(read) => said.extend_from_slice(&buffer[..read]),
-            Err(errno) => return Err(SpawnError::new(Phase::Request, errno)),
-        }
-    }
-    if said.is_empty() {
-        return Ok(None);
-    }
-    match serde_json::from_slice(&said) {
-        Ok(error) => Ok(Some(error)),
-        Err(error) => Err(SpawnError::words(Phase::Request, error.to_string())),
-    }
-}
-
-/// The bytes that do not travel in the spec's text, in the order of its mounts.
-fn blobs(spec: &SandboxSpec) -> Vec<&[u8]> {
-    spec.mounts
-        .iter()
-        .filter_map(|mount| match &mount.kind {
-            MountKind::SecretFile { bytes, .. } => Some(bytes.bytes()),
-            MountKind::ReadOnlyFile { content } => Some(content.bytes()),
-            MountKind::Bind { .. } | MountKind::OverlayBind { .. } | MountKind::Tmpfs { .. } => None,
-        })
-        .collect()
-}
-
-impl Running {
-    /// Waits until the command has ended; everything that it left behind is dead then too. May be called again.
-    ///
-    /// # Errors
-    /// When the zygote died; then the command is killed.
-    pub fn wait(&self) -> Result<Exit, SpawnError> {
-        let mut end = self.end.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(exit) = end.exit {
-            return Ok(exit);
-        }
-        let gone = |reason: String| {
-            self.kill();
-            SpawnError::words(Phase::Request, reason)
-        };
-        match Reply::receive(self.reply.as_fd()) {
-            Ok(Some(Reply::Ended(ended))) => {
-                // Its last process is gone, so the group goes too.
-                let group = end.group.take();
-                let exit = Exit {
-                    group: group.map(|group| group.statistics()),
-                    ..Exit::from(ended)
-                };
-                end.exit = Some(exit);
-                Ok(exit)
-            }
-            Ok(None) => Err(gone("the starter process is gone".to_owned())),
-            Ok(Some(_)) => Err(gone("an answer out of order".to_owned())),
-            Err(errno) => Err(gone(errno.to_string())),
-        }
-    }
-
-    /// Sends a signal to the command's first process. As the first of its pid namespace it ignores all but `SIGKILL`
-    /// and `SIGSTOP` unless it has a handler. A command that has ended is no error.
-    ///
-    /// # Errors
-    /// `EINVAL` for a number that is no signal.
-    pub fn signal(&self, signal: i32) -> Result<(), Errno> {
-        match sys::pidfd_send_signal(self.pidfd.as_fd(), signal) {
-            Err(Errno::SRCH) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// What the command's first process does about a signal. `None` when it has ended, or `/proc` does not say.
-    pub fn disposition(&self, signal: i32) -> Option<Disposition> {
-        signals::disposition(signals::pid_of(self.pidfd())?, signal)
-    }
-
-    /// Whether the command's first process is the one that a terminal sends its signals to.
-    pub fn is_in_foreground(&self, pty: impl AsFd) -> bool {
-        let group = rustix::termios::tcgetpgrp(pty)
-            .ok()
-            .map(|group| group.as_raw_nonzero().get());
-        group.is_some() && group == signals::pid_of(self.pidfd())
-    }
-
-    /// Kills the command and with it every process of its sandbox.
-    pub fn kill(&self) {
-        // SIGKILL to a process of our own can only fail because it is gone.
-        let _ = self.signal(libc::SIGKILL);
-    }
-
-    /// The outer side of the pty, once, when one was asked for.
-    pub fn take_pty(&mut self) -> Option<OwnedFd> {
-        self.pty.take()
-    }
-
-    /// Becomes readable when the command has ended.
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
-    }
-}
-
-impl From<Ended> for Exit {
-    fn from(ended: Ended) -> Self {
-        let status = if libc::WIFSIGNALED(ended.status) {
-            ExitStatus::Signal(libc::WTERMSIG(ended.status))
-        } else {
-            ExitStatus::Code(libc::WEXITSTATUS(ended.status))
-        };
-        Self {
-            status,
-            max_rss: ended.max_rss,
-            cpu: ended.cpu,
-            group: None,
-        }
-    }
-}
-
-/// A step that the zygote looks after.
-struct Child {
+/// A step that the zygote, or a process that needs none, looks after.
+pub(crate) struct Child {
     process: Process,
     /// `None` once the program has dropped its side.
     reply: Option<OwnedFd>,
@@ -442,21 +150,44 @@ fn prepare(control: &OwnedFd) -> Result<(), Errno> {
     Ok(())
 }
 
+impl Child {
+    /// Without the socket to tell its end on: whoever waits at the other end is the same process.
+    pub(crate) fn unheard(self) -> Self {
+        Self { reply: None, ..self }
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(crate) fn end(self) {
+        let _ = sys::pidfd_send_signal(self.process.pidfd.as_fd(), libc::SIGKILL);
+        let _ = self.wait();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn reap(self) -> Result<Exit, Errno> {
+        self.wait().map(Exit::from)
+    }
+
+    fn wait(&self) -> Result<Ended, Errno> {
+        // First, so that nothing of the step is left when its end is known.
+        self.connector.iter().for_each(end);
+        sys::wait(self.process.pid)
+    }
+}
+
 fn report(child: &Child) {
-    // First, so that nothing of the step is left when its end is known.
-    child.connector.iter().for_each(end);
-    if let (Ok(ended), Some(reply)) = (sys::wait(child.process.pid), &child.reply) {
+    if let (Ok(ended), Some(reply)) = (child.wait(), &child.reply) {
         // The program may have dropped its side in the meantime.
         let _ = Reply::Ended(ended).send(reply.as_fd());
     }
 }
 
-fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> {
-    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    // In a group of its own the view of cgroups begins there, so it comes after that was entered.
-    if request.groups.is_empty() {
-        flags |= libc::CLONE_NEWCGROUP;
-    }
+/// Clones what is asked for. In the caller, which has one thread: the child, or `None` and an answer that says why.
+pub(crate) fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> {
+    let mut flags = libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP;
     if request.network != Network::Host {
         flags |= libc::CLONE_NEWNET;
     }

@@ -33,6 +33,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::BuildCache => "build cache",
         Kind::CompressedLayer => "compressed layers",
         Kind::CacheMount => "cache mounts",
+        Kind::Container => "containers",
         Kind::BuildLog => "build logs",
         Kind::Leftover => "leftovers",
     }

@@ -37,7 +37,46 @@ pub const RUN: &str = "\
 Examples:
   rbuild run --rm app                     the image's own command
   rbuild run --rm -it app sh              a shell in it
+  rbuild run -d --name web app            leave it running; `rbuild logs -f web`, `rbuild stop web`
   rbuild run -e KEY=value -v \"$PWD/data:/data:ro\" --network none app ./tool --flag";
+
+/// Of `rbuild create`.
+pub const CREATE: &str = "\
+Examples:
+  rbuild create --name web app
+  rbuild start web";
+
+/// Of `rbuild start`.
+pub const START: &str = "\
+Examples:
+  rbuild start web db
+  rbuild start -ai shell                  with our terminal, as it was made with -it";
+
+/// Of `rbuild stop`.
+pub const STOP: &str = "\
+Examples:
+  rbuild stop web
+  rbuild stop -t 60 db                    a minute to end in order";
+
+/// Of `rbuild ps`.
+pub const PS: &str = "\
+Examples:
+  rbuild ps                               those that run
+  rbuild ps -aq -f status=exited          the ids of those that have ended
+  rbuild ps -f label=app=shop --format json";
+
+/// Of `rbuild logs`.
+pub const LOGS: &str = "\
+Examples:
+  rbuild logs -f web                      and what it still prints
+  rbuild logs --tail 20 -t web
+  rbuild logs --since 10m web";
+
+/// Of `rbuild rm`.
+pub const RM: &str = "\
+Examples:
+  rbuild rm web
+  rbuild rm -f web db                     also those that run";
 
 /// Of `rbuild save`.
 pub const SAVE: &str = "\

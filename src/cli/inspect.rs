@@ -1,8 +1,10 @@
-//! `rbuild inspect`: images as JSON, shaped as docker's.
+//! `rbuild inspect`: containers and images as JSON, shaped as docker's.
 
+use super::containers;
 use super::stored::{self, familiar, no_such_image};
 use super::streams::{note, print_json};
 use crate::error::Failure;
+use crate::options::choice;
 use clap::Args;
 use rbuild_oci::Reference;
 use rbuild_store::Store;
@@ -14,25 +16,29 @@ use std::path::Path;
 /// What was typed.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
+    /// Only one of both: container, image [default: a container, else an image]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
+
     /// Names or ids
-    #[arg(value_name = "IMAGE", required = true)]
-    pub images: Vec<String>,
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
 }
 
 /// Prints.
 ///
 /// # Errors
-/// An image is not there; the others are printed.
+/// Something is not there; the others are printed.
 pub fn run(args: &InspectArgs, root: Option<&Path>) -> Result<u8, Failure> {
+    let kind = args.kind.as_deref();
+    if let Some(kind) = kind.filter(|kind| !["container", "image"].contains(kind)) {
+        return Err(choice("--type", kind, &["container", "image"]));
+    }
     let store = stored::readable(root)?;
     let mut found = Vec::new();
     let mut pending: Option<Failure> = None;
-    for name in &args.images {
-        let value = match &store {
-            Some(store) => stored::find(store, name).and_then(|record| describe(store, &record)),
-            None => Err(no_such_image(None, name)),
-        };
-        match value {
+    for name in &args.names {
+        match one(store.as_ref(), kind, name) {
             Ok(value) => found.push(value),
             // All are tried; the last failure is left for the end of the program to tell.
             Err(failure) => {
@@ -44,6 +50,19 @@ pub fn run(args: &InspectArgs, root: Option<&Path>) -> Result<u8, Failure> {
     }
     print_json(&found)?;
     pending.map_or(Ok(0), Err)
+}
+
+fn one(store: Option<&Store>, kind: Option<&str>, name: &str) -> Result<Value, Failure> {
+    let container = || containers::find(store, name).and_then(|kept| containers::inspect::describe(&kept));
+    let image = || match store {
+        Some(store) => stored::find(store, name).and_then(|record| describe(store, &record)),
+        None => Err(no_such_image(None, name)),
+    };
+    match kind {
+        Some("container") => container(),
+        Some(_) => image(),
+        None => container().or_else(|_| image()),
+    }
 }
 
 fn describe(store: &Store, record: &ImageRecord) -> Result<Value, Failure> {

@@ -7,6 +7,7 @@
 
 pub mod build;
 pub mod complete;
+pub mod containers;
 pub mod debug;
 pub mod df;
 pub mod doctor;
@@ -74,6 +75,38 @@ pub enum Command {
     /// Run a command in a new container of an image
     #[command(help_template = examples::TEMPLATE, after_help = examples::RUN)]
     Run(Box<run::RunArgs>),
+    /// Make a container without starting it
+    #[command(
+        help_template = examples::TEMPLATE,
+        after_help = examples::CREATE,
+        override_usage = "rbuild create [OPTIONS] IMAGE [COMMAND]..."
+    )]
+    Create(Box<containers::create::CreateArgs>),
+    /// Start containers that do not run
+    #[command(help_template = examples::TEMPLATE, after_help = examples::START)]
+    Start(containers::start::StartArgs),
+    /// Ask containers to end, and kill those that do not
+    #[command(help_template = examples::TEMPLATE, after_help = examples::STOP)]
+    Stop(containers::stop::StopArgs),
+    /// Stop containers and start them again
+    Restart(containers::stop::StopArgs),
+    /// Send a signal to containers
+    Kill(containers::stop::KillArgs),
+    /// Wait until containers have ended, and print their exit codes
+    Wait(containers::wait::WaitArgs),
+    /// List containers
+    #[command(help_template = examples::TEMPLATE, after_help = examples::PS)]
+    Ps(containers::ps::PsArgs),
+    /// Show what a container printed
+    #[command(help_template = examples::TEMPLATE, after_help = examples::LOGS)]
+    Logs(containers::logs::LogsArgs),
+    /// Remove containers
+    #[command(help_template = examples::TEMPLATE, after_help = examples::RM)]
+    Rm(containers::rm::RmArgs),
+    /// Give a container another name
+    Rename(containers::rename::RenameArgs),
+    /// Look after all containers
+    Container(containers::prune::ContainerArgs),
     /// List the images of the local store
     #[command(visible_alias = "ls")]
     Images(images::ImagesArgs),
@@ -83,7 +116,7 @@ pub enum Command {
     Tag(tag::TagArgs),
     /// Show the steps that made an image
     History(history::HistoryArgs),
-    /// Print an image's configuration as JSON
+    /// Print what a container or an image is, as JSON
     Inspect(inspect::InspectArgs),
     /// Write images to an archive
     #[command(help_template = examples::TEMPLATE, after_help = examples::SAVE)]
@@ -139,7 +172,8 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     }
     let command = ForeignArgs::understood_by_build(Cli::command())
         .mut_subcommand("build", ForeignArgs::understood_by_build)
-        .mut_subcommand("run", ForeignArgs::understood_by_run);
+        .mut_subcommand("run", ForeignArgs::understood_by_run)
+        .mut_subcommand("create", ForeignArgs::understood_by_run);
     let command = switches::with_values(command);
     let matches = command.try_get_matches_from(args)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
@@ -149,6 +183,9 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
         }
         (Some(Command::Run(run)), Some((_, matches))) => {
             run.foreign = ForeignArgs::given(matches, foreign::RUN);
+        }
+        (Some(Command::Create(create)), Some((_, matches))) => {
+            create.run.foreign = ForeignArgs::given(matches, foreign::RUN);
         }
         (None, _) => cli.build.foreign = ForeignArgs::given(&matches, foreign::BUILD),
         _ => {}
@@ -168,6 +205,17 @@ pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
         }
         Some(Command::Build(args)) => build::run(&args, root),
         Some(Command::Run(args)) => run::run(&args, root),
+        Some(Command::Create(args)) => containers::create::run(&args, root),
+        Some(Command::Start(args)) => containers::start::run(&args, root),
+        Some(Command::Stop(args)) => containers::stop::stop(&args, root),
+        Some(Command::Restart(args)) => containers::stop::restart(&args, root),
+        Some(Command::Kill(args)) => containers::stop::kill(&args, root),
+        Some(Command::Wait(args)) => containers::wait::run(&args, root),
+        Some(Command::Ps(args)) => containers::ps::run(&args, root),
+        Some(Command::Logs(args)) => containers::logs::run(&args, root),
+        Some(Command::Rm(args)) => containers::rm::run(&args, root),
+        Some(Command::Rename(args)) => containers::rename::run(&args, root),
+        Some(Command::Container(args)) => containers::prune::run(&args, root),
         Some(Command::Images(args)) => images::run(&args, root),
         Some(Command::Rmi(args)) => rmi::run(&args, root),
         Some(Command::Tag(args)) => tag::run(&args, root),
@@ -328,7 +376,7 @@ pub fn with_nearest_flag(error: clap::Error, args: &[String]) -> clap::Error {
     // Those of other programs have a verdict that says what to do. Where both are as near, ours is meant.
     let table: &[foreign::Foreign] = match verb.map(clap::Command::get_name) {
         None | Some("build") => foreign::BUILD,
-        Some("run") => foreign::RUN,
+        Some("run" | "create") => foreign::RUN,
         Some(_) => &[],
     };
     let foreign = table.iter().map(|flag| flag.name);

@@ -53,7 +53,11 @@ pub fn run(args: &PruneArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let options = PruneOptions {
         all: args.all,
         cache_mounts: args.cache_mounts,
-        unused_since: args.until.as_deref().map(|text| until(text, now)).transpose()?,
+        unused_since: args
+            .until
+            .as_deref()
+            .map(|text| until("--until", text, now))
+            .transpose()?,
         keep_bytes: args
             .keep_storage
             .as_deref()
@@ -142,7 +146,10 @@ fn report(pruned: &Pruned, dry_run: bool) -> Result<u8, Failure> {
 }
 
 /// The time, in nanoseconds since 1970, that a text means: so long before `now` (seconds), or itself.
-fn until(text: &str, now: i64) -> Result<i64, Failure> {
+///
+/// # Errors
+/// It means none.
+pub fn until(flag: &str, text: &str, now: i64) -> Result<i64, Failure> {
     let seconds = match clock::parse_rfc3339(text) {
         Some(seconds) => Some(seconds),
         None => duration(text).and_then(|length| now.checked_sub(length)),
@@ -151,7 +158,7 @@ fn until(text: &str, now: i64) -> Result<i64, Failure> {
         .and_then(|seconds| seconds.checked_mul(NANOSECONDS))
         .ok_or_else(|| {
             Failure::usage(format!(
-                "--until: `{text}` is neither a length of time like 24h nor a time like 2024-05-01T12:00:00Z"
+                "{flag}: `{text}` is neither a length of time like 24h nor a time like 2024-05-01T12:00:00Z"
             ))
         })
 }
@@ -186,7 +193,7 @@ mod tests {
 
     #[test]
     fn times_to_prune_until() {
-        let seconds = |text| until(text, 1_000_000).map(|at| at / NANOSECONDS).ok();
+        let seconds = |text| until("--until", text, 1_000_000).map(|at| at / NANOSECONDS).ok();
         assert_eq!(seconds("24h"), Some(1_000_000 - 86_400));
         assert_eq!(seconds("1h30m"), Some(1_000_000 - 5400));
         assert_eq!(seconds("0s"), Some(1_000_000));

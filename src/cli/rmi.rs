@@ -9,6 +9,7 @@ use rbuild_build::sources::stored_name;
 use rbuild_oci::{Digest, Reference};
 use rbuild_sandbox::probe;
 use rbuild_store::Store;
+use rbuild_store::containers::ContainerId;
 use rbuild_store::gc::{self, PruneOptions};
 use rbuild_store::image::ImageRecord;
 use std::path::Path;
@@ -64,12 +65,23 @@ fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
     let name = without_transport(name);
     let record = stored::find(store, name)?;
     let names = names_of(store, &record.id)?;
+    let user = store
+        .containers()
+        .user_of(&record.id)
+        .map_err(Failure::from_host)?;
     let typed = Reference::parse(name)
         .ok()
         .map(|reference| stored_name(&reference));
     if let Some(typed) = typed.filter(|typed| names.contains(typed)) {
+        if let Some(user) = user
+            .as_ref()
+            .filter(|_| !force && stays(&names, &typed).is_empty())
+        {
+            return Err(in_use(name, user));
+        }
         let left = untag(store, &names, &typed)?;
-        if left.is_empty() {
+        // Without a name it goes with the last container that was made of it, at a prune.
+        if left.is_empty() && user.is_none() {
             delete(store, &record)?;
             return Ok(true);
         }
@@ -91,8 +103,26 @@ fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
         )
         .hint("`rbuild rmi NAME` removes one of them, `rbuild rmi -f ID` all"));
     }
-    delete(store, &record)?;
+    match user {
+        None => delete(store, &record)?,
+        Some(user) if !force => return Err(in_use(name, &user)),
+        Some(_) => {
+            for name in names_of(store, &record.id)? {
+                store.images().untag(&name).map_err(Failure::from_host)?;
+                print(&format!("untagged {}\n", familiar(&name)))?;
+            }
+            return Ok(false);
+        }
+    }
     Ok(true)
+}
+
+fn in_use(name: &str, user: &ContainerId) -> Failure {
+    Failure::new(
+        Kind::Host,
+        format!("image {name} is used by container {}", user.short()),
+    )
+    .hint("`rbuild rm` removes the container; `rbuild rmi -f` takes the image's names alone")
 }
 
 fn names_of(store: &Store, id: &Digest) -> Result<Vec<String>, Failure> {
@@ -120,17 +150,20 @@ fn left_by_tag(names: &[String], typed: &str, pinned: &str) -> bool {
         .any(|name| name != typed && !is_pinned(name) && repository(name) == repository(pinned))
 }
 
-/// Removes a name, and the digests under which its repository was pulled when no other tag of it is left.
-/// The names that stay.
+/// The names that stay when one goes, and with it the digests under which its repository was pulled when no other tag of
+/// it is left.
+fn stays(names: &[String], typed: &str) -> Vec<String> {
+    let goes = |name: &String| {
+        name == typed
+            || (is_pinned(name) && repository(name) == repository(typed) && !left_by_tag(names, typed, name))
+    };
+    names.iter().filter(|name| !goes(name)).cloned().collect()
+}
+
+/// Removes a name, and what goes with it. The names that stay.
 fn untag(store: &Store, names: &[String], typed: &str) -> Result<Vec<String>, Failure> {
-    let mut left = Vec::new();
-    for name in names {
-        let goes = name == typed
-            || (is_pinned(name) && repository(name) == repository(typed) && !left_by_tag(names, typed, name));
-        if !goes {
-            left.push(name.clone());
-            continue;
-        }
+    let left = stays(names, typed);
+    for name in names.iter().filter(|name| !left.contains(name)) {
         store.images().untag(name).map_err(Failure::from_host)?;
         print(&format!("untagged {}\n", familiar(name)))?;
     }

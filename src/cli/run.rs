@@ -1,31 +1,32 @@
 //! `rbuild run [OPTIONS] IMAGE [COMMAND…]`.
 
 mod foreground;
+mod found;
 mod options;
 mod signals;
 
+pub use found::{Found, image_files};
+pub use options::RunOptions;
+
+use super::containers::create::make;
+use super::containers::start::Starting;
+use super::containers::{not_started, told};
 use super::foreign::ForeignArgs;
-use super::stored::nearest_name;
-use super::streams::note;
-use crate::error::{Failure, Kind};
+use super::streams::{note, print};
+use crate::error::Failure;
 use crate::options::limits::{ContainerLimitArgs, LimitArgs};
 use crate::options::registry::RegistryArgs;
-use crate::options::without_transport;
-use crate::report::host;
 use clap::Args;
-use options::RunOptions;
-use rbuild_build::lower::ResolveImage;
-use rbuild_build::pull::Registries;
-use rbuild_build::request::build_platform;
-use rbuild_build::sources::{BaseImage, Origin, Resolver};
-use rbuild_build::{clock, engine, import, open_store};
-use rbuild_container::{Container, Image, StartError};
+use foreground::Streams;
+use rbuild_build::engine;
+use rbuild_container::kept::{Kept, Restart};
+use rbuild_container::log::LogWriter;
+use rbuild_container::{Container, Image, Ready};
 use rbuild_oci::ContainerConfig;
-use rbuild_sandbox::Network;
-use rbuild_store::Store;
-use rbuild_store::image::ImageRecord;
-use rbuild_store::snapshot::{Check, Held, SnapshotStore};
+use rbuild_sandbox::{Network, Zygote};
+use rbuild_store::snapshot::{Held, SnapshotStore};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// What was typed for a run.
 #[derive(Debug, Args)]
@@ -36,6 +37,10 @@ use std::path::{Path, PathBuf};
 )]
 #[allow(clippy::struct_excessive_bools)]
 pub struct RunArgs {
+    /// Leave it running, and print its id
+    #[arg(short, long)]
+    pub detach: bool,
+
     /// Keep standard input open
     #[arg(short, long)]
     pub interactive: bool,
@@ -44,7 +49,7 @@ pub struct RunArgs {
     #[arg(short, long)]
     pub tty: bool,
 
-    /// Remove the container's writable layer when it ends; this is always so, since nothing can start it again
+    /// Remove the container, and what it has written, when it ends
     #[arg(long)]
     pub rm: bool,
 
@@ -84,9 +89,45 @@ pub struct RunArgs {
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
 
-    /// Name of the container: its host name, unless --hostname gives another
+    /// Name of the container [default: a random one]; its host name too, unless --hostname gives another
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+
+    /// Write the container's id to a file that is not there yet
+    #[arg(long, value_name = "FILE")]
+    pub cidfile: Option<PathBuf>,
+
+    /// Label of the container: KEY[=VALUE] (repeatable)
+    #[arg(short, long = "label", value_name = "KEY[=VALUE]")]
+    pub labels: Vec<String>,
+
+    /// Read labels from a file (repeatable)
+    #[arg(long = "label-file", value_name = "FILE")]
+    pub label_files: Vec<PathBuf>,
+
+    /// Annotation of the container: KEY=VALUE (repeatable)
+    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    pub annotations: Vec<String>,
+
+    /// Start it again when it ends, with -d: no, on-failure[:MOST], always, unless-stopped
+    #[arg(long, value_name = "POLICY", default_value = "no")]
+    pub restart: String,
+
+    /// Signal that `stop` sends [default: the image's, else SIGTERM]
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<String>,
+
+    /// Seconds that `stop` waits before it kills; -1 waits for ever [default: 10]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub stop_timeout: Option<i64>,
+
+    /// Whether `logs` has what it prints: local, none
+    #[arg(long, value_name = "DRIVER", default_value = "local")]
+    pub log_driver: String,
+
+    /// How much of it: max-size=SIZE of a file, max-file=NUMBER of them [default: 20m, 5] (repeatable)
+    #[arg(long = "log-opt", value_name = "NAME=VALUE")]
+    pub log_opts: Vec<String>,
 
     /// Network: default, none, host (the caller's own), private
     #[arg(long, alias = "net", value_name = "MODE", default_value = "default")]
@@ -131,6 +172,11 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// Whether the container is a directory of the store: one that goes with its command and has no name is not looked for.
+    fn is_kept(&self) -> bool {
+        !self.rm || self.name.is_some() || self.cidfile.is_some()
+    }
+
     /// The image, and the command that replaces the image's.
     #[must_use]
     pub fn image_and_command(&self) -> (&str, &[String]) {
@@ -146,42 +192,43 @@ impl RunArgs {
 /// # Errors
 /// Whatever keeps the command from running; its own exit code is the `Ok` value.
 pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
-    for text in args.foreign.judge()? {
-        note(&format!("note: {text}"));
+    let found = Found::of(args, root)?;
+    if args.detach {
+        return detached(args, &found);
     }
-    let environment = crate::environment::environment();
-    let options = RunOptions::from_args(args, &environment.caller())?;
-    let store = open_store(&crate::store_root::locate(root)?)?;
-    let registries = super::transfer::registries(args.registry.settings()?);
-    let (name, _) = args.image_and_command();
-    let name = without_transport(name);
-    let resolver = Resolver::new(&store, &registries, options.pull);
-    let image = resolver
-        .image(name, &build_platform())
-        .map_err(Failure::from)
-        .map_err(|failure| match nearest_name(&store, name) {
-            Some(near) => failure.hint(format!("did you mean `{near}`, which is in the store?")),
-            None => failure,
-        })?;
-    let zygote = engine::enter_sandbox(&store, &environment.caller())?;
-    // What processes that were killed have left behind. It costs room only, so nothing is said.
-    let _ = store.sweep_tmp();
-    let record = fetched(&image, &store, &registries)?;
-    let snapshots = SnapshotStore::new(store.clone());
-    let files = files(&store, &snapshots, &record)?;
-    let config = record.parse_config().map_err(Failure::from_host)?;
-    let image = Image {
-        config: &config,
-        files,
+    if found.options.kept.restart != Restart::No {
+        return Err(
+            Failure::usage("--restart needs somebody who stays: `rbuild run -d`")
+                .hint("`rbuild logs -f NAME` shows what it prints"),
+        );
+    }
+    let zygote = found.sandbox()?;
+    let record = found.fetched()?;
+    let snapshots = SnapshotStore::new(found.store.clone());
+    let config = record.parse_config().map_err(Failure::from_host)?.config;
+    let options = &found.options;
+    let code = if args.is_kept() {
+        let (kept, files) = make(args, options, &found, &record, &snapshots)?;
+        in_foreground(&zygote, &snapshots, &kept, files, options.interactive)?
+    } else {
+        let files = found.files(&snapshots, &record)?;
+        let image = Image {
+            config: &config,
+            files,
+        };
+        let stdio = Streams {
+            interactive: options.interactive,
+            tty: options.tty,
+            log: None,
+        };
+        foreground::run(stdio, |stdio| {
+            Container::start(&zygote, &snapshots, image, &options.request, stdio).map_err(not_started)
+        })?
     };
-    // The writable layer goes with the container, with and without `--rm`: nothing can start it again.
-    let code = foreground::run(&options, |stdio| {
-        Container::start(&zygote, &snapshots, image, &options.request, stdio).map_err(not_started)
-    })?;
     let is_failure = (1..128).contains(&code);
     if is_failure
         && options.request.network == Network::Host
-        && let Some((port, first)) = closed_port(&config.config)
+        && let Some((port, first)) = closed_port(&config)
     {
         note(&format!(
             "note: the image is for port {port}, and this host lets no container listen below {first}: let it listen on \
@@ -189,6 +236,64 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
         ));
     }
     Ok(code)
+}
+
+/// Makes a container and has a monitor start it.
+fn detached(args: &RunArgs, found: &Found) -> Result<u8, Failure> {
+    found.enter()?;
+    let record = found.fetched()?;
+    let snapshots = SnapshotStore::new(found.store.clone());
+    let (kept, _files) = make(args, &found.options, found, &record, &snapshots)?;
+    let started = Starting::entered(snapshots).detached(&kept);
+    if started.is_err() && args.rm {
+        let _ = kept.remove(false);
+    }
+    started?;
+    print(&format!("{}\n", kept.record().id))?;
+    Ok(0)
+}
+
+/// Starts a container that is kept and does not live, on our own streams.
+///
+/// # Errors
+/// It does not start.
+pub fn attached(kept: &Kept, interactive: bool) -> Result<u8, Failure> {
+    let store = kept.dir().store();
+    let zygote = engine::enter_sandbox(store, &crate::environment::environment().caller())?;
+    let snapshots = SnapshotStore::new(store.clone());
+    let files = image_files(&snapshots, kept)?;
+    let interactive = interactive && kept.record().open_stdin;
+    in_foreground(&zygote, &snapshots, kept, files, interactive)
+}
+
+fn in_foreground(
+    zygote: &Zygote,
+    snapshots: &SnapshotStore,
+    kept: &Kept,
+    files: Option<Held>,
+    interactive: bool,
+) -> Result<u8, Failure> {
+    let record = kept.record();
+    let log = (!record.auto_remove).then(|| LogWriter::new(kept.dir().path(), record.log));
+    let streams = Streams {
+        interactive,
+        tty: record.tty,
+        log: log.map(|log| Arc::new(Mutex::new(log))),
+    };
+    let code = foreground::run(streams, |stdio| {
+        let change = kept.change().map_err(told)?;
+        if change.state.status.is_live() {
+            let name = &change.record.name;
+            return Err(Failure::host(format!("container {name} is running already"))
+                .hint(format!("`rbuild logs -f {name}` shows what it prints")));
+        }
+        let ready = Ready::new(snapshots, kept, &change, files).map_err(not_started)?;
+        Container::start_kept(zygote, ready, kept, change, stdio).map_err(not_started)
+    });
+    if code.is_err() && record.auto_remove {
+        let _ = kept.remove(false);
+    }
+    code
 }
 
 /// A port of the image that its command may not have on the host's network, and the first one that it may.
@@ -200,62 +305,4 @@ fn closed_port(image: &ContainerConfig) -> Option<(u16, u16)> {
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok()?;
     let first = first.trim().parse().ok()?;
     (port < first).then_some((port, first))
-}
-
-/// The image in the store, pulled if that is where it is.
-fn fetched(image: &BaseImage, store: &Store, registries: &Registries) -> Result<ImageRecord, Failure> {
-    match &image.origin {
-        Origin::Stored(record) => Ok(record.as_ref().clone()),
-        Origin::Registry {
-            reference,
-            resolved,
-            config,
-        } => {
-            note(&format!("pulling {}", reference.familiar()));
-            Ok(registries.fetch(store, reference, resolved, config, clock::now(), &|_, _| {})?)
-        }
-        Origin::Layout { .. } | Origin::Unknown => {
-            Err(Failure::host("internal error: run found no image of a name"))
-        }
-    }
-}
-
-/// The image's files, unpacked again where they are gone.
-fn files(store: &Store, snapshots: &SnapshotStore, record: &ImageRecord) -> Result<Option<Held>, Failure> {
-    let Some(id) = &record.snapshot else {
-        return Ok(None);
-    };
-    let open = || {
-        Ok(snapshots
-            .open(id, Check::Now)
-            .map_err(Failure::from_host)?
-            .sound())
-    };
-    if let Some(held) = open()? {
-        return Ok(Some(held));
-    }
-    import::restore(store, record, clock::now())?;
-    open()
-}
-
-/// Why there is no container, in words: 125, 126 or 127 as docker has it.
-fn not_started(error: StartError) -> Failure {
-    match error {
-        StartError::NoCommand => Failure::from_host(error).hint("`rbuild run IMAGE COMMAND…` runs a command"),
-        StartError::EmptyCommand => Failure::from_error(Kind::NotFound, &error),
-        StartError::WorkingDirectory { .. } => Failure::from_host(error),
-        StartError::User(error) => Failure::from_host(error),
-        StartError::Mount(error) => Failure::from_host(error),
-        StartError::Tree(error) => Failure::from_host(error),
-        StartError::Snapshot(error) => Failure::from_host(error),
-        StartError::Limits(error) => host::limit(&error),
-        StartError::Spawn(error) => {
-            let kind = match error.exit_code() {
-                126 => Kind::NotExecutable,
-                127 => Kind::NotFound,
-                _ => Kind::Host,
-            };
-            Failure::from_error(kind, &error)
-        }
-    }
 }

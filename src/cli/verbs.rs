@@ -26,15 +26,10 @@ pub enum Meant {
     Nothing(&'static str),
 }
 
-const CONTAINERS: &str = "rbuild keeps no containers: each lives as long as its `rbuild run`";
-const OTHER: &str = "a container can be reached through its `rbuild run` alone: have that run what is needed";
-const END: &str = "end its `rbuild run` with a signal, which reaches the command";
-const OUTPUT: &str = "the output of a container is that of its `rbuild run`: redirect it";
-const KEEP: &str =
-    "a container lives as long as its `rbuild run`: let a unit keep that (`systemd-run --user rbuild run …`)";
-const FILES: &str =
-    "use -v HOST:CONTAINER with `rbuild run`, or `rbuild build -o DIR` for the files of an image";
-const CHANGE: &str = "write a Dockerfile: what a container changes is gone with it";
+const NOT_YET: &str =
+    "that is not done yet; `rbuild run`, `create`, `start`, `stop`, `ps`, `logs`, `rm` and their like are";
+const KEEP: &str = "a container is looked after by a process of its own: start it with `rbuild run -d`";
+const CHANGE: &str = "write a Dockerfile";
 const DAEMON: &str = "there is no daemon";
 const CLUSTER: &str = "that is the work of docker, podman or Kubernetes, which take the image";
 const INDEXES: &str =
@@ -51,7 +46,7 @@ const BUILDERS: &str = "there is no builder to choose: rbuild is the builder";
 pub const VERBS: &[(&str, Fate)] = &[
     ("add", Refused(CHANGE)),
     ("artifact", Refused(CLUSTER)),
-    ("attach", Refused(OTHER)),
+    ("attach", Refused(NOT_YET)),
     ("auto-update", Refused(KEEP)),
     ("bud", Same(&["build"])),
     (
@@ -81,24 +76,31 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("buildx use", Refused(BUILDERS)),
     ("buildx version", Same(&["--version"])),
     ("checkpoint", Refused(KEEP)),
-    ("commit", Refused(CHANGE)),
+    ("commit", Refused(NOT_YET)),
     ("compose", Refused(CLUSTER)),
     ("config", Refused(CHANGE)),
-    ("container", Refused(CONTAINERS)),
-    ("container list", Nothing(CONTAINERS)),
-    ("container ls", Nothing(CONTAINERS)),
-    ("container prune", Nothing(CONTAINERS)),
-    ("container ps", Nothing(CONTAINERS)),
+    ("container create", Same(&["create"])),
+    ("container inspect", Same(&["inspect", "--type=container"])),
+    ("container kill", Same(&["kill"])),
+    ("container list", Same(&["ps"])),
+    ("container logs", Same(&["logs"])),
+    ("container ls", Same(&["ps"])),
+    ("container ps", Same(&["ps"])),
+    ("container rename", Same(&["rename"])),
+    ("container restart", Same(&["restart"])),
+    ("container rm", Same(&["rm"])),
     ("container run", Same(&["run"])),
-    ("containers", Nothing(CONTAINERS)),
+    ("container start", Same(&["start"])),
+    ("container stop", Same(&["stop"])),
+    ("container wait", Same(&["wait"])),
+    ("containers", Same(&["ps"])),
     ("context", Refused(DAEMON)),
     ("copy", Refused(CHANGE)),
-    ("cp", Refused(FILES)),
-    ("create", Refused(KEEP)),
-    ("diff", Refused(CHANGE)),
+    ("cp", Refused(NOT_YET)),
+    ("diff", Refused(NOT_YET)),
     ("events", Refused(DAEMON)),
-    ("exec", Refused(OTHER)),
-    ("export", Refused(FILES)),
+    ("exec", Refused(NOT_YET)),
+    ("export", Refused(NOT_YET)),
     ("farm", Refused(CLUSTER)),
     ("from", Refused(CHANGE)),
     ("generate", Refused(CLUSTER)),
@@ -116,7 +118,7 @@ pub const VERBS: &[(&str, Fate)] = &[
     ),
     ("image history", Same(&["history"])),
     ("image import", Refused(IMPORT)),
-    ("image inspect", Same(&["inspect"])),
+    ("image inspect", Same(&["inspect", "--type=image"])),
     ("image list", Same(&["images"])),
     ("image load", Same(&["load"])),
     ("image ls", Same(&["images"])),
@@ -140,32 +142,23 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("image untag", Same(&["rmi"])),
     ("import", Refused(IMPORT)),
     ("info", Same(&["doctor"])),
-    ("init", Refused(OTHER)),
-    ("kill", Refused(END)),
+    (
+        "init",
+        Refused("use `rbuild create`: a start makes everything ready"),
+    ),
     ("kube", Refused(CLUSTER)),
-    ("list", Nothing(CONTAINERS)),
-    ("logs", Refused(OUTPUT)),
+    ("list", Same(&["ps"])),
     ("machine", Refused("rbuild runs on Linux itself")),
     ("manifest", Refused(INDEXES)),
     ("mount", Refused(MOUNTED)),
     ("network", Refused(NETWORKS)),
     ("node", Refused(CLUSTER)),
-    ("pause", Refused("send SIGSTOP to the processes of the container")),
+    ("pause", Refused(NOT_YET)),
     ("play", Refused(CLUSTER)),
     ("plugin", Refused(DAEMON)),
     ("pod", Refused(CLUSTER)),
-    (
-        "port",
-        Refused("a container is on the host's network: its ports are the host's"),
-    ),
-    ("ps", Nothing(CONTAINERS)),
+    ("port", Refused(NOT_YET)),
     ("quadlet", Refused(KEEP)),
-    ("rename", Refused(CONTAINERS)),
-    ("restart", Refused(KEEP)),
-    (
-        "rm",
-        Refused("a container is gone when its command ends; `rbuild rmi` removes images"),
-    ),
     ("search", Refused(SEARCH)),
     (
         "secret",
@@ -174,12 +167,10 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("service", Refused(CLUSTER)),
     ("source", Refused(INDEXES)),
     ("stack", Refused(CLUSTER)),
-    ("start", Refused(KEEP)),
     (
         "stats",
         Refused("use `systemd-cgtop`, with `rbuild run` in a unit"),
     ),
-    ("stop", Refused(END)),
     ("swarm", Refused(CLUSTER)),
     (
         "system",
@@ -189,32 +180,19 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("system events", Refused(DAEMON)),
     ("system info", Same(&["doctor"])),
     ("system prune", Same(&["prune"])),
-    (
-        "top",
-        Refused("use `ps` on the host: the processes of a container are below its `rbuild run`"),
-    ),
+    ("top", Refused(NOT_YET)),
     ("trust", Refused(SIGNING)),
     ("umount", Refused(MOUNTED)),
     ("unmount", Refused(MOUNTED)),
-    (
-        "unpause",
-        Refused("send SIGCONT to the processes of the container"),
-    ),
+    ("unpause", Refused(NOT_YET)),
     (
         "unshare",
         Refused("use unshare(1): `unshare --map-auto --map-root-user`"),
     ),
     ("untag", Same(&["rmi"])),
-    (
-        "update",
-        Refused("start it again with other limits: `rbuild run -m 1g …`"),
-    ),
+    ("update", Refused(NOT_YET)),
     ("version", Same(&["--version"])),
     ("volume", Refused(VOLUMES)),
-    (
-        "wait",
-        Refused("`rbuild run` waits for its command, and ends with its code"),
-    ),
 ];
 
 /// What a verb becomes; of two words that are none together, the first decides.

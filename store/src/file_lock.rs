@@ -88,16 +88,7 @@ impl Lock {
     pub(crate) fn wait(path: &Path, mode: Mode) -> Result<Lock, StoreError> {
         loop {
             let file = open(path)?;
-            loop {
-                let taken = match mode {
-                    Mode::Shared => file.lock_shared(),
-                    Mode::Exclusive => file.lock(),
-                };
-                match taken {
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    other => break other.at("lock", path)?,
-                }
-            }
+            wait_for(&file, path, mode)?;
             if still_there(&file, path)? {
                 return Ok(Lock {
                     file,
@@ -105,6 +96,18 @@ impl Lock {
                 });
             }
         }
+    }
+
+    /// As [`wait`](Self::wait), of a file that is there; `None`: it went while we waited.
+    pub(crate) fn wait_existing(path: &Path, mode: Mode) -> Result<Option<Lock>, StoreError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .at("open", path)?;
+        wait_for(&file, path, mode)?;
+        let path = path.to_owned();
+        Ok(still_there(&file, &path)?.then_some(Lock { file, path }))
     }
 
     /// As [`try_take`](Self::try_take), of a file that is there.
@@ -193,6 +196,19 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         let _ = self.file.unlock();
+    }
+}
+
+fn wait_for(file: &File, path: &Path, mode: Mode) -> Result<(), StoreError> {
+    loop {
+        let taken = match mode {
+            Mode::Shared => file.lock_shared(),
+            Mode::Exclusive => file.lock(),
+        };
+        match taken {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other.at("lock", path),
+        }
     }
 }
 

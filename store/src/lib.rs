@@ -18,6 +18,8 @@
 pub mod blob;
 pub mod buildlog;
 pub mod cache_mount;
+pub mod containers;
+mod disk_usage;
 mod error;
 mod file_lock;
 mod filesystem;

@@ -147,6 +147,22 @@ impl Locks<'_> {
         self.list()?.hold(name)
     }
 
+    /// What this process keeps, in a form for [`take_over`](Self::take_over).
+    pub fn kept(&self) -> Vec<String> {
+        let list = self.store.leases().lock().unwrap_or_else(PoisonError::into_inner);
+        let names = list.upgrade().map(|list| list.names()).unwrap_or_default();
+        names
+            .iter()
+            .map(|name| Digest::from_bytes(*name).to_hex())
+            .collect()
+    }
+
+    /// Keeps what another process keeps, which does so until this returns.
+    pub fn take_over(&self, kept: &[String]) -> Result<Vec<Lease>, StoreError> {
+        let names = kept.iter().filter_map(|name| Digest::from_hex(name).ok());
+        names.map(|name| self.lease_name(name.as_bytes())).collect()
+    }
+
     /// Keeps a stored list of files, there or about to be.
     pub(crate) fn lease_tree(&self, tree: &Digest) -> Result<Lease, StoreError> {
         self.list()?.hold(tree.as_bytes())

@@ -20,6 +20,7 @@ mod checks;
 mod concurrency;
 mod config;
 mod container;
+mod containers;
 mod copy;
 mod crash;
 mod deep;

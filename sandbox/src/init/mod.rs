@@ -212,6 +212,8 @@ fn group(init: &mut Init) -> Outcome {
 }
 
 fn session(init: &mut Init) -> Outcome {
+    // A program that starts commands itself may ignore some, and exec would keep that.
+    sys::reset_signals();
     // Modes below are meant exactly.
     rustix::process::umask(rustix::fs::Mode::empty());
     if init.spec.new_session || matches!(init.streams, Some(Streams::Pty { .. })) {

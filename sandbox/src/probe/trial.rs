@@ -8,9 +8,10 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 
 use crate::caller::Caller;
+use crate::running::Stdio;
 use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{Root, SandboxSpec};
-use crate::zygote::{Stdio, Zygote};
+use crate::zygote::Zygote;
 
 /// Walks every step of [`crate::init`] up to the execution of a file that is no program, on an overlay in `place`, a
 /// directory of the store that is left empty. Call it as root of the user namespace, while there is one thread.

@@ -3,8 +3,6 @@
 use super::{Foreign, OFF, ON, SYSTEM_CALLS, ignored, only, refused};
 use crate::cli::foreign::Accepted;
 
-const KEPT: &str =
-    "a container lives as long as its `rbuild run`: let a unit keep that (`systemd-run --user rbuild run …`)";
 const LIMITS: &str =
     "the limits are those of docs/limits.md; more can be set on a cgroup that --cgroup-parent names";
 const PORTS: &str =
@@ -18,18 +16,14 @@ const PRIVATE: Accepted = Accepted::Only(&["private"]);
 const DEVICES: &str = "containers have the devices of docs/sandbox.md; RUN --device gives others to a build";
 const HEALTH: &str = "nobody looks after the health of a container";
 const VOLUMES: &str = "use -v HOST:CONTAINER[:ro], or --tmpfs";
-const NO_ID: &str = "containers have no id: the process of `rbuild run` stands for them";
-const OUTPUT: &str = "the output is that of `rbuild run`: redirect it";
+const NO_PID: &str = "`rbuild inspect` says the number of its process";
 const ONE_PLATFORM: &str = "leave it out: images of this machine's platform are run";
-const NO_STOP: &str = "there is no `stop`; signals to `rbuild run` reach the command";
-const LABELS: &str = "nothing lists containers";
 const IDS: &str = "ids are those of /etc/subuid and /etc/subgid; `rbuild doctor` says how many";
 const NO_POD: &str = "there are no pods";
 const ETC: &str = "/etc/hosts, /etc/hostname and /etc/resolv.conf are always made";
 
 /// Every such flag, by name.
 pub const RUN: &[Foreign] = &[
-    ignored("annotation", LABELS).value(),
     refused("arch", ONE_PLATFORM),
     only(
         "attach",
@@ -45,8 +39,7 @@ pub const RUN: &[Foreign] = &[
     only("cgroupns", PRIVATE, NAMESPACES).value(),
     refused("cgroups", LIMITS),
     refused("chrootdirs", ETC),
-    refused("cidfile", NO_ID),
-    refused("conmon-pidfile", NO_ID),
+    refused("conmon-pidfile", NO_PID),
     refused("cpu-count", LIMITS),
     refused("cpu-percent", LIMITS),
     refused("cpu-rt-period", LIMITS),
@@ -56,8 +49,10 @@ pub const RUN: &[Foreign] = &[
         "a password on a command line is seen by all: use `rbuild login`, or --authfile",
     ),
     refused("decryption-key", "encrypted images are not read"),
-    only("detach", OFF, KEPT).short('d'),
-    refused("detach-keys", KEPT),
+    refused(
+        "detach-keys",
+        "no keys detach: use `rbuild run -d`, and `rbuild logs -f`",
+    ),
     refused("device", DEVICES),
     refused("device-cgroup-rule", DEVICES),
     ignored(
@@ -124,12 +119,8 @@ pub const RUN: &[Foreign] = &[
     )
     .value(),
     refused("kernel-memory", LIMITS),
-    ignored("label", LABELS).value().short('l'),
-    ignored("label-file", LABELS).value(),
     refused("link", NETWORK),
     refused("link-local-ip", NETWORK),
-    only("log-driver", Accepted::Only(&["none"]), OUTPUT).value(),
-    refused("log-opt", OUTPUT),
     refused("mac-address", NETWORK),
     refused("memory-swappiness", LIMITS),
     refused("mount", VOLUMES),
@@ -144,7 +135,7 @@ pub const RUN: &[Foreign] = &[
     refused("passwd-entry", "/etc/passwd and /etc/group are the image's"),
     refused("personality", "use setarch(1) around rbuild: it is inherited"),
     only("pid", PRIVATE, NAMESPACES).value(),
-    refused("pidfile", NO_ID),
+    refused("pidfile", NO_PID),
     refused("platform", ONE_PLATFORM),
     refused("pod", NO_POD),
     refused("pod-id-file", NO_POD),
@@ -162,20 +153,22 @@ pub const RUN: &[Foreign] = &[
     only("quiet", ON, "only what is pulled is said, on standard error").short('q'),
     refused("rdt-class", LIMITS),
     only("read-only-tmpfs", ON, "with --read-only /run and /tmp are memory"),
-    ignored("replace", "nothing is kept under a name"),
+    only("replace", OFF, "use `rbuild rm -f NAME` before"),
     refused("requires", NO_POD),
-    only("restart", Accepted::Only(&["no"]), KEPT).value(),
     only("rmi", OFF, "use `rbuild rmi IMAGE` afterwards"),
     refused("rootfs", "use `rbuild load` to make an image of it").switch(),
     refused("runtime", SYSTEM_CALLS),
-    only("sdnotify", Accepted::Only(&["ignore"]), KEPT).value(),
+    only(
+        "sdnotify",
+        Accepted::Only(&["ignore"]),
+        "a container tells systemd nothing",
+    )
+    .value(),
     refused("seccomp-policy", "there is one filter, that of docs/sandbox.md"),
     refused("secret", "use -v FILE:/run/secrets/NAME:ro, or -e NAME"),
     refused("shm-size", "/dev/shm is as large as the host lets it be"),
     refused("shm-size-systemd", LIMITS),
     only("sig-proxy", ON, "signals are always handed on"),
-    ignored("stop-signal", NO_STOP).value(),
-    ignored("stop-timeout", NO_STOP).value(),
     refused(
         "storage-opt",
         "the writable layer is in the store, and as large as its disk",

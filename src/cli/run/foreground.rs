@@ -1,11 +1,12 @@
 //! A container in the foreground: our terminal or streams, our signals, and its exit code.
 
-use super::options::RunOptions;
 use super::signals::{self, End};
 use crate::cli::streams::note;
 use crate::error::Failure;
 use crate::report::out_of_memory;
 use rbuild_build::outlet::Outlet;
+use rbuild_container::log::{LogWriter, Stream};
+use rbuild_container::time::now;
 use rbuild_container::{Container, Process};
 use rbuild_sandbox::signals::SigSet;
 use rbuild_sandbox::{ExitStatus, RawMode, Stdio};
@@ -14,11 +15,25 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+
+/// How a container is connected with us.
+pub(super) struct Streams {
+    /// Whether it has our standard input.
+    pub(super) interactive: bool,
+    /// Whether it has a terminal.
+    pub(super) tty: bool,
+    /// Where what it prints goes besides.
+    pub(super) log: Option<Log>,
+}
+
+/// A log that two streams are written to.
+type Log = Arc<Mutex<LogWriter>>;
 
 /// Starts a container and waits for it.
 pub(super) fn run<'s>(
-    options: &RunOptions,
+    options: Streams,
     start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
 ) -> Result<u8, Failure> {
     if options.tty && options.interactive && !io::stdin().is_terminal() {
@@ -29,14 +44,14 @@ pub(super) fn run<'s>(
     }
     let signals = signals::block()?;
     if options.tty {
-        terminal(options, start, signals)
+        terminal(&options, start, signals)
     } else {
-        streams(options, start, signals)
+        streams(&options, start, signals)
     }
 }
 
 fn streams<'s>(
-    options: &RunOptions,
+    options: &Streams,
     start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
     signals: SigSet,
 ) -> Result<u8, Failure> {
@@ -48,8 +63,8 @@ fn streams<'s>(
             .map_err(|errno| Failure::host(format!("opening /dev/null: {errno}")))?
     };
     let end = End::default();
-    let (stdout, shown) = written(io::stdout(), &end)?;
-    let (stderr, told) = written(io::stderr(), &end)?;
+    let (stdout, shown) = written(io::stdout(), options.log.clone(), Stream::Stdout, &end)?;
+    let (stderr, told) = written(io::stderr(), options.log.clone(), Stream::Stderr, &end)?;
     let container = start(Stdio::Streams {
         stdin,
         stdout,
@@ -84,17 +99,24 @@ fn duplicate(fd: &impl AsFd) -> Result<OwnedFd, Failure> {
 }
 
 /// What the command gets for one of our streams: a file or pipe as it is. Through a terminal it could read what is typed,
-/// even where the descriptor is for writing, and it would take a container for one with `-t`; so it gets a pipe.
+/// even where the descriptor is for writing, and it would take a container for one with `-t`; so it gets a pipe. So it does
+/// where a log is kept.
 fn written(
     ours: impl AsFd + IsTerminal + Send + 'static,
+    log: Option<Log>,
+    stream: Stream,
     end: &End,
 ) -> Result<(OwnedFd, Option<JoinHandle<()>>), Failure> {
-    if !ours.is_terminal() {
+    if log.is_none() && !ours.is_terminal() {
         return Ok((duplicate(&ours)?, None));
     }
     let (here, there) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Failure::host(format!("making a pipe: {errno}")))?;
-    let mut ours = outlet(ours, end);
+    let mut ours = Logged {
+        out: outlet(ours, end),
+        log,
+        stream,
+    };
     let thread = spawn(move || carry(&mut File::from(here), &mut ours))?;
     Ok((there, Some(thread)))
 }
@@ -106,7 +128,7 @@ fn outlet<F: AsFd>(ours: F, end: &End) -> Outlet<F> {
 }
 
 fn terminal<'s>(
-    options: &RunOptions,
+    options: &Streams,
     start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
     signals: SigSet,
 ) -> Result<u8, Failure> {
@@ -143,7 +165,11 @@ fn terminal<'s>(
         // Ends with the process: nothing can interrupt a read from a terminal.
         spawn(move || carry(&mut io::stdin().lock(), &mut keys))?;
     }
-    let mut stdout = outlet(io::stdout(), &end);
+    let mut stdout = Logged {
+        out: outlet(io::stdout(), &end),
+        log: options.log.clone(),
+        stream: Stream::Stdout,
+    };
     let output = spawn(move || carry(&mut File::from(pty), &mut stdout))?;
     let code = code(&container);
     end.has_come();
@@ -173,6 +199,28 @@ fn carry(from: &mut dyn Read, to: &mut dyn Write) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }
+    }
+}
+
+/// What is printed, on its way to us and to the log.
+struct Logged<W> {
+    out: W,
+    log: Option<Log>,
+    stream: Stream,
+}
+
+impl<W: Write> Write for Logged<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        if let Some(log) = &self.log {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.write(self.stream, &bytes[..written], now());
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

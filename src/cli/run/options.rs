@@ -1,6 +1,7 @@
 //! What the flags of `rbuild run` mean.
 
 use super::RunArgs;
+use crate::cli::containers::create::KeptOptions;
 use crate::error::Failure;
 use crate::options::{add_host, choice, env_file, network, no_new_privs, pull_policy, size};
 use rbuild_build::request::PullPolicy;
@@ -10,16 +11,25 @@ use rbuild_sandbox::{Caller, MountFlags, MountKind, default_network};
 use std::path::{Path, PathBuf};
 
 /// A container, and how we are connected with it.
-pub(super) struct RunOptions {
+pub struct RunOptions {
+    /// Whether its standard input is kept open.
     pub interactive: bool,
+    /// Whether it has a terminal.
     pub tty: bool,
+    /// When a registry is asked for its image.
     pub pull: PullPolicy,
+    /// What shapes its command.
     pub request: Request,
+    /// What else it is to have if it is kept.
+    pub kept: KeptOptions,
 }
 
 impl RunOptions {
     /// Gives the flags their meaning.
-    pub(super) fn from_args(args: &RunArgs, host: &Caller) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// One of them has none.
+    pub fn from_args(args: &RunArgs, host: &Caller) -> Result<Self, Failure> {
         let caller = |name: &str| std::env::var(name).ok();
         let mut env = Vec::new();
         for file in &args.env_files {
@@ -37,12 +47,14 @@ impl RunOptions {
         {
             return Err(Failure::usage(format!("-w `{workdir}` is not an absolute path")));
         }
-        if let Some(name) = args.hostname.as_deref().or(args.name.as_deref()) {
+        if let Some(name) = args.hostname.as_deref() {
             check_name(name)?;
         }
+        let kept = KeptOptions::from_args(args)?;
         let tmpfs = args.tmpfs.iter().map(|text| tmpfs(text));
         let volumes = args.volumes.iter().map(|text| volume(text));
-        let hostname = args.hostname.as_ref().or(args.name.as_ref());
+        let name = args.name.as_ref().filter(|name| name.len() <= 64);
+        let hostname = args.hostname.as_ref().or(name);
         let mut limits = args.limits.limits()?;
         args.container_limits.add_to(&mut limits)?;
         let defaults = Request::default();
@@ -71,6 +83,7 @@ impl RunOptions {
             tty: args.tty,
             pull: pull_policy(&args.pull)?,
             request,
+            kept,
         })
     }
 }
@@ -85,7 +98,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     if good {
         Ok(())
     } else {
-        Err(Failure::usage(format!("`{name}` is no container or host name"))
+        Err(Failure::usage(format!("`{name}` is no host name"))
             .hint("letters, digits, `_`, `.` and `-`, at most 64, starting with a letter or digit"))
     }
 }

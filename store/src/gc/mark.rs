@@ -8,6 +8,7 @@ use std::path::Path;
 use rbuild_layer::SnapshotId;
 use rbuild_oci::{DiffId, Digest};
 
+use crate::containers::Made;
 use crate::error::StoreError;
 use crate::image::{ImageRecord, LayerSource};
 use crate::key::Key;
@@ -44,6 +45,8 @@ pub(super) struct Graph {
     pub(super) images: Vec<(ImageRecord, i64)>,
     /// Images that have a name.
     pub(super) tagged: BTreeSet<Digest>,
+    /// What containers are made of, whether they run or not.
+    pub(super) containers: Vec<Made>,
 }
 
 impl Graph {
@@ -94,6 +97,8 @@ impl Graph {
             }
         }
         graph.tagged = store.images().tags()?.into_iter().map(|tag| tag.id).collect();
+        // Who makes one has a lease on its snapshot, and pins blobs, until it is there.
+        graph.containers = store.containers().made()?;
         let root = store.snapshots_dir();
         for name in list_dir(&root)? {
             if let Ok(id) = SnapshotId::from_hex(&name) {
@@ -158,6 +163,18 @@ impl Graph {
         }
         order.reverse();
         order
+    }
+
+    /// Whether a container was made of this image.
+    pub(super) fn has_container(&self, image: &Digest) -> bool {
+        self.containers.iter().any(|container| container.image == *image)
+    }
+
+    /// Adds what containers stand on.
+    pub(super) fn follow_containers(&self, into: &mut BTreeSet<SnapshotId>) {
+        for id in self.containers.iter().filter_map(|container| container.snapshot) {
+            self.follow(id, into);
+        }
     }
 
     /// The snapshots that these images need.

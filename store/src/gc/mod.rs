@@ -3,6 +3,7 @@
 //! ```text
 //! tags ──▶ images ──▶ snapshots (and their parents), blobs
 //! cache records ──▶ snapshots (and their parents), trees of pre-images
+//! containers ──▶ images, snapshots (and their parents)
 //! leases ──▶ snapshots of running builds and containers (and their parents)
 //! ```
 //!
@@ -78,6 +79,8 @@ pub enum Kind {
     CompressedLayer,
     /// Contents of cache mounts.
     CacheMount,
+    /// Containers: what they have written, and their logs. A prune leaves them alone.
+    Container,
     /// Build records and step logs.
     BuildLog,
     /// What nothing leads to, and what killed processes left.

@@ -44,6 +44,7 @@ pub(super) fn prune(store: &Store, options: &PruneOptions, now: i64) -> Result<P
     let images = sweep.images(&graph, pin.is_some())?;
     let records = sweep.records(&graph, &images)?;
     let mut needed = graph.image_snapshots(images.iter().copied());
+    graph.follow_containers(&mut needed);
     for record in &records {
         if let Some(id) = record.snapshot {
             graph.follow(id, &mut needed);
@@ -149,7 +150,8 @@ impl<'a> Sweep<'a> {
                 .store
                 .path("images")
                 .join(format!("{}.json", image.id.to_hex()));
-            if !alone || tagged.contains(&image.id) || !self.is_old(*written) {
+            let is_used = tagged.contains(&image.id) || graph.has_container(&image.id);
+            if !alone || is_used || !self.is_old(*written) {
                 kept.push(image);
                 continue;
             }

@@ -383,7 +383,7 @@ fn the_least_recently_used_go_first() {
 }
 
 fn disk_usage_of(store: &Store, name: &str) -> u64 {
-    usage::disk_usage(&store.snapshots_dir().join(id_of(store, name).to_string()))
+    crate::disk_usage::disk_usage(&store.snapshots_dir().join(id_of(store, name).to_string()))
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! How much space what takes.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rbuild_layer::SnapshotId;
 use rbuild_oci::Digest;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
+use crate::disk_usage::{disk_usage, measured};
 use crate::error::StoreError;
 use crate::gc::mark::{Graph, image_blobs, size};
 use crate::gc::{Kind, Usage};
@@ -17,14 +15,6 @@ use crate::image::export::parse_index;
 use crate::lease;
 use crate::small_file::{list_dir, read_if_there};
 use crate::store::Store;
-
-/// Directories inside directories that are counted.
-const MAX_DEPTH: usize = 256;
-
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
     let mut graph = Graph::read(store)?;
@@ -35,6 +25,7 @@ pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
         account.build_cache(&mut counted)?,
         account.compressed_layers(),
         cache_mounts(store)?,
+        containers(store)?,
         Usage {
             kind: Kind::BuildLog,
             count: store.builds().numbers()?.len(),
@@ -43,6 +34,26 @@ pub(super) fn usage(store: &Store) -> Result<Vec<Usage>, StoreError> {
         },
         account.leftovers()?,
     ])
+}
+
+/// Writable layers and logs. What none runs in could go.
+fn containers(store: &Store) -> Result<Usage, StoreError> {
+    let mut usage = Usage {
+        kind: Kind::Container,
+        count: 0,
+        bytes: 0,
+        reclaimable: 0,
+    };
+    for id in store.containers().ids()? {
+        let dir = store.containers().dir(&id);
+        let bytes = disk_usage(dir.path());
+        usage.count += 1;
+        usage.bytes += bytes;
+        if !dir.is_alive()? {
+            usage.reclaimable += bytes;
+        }
+    }
+    Ok(usage)
 }
 
 /// What is whose, so that nothing counts twice: what images are made of is theirs, then the cache has what is its own.
@@ -100,7 +111,9 @@ impl<'a> Account<'a> {
     fn images(&self) -> Usage {
         let tagged = &self.graph.tagged;
         let all = self.graph.images.iter().map(|(image, _)| image);
-        let named: Vec<&ImageRecord> = all.filter(|image| tagged.contains(&image.id)).collect();
+        let named: Vec<&ImageRecord> = all
+            .filter(|image| tagged.contains(&image.id) || self.graph.has_container(&image.id))
+            .collect();
         let named_snapshots = self.graph.image_snapshots(named.iter().copied());
         let named_blobs: BTreeSet<Digest> = named.iter().flat_map(|image| image_blobs(image)).collect();
         let bytes = self.bytes_of(&self.image_snapshots) + self.blob_bytes(&self.image_blobs);
@@ -225,72 +238,4 @@ fn leftovers(store: &Store) -> Result<(usize, u64), StoreError> {
         }
     }
     Ok((count, bytes))
-}
-
-/// Bytes of disk blocks below a directory; each inode once. What cannot be read is not counted.
-pub(super) fn disk_usage(path: &Path) -> u64 {
-    let mut blocks = Blocks {
-        seen: &mut BTreeSet::new(),
-        bytes: 0,
-        complete: true,
-    };
-    blocks.count(path);
-    blocks.bytes
-}
-
-/// As [`disk_usage`], without inodes that were seen before; `None` when something could not be read.
-fn measured(path: &Path, seen: &mut BTreeSet<(u64, u64)>) -> Option<u64> {
-    let mut blocks = Blocks {
-        seen,
-        bytes: 0,
-        complete: true,
-    };
-    blocks.count(path);
-    blocks.complete.then_some(blocks.bytes)
-}
-
-struct Blocks<'s> {
-    seen: &'s mut BTreeSet<(u64, u64)>,
-    bytes: u64,
-    complete: bool,
-}
-
-impl Blocks<'_> {
-    fn count(&mut self, path: &Path) {
-        match rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty()) {
-            Ok(dir) => self.below(dir.as_fd(), 0),
-            Err(_) => self.complete = false,
-        }
-    }
-
-    fn below(&mut self, dir: BorrowedFd<'_>, depth: usize) {
-        let Ok(entries) = Dir::read_from(dir) else {
-            self.complete = false;
-            return;
-        };
-        let names: Vec<CString> = entries
-            .flatten()
-            .map(|entry| entry.file_name().to_owned())
-            .collect();
-        for name in names {
-            if name.as_c_str() == c"." || name.as_c_str() == c".." {
-                continue;
-            }
-            let Ok(stat) = rustix::fs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW) else {
-                self.complete = false;
-                continue;
-            };
-            let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            if !is_dir && stat.st_nlink > 1 && !self.seen.insert((stat.st_dev, stat.st_ino)) {
-                continue;
-            }
-            self.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
-            if is_dir {
-                match rustix::fs::openat(dir, &name, DIRECTORY, Mode::empty()) {
-                    Ok(child) if depth < MAX_DEPTH => self.below(child.as_fd(), depth + 1),
-                    _ => self.complete = false,
-                }
-            }
-        }
-    }
 }

@@ -86,6 +86,14 @@ impl List {
         })
     }
 
+    /// What is in the list, sorted.
+    pub(crate) fn names(&self) -> Vec<Name> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<Name> = open.names.iter().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Puts a name into the list.
     pub(crate) fn hold(self: &Arc<Self>, name: &Name) -> Result<Lease, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! A snapshot that a command is writing: the upper directory of its overlay, or a plain directory.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rbuild_layer::dates::{Dates, Window};
@@ -13,7 +13,7 @@ use rbuild_layer::tree::{Tree, TreeLayer, TreeView, default_root};
 use rbuild_rootdir::{Errno, Kind, Root, Timestamp};
 
 use super::form::{Form, SnapshotRoot, Written};
-use super::seal::{CommitOptions, Committed, StagingDir};
+use super::seal::{CommitOptions, Committed, StagingDir, make_dir};
 use super::{Snapshot, SnapshotError, SnapshotStore, StubKind};
 
 /// A snapshot being written. Dropping it without [`ActiveSnapshot::commit`] removes it.
@@ -46,6 +46,43 @@ impl SnapshotStore {
     pub fn begin(&self, parent: Option<&Snapshot>, form: Form) -> Result<ActiveSnapshot<'_>, SnapshotError> {
         let mut staging = StagingDir::new(self)?;
         staging.make_work()?;
+        self.begin_in(staging, parent, form)
+    }
+
+    /// The same, as an overlay, in a directory that is made, and that stays when this is dropped: it cannot be committed, and is removed
+    /// by whoever it belongs to.
+    pub fn begin_kept(
+        &self,
+        dir: PathBuf,
+        parent: Option<&Snapshot>,
+    ) -> Result<ActiveSnapshot<'_>, SnapshotError> {
+        make_dir(&dir)?;
+        let mut staging = StagingDir::kept(dir);
+        make_dir(&staging.fs())?;
+        staging.make_work()?;
+        self.begin_in(staging, parent, Form::Overlay)
+    }
+
+    /// Goes on with what [`begin_kept`](Self::begin_kept) began. Nothing has it mounted.
+    pub fn resume(
+        &self,
+        dir: PathBuf,
+        parent: Option<&Snapshot>,
+    ) -> Result<ActiveSnapshot<'_>, SnapshotError> {
+        let mut staging = StagingDir::kept(dir);
+        staging.renew_work()?;
+        let root = Root::open(staging.fs())?;
+        let begun = root.dir().stat()?.ctime;
+        let written = Written::Overlay { stubs: None };
+        Ok(ActiveSnapshot::new(self, staging, parent, written, begun))
+    }
+
+    fn begin_in(
+        &self,
+        staging: StagingDir,
+        parent: Option<&Snapshot>,
+        form: Form,
+    ) -> Result<ActiveSnapshot<'_>, SnapshotError> {
         let root = Root::open(staging.fs())?;
         let tree = below(parent)?;
         // The root of the mount is the upper directory's: it must look as it did.
@@ -58,15 +95,27 @@ impl SnapshotStore {
             Form::Overlay => root.dir().stat()?.ctime,
             Form::Directory => time_of(&staging.work())?,
         };
-        Ok(ActiveSnapshot {
-            store: self,
+        Ok(ActiveSnapshot::new(self, staging, parent, written, begun))
+    }
+}
+
+impl<'s> ActiveSnapshot<'s> {
+    fn new(
+        store: &'s SnapshotStore,
+        staging: StagingDir,
+        parent: Option<&Snapshot>,
+        written: Written,
+        begun: Timestamp,
+    ) -> Self {
+        Self {
+            store,
             staging,
             parent: parent.cloned(),
             written,
             stubs: Vec::new(),
             readable: Vec::new(),
             begun: (begun, Instant::now()),
-        })
+        }
     }
 }
 

@@ -58,10 +58,11 @@ pub struct Committed {
     pub lease: Lease,
 }
 
-/// Where a snapshot is made: a directory of its own in the one that this process has under `tmp/`.
+/// Where a snapshot is made: a directory of its own in the one that this process has under `tmp/`, or one that stays.
 #[derive(Debug)]
 pub(super) struct StagingDir {
-    _tmp: Arc<TmpDir>,
+    /// `None`: it is somebody else's, and stays.
+    tmp: Option<Arc<TmpDir>>,
     dir: PathBuf,
     has_work: bool,
 }
@@ -74,12 +75,21 @@ impl StagingDir {
             .join(store.serial.fetch_add(1, Ordering::Relaxed).to_string());
         make_dir(&dir)?;
         let staging = StagingDir {
-            _tmp: tmp,
+            tmp: Some(tmp),
             dir,
             has_work: false,
         };
         make_dir(&staging.fs())?;
         Ok(staging)
+    }
+
+    /// In a directory that there is, or was.
+    pub(super) fn kept(dir: PathBuf) -> StagingDir {
+        StagingDir {
+            tmp: None,
+            dir,
+            has_work: true,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -100,6 +110,12 @@ impl StagingDir {
         make_dir(&self.work())
     }
 
+    /// An empty one: of an overlay that was not unmounted in order nothing is to be taken over.
+    pub(super) fn renew_work(&mut self) -> Result<(), SnapshotError> {
+        remove_tree(&self.work())?;
+        self.make_work()
+    }
+
     /// Of the content index.
     fn index(&self) -> PathBuf {
         self.dir.with_extension("content")
@@ -108,6 +124,9 @@ impl StagingDir {
 
 impl Drop for StagingDir {
     fn drop(&mut self) {
+        if self.tmp.is_none() {
+            return;
+        }
         // What cannot be removed now goes with the directory that it is in, or is left for a sweep.
         let _ = remove_tree(&self.dir);
         let _ = std::fs::remove_file(self.index());

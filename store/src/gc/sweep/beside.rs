@@ -3,11 +3,11 @@
 use rbuild_oci::Digest;
 
 use super::{Sweep, move_away};
+use crate::disk_usage::disk_usage;
 use crate::error::StoreError;
 use crate::file_lock::{Lock, Mode};
 use crate::gc::Kind;
 use crate::gc::mark::{modified, size};
-use crate::gc::usage::disk_usage;
 use crate::small_file::{list_dir, list_if_there, remove_if_there};
 use crate::snapshot::flattened_snapshot;
 
