@@ -40,7 +40,7 @@ fn the_end_of_its_run_is_the_end_of_a_container_in_the_foreground() {
         .rbuild(["run", "--name", "front", "busybox:local", "sleep", &word])
         .start();
     processes::wait_for_sleep(&word);
-    assert_eq!(it.status("front"), "running");
+    it.until("it is said to run", || it.status("front") == "running");
     it.rbuild(&["start", "-a", "front"])
         .exits(125)
         .says("is running already");
