@@ -245,14 +245,13 @@ fn verbs_of_other_programs() {
     prints(&["version"], "rbuild");
     prints(&["system", "df"], "images");
     for words in [&["ps", "-aq"][..], &["container", "ls"]] {
-        let outcome = run(words).success().says("rbuild keeps no containers");
-        assert!(outcome.stdout.is_empty());
+        run(words).success();
     }
     for (words, text) in [
-        (&["exec", "x", "sh"][..], "rbuild run"),
-        (&["container", "stop", "x"], "signal"),
-        (&["run", "-d", "busybox:local"], "systemd-run"),
-        (&["run", "--memory", "1g", "busybox:local"], "MemoryMax"),
+        (
+            &["run", "--memory-swappiness", "1", "busybox:local"][..],
+            "docs/limits.md",
+        ),
         (&["compose", "up"], "Kubernetes"),
     ] {
         run(words).exits(125).says("rbuild has no").says(text);
