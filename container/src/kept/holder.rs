@@ -120,7 +120,7 @@ impl Holder {
         Next::Over
     }
 
-    /// As [`ended`](Self::ended) for who starts nothing again, and has reaped it: what counts as its end.
+    /// The command has ended and was reaped, and nothing is started again: what counts as its end.
     pub fn ended_for_good(&self, exit: &Exit) -> ExitStatus {
         let killed_for = super::said(&self.kept.dir)
             .ok()
