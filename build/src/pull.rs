@@ -9,6 +9,7 @@ use dockerfile_parser::Platform;
 use rbuild_oci::{Descriptor, ImageConfig, Reference};
 use rbuild_registry::{
     Cancel, Client, ClientOptions, Credential, Credentials, Event, HostSet, ResolvedManifest, RetryPolicy,
+    Timeouts,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
@@ -17,6 +18,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Settings of the registry client that flags decide.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -41,8 +43,19 @@ pub struct Registries {
     environment: Environment,
     cancel: Cancel,
     client: Arc<OnceLock<Client>>,
+    /// A server that keeps silent is not worth the wait.
+    is_hasty: bool,
     notify: Arc<dyn Fn(Event) + Send + Sync>,
 }
+
+/// How a cache is waited for: what it has can be made.
+const HASTY_TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    silence: Duration::from_secs(10),
+    answer: Duration::from_secs(20),
+};
+const HASTY_RETRIES: u32 = 1;
+const HASTY_PAUSE: Duration = Duration::from_secs(2);
 
 /// How far a transfer is: bytes done, bytes in all.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
@@ -60,8 +73,27 @@ impl Registries {
             environment,
             cancel: Cancel::new(),
             client: Arc::default(),
+            is_hasty: false,
             notify,
         }
+    }
+
+    /// The same, with a client of its own that waits for no server longer than what it would give is worth, and does not
+    /// talk of trying again: for caches.
+    #[must_use]
+    pub(crate) fn hasty(&self) -> Self {
+        let mut hasty = self.clone();
+        hasty.client = Arc::default();
+        hasty.is_hasty = true;
+        let retries = hasty.settings.retry.retries.min(HASTY_RETRIES);
+        hasty.settings.retry = RetryPolicy {
+            retries,
+            cap: HASTY_PAUSE,
+            retry_after_cap: HASTY_PAUSE,
+            ..hasty.settings.retry
+        };
+        hasty.notify = Arc::new(|_| {});
+        hasty
     }
 
     /// The client.
@@ -82,6 +114,10 @@ impl Registries {
                 user_agent: concat!("rbuild/", env!("CARGO_PKG_VERSION")).to_owned(),
                 events: Arc::clone(&self.notify),
                 cancel: self.cancel.clone(),
+                timeouts: match self.is_hasty {
+                    true => HASTY_TIMEOUTS,
+                    false => Timeouts::default(),
+                },
                 ..ClientOptions::default()
             })
         })

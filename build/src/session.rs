@@ -10,7 +10,7 @@ use crate::inputs::Inputs;
 use crate::observer::{BuildEvent, SharedObserver, Work, WorkEvent};
 use crate::ops::StepId;
 use crate::request::Request;
-use crate::shared_cache::{SharedCaches, Tell};
+use crate::shared_cache::{SharedCaches, Tell, Way};
 use dockerfile_parser::lint::Policy;
 use rbuild_solver::{EventKind, Subscription};
 use rbuild_store::Store;
@@ -48,7 +48,7 @@ pub(crate) struct Session<'a> {
     entered: AtomicBool,
     tasks: AtomicUsize,
     /// What a stop ends, while the build goes on.
-    _ends: [Subscription; 2],
+    _ends: [Subscription; 3],
     /// Images that the build starts from, and blobs that it sends on, stay until it ends.
     _pin: BlobPin,
 }
@@ -82,7 +82,12 @@ impl<'a> Session<'a> {
         let index = Arc::new(index);
         let policy = Policy::new(&inputs.parsed.dockerfile);
         let previous = Arc::clone(&index);
-        let shared = shared_caches(request, observer, &snapshots);
+        let way = Way {
+            store: store.clone(),
+            registries: inputs.registries.hasty(),
+            now,
+        };
+        let shared = shared_caches(request, observer, &snapshots, &way);
         let engine = Engine::new(
             snapshots,
             inputs.registries.clone(),
@@ -101,6 +106,7 @@ impl<'a> Session<'a> {
         let files = store.stop().clone();
         let ends = [
             request.stop.also(inputs.registries.stopper()),
+            request.stop.also(way.registries.stopper()),
             request.stop.also(move || files.stop()),
         ];
         Ok(Self {
@@ -187,6 +193,7 @@ fn shared_caches(
     request: &Request,
     observer: &SharedObserver,
     snapshots: &Arc<SnapshotStore>,
+    way: &Way,
 ) -> Option<SharedCaches> {
     let observer = Arc::clone(observer);
     let tell: Tell = Arc::new(move |place, error| {
@@ -198,6 +205,7 @@ fn shared_caches(
     });
     SharedCaches::new(
         snapshots,
+        way,
         request.epoch,
         &request.cache_from,
         &request.cache_to,

@@ -173,7 +173,7 @@ impl Client {
 }
 
 /// The URL for messages: without query, and without a user's name and password.
-fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     let bare = url.split(['?', '#']).next().unwrap_or(url);
     match bare.split_once("://") {
         Some((scheme, rest)) => {

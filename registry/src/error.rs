@@ -32,6 +32,10 @@ pub enum Action {
     ListTags,
     /// Fetching a file by its URL, which is the object.
     Download,
+    /// Asking whether there is a file at a URL, which is the object.
+    CheckObject,
+    /// Putting a file to a URL, which is the object.
+    PutObject,
 }
 
 /// What was being done, and to what.
@@ -68,6 +72,8 @@ impl fmt::Display for Attempt {
             Action::PushManifest => write!(f, "push {host}/{repository}{at}{object}"),
             Action::ListTags => write!(f, "list the tags of {host}/{repository}"),
             Action::Download => write!(f, "fetch {object}"),
+            Action::CheckObject => write!(f, "look up {object}"),
+            Action::PutObject => write!(f, "put {object}"),
         }
     }
 }

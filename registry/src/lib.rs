@@ -25,7 +25,7 @@
 //! | `env` `credentials` | finding and keeping credentials |
 //! | `options` `client` | the handle; `resolve` `fetch` `push` `upload` `list` are its verbs |
 //! | `session` | scheme, authorization, redirects; `auth` `challenge` tokens |
-//! | `download` `authorization` | files by URL, from servers that are no registries |
+//! | `download` `objects` `authorization` | files by URL, from and to servers that are no registries |
 //! | `http` `tls` `proxy` `url` `transport_error` | one exchange on the wire |
 //! | `retry` `clock` `cancel` `slots` | when to try again, when to stop, how much at once |
 //! | `error` `event` | what is told to the caller |
@@ -44,6 +44,7 @@ mod event;
 mod fetch;
 mod http;
 mod list;
+mod objects;
 mod options;
 mod proxy;
 mod push;

@@ -129,6 +129,11 @@ impl Url {
         &self.authority
     }
 
+    /// Begins with `/`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The host without port and brackets.
     pub(crate) fn hostname(&self) -> &str {
         if let Some(rest) = self.authority.strip_prefix('[') {

@@ -78,13 +78,19 @@ pub struct BuildArgs {
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
 
-    /// Cache of other machines to look for results in: type=local,src=DIR (repeatable)
+    /// Cache of other machines to look for results in: REPOSITORY, type=registry,ref=REPOSITORY, type=local,src=DIR,
+    /// type=http,url=URL (repeatable)
     #[arg(long = "cache-from", value_name = "SPEC")]
     pub cache_from: Vec<String>,
 
-    /// Cache for other machines to send results to: type=local,dest=DIR[,mode=min|max] (repeatable)
+    /// Cache for other machines to send results to: type=registry,ref=REPOSITORY, type=local,dest=DIR, type=http,url=URL,
+    /// each with [,mode=min|max][,ignore-error=false][,read-only=true] (repeatable)
     #[arg(long = "cache-to", value_name = "SPEC")]
     pub cache_to: Vec<String>,
+
+    /// Repository of a registry for both, as kaniko has it
+    #[arg(long, value_name = "REPOSITORY")]
+    pub cache_repo: Option<String>,
 
     /// When to ask the registry for base images: always, missing, never, newer
     #[arg(long, value_name = "POLICY", num_args = 0..=1, require_equals = true, default_value = "missing", default_missing_value = "always")]

@@ -32,7 +32,9 @@ use compression::check_media_types;
 use dockerfile_parser::Platform;
 use rbuild_build::ops::spec::ExecNetwork;
 use rbuild_build::remote::Remote;
-use rbuild_build::request::{ContextSource, ImageForm, Output, Request, build_platform, default_jobs};
+use rbuild_build::request::{
+    CachePlace, CacheTarget, ContextSource, ImageForm, Output, Request, build_platform, default_jobs,
+};
 use rbuild_sandbox::Network;
 use sources::sources;
 use std::io::IsTerminal;
@@ -98,6 +100,7 @@ impl BuildOptions {
             "docker" => true,
             other => return Err(choice("--format", other, &["oci", "docker"])),
         };
+        let (cache_from, cache_to) = shared_caches(args)?;
         let (call, call_json) = call(args)?;
         let request = Request {
             store_root: crate::store_root::locate(root)?,
@@ -110,16 +113,8 @@ impl BuildOptions {
             platform,
             outputs: outputs(args, docker_format)?,
             no_cache: no_cache::no_cache(args),
-            cache_from: args
-                .cache_from
-                .iter()
-                .map(|text| shared_cache::from(text))
-                .collect::<Result<_, _>>()?,
-            cache_to: args
-                .cache_to
-                .iter()
-                .filter_map(|text| shared_cache::to(text).transpose())
-                .collect::<Result<_, _>>()?,
+            cache_from,
+            cache_to,
             pull: pull_policy(&args.pull)?,
             build_contexts: args
                 .build_contexts
@@ -251,6 +246,23 @@ fn outputs(args: &BuildArgs, docker_format: bool) -> Result<Vec<Output>, Failure
         return Err(Failure::usage("pushing needs a name: give one with -t"));
     }
     Ok(outputs)
+}
+
+/// The caches that are asked, and those that are told.
+fn shared_caches(args: &BuildArgs) -> Result<(Vec<CachePlace>, Vec<CacheTarget>), Failure> {
+    let from = args.cache_from.iter().map(|text| shared_cache::from(text));
+    let mut from: Vec<CachePlace> = from.collect::<Result<_, _>>()?;
+    let to = args
+        .cache_to
+        .iter()
+        .filter_map(|text| shared_cache::to(text).transpose());
+    let mut to: Vec<CacheTarget> = to.collect::<Result<_, _>>()?;
+    if let Some(repository) = &args.cache_repo {
+        let (source, target) = shared_cache::repository(repository)?;
+        from.push(source);
+        to.push(target);
+    }
+    Ok((from, to))
 }
 
 fn jobs(args: &BuildArgs) -> Result<NonZeroUsize, Failure> {

@@ -1,29 +1,44 @@
-//! `--cache-from`, `--cache-to`: caches that machines share.
+//! `--cache-from`, `--cache-to`, `--cache-repo`: caches that machines share.
 
-use super::{choice, spec};
+use super::{choice, spec, without_transport};
 use crate::error::Failure;
+use rbuild_build::remote::Remote;
 use rbuild_build::request::{CacheMode, CachePlace, CacheTarget};
+use rbuild_oci::Reference;
 use std::path::PathBuf;
 
 const FROM: &str = "--cache-from";
 const TO: &str = "--cache-to";
+const REPO: &str = "--cache-repo";
 
-/// Kinds of caches.
-const TYPES: &[&str] = &["local"];
+/// What the tags of records begin with where the reference says nothing.
+const PREFIX: &str = "rbuild";
+/// A tag has at most 128 characters; a dash and a key take 65 of them.
+const PREFIX_MAX: usize = 63;
+
+/// Kinds of caches, and where one is: for `--cache-from`, for `--cache-to`.
+const TYPES: &[(&str, [&str; 2])] = &[
+    ("registry", ["ref", "ref"]),
+    ("local", ["src", "dest"]),
+    ("http", ["url", "url"]),
+];
 /// Kinds that other builders have, and why there are none here.
 const OTHERS: &[(&str, &str)] = &[
     (
         "inline",
-        "an image cannot hold the results of the other stages: use type=local",
+        "an image cannot hold the results of the other stages: use type=registry,ref=REPOSITORY",
     ),
     (
         "gha",
-        "keep the directory of a type=local cache with actions/cache",
+        "use type=registry with ghcr.io, or keep the directory of a type=local cache with actions/cache",
     ),
-    ("s3", "keep the directory of a type=local cache in the bucket"),
+    (
+        "s3",
+        "use type=http with a gateway of the bucket, or type=registry",
+    ),
     (
         "azblob",
-        "keep the directory of a type=local cache in the container",
+        "use type=http with a gateway of the container, or type=registry",
     ),
 ];
 /// What shapes the layers and documents of other builders' caches. Records have one form.
@@ -35,22 +50,25 @@ const SHAPES: &[&str] = &[
     "oci-mediatypes",
 ];
 
-/// A value of `--cache-from`.
+/// A value of `--cache-from`: fields, or the reference of a repository.
 ///
 /// # Errors
 /// What is wrong, with a suggestion.
 pub(super) fn from(text: &str) -> Result<CachePlace, Failure> {
+    if let Some(place) = bare(FROM, text)? {
+        return Ok(place);
+    }
     let fields = spec::fields(FROM, text)?;
-    let kind = kind(FROM, text, &fields)?;
+    let (kind, [wanted, _]) = kind(FROM, text, &fields)?;
     let mut place = None;
     for (key, value) in fields {
         match key.as_str() {
             "type" => {}
-            "src" if kind == "local" => place = value,
-            other => return Err(spec::unknown_key(FROM, other, &["type", "src"])),
+            key if key == wanted => place = value,
+            other => return Err(spec::unknown_key(FROM, other, &["type", wanted])),
         }
     }
-    directory(FROM, text, "src", place)
+    self::place(FROM, text, kind, wanted, place)
 }
 
 /// A value of `--cache-to`; `None`: nothing is to be sent.
@@ -58,8 +76,11 @@ pub(super) fn from(text: &str) -> Result<CachePlace, Failure> {
 /// # Errors
 /// What is wrong, with a suggestion.
 pub(super) fn to(text: &str) -> Result<Option<CacheTarget>, Failure> {
+    if let Some(place) = bare(TO, text)? {
+        return Ok(Some(target(place)));
+    }
     let fields = spec::fields(TO, text)?;
-    let kind = kind(TO, text, &fields)?;
+    let (kind, [_, wanted]) = kind(TO, text, &fields)?;
     let mut place = None;
     let mut mode = CacheMode::default();
     let mut ignore_error = true;
@@ -67,7 +88,7 @@ pub(super) fn to(text: &str) -> Result<Option<CacheTarget>, Failure> {
     for (key, value) in fields {
         match key.as_str() {
             "type" => {}
-            "dest" if kind == "local" => place = value,
+            key if key == wanted => place = value,
             "mode" => {
                 mode = match value.as_deref().unwrap_or_default() {
                     "min" => CacheMode::Min,
@@ -79,39 +100,109 @@ pub(super) fn to(text: &str) -> Result<Option<CacheTarget>, Failure> {
             "read-only" => read_only = boolean("read-only", value.as_deref())?,
             shape if SHAPES.contains(&shape) => {}
             other => {
-                let own = ["type", "dest", "mode", "ignore-error", "read-only"];
+                let own = ["type", wanted, "mode", "ignore-error", "read-only"];
                 return Err(spec::unknown_key(TO, other, &own));
             }
         }
     }
-    let place = directory(TO, text, "dest", place)?;
+    let place = self::place(TO, text, kind, wanted, place)?;
     Ok((!read_only).then_some(CacheTarget {
-        place,
         mode,
         ignore_error,
+        ..target(place)
     }))
 }
 
-fn directory(flag: &str, text: &str, key: &str, value: Option<String>) -> Result<CachePlace, Failure> {
-    match value.filter(|value| !value.is_empty()) {
-        Some(path) => Ok(CachePlace::Directory(PathBuf::from(path))),
-        None => Err(Failure::usage(format!("{flag} `{text}`: `{key}=` is missing"))),
+/// A value of `--cache-repo`, kaniko's: a repository that is both.
+///
+/// # Errors
+/// It is none.
+pub(super) fn repository(text: &str) -> Result<(CachePlace, CacheTarget), Failure> {
+    let place = in_registry(REPO, text)?;
+    Ok((place.clone(), target(place)))
+}
+
+fn target(place: CachePlace) -> CacheTarget {
+    CacheTarget {
+        place,
+        mode: CacheMode::default(),
+        ignore_error: true,
     }
 }
 
-fn kind(flag: &str, text: &str, fields: &spec::Fields) -> Result<&'static str, Failure> {
+/// What has no fields is a reference.
+fn bare(flag: &str, text: &str) -> Result<Option<CachePlace>, Failure> {
+    match text.contains('=') || text.is_empty() {
+        true => Ok(None),
+        false => in_registry(flag, text).map(Some),
+    }
+}
+
+fn place(
+    flag: &str,
+    text: &str,
+    kind: &str,
+    wanted: &str,
+    value: Option<String>,
+) -> Result<CachePlace, Failure> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        // The URL may hold a password.
+        let shown = rbuild_build::remote::address::redacted(text);
+        return Err(Failure::usage(format!(
+            "{flag} `{shown}`: `{wanted}=` is missing"
+        )));
+    };
+    match kind {
+        "local" => Ok(CachePlace::Directory(PathBuf::from(value))),
+        "http" => over_http(flag, &value),
+        _ => in_registry(flag, &value),
+    }
+}
+
+fn in_registry(flag: &str, text: &str) -> Result<CachePlace, Failure> {
+    let wrong = |what: &str| Failure::usage(format!("{flag} `{text}`: {what}"));
+    let name = Reference::parse_name(without_transport(text)).map_err(|error| wrong(&error.to_string()))?;
+    if name.digest().is_some() {
+        return Err(wrong(
+            "a digest names one manifest, and each record is one of its own",
+        ));
+    }
+    let prefix = name.tag().unwrap_or(PREFIX);
+    if prefix.len() > PREFIX_MAX {
+        return Err(wrong(
+            "the tag is longer than the 63 characters that those of records may begin with",
+        ));
+    }
+    let named = name.with_tag(prefix).map_err(|error| wrong(&error.to_string()))?;
+    Ok(CachePlace::Registry(named))
+}
+
+fn over_http(flag: &str, url: &str) -> Result<CachePlace, Failure> {
+    let shown = rbuild_build::remote::address::redacted(url);
+    match Remote::parse(url) {
+        Ok(Some(Remote::Http(address))) => Ok(CachePlace::Http {
+            url: address.url,
+            login: address.login,
+        }),
+        _ => Err(Failure::usage(format!("{flag}: `{shown}` is no URL of a server"))
+            .hint("as in type=http,url=https://cache.example/rbuild")),
+    }
+}
+
+fn kind(flag: &str, text: &str, fields: &spec::Fields) -> Result<(&'static str, [&'static str; 2]), Failure> {
+    let types: Vec<&str> = TYPES.iter().map(|(kind, _)| *kind).collect();
     let named = fields.iter().rev().find(|(key, _)| key == "type");
-    let named = named.and_then(|(_, value)| value.as_deref());
-    let Some(named) = named else {
-        return Err(Failure::usage(format!("{flag} `{text}`: `type=` is missing"))
-            .hint(format!("known types: {}", TYPES.join(", "))));
+    let Some(named) = named.and_then(|(_, value)| value.as_deref()) else {
+        let shown = rbuild_build::remote::address::redacted(text);
+        return Err(Failure::usage(format!("{flag} `{shown}`: `type=` is missing"))
+            .hint(format!("known types: {}", types.join(", "))));
     };
     if let Some((_, instead)) = OTHERS.iter().find(|(kind, _)| *kind == named) {
         return Err(Failure::usage(format!("{flag}: there is no cache of type `{named}`")).hint(*instead));
     }
-    match TYPES.iter().find(|kind| **kind == named) {
-        Some(kind) => Ok(kind),
-        None => Err(choice(&format!("{flag} type"), named, TYPES)),
+    match TYPES.iter().find(|(kind, _)| *kind == named) {
+        Some((kind, keys)) => Ok((kind, *keys)),
+        None => Err(choice(&format!("{flag} type"), named, &types)),
     }
 }
 
@@ -147,9 +238,55 @@ mod tests {
     }
 
     #[test]
+    fn a_repository() {
+        let place = |text: &str| match from(text).unwrap() {
+            CachePlace::Registry(reference) => reference.to_string(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(
+            place("type=registry,ref=r.example/team/app"),
+            "r.example/team/app:rbuild"
+        );
+        assert_eq!(place("r.example/team/app:cache"), "r.example/team/app:cache");
+        assert_eq!(place("docker://app"), "docker.io/library/app:rbuild");
+        let (from, to) = repository("r.example/cache").unwrap();
+        assert_eq!(
+            (from.to_string(), to.place),
+            ("r.example/cache:rbuild".to_owned(), from)
+        );
+        let pinned = format!("r.example/app@sha256:{}", "0".repeat(64));
+        assert!(
+            super::from(&pinned)
+                .unwrap_err()
+                .text()
+                .contains("a digest names one")
+        );
+        let long = format!("r.example/app:{}", "x".repeat(64));
+        assert!(super::from(&long).unwrap_err().text().contains("63 characters"));
+    }
+
+    #[test]
+    fn a_server() {
+        let CachePlace::Http { url, login } = from("type=http,url=https://me:canary@h.example/c/").unwrap()
+        else {
+            panic!("no server");
+        };
+        assert_eq!(url, "https://h.example/c/");
+        assert!(login.is_some() && !format!("{login:?}").contains("canary"));
+        let failure = from("type=http,url=ftp://me:canary@h.example/c")
+            .unwrap_err()
+            .text();
+        assert!(
+            failure.contains("is no URL") && !failure.contains("canary"),
+            "{failure}"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         for (text, said) in [
             ("type=local", "`dest=` is missing"),
+            ("type=registry", "`ref=` is missing"),
             ("type=local,src=x", "unknown option `src`"),
             ("type=local,dest=x,mode=most", "use one of: min, max"),
             ("type=local,dest=x,ignore-error=maybe", "neither true nor false"),
@@ -157,15 +294,12 @@ mod tests {
             ("type=inline", "an image cannot hold"),
             ("type=gha,scope=x", "actions/cache"),
             ("dest=x", "`type=` is missing"),
+            ("UPPER", "lower case"),
         ] {
             let failure = to(text).unwrap_err().text();
             assert!(failure.contains(said), "{text}: {failure}");
         }
-        assert!(
-            from("type=local,dest=x")
-                .unwrap_err()
-                .text()
-                .contains("unknown option `dest`")
-        );
+        let failure = from("type=local,dest=x").unwrap_err().text();
+        assert!(failure.contains("unknown option `dest`"), "{failure}");
     }
 }

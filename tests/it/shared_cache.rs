@@ -5,7 +5,9 @@ use crate::harness::steps::{Built, building, finish};
 use std::path::{Path, PathBuf};
 
 mod directory;
+mod http;
 mod lies;
+mod registry;
 
 /// Something that no step writes twice: an image that has it from elsewhere is the image from elsewhere.
 const NONCE: &str = "cat /proc/sys/kernel/random/uuid";

@@ -43,7 +43,7 @@ pub enum Error {
     #[error("sending results to {place}")]
     SharedCache {
         /// The cache.
-        place: CachePlace,
+        place: Box<CachePlace>,
         /// Why not.
         source: Box<SharedCacheError>,
     },

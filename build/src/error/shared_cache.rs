@@ -2,7 +2,8 @@
 
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
-use rbuild_oci::Digest;
+use rbuild_oci::{Digest, DocumentError, ReferenceError};
+use rbuild_registry::ErrorKind;
 use rbuild_store::image::ImageError;
 use rbuild_store::snapshot::SnapshotError;
 use rbuild_store::{Key, StoreError};
@@ -90,6 +91,23 @@ pub enum SharedCacheError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A registry or another server failed.
+    #[error(transparent)]
+    Server(Box<rbuild_registry::Error>),
+    /// A record has no place in a registry.
+    #[error("the tag of a record")]
+    Reference {
+        /// Why not.
+        source: ReferenceError,
+    },
+    /// The manifest of a record cannot be written.
+    #[error("the manifest of the record of {key}")]
+    Manifest {
+        /// Whose record.
+        key: Key,
+        /// Why not.
+        source: DocumentError,
+    },
     /// No thread could be had to send results.
     #[error("starting a thread")]
     Thread(#[source] io::Error),
@@ -99,6 +117,28 @@ impl SharedCacheError {
     /// Whether the place itself cannot be used, rather than one of its records: then it is not tried again.
     #[must_use]
     pub fn is_of_place(&self) -> bool {
-        matches!(self, SharedCacheError::File { .. } | SharedCacheError::Thread(_))
+        match self {
+            SharedCacheError::File { .. } | SharedCacheError::Thread(_) => true,
+            SharedCacheError::Server(error) => !is_of_content(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a server has answered with something that is wrong, rather than not at all.
+fn is_of_content(error: &rbuild_registry::Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Document(_)
+            | ErrorKind::DigestMismatch { .. }
+            | ErrorKind::SizeMismatch { .. }
+            | ErrorKind::TooLarge { .. }
+            | ErrorKind::Source(_)
+    )
+}
+
+impl From<rbuild_registry::Error> for SharedCacheError {
+    fn from(error: rbuild_registry::Error) -> Self {
+        SharedCacheError::Server(Box::new(error))
     }
 }

@@ -1,5 +1,7 @@
 //! Caches that machines share: where they are, and what is sent there.
 
+use rbuild_oci::Reference;
+use rbuild_registry::Authorization;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -8,12 +10,24 @@ use std::path::PathBuf;
 pub enum CachePlace {
     /// A directory: `type=local`.
     Directory(PathBuf),
+    /// A repository of a registry, with the tag that those of records begin with: `type=registry`.
+    Registry(Reference),
+    /// A server that speaks as Bazel's remote cache does: `type=http`.
+    Http {
+        /// Where, without user and password.
+        url: String,
+        /// User and password that stood in the URL, as they are sent.
+        #[serde(with = "crate::worker::hidden::authorization")]
+        login: Option<Authorization>,
+    },
 }
 
 impl fmt::Display for CachePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CachePlace::Directory(path) => path.display().fmt(f),
+            CachePlace::Registry(reference) => reference.familiar().fmt(f),
+            CachePlace::Http { url, .. } => url.fmt(f),
         }
     }
 }

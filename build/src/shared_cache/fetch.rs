@@ -1,7 +1,7 @@
 //! From a record to snapshots: each layer that is not here yet is brought, and believed only as far as it proves itself.
 
 use super::place::Place;
-use super::record::{Piece, SharedLayer, SharedRecord};
+use super::record::{Inline, Piece, SharedLayer, SharedRecord};
 use crate::error::SharedCacheError;
 use crate::ops::StepOutput;
 use rbuild_layer::listing::Listing;
@@ -106,7 +106,10 @@ impl Fetch<'_> {
             source,
         };
         let mut compressed = Vec::new();
-        let mut verified = self.verified(&layer.listing)?;
+        let mut verified = match &layer.inline {
+            Some(Inline(bytes)) => verifying(Box::new(&**bytes), &layer.listing),
+            None => self.verified(&layer.listing)?,
+        };
         verified.read_to_end(&mut compressed).map_err(read)?;
         let name = format!("the list of files {}", layer.listing.digest);
         let (_, plain) =
@@ -135,9 +138,16 @@ impl Fetch<'_> {
         let Some(reader) = self.place.open(piece)? else {
             return Err(absent(&self.record.key, piece.digest));
         };
-        let what = format!("`{}`", piece.digest);
-        Ok(VerifyingReader::new(reader, what, piece.digest, Some(piece.size)))
+        Ok(verifying(reader, piece))
     }
+}
+
+fn verifying<'r>(
+    reader: Box<dyn Read + Send + 'r>,
+    piece: &Piece,
+) -> VerifyingReader<Box<dyn Read + Send + 'r>> {
+    let what = format!("`{}`", piece.digest);
+    VerifyingReader::new(reader, what, piece.digest, Some(piece.size))
 }
 
 /// A part of a stack that is here, and the number of the first layer that is not.

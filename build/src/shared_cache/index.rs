@@ -3,7 +3,7 @@
 use super::fetch::Fetch;
 use super::outbox::{Outbox, Parcel, Target};
 use super::pack::Packer;
-use super::site::{Site, Tell};
+use super::site::{Site, Tell, Use, Way};
 use crate::error::{Error, SharedCacheError};
 use crate::ops::{OpError, StepOutput};
 use crate::request::{CacheMode, CachePlace, CacheTarget};
@@ -41,6 +41,7 @@ impl SharedCaches {
     /// The caches that are asked, and those that are told; `None` when there are none. Opens nothing.
     pub(crate) fn new(
         snapshots: &Arc<SnapshotStore>,
+        way: &Way,
         epoch: Option<i64>,
         from: &[CachePlace],
         to: &[CacheTarget],
@@ -55,7 +56,7 @@ impl SharedCaches {
             if let Some(known) = sites.iter().find(|site| site.name == *place) {
                 return Arc::clone(known);
             }
-            let new = Arc::new(Site::new(place, Arc::clone(tell)));
+            let new = Arc::new(Site::new(place, way, Arc::clone(tell)));
             sites.push(Arc::clone(&new));
             new
         };
@@ -80,7 +81,7 @@ impl SharedCaches {
     }
 
     fn fetched(&self, key: &Key) -> Option<StepOutput> {
-        for site in self.sources.iter().filter(|site| site.is_on()) {
+        for site in self.sources.iter().filter(|site| site.is_on(Use::Read)) {
             let record = match site.record(key) {
                 Ok(Some(record)) => record,
                 Ok(None) => continue,
@@ -88,7 +89,7 @@ impl SharedCaches {
                     if !error.is_of_place() {
                         site.suspect(key, None);
                     }
-                    self.note(site, &error);
+                    self.note(site, Use::Read, &error);
                     continue;
                 }
             };
@@ -98,13 +99,16 @@ impl SharedCaches {
                 record: &record,
             };
             match fetch.output() {
-                Ok(Some(output)) => return Some(output),
+                Ok(Some(output)) => {
+                    site.has_it(key);
+                    return Some(output);
+                }
                 Ok(None) => {}
                 Err(error) => {
                     if !error.is_of_place() {
                         site.suspect(key, Some(&record));
                     }
-                    self.note(site, &error);
+                    self.note(site, Use::Read, &error);
                 }
             }
         }
@@ -112,9 +116,9 @@ impl SharedCaches {
     }
 
     /// What fails after a stop fails because of it.
-    fn note(&self, site: &Site, error: &SharedCacheError) {
+    fn note(&self, site: &Site, what: Use, error: &SharedCacheError) {
         if !self.snapshots.store().stop().is_stopped() {
-            site.failed(error);
+            site.failed(what, error);
         }
     }
 
@@ -150,9 +154,9 @@ impl SharedCaches {
             let mut to = self.targets(made.is_own);
             to.retain(|target| {
                 let site = &self.targets[*target].site;
-                site.is_on()
-                    && site.wants_record(&key).unwrap_or_else(|error| {
-                        self.note(site, &error);
+                site.is_on(Use::Write)
+                    && site.may_want(&key).unwrap_or_else(|error| {
+                        self.note(site, Use::Write, &error);
                         false
                     })
             });
@@ -183,12 +187,15 @@ impl SharedCaches {
     /// Of the caches whose errors count, what went wrong first.
     pub(crate) fn finish(&self) -> Result<(), Error> {
         self.outbox.finish();
+        for target in self.targets.iter() {
+            target.site.save_notes();
+        }
         for (wanted, target) in self.wanted.iter().zip(self.targets.iter()) {
             let mut failure = target.failure.lock().unwrap_or_else(PoisonError::into_inner);
             if !wanted.ignore_error
                 && let Some(source) = failure.take()
             {
-                let place = wanted.place.clone();
+                let place = Box::new(wanted.place.clone());
                 let source = Box::new(source);
                 return Err(Error::SharedCache { place, source });
             }
@@ -209,7 +216,7 @@ impl CacheIndex<StepOutput> for SharedCaches {
     type Error = OpError;
 
     fn lookup(&self, key: &CacheKey, effort: Effort) -> Result<Lookup<StepOutput>, OpError> {
-        if self.sources.iter().all(|site| !site.is_on()) || self.missed().contains(key) {
+        if self.sources.iter().all(|site| !site.is_on(Use::Read)) || self.missed().contains(key) {
             return Ok(Lookup::Miss);
         }
         // It costs a journey, and what it brings has owners that exist in the user namespace only.

@@ -2,7 +2,7 @@
 
 use super::pack::{Outgoing, Packer};
 use super::record::Piece;
-use super::site::Site;
+use super::site::{Site, Use};
 use crate::error::SharedCacheError;
 use crate::ops::StepOutput;
 use rbuild_store::{Key, Store};
@@ -67,7 +67,7 @@ impl Outbox {
                 Err(error) => {
                     let error = SharedCacheError::Thread(error);
                     for target in self.targets.iter() {
-                        target.site.failed(&error);
+                        target.site.failed(Use::Write, &error);
                     }
                     return;
                 }
@@ -132,7 +132,7 @@ impl Carrier {
 
     fn carry_to(&mut self, at: usize, parcel: &Parcel) {
         let targets = Arc::clone(&self.targets);
-        let Some(target) = targets.get(at).filter(|target| target.site.is_on()) else {
+        let Some(target) = targets.get(at).filter(|target| target.site.is_on(Use::Write)) else {
             return;
         };
         if self.packer.snapshots.store().stop().is_stopped() || self.sent.contains(&(at, parcel.key.clone()))
@@ -141,12 +141,13 @@ impl Carrier {
         }
         match self.deliver(&target.site, parcel) {
             Ok(()) => {
+                target.site.has_it(&parcel.key);
                 self.sent.insert((at, parcel.key.clone()));
             }
             // What fails after a stop fails because of it.
             Err(_) if self.packer.snapshots.store().stop().is_stopped() => {}
             Err(error) => {
-                target.site.failed(&error);
+                target.site.failed(Use::Write, &error);
                 let mut failure = target.failure.lock().unwrap_or_else(PoisonError::into_inner);
                 failure.get_or_insert(error);
             }
@@ -173,8 +174,10 @@ impl Carrier {
                 cursor.set_position(offset);
                 Ok(Box::new(cursor))
             };
-            if site.wants(&packed.layer.listing)? {
-                site.place.put(&packed.layer.listing, &listing)?;
+            if let Some(piece) = packed.layer.listing_apart()
+                && site.wants(&piece)?
+            {
+                site.place.put(&piece, &listing)?;
             }
             let tar = |offset: u64| blob(store, &packed.layer.tar, offset);
             if site.wants(&packed.layer.tar)? {

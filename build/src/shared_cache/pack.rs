@@ -1,6 +1,6 @@
 //! From a snapshot to what is sent of it.
 
-use super::record::{Piece, SharedLayer, SharedRecord, VERSION};
+use super::record::{INLINE_LIMIT, Inline, Piece, SharedLayer, SharedRecord, VERSION};
 use crate::error::SharedCacheError;
 use crate::ops::StepOutput;
 use rbuild_layer::{DEFAULT_LEVEL, GzipWriter, SnapshotId};
@@ -95,6 +95,7 @@ impl Packer {
                     digest: Digest::of(&listing),
                     size: listing.len() as u64,
                 },
+                inline: (listing.len() <= INLINE_LIMIT).then(|| Inline(Arc::clone(&listing))),
                 tar: Piece { digest, size },
                 diff_id,
             },

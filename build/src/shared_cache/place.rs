@@ -45,4 +45,4 @@ pub(crate) trait Place: Send + Sync {
 }
 
 /// Opens bytes that are sent, as often as it is asked, from an offset on.
-pub(crate) type Source<'a> = dyn Fn(u64) -> io::Result<Box<dyn Read + 'a>> + Sync + 'a;
+pub(crate) type Source<'a> = dyn Fn(u64) -> io::Result<Box<dyn Read>> + 'a;

@@ -6,12 +6,16 @@ use rbuild_oci::{DiffId, Digest};
 use rbuild_store::Key;
 use rbuild_store::snapshot::SnapshotStore;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The version of the format. A record of another one is a miss.
 pub(crate) const VERSION: u32 = 1;
 
 /// How large a record may be, in bytes.
 pub(crate) const LIMIT: u64 = 4 << 20;
+
+/// Up to how many bytes a list of files stands in the record.
+pub(crate) const INLINE_LIMIT: usize = 1024;
 
 /// The result of the work that a key names, as a stack of layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +47,9 @@ pub(crate) struct SharedLayer {
     pub(crate) created: i64,
     /// The list of its files, compressed.
     pub(crate) listing: Piece,
+    /// That list itself, when it is short: most are, and it saves a journey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inline: Option<Inline>,
     /// What their contents come in, compressed.
     pub(crate) tar: Piece,
     /// What that is uncompressed.
@@ -56,6 +63,47 @@ pub(crate) struct Piece {
     pub(crate) digest: Digest,
     /// Their number.
     pub(crate) size: u64,
+}
+
+/// Bytes within a record, as hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Inline(pub(crate) Arc<[u8]>);
+
+/// Text that is no even number of hexadecimal digits.
+#[derive(Debug, thiserror::Error)]
+#[error("no hexadecimal digits")]
+pub(crate) struct NoHex;
+
+impl TryFrom<String> for Inline {
+    type Error = NoHex;
+
+    fn try_from(text: String) -> Result<Self, NoHex> {
+        let digit = |byte: u8| {
+            (byte as char)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        let pair = |pair: &[u8]| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        };
+        let bytes: Option<Arc<[u8]>> = text.as_bytes().chunks(2).map(pair).collect();
+        bytes.map(Inline).ok_or(NoHex)
+    }
+}
+
+impl From<Inline> for String {
+    fn from(Inline(bytes): Inline) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl SharedLayer {
+    /// The list of files, if it is not in the record.
+    pub(crate) fn listing_apart(&self) -> Option<Piece> {
+        self.inline.is_none().then_some(self.listing)
+    }
 }
 
 impl SharedRecord {
@@ -102,8 +150,9 @@ impl SharedRecord {
         })
     }
 
-    /// All bytes that it names.
+    /// All bytes that it names and does not hold.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
-        self.layers.iter().flat_map(|layer| [layer.listing, layer.tar])
+        let layers = self.layers.iter();
+        layers.flat_map(|layer| layer.listing_apart().into_iter().chain([layer.tar]))
     }
 }

@@ -6,8 +6,6 @@ use super::{Accepted, Foreign, OFF, ON, SYSTEM_CALLS, ignored, only, refused};
 pub(super) const CONTEXT_FLAG: &str = "context-flag";
 
 const NAMESPACES: &str = "each step has namespaces of its own; `--network` is the one that can be chosen";
-const REMOTE_CACHE: &str =
-    "a cache in a registry is not read or written yet: use --cache-from and --cache-to type=local";
 const ATTESTATION: &str = "rbuild writes no attestations";
 const ONE_PLATFORM: &str = "one platform at a time: use --platform OS/ARCH[/VARIANT]";
 const SIGNING: &str = "sign what was pushed with cosign or notation";
@@ -38,9 +36,11 @@ pub const BUILD: &[Foreign] = &[
         "cache-dir",
         "the cache is in the store: use --root or RBUILD_ROOT",
     ),
-    refused("cache-repo", REMOTE_CACHE),
     ignored("cache-run-layers", ALWAYS),
-    refused("cache-ttl", "use `rbuild prune --until TIME`"),
+    refused(
+        "cache-ttl",
+        "let the registry expire tags; for the store use `rbuild prune --until TIME`",
+    ),
     refused(
         "cap-add",
         "use RUN --security=insecure with --allow security.insecure",

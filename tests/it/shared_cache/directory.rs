@@ -281,9 +281,21 @@ fn secrets_logs_and_arguments_stay_here() {
         built.outcome
     );
     let files = contents(&cache);
-    assert!(files.len() >= 3, "{:?}", files.keys());
+    let mut held: Vec<(String, Vec<u8>)> = files.into_iter().collect();
+    for (name, bytes) in held.clone() {
+        let Ok(record) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
+            continue;
+        };
+        for layer in record["layers"].as_array().unwrap() {
+            let hex = layer["inline"].as_str().unwrap();
+            let digits = (0..hex.len()).step_by(2);
+            let bytes = digits.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
+            held.push((format!("a list of files in {name}"), bytes.collect()));
+        }
+    }
+    assert_eq!(held.len(), 3);
     let mut unpacked = 0;
-    for (name, bytes) in files {
+    for (name, bytes) in held {
         let mut plain = Vec::new();
         if flate2::read::GzDecoder::new(bytes.as_slice())
             .read_to_end(&mut plain)

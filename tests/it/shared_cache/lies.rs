@@ -26,17 +26,23 @@ fn piece(cache: &Path, record: &serde_json::Value, which: &str) -> PathBuf {
 /// Each is one warning, and the step runs as if nothing were there. Sent again, the cache is whole again.
 #[test]
 fn what_is_not_true_is_a_miss_with_one_warning() {
-    let text = format!("FROM busybox:local\nCOPY a /a\nRUN {NONCE} > /n && cat /a >> /n\n");
+    // So many files that their list does not stand in the record.
+    let text = format!(
+        "FROM busybox:local\nCOPY d /d\nRUN mkdir /n && for at in $(seq 99); do {NONCE} > /n/$at; done\n"
+    );
     let machine = |text: &str| {
         let env = TestEnv::new();
-        let context = env.context("context", &[("Dockerfile", text), ("a", "a\n")]);
+        let context = env.context("context", &[("Dockerfile", text)]);
+        for at in 0..99 {
+            env.write(format!("context/d/{at}"), at.to_string());
+        }
         (env, context)
     };
     let (one, context) = machine(&text);
     let good = one.path("cache");
     let sent = sending(&one, &context, &good);
     type Lie = fn(&Path);
-    let lies: [(&str, Lie); 10] = [
+    let lies: [(&str, Lie); 11] = [
         ("a record that is cut off", |cache| {
             let (path, _) = record(cache, "exec");
             let bytes = fs::read(&path).unwrap();
@@ -63,6 +69,14 @@ fn what_is_not_true_is_a_miss_with_one_warning() {
                 let other = serde_json::Value::from("0".repeat(64));
                 document["content"] = other.clone();
                 document["layers"].as_array_mut().unwrap().last_mut().unwrap()["content"] = other;
+                fs::write(path, document.to_string()).unwrap();
+            },
+        ),
+        (
+            "a list of files within the record that is no such list",
+            |cache| {
+                let (path, mut document) = record(cache, "exec");
+                document["layers"].as_array_mut().unwrap().last_mut().unwrap()["inline"] = "00ff".into();
                 fs::write(path, document.to_string()).unwrap();
             },
         ),
