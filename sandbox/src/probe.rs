@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;
+use crate::cgroup;
 use crate::idmap::IdMapping;
 use crate::pasta;
 use crate::remedy::Remedy;
@@ -226,22 +227,11 @@ fn ids(caller: &Caller) -> Check {
     check("user and group ids", true, outcome)
 }
 
-/// Only limits on memory and processor need it.
+/// Only limits need it.
 fn cgroups() -> Check {
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let unified = own.lines().find_map(|line| line.strip_prefix("0::"));
-    let directory = unified.map(|path| format!("/sys/fs/cgroup{path}"));
-    let writable = directory.as_ref().filter(|directory| {
-        Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
-            && rustix::fs::access(directory.as_str(), rustix::fs::Access::WRITE_OK).is_ok()
-    });
-    let outcome = match writable {
-        Some(directory) => Ok(format!("{directory} can be written")),
-        None => Err((
-            "no cgroup v2 directory that can be written: limits of memory and processor are not available"
-                .to_owned(),
-            Some(Remedy::DelegatedCgroup),
-        )),
+    let outcome = match cgroup::outlook() {
+        Ok(controllers) => Ok(format!("limits of {}", controllers.join(", "))),
+        Err(error) => Err((error.to_string(), error.remedy())),
     };
     check("cgroup", false, outcome)
 }

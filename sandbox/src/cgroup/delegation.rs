@@ -72,6 +72,24 @@ impl Delegation {
         }
     }
 
+    /// What could be limited here, as far as that shows before anything is made ready, and why nothing can.
+    pub(super) fn outlook() -> Result<Vec<&'static str>, LimitError> {
+        let hierarchies = Hierarchies::of(Path::new("/proc"), OsStr::new("self"))?;
+        let mut first = None;
+        let mut could = Vec::new();
+        for controller in Controller::ALL {
+            let Some(name) = controller.in_v2() else { continue };
+            match could_limit(&hierarchies, controller) {
+                Ok(()) => could.push(name),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        match first {
+            Some(error) if could.is_empty() => Err(error),
+            _ => Ok(could),
+        }
+    }
+
     fn add(&mut self, dir: PathBuf, unified: bool, controller: Controller) {
         let known = self.bases.iter_mut().find(|base| base.dir == dir);
         match known {
@@ -84,6 +102,24 @@ impl Delegation {
                 controllers: [controller].into(),
             }),
         }
+    }
+}
+
+fn could_limit(hierarchies: &Hierarchies, controller: Controller) -> Result<(), LimitError> {
+    if let Some(hierarchy) = hierarchies.legacy.get(&controller) {
+        return writable(&hierarchy.own, controller, false);
+    }
+    let Some(hierarchy) = &hierarchies.unified else {
+        return Err(LimitError::not_mounted(controller));
+    };
+    let base = base_of_ours(hierarchy);
+    writable(&base.join(SUBTREE), controller, true)?;
+    match controller
+        .in_v2()
+        .is_some_and(|name| words(&base.join(CONTROLLERS)).contains(name))
+    {
+        true => Ok(()),
+        false => Err(LimitError::not_delegated(controller, base)),
     }
 }
 
@@ -135,13 +171,18 @@ fn base_with(base: &UnifiedBase, controller: Controller) -> Result<(PathBuf, boo
     }
 }
 
-fn unified_base(hierarchy: &Hierarchy, parent: Option<&Path>, wanted: &BTreeSet<Controller>) -> UnifiedBase {
-    let own = match hierarchy.own.file_name() {
+/// Our group, or the one around it when we have stepped aside.
+fn base_of_ours(hierarchy: &Hierarchy) -> &Path {
+    match hierarchy.own.file_name() {
         Some(name) if name == OURS && hierarchy.own != hierarchy.top => {
             hierarchy.own.parent().unwrap_or(&hierarchy.top)
         }
         _ => &hierarchy.own,
-    };
+    }
+}
+
+fn unified_base(hierarchy: &Hierarchy, parent: Option<&Path>, wanted: &BTreeSet<Controller>) -> UnifiedBase {
+    let own = base_of_ours(hierarchy);
     let mut base = UnifiedBase {
         dir: parent.map_or_else(|| own.to_owned(), |parent| hierarchy.top.join(relative(parent))),
         closed: None,
@@ -157,9 +198,16 @@ fn unified_base(hierarchy: &Hierarchy, parent: Option<&Path>, wanted: &BTreeSet<
         None => Ok(base.dir.clone()),
     };
     let opened = opened.and_then(|dir| {
-        [dir.clone(), dir.join(PROCESSES), dir.join(SUBTREE)]
-            .iter()
-            .try_for_each(|path| rustix::fs::access(path, Access::WRITE_OK))
+        // Who moves a process needs what is around both groups.
+        let around = common(own, &dir);
+        [
+            dir.join(SUBTREE),
+            dir.join(PROCESSES),
+            around.join(PROCESSES),
+            dir,
+        ]
+        .iter()
+        .try_for_each(|path| rustix::fs::access(path, Access::WRITE_OK))
     });
     if let Err(errno) = opened {
         base.closed = Some(errno);
@@ -170,6 +218,15 @@ fn unified_base(hierarchy: &Hierarchy, parent: Option<&Path>, wanted: &BTreeSet<
     let is_enabled = |controller: &&Controller| controller.in_v2().is_some_and(|name| enabled.contains(name));
     base.enabled = wanted.iter().filter(is_enabled).copied().collect();
     base
+}
+
+/// The innermost directory around both.
+fn common(one: &Path, other: &Path) -> PathBuf {
+    let parts = one.components().zip(other.components());
+    parts
+        .take_while(|(one, other)| one == other)
+        .map(|(part, _)| part)
+        .collect()
 }
 
 /// Hands controllers down from the top to the groups below `base`, as far as we may. What could not be is seen in the end.

@@ -49,6 +49,15 @@ pub fn check(limits: &crate::Limits) -> Result<(), LimitError> {
     Delegation::find(limits).map(drop)
 }
 
+/// The controllers with which commands could be limited here, by name. Nothing is made ready; what a group around ours keeps
+/// back shows only to [`check`].
+///
+/// # Errors
+/// Why there are none.
+pub fn outlook() -> Result<Vec<&'static str>, LimitError> {
+    Delegation::outlook()
+}
+
 /// What the processes use that are in the group of this one.
 ///
 /// # Errors
@@ -56,4 +65,19 @@ pub fn check(limits: &crate::Limits) -> Result<(), LimitError> {
 pub fn statistics_of(pid: i32) -> Result<Statistics, LimitError> {
     hierarchy::Hierarchies::of(Path::new("/proc"), OsStr::new(&pid.to_string()))
         .map(|hierarchies| statistics::of_process(&hierarchies))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_groups_of_a_process_used_can_be_read() {
+        let us = rustix::process::getpid().as_raw_nonzero().get();
+        let statistics = statistics_of(us).unwrap();
+        // Where nothing is mounted, nothing is counted; what is counted is more than nothing.
+        assert!(statistics.cpu.is_none_or(|cpu| !cpu.is_zero()), "{statistics:?}");
+        assert!(statistics.pids.is_none_or(|pids| pids > 0), "{statistics:?}");
+        assert!(statistics_of(i32::MAX).is_err());
+    }
 }

@@ -73,6 +73,28 @@ fn a_group_that_is_not_ours_is_named() {
 }
 
 #[test]
+fn moving_takes_what_is_around_both_groups() {
+    let around = common(
+        Path::new("/a/b.slice/s.scope"),
+        Path::new("/a/b.slice/u.service/x"),
+    );
+    assert_eq!(around, Path::new("/a/b.slice"));
+    let top = tempfile::tempdir().unwrap();
+    let (session, ours) = (top.path().join("session"), top.path().join("ours"));
+    group(&session, "memory", "");
+    group(&ours, "memory", "memory");
+    let limits = Limits {
+        parent: Some("/ours".into()),
+        ..memory()
+    };
+    // The top has no file for processes here, so nobody can move one from `session` to `ours`.
+    let refused = Delegation::find_in(&unified(top.path(), "session"), &limits).unwrap_err();
+    assert_eq!(refused.remedy(), Some(Remedy::DelegatedCgroup));
+    group(top.path(), "memory", "memory");
+    assert!(Delegation::find_in(&unified(top.path(), "session"), &limits).is_ok());
+}
+
+#[test]
 fn where_nothing_is_mounted_a_limit_is_an_error() {
     let error = Delegation::find_in(&Hierarchies::default(), &memory()).unwrap_err();
     assert!(
