@@ -8,6 +8,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Group;
+use crate::emulator::Machine;
 use crate::limits::Limits;
 use crate::running::{Running, Stdio};
 use crate::spawn_error::{Phase, SpawnError};
@@ -28,6 +29,7 @@ pub struct SealedSpec {
 pub struct SpecHead {
     network: Network,
     limits: Limits,
+    architecture: Option<String>,
 }
 
 impl SealedSpec {
@@ -46,6 +48,7 @@ impl SealedSpec {
             head: SpecHead {
                 network: spec.network,
                 limits: spec.limits.clone(),
+                architecture: spec.architecture.clone(),
             },
         })
     }
@@ -110,6 +113,7 @@ impl Asked {
             spec: duplicate(&sealed.spec)?,
             blobs: duplicate(&sealed.blobs)?,
             network: sealed.head.network,
+            machine: sealed.head.architecture.as_deref().and_then(Machine::emulated),
             streams: Streams::from(stdio),
             groups: group
                 .as_ref()

@@ -34,6 +34,8 @@ mod caller;
 pub mod cgroup;
 mod channel;
 pub mod child;
+mod elf;
+mod emulator;
 mod executor;
 mod idmap;
 pub mod inherited;

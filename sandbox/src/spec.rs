@@ -55,6 +55,10 @@ pub struct SandboxSpec {
     /// How likely the kernel is to kill the command when memory runs out, -1000 to 1000, where it is not as for us.
     #[serde(default)]
     pub oom_score_adj: Option<i16>,
+    /// The architecture of the programs in the root, in the words of platforms. Where it is not this machine's they are
+    /// emulated if that is possible.
+    #[serde(default)]
+    pub architecture: Option<String>,
     /// Whether the command gets a session of its own, hence no controlling terminal. A pty always makes one.
     pub new_session: bool,
 }
@@ -84,6 +88,7 @@ impl SandboxSpec {
             rlimits: Vec::new(),
             limits: Limits::default(),
             oom_score_adj: None,
+            architecture: None,
             new_session: true,
         }
     }

@@ -16,6 +16,7 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 
+use crate::emulator::Machine;
 use crate::spec::Network;
 use crate::sys::Ended;
 
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) blobs: OwnedFd,
     /// Whether to make a network namespace, and whether to connect it.
     pub(crate) network: Network,
+    /// Whose programs are to be emulated.
+    pub(crate) machine: Option<Machine>,
     /// What becomes descriptors 0, 1 and 2.
     pub(crate) streams: Streams,
     /// The directories of the command's group.
@@ -58,6 +61,7 @@ impl Request {
             Network::None => 1,
             Network::Private => 2,
         }];
+        bytes.push(Machine::byte(self.machine));
         let mut fds = vec![
             self.reply.as_fd(),
             self.failure.as_fd(),
@@ -85,7 +89,10 @@ impl Request {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let network = match bytes[0] {
+        let [network, machine, ref streams @ ..] = bytes[..] else {
+            return Err(Errno::PROTO);
+        };
+        let network = match network {
             0 => Network::Host,
             1 => Network::None,
             2 => Network::Private,
@@ -94,9 +101,9 @@ impl Request {
         let mut fds = fds.into_iter();
         let mut next = || fds.next().ok_or(Errno::PROTO);
         let (reply, failure, spec, blobs) = (next()?, next()?, next()?, next()?);
-        let streams = match bytes[..] {
-            [_, 0] => Streams::Given([next()?, next()?, next()?]),
-            [_, 1, r0, r1, c0, c1] => Streams::Pty {
+        let streams = match *streams {
+            [0] => Streams::Given([next()?, next()?, next()?]),
+            [1, r0, r1, c0, c1] => Streams::Pty {
                 rows: u16::from_le_bytes([r0, r1]),
                 columns: u16::from_le_bytes([c0, c1]),
             },
@@ -108,6 +115,7 @@ impl Request {
             spec,
             blobs,
             network,
+            machine: Machine::of_byte(machine),
             streams,
             groups: fds.collect(),
         }))
@@ -279,6 +287,7 @@ mod tests {
             spec: memory_file(&[b"sp", b"ec"]).unwrap(),
             blobs: file(),
             network: Network::Private,
+            machine: Machine::of_byte(3),
             streams: Streams::Pty {
                 rows: 25,
                 columns: 300,
@@ -288,6 +297,7 @@ mod tests {
         request.send(here.as_fd()).unwrap();
         let got = Request::receive(there.as_fd()).unwrap().unwrap();
         assert_eq!(got.network, Network::Private);
+        assert_eq!(got.machine, Machine::of_byte(3));
         assert!(matches!(
             got.streams,
             Streams::Pty {

@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::ask::{Asked, SealedSpec, request_failed};
 use crate::caller::Caller;
 use crate::cgroup;
+use crate::emulator::Emulators;
 use crate::init;
 use crate::pasta;
 use crate::running::{Exit, Running, Stdio};
@@ -96,6 +97,7 @@ fn serve(control: &OwnedFd, caller: &Caller) -> Result<(), Errno> {
     prepare(control)?;
     let host = init::Host::look();
     let mut children: Vec<Child> = Vec::new();
+    let mut emulators = Emulators::default();
     loop {
         let mut polled = vec![PollFd::new(control, PollFlags::IN)];
         for child in &children {
@@ -128,7 +130,12 @@ fn serve(control: &OwnedFd, caller: &Caller) -> Result<(), Errno> {
         });
         if asked {
             match Request::receive(control.as_fd()) {
-                Ok(Some(request)) => children.extend(start(request, &host, caller)),
+                Ok(Some(request)) => {
+                    if let Some(machine) = request.machine {
+                        emulators.provide(machine);
+                    }
+                    children.extend(start(request, &host, caller));
+                }
                 Ok(None) => return Ok(()),
                 // A request that cannot be read loses its descriptors, which its sender sees.
                 Err(_) => {}

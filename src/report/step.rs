@@ -121,8 +121,8 @@ fn of_program(error: &ProgramError) -> Option<&'static str> {
              long into a file",
         ),
         ProgramError::OtherMachine { .. } => Some(
-            "build on such a machine, or register an emulator on this one: `sudo apt-get install qemu-user-static \
-             binfmt-support`",
+            "install an emulator on this machine: `sudo apt-get install qemu-user-static`; before Linux 6.7 it must be \
+             registered too: `binfmt-support`",
         ),
         ProgramError::NoLoader { .. } => {
             Some("a script needs its `#!` program, a dynamic binary its loader; both must be in the image")

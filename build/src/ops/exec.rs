@@ -76,6 +76,7 @@ pub(super) fn run(
     sandbox.hostname = hostname(spec).to_owned();
     sandbox.network = network;
     sandbox.no_new_privs = spec.no_new_privs;
+    sandbox.architecture = Some(spec.platform.architecture.clone());
     sandbox.limits.clone_from(&engine.limits);
     sandbox.rlimits.clone_from(&engine.rlimits);
     if spec.insecure {

@@ -4,7 +4,6 @@
 //! a failure goes through a pipe as a [`SpawnError`].
 
 mod dev;
-mod elf;
 mod identity;
 mod locked;
 mod mounts;

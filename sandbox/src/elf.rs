@@ -38,7 +38,7 @@ const PT_INTERP: u64 = 3;
 const LONGEST: usize = 4096;
 
 /// The path of the loader; `None` for what is no ELF file of this machine's byte order, or names none.
-pub(super) fn loader(file: impl AsFd, start: &[u8]) -> Option<OsString> {
+pub(crate) fn loader(file: impl AsFd, start: &[u8]) -> Option<OsString> {
     let layout = match start.strip_prefix(b"\x7fELF")?.first()? {
         1 => BITS_32,
         2 => BITS_64,
