@@ -16,7 +16,11 @@ use std::time::Duration;
 /// # Errors
 /// A file cannot be written.
 pub fn describe(options: &BuildOptions, result: &BuildResult) -> Result<(), Failure> {
-    let id = result.image.id.to_string();
+    let id = match &result.manifest {
+        // Of images for several platforms the index is the one thing that names them all.
+        Some(index) if result.images.len() > 1 => index.digest.to_string(),
+        _ => result.image.id.to_string(),
+    };
     let stop = &options.request.stop;
     if let Some(path) = &options.iidfile {
         export::write_bytes(path, id.as_bytes(), stop)?;
@@ -53,7 +57,14 @@ fn step_use(step: &StepReport) -> Option<serde_json::Value> {
 /// The keys are those of buildx. A digest of a manifest is there only when one was written: an image in the store has
 /// none before its layers are compressed.
 fn metadata(result: &BuildResult) -> Result<serde_json::Value, Failure> {
-    let mut json = serde_json::json!({ "containerimage.config.digest": result.image.id.to_string() });
+    let mut json = match result.images.len() {
+        0 | 1 => serde_json::json!({ "containerimage.config.digest": result.image.id.to_string() }),
+        _ => {
+            let images = result.images.iter();
+            let images = images.map(|(platform, id)| (platform.to_string(), id.to_string().into()));
+            serde_json::json!({ "rbuild.images": serde_json::Map::from_iter(images) })
+        }
+    };
     if let Some(manifest) = &result.manifest {
         json["containerimage.digest"] = manifest.digest.to_string().into();
         json["containerimage.descriptor"] = serde_json::to_value(manifest).map_err(Failure::from_host)?;

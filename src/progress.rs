@@ -142,6 +142,10 @@ fn summary(result: &BuildResult) -> Summary {
         memory: memory_peak(&result.steps),
         ..Summary::default()
     };
+    if result.images.len() > 1 {
+        let line = |(platform, id): &(_, _)| format!("{platform} {id}");
+        summary.outputs.extend(result.images.iter().map(line));
+    }
     for written in &result.written {
         match written {
             Written::Named(name) => summary.tags.push(name.familiar()),

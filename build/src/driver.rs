@@ -154,7 +154,7 @@ fn run(session: &Session<'_>, plan: &Plan) -> Solved {
     }
     let solved = solve(
         graph,
-        &[plan.target.vertex],
+        &plan.target_vertices(),
         &cache,
         SolveOptions {
             jobs: session.request.jobs,

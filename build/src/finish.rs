@@ -1,14 +1,16 @@
 //! The end of a build: results where they were asked for, or what went wrong.
 
-use crate::error::{BaseError, BuildError, Error, StepCause, StepError};
+use crate::error::{BaseError, BuildError, Error, ExportError, StepCause, StepError};
 use crate::export::{Assembled, Assembly};
+use crate::lower::StageState;
 use crate::material;
 use crate::ops::{OpError, StepOutput, word_of};
-use crate::outputs::Outputs;
+use crate::outputs::{Built, Outputs, main_image};
 use crate::plan::Plan;
 use crate::record;
 use crate::result::{BuildResult, StepReport};
 use crate::session::Session;
+use dockerfile_parser::Platform;
 use rbuild_solver::{Cause, Outcome, Solution, SolveError, SolveFailure, VertexId};
 use rbuild_store::image::ImageRecord;
 use std::collections::BTreeMap;
@@ -28,14 +30,29 @@ impl Finish<'_> {
     /// An output cannot be written.
     pub(crate) fn succeeded(self, solution: &Solution<StepOutput>) -> Result<BuildResult, BuildError> {
         let session = self.session;
-        // Held until the image's record is written.
-        let Assembled { image, held: _held } = self.image(solution)?;
-        let snapshot = solution
-            .all
-            .get(&self.plan.target.vertex)
-            .and_then(StepOutput::snapshot);
+        let mut made = Vec::new();
+        // Held until the records of the images are written.
+        let mut held = Vec::new();
+        for (target, platform) in self.plan.targets.iter().zip(&session.request.platforms) {
+            let assembled = self.image(target, platform, solution)?;
+            held.push(assembled.held);
+            let snapshot = solution.all.get(&target.vertex).and_then(StepOutput::snapshot);
+            made.push(Built {
+                platform: platform.clone(),
+                image: assembled.image,
+                snapshot: snapshot.cloned(),
+            });
+        }
         let outputs = Outputs { session };
-        let written = outputs.write(&image, snapshot).map_err(BuildError::from);
+        let written = outputs.write(&made).map_err(BuildError::from);
+        let images = made
+            .iter()
+            .map(|made| (made.platform.clone(), made.image.id))
+            .collect();
+        let main = main_image(&made, &session.request.build_platform);
+        let Some(image) = main.map(|main| main.image.clone()) else {
+            return Err(Error::from(ExportError::NoFiles).into());
+        };
         let error = written.as_ref().err().map(ToString::to_string);
         let steps = self.steps(&solution.outcomes, Some(image.id.to_string()), error);
         let (written, manifest) = written?;
@@ -43,6 +60,7 @@ impl Finish<'_> {
             config: image.parse_config().map_err(Error::from)?,
             size: session.engine.snapshots.image_bytes(&image),
             image,
+            images,
             manifest,
             names: outputs.all_names(),
             written,
@@ -54,15 +72,20 @@ impl Finish<'_> {
         })
     }
 
-    fn image(&self, solution: &Solution<StepOutput>) -> Result<Assembled, BuildError> {
+    fn image(
+        &self,
+        target: &StageState,
+        platform: &Platform,
+        solution: &Solution<StepOutput>,
+    ) -> Result<Assembled, BuildError> {
         let session = self.session;
-        let target = &self.plan.target;
-        let base = self.base_record()?;
+        let base = self.base_record(target)?;
         let assembly = Assembly {
             snapshots: &session.engine.snapshots,
             outputs: &solution.all,
             base: base.as_ref(),
             edits: &session.request.edits,
+            platform,
             epoch: session.request.epoch,
             squash: session.request.squash,
             now: session.now,
@@ -79,8 +102,8 @@ impl Finish<'_> {
     }
 
     /// The record of the image at the bottom of the target, which is in the store by now.
-    fn base_record(&self) -> Result<Option<ImageRecord>, Error> {
-        let Some(base) = &self.plan.target.base else {
+    fn base_record(&self, target: &StageState) -> Result<Option<ImageRecord>, Error> {
+        let Some(base) = &target.base else {
             return Ok(None);
         };
         let id = base.config_digest()?;

@@ -114,7 +114,7 @@ pub fn ask_checks(
     lint::check(
         dockerfile,
         &LintInput {
-            target_platform: Some(&request.platform),
+            target_platform: Some(request.first_platform()),
             ignore: context.ignore_file(),
             base_platform: everything.then_some(&base_platform),
             base_env: Some(&|stage| bases.variables(stage)),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// The materials of a build, sorted.
 pub(crate) fn materials(session: &Session<'_>, plan: &Plan) -> Vec<Material> {
     let mut found: BTreeSet<Material> = session.engine.materials();
-    for vertex in plan.graph.order(&[plan.target.vertex]) {
+    for vertex in plan.graph.order(&plan.target_vertices()) {
         match &plan.graph.op(vertex).step().spec {
             StepSpec::Source(SourceSpec::Image(base)) => {
                 if let Ok(digest) = base.config_digest() {

@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub(crate) struct Plan {
     /// The steps.
     pub(crate) graph: Graph<BuildOp>,
-    /// The stage that is built.
-    pub(crate) target: Rc<StageState>,
+    /// The stage that is built, for each platform.
+    pub(crate) targets: Vec<Rc<StageState>>,
     /// What the parser and the checks found, in file order, no errors among it.
     pub(crate) found: Vec<Diagnostic>,
 }
@@ -30,8 +30,18 @@ impl Plan {
     /// The vertices of the stage that is built, and of those that it begins with: each stands on the one before.
     pub(crate) fn own_vertices(&self) -> BTreeSet<VertexId> {
         let below = |vertex: &VertexId| self.graph.inputs(*vertex).first().copied();
-        std::iter::successors(Some(self.target.vertex), below).collect()
+        let own = |target| std::iter::successors(Some(target), below);
+        self.target_vertices().into_iter().flat_map(own).collect()
     }
+
+    /// What the stage makes, for each platform.
+    pub(crate) fn target_vertices(&self) -> Vec<VertexId> {
+        vertices(&self.targets)
+    }
+}
+
+fn vertices(targets: &[Rc<StageState>]) -> Vec<VertexId> {
+    targets.iter().map(|target| target.vertex).collect()
 }
 
 /// Lowers the Dockerfile and asks the checks. Tells the observer of the steps and of what was found.
@@ -48,7 +58,7 @@ pub(crate) fn plan(session: &Session<'_>) -> Result<Plan, BuildError> {
     let input = lower_input(
         request, dockerfile, contexts, &resolver, &devices, &no_cache, false,
     );
-    let lowered = lower(&input, &request.platform, &|step| {
+    let lowered = lower(&input, &request.platforms, &|step| {
         BuildOp::new(step, Arc::clone(&session.engine))
     });
     match lowered {
@@ -84,7 +94,7 @@ fn judged(session: &Session<'_>, lowered: Lowered<BuildOp>) -> Result<Plan, Buil
     let found = checked(session, &lowered.bases);
     let Lowered {
         graph,
-        target,
+        targets,
         mut warnings,
         unconsumed,
         ..
@@ -101,7 +111,7 @@ fn judged(session: &Session<'_>, lowered: Lowered<BuildOp>) -> Result<Plan, Buil
     if warnings.iter().any(|finding| finding.is_error) {
         return Err(refused(Vec::new(), warnings));
     }
-    tell_steps(session, &graph, &target);
+    tell_steps(session, &graph, &vertices(&targets));
     let told = in_file_order(&found, &warnings);
     if !told.is_empty() {
         session.observer.event(&BuildEvent::Warnings {
@@ -112,11 +122,15 @@ fn judged(session: &Session<'_>, lowered: Lowered<BuildOp>) -> Result<Plan, Buil
     if !unconsumed.is_empty() {
         session.observer.event(&BuildEvent::UnusedArguments(&unconsumed));
     }
-    Ok(Plan { graph, target, found })
+    Ok(Plan {
+        graph,
+        targets,
+        found,
+    })
 }
 
-fn tell_steps(session: &Session<'_>, graph: &Graph<BuildOp>, target: &StageState) {
-    let order = graph.order(&[target.vertex]);
+fn tell_steps(session: &Session<'_>, graph: &Graph<BuildOp>, targets: &[VertexId]) {
+    let order = graph.order(targets);
     let steps = in_order(graph, order.iter().copied())
         .into_iter()
         .map(|vertex| Arc::clone(graph.op(vertex).step()));

@@ -1,50 +1,64 @@
 //! Sending images: the store's blobs to the registry's client. An adapter, because neither crate knows the other.
 
-use crate::error::{Error, TransferError};
-use crate::export::with_export;
+use crate::error::{BaseError, Error, TransferError};
+use crate::export::{Outgoing, with_export};
 use crate::pull::{Progress, Registries, registry_error};
 use crate::side_by_side::side_by_side;
 use rbuild_oci::{Descriptor, Digest, Reference};
 use rbuild_store::Store;
-use rbuild_store::image::export::{ExportOptions, Prepared, prepare};
-use rbuild_store::image::{ImageRecord, LayerSource};
-use std::collections::HashMap;
+use rbuild_store::image::LayerSource;
+use rbuild_store::image::export::{ExportOptions, prepare_set};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Pushes an image under a name; layers first and at once, the name last. Returns what was pushed. Must run inside the
-/// user namespace.
+/// Pushes what goes out under a name; layers first and at once, then manifests by their digests, the name last. Returns
+/// what the name points to. Must run inside the user namespace.
 ///
 /// # Errors
 /// The registry refuses, or a layer cannot be read.
 pub fn push(
     store: &Store,
     registries: &Registries,
-    image: &ImageRecord,
+    what: &Outgoing<'_>,
     reference: &Reference,
     options: &ExportOptions,
     progress: Progress<'_>,
-) -> Result<Prepared, Error> {
-    with_export(store, &[(image, vec![reference.to_string()])], |outgoing, pin| {
-        let Some(outgoing) = outgoing.first() else {
-            return Err(TransferError::NothingToPush.into());
-        };
-        let prepared = prepare(store, outgoing, options, pin).map_err(TransferError::Prepare)?;
-        store.blobs().put_bytes(&prepared.config_bytes)?;
-        let elsewhere = elsewhere(store, reference)?;
+) -> Result<Descriptor, Error> {
+    with_export(store, std::slice::from_ref(what), |outgoing, pin| {
+        let set = prepare_set(store, outgoing, options, pin).map_err(TransferError::Prepare)?;
+        for image in &set.images {
+            store.blobs().put_bytes(&image.config_bytes)?;
+        }
         let push = Push {
             store,
             registries,
             reference,
-            elsewhere,
+            elsewhere: elsewhere(store, reference)?,
         };
-        push.layers(&prepared.layers, progress)?;
-        push.blob(&prepared.config, &|_| {})?;
-        registries
-            .client()
-            .push_manifest(reference, &prepared.manifest.media_type, &prepared.manifest_bytes)
-            .map_err(registry_error)?;
-        Ok(prepared)
+        let layers = set.images.iter().flat_map(|image| &image.layers);
+        let layers: BTreeMap<Digest, &Descriptor> = layers.map(|layer| (layer.digest, layer)).collect();
+        push.layers(&layers.into_values().collect::<Vec<_>>(), progress)?;
+        for image in &set.images {
+            push.blob(&image.config, &|_| {})?;
+        }
+        match set.indexes.first() {
+            None => {
+                let image = set.images.first().ok_or(TransferError::NothingToPush)?;
+                push.manifest(reference, &image.manifest, &image.manifest_bytes)?;
+                Ok(image.manifest.clone())
+            }
+            Some(index) => {
+                for image in &set.images {
+                    let name = format!("{}@{}", reference.name(), image.manifest.digest);
+                    let by_digest =
+                        Reference::parse(&name).map_err(|source| BaseError::NoReference { name, source })?;
+                    push.manifest(&by_digest, &image.manifest, &image.manifest_bytes)?;
+                }
+                push.manifest(reference, &index.descriptor, &index.bytes)?;
+                Ok(index.descriptor.clone())
+            }
+        }
     })
 }
 
@@ -79,7 +93,15 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    fn layers(&self, layers: &[Descriptor], progress: Progress<'_>) -> Result<(), Error> {
+    fn manifest(&self, name: &Reference, manifest: &Descriptor, bytes: &[u8]) -> Result<(), Error> {
+        self.registries
+            .client()
+            .push_manifest(name, &manifest.media_type, bytes)
+            .map(|_| ())
+            .map_err(registry_error)
+    }
+
+    fn layers(&self, layers: &[&Descriptor], progress: Progress<'_>) -> Result<(), Error> {
         let total = layers.iter().map(|layer| layer.size).sum();
         let sent: Vec<AtomicU64> = layers.iter().map(|_| AtomicU64::new(0)).collect();
         let report = |at: &AtomicU64, bytes: u64| {

@@ -1,7 +1,7 @@
 //! [`BuildResult`]: what a build gives.
 
 use rbuild_oci::Reference;
-use rbuild_oci::{Descriptor, ImageConfig};
+use rbuild_oci::{Descriptor, Digest, ImageConfig};
 use rbuild_solver::Outcome;
 use rbuild_store::buildlog::StepUse;
 use rbuild_store::image::ImageRecord;
@@ -12,18 +12,21 @@ use std::time::Duration;
 use crate::dockerfile::SourceFile;
 use crate::ops::StepId;
 use crate::request::Destination;
-use dockerfile_parser::Diagnostic;
+use dockerfile_parser::{Diagnostic, Platform};
 
 /// What a build gives.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct BuildResult {
-    /// The image, as the store keeps it; [`Output::Image`](crate::request::Output::Image) puts it there.
+    /// The image, as the store keeps it; [`Output::Image`](crate::request::Output::Image) puts it there. Of several that
+    /// for this machine, or the first.
     pub image: ImageRecord,
+    /// The ids of all images, in the order of the platforms.
+    pub images: Vec<(Platform, Digest)>,
     /// Its config.
     pub config: ImageConfig,
     /// The sum of its layers in bytes, uncompressed.
     pub size: u64,
-    /// The manifest that it went out with last, if it went anywhere with one.
+    /// The manifest that it went out with last, of several the index, if it went anywhere with one.
     pub manifest: Option<Descriptor>,
     /// All names that the outputs gave it, in order.
     pub names: Vec<Reference>,
@@ -48,7 +51,7 @@ pub enum Written {
     /// A name in the store.
     Named(Reference),
     /// A name in a registry, under a manifest of this digest.
-    Pushed(Reference, rbuild_oci::Digest),
+    Pushed(Reference, Digest),
     /// An archive or directory of this kind: `oci`, `docker`, `local`, `tar`.
     Exported(Cow<'static, str>, Destination),
 }

@@ -216,7 +216,10 @@ RUN ["remove", "/d"]
 "#;
     let files = place.path().join("files");
     let mut request = request(place.path(), &(text.to_owned() + rest));
-    request.outputs.push(Output::Local { dest: files.clone() });
+    request.outputs.push(Output::Local {
+        dest: files.clone(),
+        split: None,
+    });
     let moved = build_with(&request, &host).unwrap();
     assert_eq!(outcomes(&moved), ["cached", "cached", "cached", "ran", "ran"]);
     let mut names: Vec<_> = std::fs::read_dir(&files)
@@ -255,7 +258,10 @@ fn one_of_two_builds_is_stopped_and_the_other_goes_on() {
         "FROM scratch\nRUN [\"write\", \"/a\", \"one\"]\nCOPY . /c\n",
     );
     let files = two.path().join("files");
-    other.outputs.push(Output::Local { dest: files.clone() });
+    other.outputs.push(Output::Local {
+        dest: files.clone(),
+        split: None,
+    });
     let runs = |host: &Pretended| host.commands.lock().unwrap().len() == 1;
     std::thread::scope(|scope| {
         let build = scope.spawn(|| build_with(&stopped, &hosts[0]));

@@ -116,7 +116,10 @@ fn the_example_builds_and_tells(worker: &Worker) {
     let place = tempfile::tempdir().unwrap();
     let mut request = request(place.path(), "RUN [\"/t\", \"step\", \"print\"]\n");
     let files = place.path().join("files");
-    request.outputs.push(Output::Local { dest: files.clone() });
+    request.outputs.push(Output::Local {
+        dest: files.clone(),
+        split: None,
+    });
     let first = embed::build(worker, &request).unwrap();
     assert!(
         first.starts_with("image sha256:") && first.contains("RUN [\"/t\", \"step\", \"print\"]: ran for "),

@@ -205,7 +205,6 @@ fn sandbox(
     spec.hostname.clone_from(&request.hostname);
     spec.network = request.network;
     spec.no_new_privs = request.no_new_privs;
-    spec.architecture = Some(config.architecture.clone());
     spec.limits.clone_from(&request.limits);
     spec.rlimits.clone_from(&request.rlimits);
     spec.oom_score_adj = request.oom_score_adj;

@@ -62,7 +62,7 @@ pub use gzip::{DEFAULT_LEVEL, GzipWriter};
 pub use hash::{ContentId, FileHash, SnapshotId};
 pub use holes::Holes;
 pub use pack::{diff_id, pack};
-pub use pack_tree::{pack_squashed, pack_tree};
+pub use pack_tree::{pack_squashed, pack_tree, pack_trees};
 pub use stop::Stop;
 pub use tar_sink::PackedLayer;
 pub use unpack::{Limits, clean_name};

@@ -31,7 +31,7 @@ pub mod media_type;
 mod platform;
 mod reference;
 
-pub use annotations::Annotations;
+pub use annotations::{Annotations, IndexAnnotations};
 pub use config::{CONFIG_LIMIT, ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
 pub use descriptor::Descriptor;
 pub use digest::{ChainId, DiffId, Digest};

@@ -55,6 +55,14 @@ impl MediaTypes {
         }
     }
 
+    /// Of an index.
+    pub fn index(self) -> &'static str {
+        match self {
+            MediaTypes::Oci => OCI_INDEX,
+            MediaTypes::Docker => DOCKER_LIST,
+        }
+    }
+
     /// Of a config.
     pub fn config(self) -> &'static str {
         match self {

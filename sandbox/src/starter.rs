@@ -3,6 +3,7 @@
 //! For a small process that looks after one command, has one thread, and is the first of its pid namespace: when it ends,
 //! for whatever reason, the kernel kills the command.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -11,6 +12,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use crate::ask::{Asked, SealedSpec};
 use crate::caller::Caller;
 use crate::cgroup::Statistics;
+use crate::emulator::Emulators;
 use crate::init;
 use crate::running::{Exit, ExitStatus, Running, Stdio};
 use crate::signals::{self, Disposition};
@@ -22,6 +24,7 @@ use crate::zygote;
 pub struct Starter {
     host: init::Host,
     caller: Caller,
+    emulators: RefCell<Emulators>,
 }
 
 impl Starter {
@@ -36,6 +39,7 @@ impl Starter {
         Ok(Self {
             host: init::Host::look(),
             caller,
+            emulators: RefCell::default(),
         })
     }
 
@@ -45,6 +49,9 @@ impl Starter {
     /// The step that failed, with the kernel's error and the path it was at.
     pub fn spawn(&self, sealed: &SealedSpec, stdio: Stdio) -> Result<Started, SpawnError> {
         let (request, waiting) = Asked::new(sealed, stdio)?.apart();
+        if let Some(machine) = request.machine {
+            self.emulators.borrow_mut().provide(machine);
+        }
         let child = zygote::start(request, &self.host, &self.caller).map(zygote::Child::unheard);
         match waiting.answer() {
             Ok(running) => match child {

@@ -147,7 +147,7 @@ fn find(subject: &Subject<'_>) -> Result<Found, Failure> {
 }
 
 fn find_once(subject: &Subject<'_>, input: &LowerInput<'_>) -> Found {
-    let (lowered, mut lowering) = match lower(input, &subject.options.request.platform, &Planned) {
+    let (lowered, mut lowering) = match lower(input, &subject.options.request.platforms, &Planned) {
         Ok(Lowered { bases, warnings, .. }) => (bases, warnings),
         Err(LowerFailure { bases, findings }) => (bases, findings),
     };

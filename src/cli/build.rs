@@ -53,9 +53,9 @@ pub struct BuildArgs {
     #[arg(long, value_name = "STAGE")]
     pub target: Option<String>,
 
-    /// Platform to build for, such as linux/amd64
+    /// Platform to build for, such as linux/arm64; several with commas (repeatable)
     #[arg(long, env = "DOCKER_DEFAULT_PLATFORM", value_name = "PLATFORM")]
-    pub platform: Option<String>,
+    pub platform: Vec<String>,
 
     /// Where the result goes (repeatable): type=oci|docker|local|tar with dest=FILE|DIR, type=image|registry;
     /// a bare path is type=local
@@ -121,7 +121,7 @@ pub struct BuildArgs {
     #[arg(long = "unsetenv", value_name = "NAME")]
     pub unset_env: Vec<String>,
 
-    /// Annotate the image's manifest, or with manifest-descriptor: what points to it (repeatable)
+    /// Annotate the manifest, or with manifest-descriptor:, index:, index-descriptor: those (repeatable)
     #[arg(long = "annotation", value_name = "[SCOPE:]KEY=VALUE")]
     pub annotations: Vec<String>,
 

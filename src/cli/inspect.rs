@@ -135,7 +135,7 @@ fn names(store: &Store, record: &ImageRecord) -> Result<(Vec<String>, Vec<String
     let mut tags = Vec::new();
     let mut digests = Vec::new();
     for tag in store.images().tags().map_err(Failure::from_host)? {
-        if tag.id != record.id {
+        if !tag.names(&record.id) {
             continue;
         }
         match Reference::parse(&tag.name) {

@@ -67,7 +67,8 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
             reference.familiar()
         )));
     }
-    let (store, record) = stored::image(stored::existing(root)?, &args.image)?;
+    let (store, stored) = stored::named(stored::existing(root)?, &args.image)?;
+    let outgoing = stored.outgoing(vec![reference.to_string()]);
     let registries = registries(RegistrySettings {
         given: creds(args.creds.as_deref(), reference.host())?,
         ..args.registry.settings()?
@@ -83,7 +84,7 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
         rbuild_build::push::push(
             &store,
             &registries,
-            &record,
+            &outgoing,
             &reference,
             &options,
             &|done, total| {
@@ -93,6 +94,6 @@ pub fn run(args: &PushArgs, root: Option<&Path>) -> Result<u8, Failure> {
         )
     })?;
     transfer.end(&format!("pushed {}", reference.familiar()), sent.into_inner());
-    print(&format!("{}@{}\n", reference.name(), pushed.manifest.digest))?;
+    print(&format!("{}@{}\n", reference.name(), pushed.digest))?;
     Ok(0)
 }

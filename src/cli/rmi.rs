@@ -11,7 +11,7 @@ use rbuild_sandbox::probe;
 use rbuild_store::Store;
 use rbuild_store::containers::ContainerId;
 use rbuild_store::gc::{self, PruneOptions};
-use rbuild_store::image::ImageRecord;
+use rbuild_store::image::{ImageRecord, Tag};
 use std::path::Path;
 
 /// What was typed.
@@ -79,7 +79,9 @@ fn remove(store: &Store, name: &str, force: bool) -> Result<bool, Failure> {
         {
             return Err(in_use(name, user));
         }
+        let listed = store.images().tag_of(&typed).map_err(Failure::from_host)?;
         let left = untag(store, &names, &typed)?;
+        delete_listed(store, listed.as_ref(), &record.id)?;
         // Without a name it goes with the last container that was made of it, at a prune.
         if left.is_empty() && user.is_none() {
             delete(store, &record)?;
@@ -125,11 +127,28 @@ fn in_use(name: &str, user: &ContainerId) -> Failure {
     .hint("`rbuild rm` removes the container; `rbuild rmi -f` takes the image's names alone")
 }
 
+/// A name for several platforms was that of all its images: those that have no other go with it.
+fn delete_listed(store: &Store, listed: Option<&Tag>, main: &Digest) -> Result<(), Failure> {
+    for id in listed.into_iter().flat_map(Tag::images).filter(|id| id != main) {
+        if names_of(store, &id)?.is_empty()
+            && store
+                .containers()
+                .user_of(&id)
+                .map_err(Failure::from_host)?
+                .is_none()
+            && let Some(other) = store.images().get(&id).map_err(Failure::from_host)?
+        {
+            delete(store, &other)?;
+        }
+    }
+    Ok(())
+}
+
 fn names_of(store: &Store, id: &Digest) -> Result<Vec<String>, Failure> {
     let tags = store.images().tags().map_err(Failure::from_host)?;
     Ok(tags
         .into_iter()
-        .filter(|tag| tag.id == *id)
+        .filter(|tag| tag.names(id))
         .map(|tag| tag.name)
         .collect())
 }

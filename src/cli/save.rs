@@ -1,16 +1,15 @@
 //! `rbuild save`: images to an archive that rbuild, docker, podman and skopeo read.
 
-use super::stored;
+use super::stored::{self, Stored};
 use crate::error::Failure;
 use crate::interrupt;
 use crate::options::choice;
 use crate::options::compression::CompressionArgs;
 use clap::Args;
-use rbuild_build::export;
+use rbuild_build::export::{self, Outgoing};
 use rbuild_build::request::{Destination, LayerCompression};
 use rbuild_oci::Reference;
 use rbuild_store::Store;
-use rbuild_store::image::ImageRecord;
 use rbuild_store::image::export::ExportOptions;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -84,9 +83,9 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
         ));
     };
     let images = chosen(&store, &args.images)?;
-    let images: Vec<(&ImageRecord, Vec<String>)> = images
+    let images: Vec<Outgoing<'_>> = images
         .iter()
-        .map(|(record, names)| (record, names.clone()))
+        .map(|(stored, names)| stored.outgoing(names.clone()))
         .collect();
     // The files of layers that were built here can be read inside the namespace only.
     rbuild_build::engine::enter_namespace(&crate::environment::environment().caller())?;
@@ -102,10 +101,10 @@ pub fn run(args: &SaveArgs, root: Option<&Path>) -> Result<u8, Failure> {
 }
 
 /// Each image once, with the names that it was asked for by; an id stands for no name.
-fn chosen(store: &Store, wanted: &[String]) -> Result<Vec<(ImageRecord, Vec<String>)>, Failure> {
-    let mut images: Vec<(ImageRecord, Vec<String>)> = Vec::new();
+fn chosen(store: &Store, wanted: &[String]) -> Result<Vec<(Stored, Vec<String>)>, Failure> {
+    let mut images: Vec<(Stored, Vec<String>)> = Vec::new();
     for name in wanted {
-        let record = stored::find(store, name)?;
+        let stored = stored::find_named(store, name)?;
         let full = Reference::parse(name)
             .ok()
             .filter(|reference| reference.digest().is_none());
@@ -117,10 +116,10 @@ fn chosen(store: &Store, wanted: &[String]) -> Result<Vec<(ImageRecord, Vec<Stri
                 .map(|_| full),
             None => None,
         };
-        let at = match images.iter().position(|(other, _)| other.id == record.id) {
+        let at = match images.iter().position(|(other, _)| *other == stored) {
             Some(at) => at,
             None => {
-                images.push((record, Vec::new()));
+                images.push((stored, Vec::new()));
                 images.len() - 1
             }
         };

@@ -4,13 +4,15 @@ use crate::error::Failure;
 use crate::options::without_transport;
 use crate::store_root;
 use dockerfile_parser::suggest;
-use rbuild_build::sources::find_stored;
+use rbuild_build::export::Outgoing;
+use rbuild_build::sources::{find_stored, stored_name};
 use rbuild_build::{clock, engine};
 use rbuild_build::{open_store, open_store_for};
 use rbuild_oci::{Digest, ImageConfig, Reference};
 use rbuild_sandbox::probe;
-use rbuild_store::image::ImageRecord;
+use rbuild_store::image::{ImageList, ImageRecord};
 use rbuild_store::{Need, Store};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Digits of an image id that are shown.
@@ -78,6 +80,73 @@ pub fn image(store: Option<Store>, name: &str) -> Result<(Store, ImageRecord), F
     };
     let record = find(&store, name)?;
     Ok((store, record))
+}
+
+/// What a name stands for in the store: an image, or one for each of several platforms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The images, in the order of the list.
+    images: Vec<ImageRecord>,
+    /// The list.
+    list: Option<ImageList>,
+}
+
+impl Stored {
+    /// To be written or pushed under these names.
+    #[must_use]
+    pub fn outgoing(&self, names: Vec<String>) -> Outgoing<'_> {
+        Outgoing {
+            names,
+            images: self.images.iter().collect(),
+            list: self.list.as_ref(),
+            descriptor: BTreeMap::new(),
+        }
+    }
+}
+
+/// The store and what the user means in it, all of its platforms.
+///
+/// # Errors
+/// There is none; the message names one that is called similarly.
+pub fn named(store: Option<Store>, name: &str) -> Result<(Store, Stored), Failure> {
+    let Some(store) = store else {
+        return Err(no_such_image(None, name));
+    };
+    let stored = find_named(&store, name)?;
+    Ok((store, stored))
+}
+
+/// What the user means, all of its platforms. An id means one image.
+///
+/// # Errors
+/// As [`named`].
+pub fn find_named(store: &Store, name: &str) -> Result<Stored, Failure> {
+    let images = store.images();
+    let tag = match Reference::parse(without_transport(name)) {
+        Ok(reference) => images
+            .tag_of(&stored_name(&reference))
+            .map_err(Failure::from_host)?,
+        Err(_) => None,
+    };
+    let Some(list) = tag.and_then(|tag| tag.list) else {
+        let record = find(store, name)?;
+        return Ok(Stored {
+            images: vec![record],
+            list: None,
+        });
+    };
+    if list.images.is_empty() {
+        return Err(Failure::host(format!("the list `{name}` has no images")));
+    }
+    let mut found = Vec::new();
+    for listed in &list.images {
+        let record = images.get(&listed.image).map_err(Failure::from_host)?;
+        found.push(record.ok_or_else(|| no_such_image(Some(store), &listed.image.to_string()))?);
+    }
+    Ok(Stored {
+        images: found,
+        list: Some(list),
+    })
 }
 
 /// The image that the user means.

@@ -77,17 +77,8 @@ impl BuildOptions {
             .map(|tag| reference("-t", tag))
             .collect::<Result<Vec<_>, _>>()?;
         let build_platform = build_platform();
-        let platform = match args.platform.as_deref() {
-            None => build_platform.clone(),
-            Some(text) if text.contains(',') => {
-                return Err(Failure::usage(
-                    "--platform: more than one platform at once is not supported yet",
-                ));
-            }
-            Some(text) => Platform::parse(text, &build_platform)
-                .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
-        };
-        let edits = edits::edits(args, &platform)?;
+        let platforms = platforms(&args.platform, &build_platform)?;
+        let edits = edits::edits(args, &platforms)?;
         let build_args = build_args(args, &env)?;
         check_steering(&build_args)?;
         if let ContextSource::Remote(Remote::Git(address)) = &mut context {
@@ -110,8 +101,8 @@ impl BuildOptions {
             build_args,
             target: args.target.clone().filter(|target| !target.is_empty()),
             build_platform,
-            platform,
-            outputs: outputs(args, docker_format)?,
+            outputs: outputs(args, docker_format, &platforms)?,
+            platforms,
             no_cache: no_cache::no_cache(args),
             cache_from,
             cache_to,
@@ -199,7 +190,26 @@ fn progress(
     }
 }
 
-fn outputs(args: &BuildArgs, docker_format: bool) -> Result<Vec<Output>, Failure> {
+/// `--platform`, several times or with commas; this machine's where it is not given. Each is built once.
+fn platforms(given: &[String], machine: &Platform) -> Result<Vec<Platform>, Failure> {
+    let mut platforms = Vec::new();
+    for text in given.iter().flat_map(|text| text.split(',')) {
+        let platform = match text.trim() {
+            "local" => machine.clone(),
+            text => Platform::parse(text, machine)
+                .map_err(|error| Failure::usage(format!("--platform: {error}")))?,
+        };
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(machine.clone());
+    }
+    Ok(platforms)
+}
+
+fn outputs(args: &BuildArgs, docker_format: bool, platforms: &[Platform]) -> Result<Vec<Output>, Failure> {
     let mut outputs = args
         .outputs
         .iter()
@@ -212,6 +222,24 @@ fn outputs(args: &BuildArgs, docker_format: bool) -> Result<Vec<Output>, Failure
                 docker_format && form.oci_media_types != Some(true),
             )?;
         }
+    }
+    let unsplit = outputs.iter().any(|output| {
+        matches!(
+            output,
+            Output::Local {
+                split: Some(false),
+                ..
+            } | Output::Tar {
+                split: Some(false),
+                ..
+            }
+        )
+    });
+    if unsplit && platforms.len() > 1 {
+        return Err(
+            Failure::usage("-o: `platform-split=false` does not go with several platforms")
+                .hint("each has a directory of its own, such as linux_amd64"),
+        );
     }
     match outputs.iter().filter(|output| output.is_stdout()).count() {
         0 => {}

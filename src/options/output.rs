@@ -31,8 +31,8 @@ const TYPES: &[(&str, &[&str], bool)] = &[
         ],
         false,
     ),
-    ("local", &["dest"], false),
-    ("tar", &["dest"], false),
+    ("local", &["dest", "platform-split"], false),
+    ("tar", &["dest", "platform-split"], false),
     ("cacheonly", &[], false),
 ];
 
@@ -44,6 +44,7 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
     if text == "-" {
         return Ok(Output::Tar {
             dest: Destination::Stdout,
+            split: None,
         });
     }
     if !text.contains('=') {
@@ -52,6 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
         }
         return Ok(Output::Local {
             dest: PathBuf::from(text),
+            split: None,
         });
     }
     let fields = spec::fields("-o", text)?;
@@ -63,11 +65,13 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
     let mut form = ImageForm::default();
     let mut compression = None;
     let mut level = None;
+    let mut split = None;
     for (key, value) in fields {
         match key.as_str() {
             "type" => {}
             "dest" => dest = value,
             "tar" => tar = Some(boolean("tar", value.as_deref())?),
+            "platform-split" => split = Some(boolean("platform-split", value.as_deref())?),
             "push" => push = boolean("push", value.as_deref())?,
             "name" => {
                 for name in value.unwrap_or_default().split(',') {
@@ -131,10 +135,13 @@ pub(super) fn parse(text: &str) -> Result<Output, Failure> {
             names,
             form,
         }),
-        "tar" => Ok(Output::Tar { dest: destination()? }),
+        "tar" => Ok(Output::Tar {
+            dest: destination()?,
+            split,
+        }),
         "cacheonly" => Ok(Output::Cache),
         "local" => match destination()? {
-            Destination::Path(dest) => Ok(Output::Local { dest }),
+            Destination::Path(dest) => Ok(Output::Local { dest, split }),
             Destination::Stdout => Err(Failure::usage("-o type=local needs a directory as `dest=`")),
         },
         _ => Ok(Output::Image { names, push, form }),
@@ -195,11 +202,16 @@ mod tests {
 
     #[test]
     fn bare_path_is_local() {
-        assert_eq!(parse("out").unwrap(), Output::Local { dest: "out".into() });
+        let local = Output::Local {
+            dest: "out".into(),
+            split: None,
+        };
+        assert_eq!(parse("out").unwrap(), local);
         assert_eq!(
             parse("-").unwrap(),
             Output::Tar {
-                dest: Destination::Stdout
+                dest: Destination::Stdout,
+                split: None,
             }
         );
     }
@@ -234,7 +246,7 @@ mod tests {
                 }
             }
         );
-        assert_eq!(parse("type=tar").unwrap(), Output::Tar { dest });
+        assert_eq!(parse("type=tar").unwrap(), Output::Tar { dest, split: None });
         assert!(matches!(
             parse("type=oci").unwrap(),
             Output::Oci {

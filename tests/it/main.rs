@@ -37,6 +37,7 @@ mod limits;
 mod mounts;
 mod network;
 mod outputs;
+mod platforms;
 mod progress;
 mod registry_e2e;
 mod remote;

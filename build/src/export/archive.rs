@@ -7,14 +7,41 @@ use rbuild_layer::DEFAULT_ZSTD_LEVEL;
 use rbuild_oci::MediaTypes;
 use rbuild_store::Store;
 use rbuild_store::image::export::{
-    Compression, ExportImage, ExportLayer, ExportOptions, LayerData, Prepared, write_docker_archive,
-    write_oci_archive, write_oci_dir,
+    Compression, ExportImage, ExportLayer, ExportList, ExportOptions, ExportSet, LayerData, PreparedSet,
+    write_docker_archive, write_oci_archive, write_oci_dir,
 };
-use rbuild_store::image::{ImageRecord, LayerSource};
+use rbuild_store::image::{ImageList, ImageRecord, LayerSource};
 use rbuild_store::lock::BlobPin;
 use rbuild_store::snapshot::{Check, SnapshotStore};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
+
+/// What goes out under its names: an image, or several that an index lists.
+#[derive(Debug, Clone)]
+pub struct Outgoing<'a> {
+    /// Full names.
+    pub names: Vec<String>,
+    /// The images, in the order of the list.
+    pub images: Vec<&'a ImageRecord>,
+    /// What the index says of them; without one there is one image.
+    pub list: Option<&'a ImageList>,
+    /// Annotations of what points to the index.
+    pub descriptor: BTreeMap<String, String>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// An image alone.
+    #[must_use]
+    pub fn image(image: &'a ImageRecord, names: Vec<String>) -> Self {
+        Self {
+            names,
+            images: vec![image],
+            list: None,
+            descriptor: BTreeMap::new(),
+        }
+    }
+}
 
 /// Calls `work` with the images in their outgoing form. Layers that were built here are read from their snapshots,
 /// so this must run inside the user namespace.
@@ -23,14 +50,31 @@ use std::sync::Arc;
 /// Those of `work`, or a snapshot is gone.
 pub fn with_export<T>(
     store: &Store,
-    images: &[(&ImageRecord, Vec<String>)],
-    work: impl FnOnce(&[ExportImage<'_>], &BlobPin) -> Result<T, Error>,
+    what: &[Outgoing<'_>],
+    work: impl FnOnce(ExportSet<'_>, &BlobPin) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let pin = store.locks().pin_blobs()?;
     let snapshots = Arc::new(SnapshotStore::new(store.clone()));
     type Program = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Sync>;
     let mut programs: Vec<Vec<Option<Program>>> = Vec::new();
-    for (record, _) in images {
+    let mut images: Vec<(&ImageRecord, Vec<String>)> = Vec::new();
+    let mut lists = Vec::new();
+    for outgoing in what {
+        let names = match outgoing.list {
+            None => outgoing.names.clone(),
+            Some(list) => {
+                lists.push(ExportList {
+                    names: outgoing.names.clone(),
+                    list,
+                    first: images.len(),
+                    descriptor: outgoing.descriptor.clone(),
+                });
+                Vec::new()
+            }
+        };
+        images.extend(outgoing.images.iter().map(|image| (*image, names.clone())));
+    }
+    for (record, _) in &images {
         let mut list = Vec::new();
         for layer in &record.layers {
             list.push(match &layer.source {
@@ -82,7 +126,11 @@ pub fn with_export<T>(
             original: record.manifest.clone(),
         })
         .collect();
-    work(&outgoing, &pin)
+    let set = ExportSet {
+        images: &outgoing,
+        lists: &lists,
+    };
+    work(set, &pin)
 }
 
 /// Every snapshot layer got its program in the loop above; an empty one is never read.
@@ -121,12 +169,12 @@ pub fn options(compression: LayerCompression, docker_format: bool) -> ExportOpti
 /// The destination cannot be written, or a layer cannot be read.
 pub fn oci(
     store: &Store,
-    images: &[(&ImageRecord, Vec<String>)],
+    what: &[Outgoing<'_>],
     dest: &Destination,
     tar: bool,
     options: &ExportOptions,
-) -> Result<Vec<Prepared>, Error> {
-    with_export(store, images, |outgoing, pin| match dest {
+) -> Result<PreparedSet, Error> {
+    with_export(store, what, |outgoing, pin| match dest {
         Destination::Path(path) if !tar => {
             #[expect(clippy::disallowed_methods, reason = "the caller names this path")]
             std::fs::create_dir_all(path).map_err(|source| ExportError::Create {
@@ -149,13 +197,17 @@ pub fn oci(
 /// As [`oci`].
 pub fn docker_archive(
     store: &Store,
-    images: &[(&ImageRecord, Vec<String>)],
+    what: &[Outgoing<'_>],
     dest: &Destination,
     options: &ExportOptions,
 ) -> Result<(), Error> {
-    with_export(store, images, |outgoing, pin| {
+    // Only the layout knows images for several platforms; who reads the one reads the other's `manifest.json`.
+    if what.iter().any(|outgoing| outgoing.list.is_some()) {
+        return oci(store, what, dest, true, options).map(|_| ());
+    }
+    with_export(store, what, |outgoing, pin| {
         write_to(dest, store.stop(), |name, out| {
-            write_docker_archive(store, outgoing, options, name, out, pin)
+            write_docker_archive(store, outgoing.images, options, name, out, pin)
                 .map(|_| ())
                 .map_err(|error| unwritten(name, error))
         })

@@ -5,6 +5,7 @@ use crate::error::{Error, ExportError};
 use crate::lower::{COMMENT, StageState};
 use crate::ops::StepOutput;
 use crate::request::{Edits, Squash};
+use dockerfile_parser::Platform;
 use rbuild_oci::{History, ImageConfig};
 use rbuild_solver::VertexId;
 use rbuild_store::image::{ImageLayer, ImageRecord, LayerSource};
@@ -21,6 +22,8 @@ pub struct Assembly<'a> {
     pub base: Option<&'a ImageRecord>,
     /// What the command line changes.
     pub edits: &'a Edits,
+    /// What the image is for.
+    pub platform: &'a Platform,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
     /// `--squash`, `--squash-all`.
@@ -82,7 +85,7 @@ impl Assembly<'_> {
         let snapshot = top.cloned().or_else(|| self.snapshot(stage));
         let snapshot = snapshot.map(|snapshot| *snapshot.id());
         let mut image = ImageRecord::new(&bytes, None, snapshot, layers, self.now)?;
-        image.annotations = self.edits.annotations.clone();
+        image.annotations = self.edits.annotations_for(self.platform);
         Ok(Assembled { image, held })
     }
 

@@ -177,6 +177,23 @@ fn copy(from: &mut impl Read, to: &File, stop: &Stop) -> std::io::Result<()> {
     }
 }
 
+/// Writes the files of several trees as one tar, each in a directory of this name.
+///
+/// # Errors
+/// The destination cannot be written or a tree cannot be read.
+pub fn tars(
+    trees: &[(String, TreeView)],
+    dest: &Destination,
+    epoch: Option<i64>,
+    stop: &Stop,
+) -> Result<(), Error> {
+    write_to(dest, stop, |name, out| {
+        rbuild_layer::pack_trees(trees, epoch, stop, out)
+            .map(|_| ())
+            .map_err(|error| unwritten(name, error))
+    })
+}
+
 /// Writes the files of a tree as one tar, owners and all.
 ///
 /// # Errors

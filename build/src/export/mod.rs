@@ -5,7 +5,7 @@ mod assemble;
 mod destination;
 mod local;
 
-pub use archive::{docker_archive, oci, options, with_export};
+pub use archive::{Outgoing, docker_archive, oci, options, with_export};
 pub use assemble::{Assembled, Assembly};
 pub use destination::write_bytes;
-pub use local::{local, tar};
+pub use local::{local, tar, tars};

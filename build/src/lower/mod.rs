@@ -132,8 +132,8 @@ impl StageBase {
 pub struct Lowered<O> {
     /// The vertices.
     pub graph: Graph<O>,
-    /// The target stage: its last vertex, config and history.
-    pub target: Rc<StageState>,
+    /// The target stage for each platform: its last vertex, config and history.
+    pub targets: Vec<Rc<StageState>>,
     /// What the user should know, no errors among it.
     pub warnings: Vec<Finding>,
     /// `--build-arg`s that nothing asked for.
@@ -154,21 +154,26 @@ pub struct LowerFailure {
     pub bases: StageBases,
 }
 
-/// Lowers the target stage and what it needs, for a platform. `wrap` makes the graph's op of a step.
+/// Lowers the target stage and what it needs, for each platform; what is the same for several is there once. `wrap` makes the graph's op of a step.
 ///
 /// # Errors
 /// All that is wrong with the stages that are needed.
 pub fn lower<O>(
     input: &LowerInput<'_>,
-    platform: &Platform,
+    platforms: &[Platform],
     wrap: &dyn Fn(Step) -> O,
 ) -> Result<Lowered<O>, LowerFailure>
 where
     O: rbuild_solver::Op,
 {
     let mut lowering = Lowering::new(input, wrap);
-    let target = lowering.target(platform);
-    lowering.finish(target)
+    lowering.several = platforms.len() > 1;
+    // All, so that what is wrong with any of them is known.
+    let targets: Vec<_> = platforms
+        .iter()
+        .map(|platform| lowering.target(platform))
+        .collect();
+    lowering.finish(targets)
 }
 
 /// The error is among the findings already.
@@ -188,6 +193,8 @@ pub(crate) struct Lowering<'a, O> {
     input: &'a LowerInput<'a>,
     /// What is lowered now is for this one.
     platform: Arc<Platform>,
+    /// It is not the only one.
+    several: bool,
     graph: Graph<O>,
     wrap: &'a dyn Fn(Step) -> O,
     done: BTreeMap<usize, Option<Rc<StageState>>>,
@@ -218,6 +225,8 @@ pub(crate) trait Stages {
     fn index(&self) -> &StageIndex<'_>;
     /// What the image is for.
     fn platform(&self) -> &Arc<Platform>;
+    /// Whether images for other platforms are planned too.
+    fn has_several_platforms(&self) -> bool;
     /// Counts what a stage or step inherits; `Err` when that is too much in all.
     fn carry(&mut self, entries: usize, span: Span) -> Result<(), Finding>;
     fn report(&mut self, finding: Finding);
@@ -244,6 +253,7 @@ impl<'a, O: rbuild_solver::Op> Lowering<'a, O> {
         Self {
             input,
             platform: Arc::new(input.build_platform.clone()),
+            several: false,
             graph: Graph::new(),
             wrap,
             done: BTreeMap::new(),
@@ -258,9 +268,16 @@ impl<'a, O: rbuild_solver::Op> Lowering<'a, O> {
         }
     }
 
-    fn finish(self, target: Result<Rc<StageState>, Reported>) -> Result<Lowered<O>, LowerFailure> {
+    fn finish(mut self, targets: Vec<Result<Rc<StageState>, Reported>>) -> Result<Lowered<O>, LowerFailure> {
+        if self.several {
+            // What is found in the file is mostly found for each platform.
+            let mut said = BTreeSet::new();
+            self.findings
+                .retain(|finding| said.insert((finding.span.start, finding.message())));
+        }
         let is_wrong = self.findings.iter().any(|finding| finding.is_error);
-        let Some(target) = target.ok().filter(|_| !is_wrong) else {
+        let targets: Result<Vec<_>, Reported> = targets.into_iter().collect();
+        let Some(targets) = targets.ok().filter(|_| !is_wrong) else {
             return Err(LowerFailure {
                 findings: self.findings,
                 bases: self.bases,
@@ -269,7 +286,7 @@ impl<'a, O: rbuild_solver::Op> Lowering<'a, O> {
         let unconsumed = self.input.build_args.unconsumed();
         Ok(Lowered {
             graph: self.graph,
-            target,
+            targets,
             warnings: self.findings,
             unconsumed: unconsumed.into_iter().map(str::to_owned).collect(),
             bases: self.bases,
@@ -423,6 +440,10 @@ impl<O: rbuild_solver::Op> Stages for Lowering<'_, O> {
 
     fn platform(&self) -> &Arc<Platform> {
         &self.platform
+    }
+
+    fn has_several_platforms(&self) -> bool {
+        self.several
     }
 
     fn id_without_stage(&mut self) -> StepId {

@@ -188,11 +188,30 @@ fn display_stage(name: &str, index: usize) -> String {
     }
 }
 
-/// `[build 2/5] RUN make`, and where the words begin in it.
-fn title(stage: &str, ordinal: usize, total: usize, text: &str) -> (String, usize) {
+/// What stands in titles before the stage when there are images for several platforms: the platform of the stage, and
+/// what it makes something for where it has asked for that: `linux/amd64->arm64`.
+fn platform_prefix(stages: &dyn Stages, of: &Platform, scope: Option<&StageScope>) -> String {
+    if !stages.has_several_platforms() {
+        return String::new();
+    }
+    let asks = |scope: &StageScope| {
+        let mut names = scope.args.names();
+        names.any(|name| ["TARGETPLATFORM", "TARGETARCH", "TARGETVARIANT"].contains(&name))
+    };
+    let target = stages.platform();
+    if !scope.is_some_and(asks) || target.as_ref() == of {
+        return format!("{of} ");
+    }
+    let target = target.to_string();
+    let same_system = target.strip_prefix(&format!("{}/", of.os));
+    format!("{of}->{} ", same_system.unwrap_or(&target))
+}
+
+/// `[build 2/5] RUN make`, and where the words begin in it. `platform` is that of [`platform_prefix`].
+fn title(platform: &str, stage: &str, ordinal: usize, total: usize, text: &str) -> (String, usize) {
     let mut title = match stage {
-        "" => format!("[{ordinal}/{total}] "),
-        stage => format!("[{stage} {ordinal}/{total}] "),
+        "" => format!("[{platform}{ordinal}/{total}] "),
+        stage => format!("[{platform}{stage} {ordinal}/{total}] "),
     };
     let words_at = title.len();
     // Lines that were joined bring their indentation along.
@@ -330,7 +349,8 @@ impl StageLowering<'_, '_> {
             StepSpec::Copy(_) if self.stages.input().redact_args => format!("{text} # buildkit"),
             _ => created_by,
         };
-        let (title, words_at) = title(&self.stage_name, self.ordinal, self.total, &text);
+        let platform = platform_prefix(self.stages, &self.state.platform, Some(&self.state.scope));
+        let (title, words_at) = title(&platform, &self.stage_name, self.ordinal, self.total, &text);
         let step = Step {
             id: StepId {
                 platform: Arc::clone(self.stages.platform()),

@@ -55,7 +55,7 @@ fn arm64() -> Platform {
 
 fn planned(text: &str, given: &Given) -> Result<Lowered<Planned>, Vec<String>> {
     with_input(text, given, |input| {
-        lower(input, &amd64(), &Planned).map_err(|failure| {
+        lower(input, &[amd64()], &Planned).map_err(|failure| {
             failure
                 .findings
                 .into_iter()
@@ -66,7 +66,7 @@ fn planned(text: &str, given: &Given) -> Result<Lowered<Planned>, Vec<String>> {
 }
 
 fn titles(lowered: &Lowered<Planned>) -> Vec<String> {
-    let order = lowered.graph.order(&[lowered.target.vertex]);
+    let order = lowered.graph.order(&[lowered.targets[0].vertex]);
     order
         .into_iter()
         .map(|vertex| lowered.graph.op(vertex).0.title.clone())
@@ -165,12 +165,12 @@ fn metadata_is_folded_into_the_config_and_into_no_step() {
     };
     let lowered = planned(text, &given).unwrap();
     assert_eq!(titles(&lowered), ["[1/1] FROM scratch"]);
-    let config = &lowered.target.config.config;
+    let config = &lowered.targets[0].config.config;
     assert!(config.env.contains(&"A=2".to_owned()), "{:?}", config.env);
     assert_eq!(config.labels.get("l").map(String::as_str), Some("2"));
     assert_eq!(config.user, "me");
     assert_eq!(config.cmd.as_deref(), Some(&["x".to_owned()][..]));
-    assert_eq!(lowered.target.history.len(), 6);
+    assert_eq!(lowered.targets[0].history.len(), 6);
     assert_eq!(lowered.unconsumed, ["W"]);
 }
 
@@ -178,13 +178,13 @@ fn metadata_is_folded_into_the_config_and_into_no_step() {
 fn a_run_stands_on_its_stage_and_on_what_it_mounts() {
     let text = "FROM a AS tools\nFROM b\nWORKDIR /w\nRUN --mount=from=tools,target=/t use\n";
     let lowered = planned(text, &Given::default()).unwrap();
-    let inputs = lowered.graph.inputs(lowered.target.vertex);
+    let inputs = lowered.graph.inputs(lowered.targets[0].vertex);
     let kinds: Vec<&str> = inputs
         .iter()
         .map(|input| lowered.graph.op(*input).0.words())
         .collect();
     assert_eq!(kinds, ["WORKDIR /w", "FROM a"]);
-    let StepSpec::Exec(spec) = &lowered.graph.op(lowered.target.vertex).0.spec else {
+    let StepSpec::Exec(spec) = &lowered.graph.op(lowered.targets[0].vertex).0.spec else {
         panic!("a RUN is a command");
     };
     assert_eq!((spec.cwd.as_str(), spec.mounts.len()), ("/w", 1));

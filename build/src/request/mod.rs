@@ -58,8 +58,8 @@ pub struct Request {
     pub target: Option<String>,
     /// This machine.
     pub build_platform: Platform,
-    /// What is built for.
-    pub platform: Platform,
+    /// What is built for; never empty. Several platforms make an index of as many images.
+    pub platforms: Vec<Platform>,
     /// Where results go; never empty.
     pub outputs: Vec<Output>,
     /// Which steps run anyway.
@@ -120,6 +120,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// The first of the platforms: what is said once of a Dockerfile is said for it.
+    #[must_use]
+    pub fn first_platform(&self) -> &Platform {
+        self.platforms.first().unwrap_or(&self.build_platform)
+    }
+
     /// Builds the `Dockerfile` of `context` for this machine into the store at `store_root`, with what a build has that
     /// nobody gave options.
     #[must_use]
@@ -133,7 +139,7 @@ impl Request {
             build_args: BTreeMap::new(),
             target: None,
             build_platform: build_platform(),
-            platform: build_platform(),
+            platforms: vec![build_platform()],
             outputs: vec![Output::Image {
                 names: Vec::new(),
                 push: false,

@@ -92,11 +92,15 @@ pub enum Output {
     Local {
         /// Directory.
         dest: PathBuf,
+        /// Whether each platform has a directory in it; `None`: when there are several.
+        split: Option<bool>,
     },
     /// The files of the result as a tar.
     Tar {
         /// File.
         dest: Destination,
+        /// As for [`Output::Local`].
+        split: Option<bool>,
     },
 }
 
@@ -109,7 +113,7 @@ impl Output {
             self,
             Output::Oci { dest: Stdout, .. }
                 | Output::Docker { dest: Stdout, .. }
-                | Output::Tar { dest: Stdout }
+                | Output::Tar { dest: Stdout, .. }
         )
     }
 

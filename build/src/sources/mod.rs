@@ -5,7 +5,7 @@ mod offline;
 mod resolver;
 
 pub use offline::Offline;
-pub use resolver::{Resolver, find_stored, image_platform, name_pulled, stored_name};
+pub use resolver::{Resolver, find_stored, find_stored_for, image_platform, name_pulled, stored_name};
 
 use crate::error::{BaseError, Error};
 use dockerfile_parser::Platform;

@@ -1,7 +1,7 @@
 //! [`Offline`]: base images for what is said about a Dockerfile without building it.
 
 use super::found_images::FoundImages;
-use super::{BaseImage, Origin, find_stored};
+use super::{BaseImage, Origin, find_stored_for};
 use crate::error::{BaseError, Error};
 use crate::lower::ResolveImage;
 use crate::request::NamedContext;
@@ -58,7 +58,7 @@ impl<'a> Offline<'a> {
 
     fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         let stored = match self.store {
-            Some(store) => find_stored(store, name)?,
+            Some(store) => find_stored_for(store, name, platform)?,
             None => None,
         };
         if let Some(record) = stored {

@@ -37,13 +37,13 @@ impl<'a> Resolver<'a> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn stored(&self, name: &str) -> Result<Option<ImageRecord>, Error> {
-        find_stored(self.store, name)
+    pub fn stored(&self, name: &str, platform: &Platform) -> Result<Option<ImageRecord>, Error> {
+        find_stored_for(self.store, name, platform)
     }
 
     fn find(&self, name: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error> {
         let stored = self
-            .stored(name)?
+            .stored(name, platform)?
             .map(|record| from_record(name, record))
             .transpose()?;
         // Under a digest there is never anything newer.
@@ -159,6 +159,26 @@ impl ResolveImage for Resolver<'_> {
             }
         }
     }
+}
+
+/// The image in the store that a name, an id or the beginning of one means; of a name for several platforms the one for
+/// this platform.
+///
+/// # Errors
+/// As [`find_stored`].
+pub fn find_stored_for(store: &Store, name: &str, platform: &Platform) -> Result<Option<ImageRecord>, Error> {
+    let images = store.images();
+    if let Ok(reference) = Reference::parse(name)
+        && let Some(tag) = images.tag_of(&stored_name(&reference))?
+        && let Some(listed) = tag
+            .list
+            .as_ref()
+            .and_then(|list| list.choose(&image_platform(platform)))
+        && let Some(record) = images.get(&listed.image)?
+    {
+        return Ok(Some(record));
+    }
+    find_stored(store, name)
 }
 
 /// The image in the store that a name, an id or the beginning of one means.

@@ -10,7 +10,7 @@ use super::Document;
 use crate::descriptor::Descriptor;
 use crate::error::DocumentError;
 use crate::json;
-use crate::media_type::{self, DocumentKind};
+use crate::media_type::{self, DocumentKind, MediaTypes};
 use crate::platform::ImagePlatform;
 
 /// Name of an image in a layout: OCI image-spec `annotations.md`.
@@ -41,9 +41,14 @@ pub struct Index {
 impl Index {
     /// A new index.
     pub fn new(manifests: Vec<Descriptor>) -> Index {
+        Index::of(MediaTypes::Oci, manifests)
+    }
+
+    /// A new index of a family of media types.
+    pub fn of(media_types: MediaTypes, manifests: Vec<Descriptor>) -> Index {
         Index {
             schema_version: 2,
-            media_type: Some(media_type::OCI_INDEX.to_owned()),
+            media_type: Some(media_types.index().to_owned()),
             manifests,
             annotations: None,
             extra: Map::new(),

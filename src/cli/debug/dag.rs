@@ -128,16 +128,23 @@ pub(super) fn print(options: &BuildOptions) -> Result<(), Failure> {
     };
     let Lowered {
         graph,
-        target,
+        targets,
         warnings,
         unconsumed,
         ..
-    } = lower(&input, &options.request.platform, &Planned)
-        .map_err(|failure| findings::lowering(file, &failure.findings, &[], &style))?;
+    } = lower(
+        &input,
+        std::slice::from_ref(options.request.first_platform()),
+        &Planned,
+    )
+    .map_err(|failure| findings::lowering(file, &failure.findings, &[], &style))?;
     let shown = findings::Shown::of(file);
     for warning in &warnings {
         note(findings::draw(&Found::Lowering(warning), &shown, &style).trim_end());
     }
+    let target = targets
+        .first()
+        .ok_or_else(|| Failure::host("nothing was planned"))?;
     let order = graph.order(&[target.vertex]);
     let ids: BTreeMap<VertexId, usize> = order
         .iter()

@@ -7,7 +7,7 @@ pub(super) const CONTEXT_FLAG: &str = "context-flag";
 
 const NAMESPACES: &str = "each step has namespaces of its own; `--network` is the one that can be chosen";
 const ATTESTATION: &str = "rbuild writes no attestations";
-const ONE_PLATFORM: &str = "one platform at a time: use --platform OS/ARCH[/VARIANT]";
+const PLATFORM: &str = "use --platform OS/ARCH[/VARIANT],…";
 const SIGNING: &str = "sign what was pushed with cosign or notation";
 const MOUNTS: &str = "use RUN --mount=type=bind, or --build-context for directories outside of the context";
 const COMPRESSION: &str = "use -o type=…,compression=…,compression-level=N,force-compression=true";
@@ -22,8 +22,8 @@ const LOGS: &str = "use --progress=plain or rawjson; whole logs are kept in the 
 
 /// Every such flag, by name.
 pub const BUILD: &[Foreign] = &[
-    refused("all-platforms", ONE_PLATFORM).switch(),
-    refused("arch", ONE_PLATFORM),
+    refused("all-platforms", PLATFORM).switch(),
+    refused("arch", PLATFORM),
     refused("attest", ATTESTATION),
     refused(
         "bucket",
@@ -79,7 +79,7 @@ pub const BUILD: &[Foreign] = &[
         "creds",
         "a password on a command line is seen by all: use `rbuild login`, or --authfile",
     ),
-    refused("custom-platform", ONE_PLATFORM),
+    refused("custom-platform", PLATFORM),
     refused("cw", "confidential workload images are not made"),
     refused("debug", LOGS).switch(),
     refused("decryption-key", "encrypted images are not read"),
@@ -161,11 +161,8 @@ pub const BUILD: &[Foreign] = &[
         "logfile",
         "redirect standard error: `rbuild --progress=plain … 2> FILE`",
     ),
-    refused("logsplit", ONE_PLATFORM).switch(),
-    refused(
-        "manifest",
-        "indexes are not made: push each platform under a name, then join them",
-    ),
+    refused("logsplit", PLATFORM).switch(),
+    refused("manifest", "use -t NAME: with several platforms it is an index"),
     refused("mount", MOUNTS),
     refused("no-hostname", "/etc/hostname of a step never enters the image").switch(),
     refused("no-hosts", "/etc/hosts of a step never enters the image").switch(),
@@ -175,9 +172,9 @@ pub const BUILD: &[Foreign] = &[
     ),
     ignored("no-push-cache", "no cache is pushed"),
     refused("oci-layout-path", "use -o type=oci,dest=DIR/"),
-    refused("os", ONE_PLATFORM),
-    refused("os-feature", ONE_PLATFORM),
-    refused("os-version", ONE_PLATFORM),
+    refused("os", PLATFORM),
+    refused("os-feature", PLATFORM),
+    refused("os-version", PLATFORM),
     refused("pid", NAMESPACES),
     refused(
         "policy",
@@ -263,7 +260,7 @@ pub const BUILD: &[Foreign] = &[
     refused("userns-uid-map", NAMESPACES),
     refused("userns-uid-map-user", NAMESPACES),
     refused("uts", NAMESPACES),
-    refused("variant", ONE_PLATFORM),
+    refused("variant", PLATFORM),
     refused("verbosity", LOGS),
     refused("volume", MOUNTS).short('v'),
     ignored("whitelist-var-run", ALWAYS),

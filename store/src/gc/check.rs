@@ -9,6 +9,7 @@ use rbuild_oci::Digest;
 use crate::error::StoreError;
 use crate::file_lock::{Lock, Mode};
 use crate::gc::mark::Graph;
+use crate::image::Tag;
 use crate::image::export::parse_index;
 use crate::lease::Collection;
 use crate::records::FileListRef;
@@ -278,14 +279,16 @@ impl Check<'_> {
 
     fn tags(&mut self) -> Result<(), StoreError> {
         let dir = self.store.path("tags");
-        let good: HashMap<PathBuf, Digest> = self.store.images().tag_files()?.into_iter().collect();
+        let good: HashMap<PathBuf, Tag> = self.store.images().tag_files()?.into_iter().collect();
         for name in list_dir(&dir)? {
             let path = dir.join(name);
             match good.get(&path) {
                 None => self.drop_file(&path, "it names no image".to_owned())?,
-                Some(id) => {
-                    let image = self.store.path("images").join(format!("{}.json", id.to_hex()));
-                    if !image.exists() {
+                // An empty list is being put together.
+                Some(tag) if tag.list.as_ref().is_some_and(|list| list.images.is_empty()) => {}
+                Some(tag) => {
+                    let image = |id: &Digest| self.store.path("images").join(format!("{}.json", id.to_hex()));
+                    if let Some(id) = tag.images().find(|id| !image(id).exists()) {
                         self.drop_file(&path, format!("it names the image {id}, which is missing"))?;
                     }
                 }

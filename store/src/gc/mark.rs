@@ -10,7 +10,7 @@ use rbuild_oci::{DiffId, Digest};
 
 use crate::containers::Made;
 use crate::error::StoreError;
-use crate::image::{ImageRecord, LayerSource};
+use crate::image::{ImageRecord, LayerSource, Tag};
 use crate::key::Key;
 use crate::records::FieldValue;
 use crate::small_file::{list_dir, read_if_there};
@@ -96,7 +96,8 @@ impl Graph {
                 Err(error) => return Err(error),
             }
         }
-        graph.tagged = store.images().tags()?.into_iter().map(|tag| tag.id).collect();
+        let tags = store.images().tags()?;
+        graph.tagged = tags.iter().flat_map(Tag::images).collect();
         // Who makes one has a lease on its snapshot, and pins blobs, until it is there.
         graph.containers = store.containers().made()?;
         let root = store.snapshots_dir();

@@ -142,7 +142,7 @@ impl<'a> Sweep<'a> {
             .images()
             .tags()?
             .into_iter()
-            .map(|tag| tag.id)
+            .flat_map(|tag| tag.images().collect::<Vec<_>>())
             .collect();
         let mut kept = Vec::new();
         for (image, written) in &graph.images {

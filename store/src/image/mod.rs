@@ -4,6 +4,7 @@
 
 mod error;
 pub mod export;
+mod list;
 mod record;
 pub mod source;
 mod tags;
@@ -17,18 +18,40 @@ use crate::small_file::{list_dir, read_if_there, remove_if_there};
 use crate::store::Store;
 
 pub use error::ImageError;
+pub use list::{ImageList, ListedImage};
 pub use record::{IMAGE_VERSION, ImageLayer, ImageRecord, LayerSource};
+
+/// What the name of an empty list points to: there is no such image.
+const NO_IMAGE: Digest = Digest::from_bytes([0; 32]);
 
 /// Fewest digits of an image id that are taken for one.
 const PREFIX_MIN: usize = 4;
 
 /// A name and the image it points to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     /// The name, as it was given to [`Images::tag`].
     pub name: String,
-    /// The image id.
+    /// The image id; of a list the image that was chosen to stand for all.
     pub id: Digest,
+    /// What it is a name of, when that is several images.
+    pub list: Option<ImageList>,
+}
+
+impl Tag {
+    /// All images that it is a name of.
+    pub fn images(&self) -> impl Iterator<Item = Digest> {
+        let listed = self.list.iter().flat_map(|list| &list.images);
+        let listed = listed
+            .map(|listed| listed.image)
+            .filter(|image| *image != self.id);
+        std::iter::once(self.id).chain(listed)
+    }
+
+    /// Whether it is a name of this image, alone or with others.
+    pub fn names(&self, image: &Digest) -> bool {
+        self.images().any(|id| id == *image)
+    }
 }
 
 /// Access to the images of one store.
@@ -121,11 +144,10 @@ impl<'a> Images<'a> {
     /// Points `name` to an image that is in the store. Returns the image it pointed to before, if another.
     pub fn tag(&self, name: &str, id: &Digest) -> Result<Option<Digest>, StoreError> {
         let path = self.tag_path(name)?;
-        let before = self
-            .read_tag(&path)?
-            .filter(|tag| tag.name == name)
-            .map(|tag| tag.id);
-        if before == Some(*id) && self.record_path(id).exists() {
+        let before = self.read_tag(&path)?.filter(|tag| tag.name == name);
+        let is_list = before.as_ref().is_some_and(|tag| tag.list.is_some());
+        let before = before.map(|tag| tag.id);
+        if before == Some(*id) && !is_list && self.record_path(id).exists() {
             return Ok(None);
         }
         let _lock = self.store.locks().images()?;
@@ -137,6 +159,34 @@ impl<'a> Images<'a> {
         Ok(before.filter(|before| before != id))
     }
 
+    /// Makes `name` one of several images that are in the store. `id`, one of them, stands for all where one is asked for.
+    /// A list may be empty while it is put together; its name means no image until it has one.
+    pub fn tag_list(&self, name: &str, id: Option<&Digest>, list: &ImageList) -> Result<(), ImageError> {
+        let path = self.tag_path(name)?;
+        let text = json::write("image list", list)?;
+        let _lock = self.store.locks().images()?;
+        let listed = list.images.iter().map(|listed| &listed.image);
+        for image in listed.chain(id) {
+            if !self.record_path(image).exists() {
+                return Err(StoreError::NoSuchImage(image.to_string()).into());
+            }
+        }
+        let id = id.copied().unwrap_or(NO_IMAGE);
+        let mut bytes = format!("{id}\n{name}\n").into_bytes();
+        bytes.extend(text);
+        bytes.push(b'\n');
+        Ok(self.store.write_file(&path, &bytes)?)
+    }
+
+    /// What a name stands for: one `open`, however many images there are.
+    pub fn tag_of(&self, name: &str) -> Result<Option<Tag>, StoreError> {
+        match self.tag_path(name) {
+            Ok(path) => Ok(self.read_tag(&path)?.filter(|tag| tag.name == name)),
+            Err(StoreError::BadName { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Removes a name. Returns the image it pointed to, `None` when there was no such name.
     pub fn untag(&self, name: &str) -> Result<Option<Digest>, StoreError> {
         let _lock = self.store.locks().images()?;
@@ -146,12 +196,12 @@ impl<'a> Images<'a> {
         Ok(tag.map(|tag| tag.id))
     }
 
-    /// Removes the record of an image and every name of it. Its blobs and snapshots stay until they are pruned.
+    /// Removes the record of an image and every name of it, that of a list too. Its blobs and snapshots stay until they are pruned.
     /// Returns the names that were removed, `None` when there was no such image.
     pub fn remove(&self, id: &Digest) -> Result<Option<Vec<String>>, StoreError> {
         let _lock = self.store.locks().images()?;
         let mut names = Vec::new();
-        for tag in self.tags()?.into_iter().filter(|tag| tag.id == *id) {
+        for tag in self.tags()?.into_iter().filter(|tag| tag.names(id)) {
             remove_if_there(&self.tag_path(&tag.name)?)?;
             names.push(tag.name);
         }
@@ -160,14 +210,7 @@ impl<'a> Images<'a> {
 
     /// The image that a name points to: one `open`, however many images there are.
     pub fn resolve_tag(&self, name: &str) -> Result<Option<Digest>, StoreError> {
-        match self.tag_path(name) {
-            Ok(path) => Ok(self
-                .read_tag(&path)?
-                .filter(|tag| tag.name == name)
-                .map(|tag| tag.id)),
-            Err(StoreError::BadName { .. }) => Ok(None),
-            Err(other) => Err(other),
-        }
+        Ok(self.tag_of(name)?.map(|tag| tag.id))
     }
 
     /// The image that the user means: a name, an image id (`sha256:` or not), the digest of its manifest, or the
@@ -235,7 +278,7 @@ impl<'a> Images<'a> {
         for name in list_dir(&dir)? {
             tags.extend(self.read_tag(&dir.join(name))?);
         }
-        tags.sort();
+        tags.sort_by(|one: &Tag, other| one.name.cmp(&other.name));
         Ok(tags)
     }
 
@@ -248,7 +291,7 @@ impl<'a> Images<'a> {
                 Ok(Some(record)) => {
                     let names = tags
                         .iter()
-                        .filter(|tag| tag.id == id)
+                        .filter(|tag| tag.names(&id))
                         .map(|tag| tag.name.clone())
                         .collect();
                     images.push((record, names));
@@ -267,11 +310,11 @@ impl<'a> Images<'a> {
         Ok(images)
     }
 
-    /// The files of all names that can be read, with the image each points to.
-    pub(crate) fn tag_files(&self) -> Result<Vec<(PathBuf, Digest)>, StoreError> {
+    /// The files of all names that can be read, with what each stands for.
+    pub(crate) fn tag_files(&self) -> Result<Vec<(PathBuf, Tag)>, StoreError> {
         let mut files = Vec::new();
         for tag in self.tags()? {
-            files.push((self.tag_path(&tag.name)?, tag.id));
+            files.push((self.tag_path(&tag.name)?, tag));
         }
         Ok(files)
     }
@@ -285,9 +328,16 @@ impl<'a> Images<'a> {
         let mut lines = text.lines();
         let id = lines.next().and_then(|line| line.parse().ok());
         let name = lines.next();
+        // A list that cannot be read is as torn as a name that cannot.
+        let list = match lines.next().map(serde_json::from_str) {
+            Some(Ok(list)) => Some(list),
+            Some(Err(_)) => return Ok(None),
+            None => None,
+        };
         Ok(id.zip(name).map(|(id, name)| Tag {
             name: name.to_owned(),
             id,
+            list,
         }))
     }
 }

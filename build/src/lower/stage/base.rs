@@ -1,7 +1,7 @@
 //! What a stage begins with: an image, another stage, a named context, nothing. And the files of images and contexts
 //! that a stage takes from.
 
-use super::{StageState, display_stage, title, total};
+use super::{StageState, display_stage, platform_prefix, title, total};
 use crate::context::BuildContext;
 use crate::error::Error;
 use crate::lower::fault::Fault;
@@ -53,6 +53,7 @@ pub(super) fn base(
         stage: Some(index),
         ordinal: 1,
     };
+    let prefix = platform_prefix(stages, &platform, None);
     let step = |spec, on_build: &[String]| {
         // A trigger that is wrong is reported when it is lowered.
         let triggers: Vec<_> = on_build
@@ -60,7 +61,7 @@ pub(super) fn base(
             .filter_map(|text| parse_onbuild_trigger(text).ok())
             .collect();
         let of = total(triggers.iter().chain(&stage.instructions));
-        let (title, words_at) = title(stage_name, 1, of, &format!("FROM {shown}"));
+        let (title, words_at) = title(&prefix, stage_name, 1, of, &format!("FROM {shown}"));
         Step {
             id: id.clone(),
             title,

@@ -8,6 +8,7 @@
 
 mod compress;
 mod docker;
+mod index;
 mod oci;
 mod tar_writer;
 
@@ -25,6 +26,7 @@ use crate::store::Store;
 pub use compress::compress_layer;
 pub(crate) use compress::parse_index;
 pub use docker::write_docker_archive;
+pub use index::{ExportList, ExportSet, PreparedIndex, PreparedSet, prepare_set};
 pub use oci::{write_oci_archive, write_oci_dir};
 
 /// Writes the uncompressed tar of a layer, the same bytes each time.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::StoreError;
 use crate::image::ImageError;
 use crate::image::export::tar_writer::TarWriter;
-use crate::image::export::{ExportImage, ExportOptions, Prepared, prepare};
+use crate::image::export::{ExportOptions, ExportSet, Prepared, PreparedSet, prepare_set};
 use crate::lock::BlobPin;
 use crate::new_file::NewFile;
 use crate::store::Store;
@@ -26,15 +26,15 @@ enum Content<'a> {
 }
 
 /// Writes images as an OCI layout in a tar. The bytes are a function of the images and options.
-pub fn write_oci_archive(
+pub fn write_oci_archive<'a>(
     store: &Store,
-    images: &[ExportImage<'_>],
+    set: impl Into<ExportSet<'a>>,
     options: &ExportOptions,
     to: &str,
     out: &mut dyn Write,
     pin: &BlobPin,
-) -> Result<Vec<Prepared>, ImageError> {
-    let prepared = prepare_all(store, images, options, pin)?;
+) -> Result<PreparedSet, ImageError> {
+    let prepared = prepare_set(store, set.into(), options, pin)?;
     let failed = |source: io::Error| write_error(to, source);
     let mut tar = TarWriter::new(out);
     tar.dir("blobs").map_err(failed)?;
@@ -59,16 +59,16 @@ pub fn write_oci_archive(
 
 /// Writes images into an OCI layout directory, which is made when absent. Images that are in it already stay,
 /// except that a name moves to the new image.
-pub fn write_oci_dir(
+pub fn write_oci_dir<'a>(
     store: &Store,
-    images: &[ExportImage<'_>],
+    set: impl Into<ExportSet<'a>>,
     options: &ExportOptions,
     dir: &Path,
     pin: &BlobPin,
-) -> Result<Vec<Prepared>, ImageError> {
+) -> Result<PreparedSet, ImageError> {
     let at = |action: &'static str, path: &Path, error: io::Error| StoreError::from_io(action, path, error);
     let before = existing(dir)?;
-    let prepared = prepare_all(store, images, options, pin)?;
+    let prepared = prepare_set(store, set.into(), options, pin)?;
     let blobs = dir.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).map_err(|error| at("create", &blobs, error))?;
     [dir, &blobs].into_iter().for_each(NewFile::sweep_in);
@@ -123,20 +123,9 @@ fn existing(dir: &Path) -> Result<Vec<Descriptor>, ImageError> {
     Ok(Index::parse(&index, None)?.manifests)
 }
 
-fn prepare_all(
-    store: &Store,
-    images: &[ExportImage<'_>],
-    options: &ExportOptions,
-    pin: &BlobPin,
-) -> Result<Vec<Prepared>, ImageError> {
-    images
-        .iter()
-        .map(|image| prepare(store, image, options, pin))
-        .collect()
-}
-
 /// All blobs of the images, each once, sorted.
-fn contents(images: &[Prepared]) -> BTreeMap<Digest, Content<'_>> {
+fn contents(set: &PreparedSet) -> BTreeMap<Digest, Content<'_>> {
+    let images = &set.images;
     let mut all = BTreeMap::new();
     for image in images {
         for layer in &image.layers {
@@ -146,6 +135,9 @@ fn contents(images: &[Prepared]) -> BTreeMap<Digest, Content<'_>> {
     for image in images {
         all.insert(image.config.digest, Content::Bytes(&image.config_bytes));
         all.insert(image.manifest.digest, Content::Bytes(&image.manifest_bytes));
+    }
+    for index in &set.indexes {
+        all.insert(index.descriptor.digest, Content::Bytes(&index.bytes));
     }
     all
 }
@@ -166,16 +158,21 @@ pub(super) fn copy_blob(store: &Store, digest: &Digest, out: &mut dyn Write) -> 
     }
 }
 
-/// The index: one entry per name, or one without a name.
-fn index(images: &[Prepared], before: Vec<Descriptor>) -> Result<Index, ImageError> {
+/// The index of the layout: one entry per name, or one without a name. Images for several platforms stand in an index of
+/// their own, which has the name.
+fn index(set: &PreparedSet, before: Vec<Descriptor>) -> Result<Index, ImageError> {
+    let alone = set.images.iter().enumerate();
+    let alone = alone.filter(|(at, _)| set.index_of(*at).is_none());
+    let alone = alone.map(|(_, image)| (&image.names, &image.manifest));
+    let several = set.indexes.iter().map(|index| (&index.names, &index.descriptor));
     let mut entries: Vec<Descriptor> = Vec::new();
-    for image in images {
-        let mut names: Vec<Option<&str>> = image.names.iter().map(|name| Some(name.as_str())).collect();
+    for (names, target) in alone.chain(several) {
+        let mut names: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
         if names.is_empty() {
             names.push(None);
         }
         for name in names {
-            let mut entry = image.manifest.clone();
+            let mut entry = target.clone();
             if let Some(name) = name {
                 let annotations = entry.annotations.get_or_insert_default();
                 annotations.insert(CONTAINERD_NAME.to_owned(), name.to_owned());
@@ -225,12 +222,21 @@ pub(super) fn repo_tags(names: &[String]) -> Vec<String> {
     names.iter().filter(|name| !name.contains('@')).cloned().collect()
 }
 
-fn docker_manifest(images: &[Prepared]) -> Result<Vec<u8>, DocumentError> {
-    let items: Vec<DockerItem> = images
+/// Of images for several platforms the main one: it knows no indexes.
+fn docker_manifest(set: &PreparedSet) -> Result<Vec<u8>, DocumentError> {
+    let named = set
+        .images
         .iter()
-        .map(|image| DockerItem {
+        .enumerate()
+        .filter_map(|(at, image)| match set.index_of(at) {
+            None => Some((image, &image.names)),
+            Some(index) if index.main == at => Some((image, &index.names)),
+            Some(_) => None,
+        });
+    let items: Vec<DockerItem> = named
+        .map(|(image, names): (&Prepared, _)| DockerItem {
             config: blob_name(&image.config.digest),
-            repo_tags: repo_tags(&image.names),
+            repo_tags: repo_tags(names),
             layers: image
                 .layers
                 .iter()

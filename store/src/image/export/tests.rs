@@ -356,6 +356,7 @@ fn a_layout_directory_takes_several_images() {
         with_image(layers, names, |image, _| {
             write_oci_dir(&bench.store, &[image], &ExportOptions::default(), &dir, &pin)
                 .unwrap()
+                .images
                 .remove(0)
         })
     };
@@ -425,6 +426,7 @@ fn the_types_of_the_specification_read_it() {
     let written = with_image(&layers, &["a:1"], |image, _| {
         write_oci_dir(&bench.store, &[image], &ExportOptions::default(), &dir, &pin)
             .unwrap()
+            .images
             .remove(0)
     });
     let blob = |digest: &oci_spec::image::Digest| dir.join("blobs/sha256").join(digest.digest());
@@ -524,7 +526,7 @@ fn skopeo_takes_every_form() {
         let options = ExportOptions::default();
         let prepared =
             write_oci_dir(&bench.store, std::slice::from_ref(&image), &options, &dir, &pin).unwrap();
-        let digest = prepared[0].manifest.digest.to_string();
+        let digest = prepared.images[0].manifest.digest.to_string();
         let archive = bench.file("oci.tar", &bench.oci_archive(&image, &options));
         let docker = bench.file("docker.tar", &bench.docker_archive(&image));
         for reference in [at("oci:", &dir, ":1.0"), at("oci-archive:", &archive, ":1.0")] {
