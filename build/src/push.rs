@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use rbuild_oci::ImageConfig;
     use rbuild_store::Need;
-    use rbuild_store::image::ImageLayer;
+    use rbuild_store::image::{ImageLayer, ImageRecord};
 
     /// An image that has one layer, whose blob is of these bytes.
     fn image(bytes: &[u8]) -> ImageRecord {

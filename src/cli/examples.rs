@@ -91,6 +91,13 @@ Examples:
   docker save app | rbuild load
   rbuild load -i layout/ -t app:1";
 
+/// Of `rbuild manifest`.
+pub const MANIFEST: &str = "\
+Examples:
+  rbuild manifest create app:1 app:amd64 app:arm64
+  rbuild manifest annotate --variant v7 app:1 app:arm
+  rbuild manifest push app:1 registry.example/app:1";
+
 /// Of `rbuild push`.
 pub const PUSH: &str = "\
 Examples:

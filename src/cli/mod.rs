@@ -18,6 +18,7 @@ pub mod images;
 pub mod inspect;
 pub mod load;
 pub mod login;
+pub mod manifest;
 pub mod prune;
 pub mod pull;
 pub mod push;
@@ -129,6 +130,9 @@ pub enum Command {
     /// Send an image to a registry
     #[command(help_template = examples::TEMPLATE, after_help = examples::PUSH)]
     Push(push::PushArgs),
+    /// Put images for several platforms under one name
+    #[command(help_template = examples::TEMPLATE, after_help = examples::MANIFEST)]
+    Manifest(Box<manifest::ManifestArgs>),
     /// Keep credentials for a registry
     #[command(help_template = examples::TEMPLATE, after_help = examples::LOGIN)]
     Login(login::LoginArgs),
@@ -225,6 +229,7 @@ pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Load(args)) => load::run(&args, root),
         Some(Command::Pull(args)) => pull::run(&args, root),
         Some(Command::Push(args)) => push::run(&args, root),
+        Some(Command::Manifest(args)) => manifest::run(&args, root),
         Some(Command::Login(args)) => login::run(&args),
         Some(Command::Logout(args)) => login::logout(&args),
         Some(Command::Df(args)) => df::run(&args, root),

@@ -8,9 +8,9 @@ use rbuild_build::export::Outgoing;
 use rbuild_build::sources::{find_stored, stored_name};
 use rbuild_build::{clock, engine};
 use rbuild_build::{open_store, open_store_for};
-use rbuild_oci::{Digest, ImageConfig, Reference};
+use rbuild_oci::{Digest, ImageConfig, ImagePlatform, Reference};
 use rbuild_sandbox::probe;
-use rbuild_store::image::{ImageList, ImageRecord};
+use rbuild_store::image::{ImageList, ImageRecord, ListedImage};
 use rbuild_store::{Need, Store};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -92,6 +92,25 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Its images as a list has them.
+    ///
+    /// # Errors
+    /// The configuration of an image is damaged.
+    pub fn listed(&self) -> Result<Vec<ListedImage>, Failure> {
+        if let Some(list) = &self.list {
+            return Ok(list.images.clone());
+        }
+        let listed = |record: &ImageRecord| {
+            let config = record.parse_config().map_err(Failure::from_host)?;
+            Ok(ListedImage {
+                image: record.id,
+                platform: ImagePlatform::new(&config.os, &config.architecture, config.variant.as_deref()),
+                annotations: BTreeMap::new(),
+            })
+        };
+        self.images.iter().map(listed).collect()
+    }
+
     /// To be written or pushed under these names.
     #[must_use]
     pub fn outgoing(&self, names: Vec<String>) -> Outgoing<'_> {

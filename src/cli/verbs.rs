@@ -32,7 +32,7 @@ const KEEP: &str = "a container is looked after by a process of its own: start i
 const CHANGE: &str = "write a Dockerfile";
 const DAEMON: &str = "there is no daemon";
 const CLUSTER: &str = "that is the work of docker, podman or Kubernetes, which take the image";
-const INDEXES: &str = "use `rbuild build --platform A,B -t NAME`, which makes an index; lists of other images are not put together";
+const INDEXES: &str = "use `rbuild build --platform A,B -t NAME`, or `rbuild manifest`";
 const NETWORKS: &str = "there are --network host, private and none, and none that containers share";
 const VOLUMES: &str = "use -v HOST:CONTAINER: a volume is a directory of the host";
 const SIGNING: &str = "sign what was pushed with cosign or notation";
@@ -148,7 +148,6 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("kube", Refused(CLUSTER)),
     ("list", Same(&["ps"])),
     ("machine", Refused("rbuild runs on Linux itself")),
-    ("manifest", Refused(INDEXES)),
     ("mount", Refused(MOUNTED)),
     ("network", Refused(NETWORKS)),
     ("node", Refused(CLUSTER)),

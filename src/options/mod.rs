@@ -21,7 +21,7 @@ mod value;
 
 pub use call::Call;
 pub use registry::pull_policy;
-pub use value::{add_host, choice, network, no_new_privs, reference, size, without_transport};
+pub use value::{add_host, choice, network, no_new_privs, pair, reference, size, without_transport};
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
@@ -40,7 +40,6 @@ use sources::sources;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use value::pair;
 
 /// What was asked for on the command line: the build, and what is shown of it.
 #[derive(Debug, Clone)]

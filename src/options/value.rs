@@ -121,7 +121,7 @@ pub fn add_host(text: &str) -> Result<(String, String), Failure> {
 ///
 /// # Errors
 /// There is no key.
-pub(super) fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> {
+pub fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     if key.is_empty() {
         return Err(Failure::usage(format!(

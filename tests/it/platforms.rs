@@ -271,6 +271,80 @@ fn a_registry_gets_the_images_and_then_the_index() {
         assert_eq!(fs::read_to_string(dir.join("program")).unwrap(), program);
         assert!(dir.join("more").is_file());
     }
+    // Both are known by the name from then on: nobody is asked.
+    drop(registry);
+    other
+        .rbuild([BOTH, "-o", "again"])
+        .arg(&upon)
+        .run()
+        .success()
+        .says("4/4 steps cached");
+}
+
+#[test]
+fn a_list_is_put_together_by_hand() {
+    if !skip::unless_installed(
+        "a_list_is_put_together_by_hand",
+        &[Registry::NEEDS, &["skopeo"]].concat(),
+    ) {
+        return;
+    }
+    let env = TestEnv::new();
+    let context = env.context_of(CROSS, &[]);
+    for architecture in ["amd64", "arm64"] {
+        env.building([
+            &format!("--platform=linux/{architecture}"),
+            "-t",
+            &format!("app:{architecture}"),
+        ])
+        .arg(&context)
+        .run()
+        .success();
+    }
+    let manifest = |words: &[&str]| env.rbuild(["manifest"]).args(words).run();
+    manifest(&["create", "--annotation=a=b", "list:1"]).success();
+    manifest(&["inspect", "list:1"]).exits(125).says("has no images");
+    manifest(&["create", "list:1"])
+        .exits(125)
+        .says("is there already");
+    manifest(&["add", "list:1", "app:amd64", "app:arm64"]).success();
+    manifest(&[
+        "annotate",
+        "--variant=v9",
+        "--annotation=c=d",
+        "list:1",
+        "app:arm64",
+    ])
+    .success();
+    let index = json(manifest(&["inspect", "list:1"]).success().out().as_bytes());
+    assert_eq!(platforms(&index), ["linux/amd64", "linux/arm64"]);
+    assert_eq!(index["annotations"]["a"], "b");
+    assert_eq!(index["manifests"][1]["platform"]["variant"], "v9");
+    assert_eq!(index["manifests"][1]["annotations"]["c"], "d");
+    manifest(&["exists", "list:1"]).success();
+    manifest(&["exists", "app:amd64"]).exits(1);
+
+    let registry = Registry::plain(&env);
+    let host = registry.address();
+    manifest(&["push", "--rm", "list:1", &format!("{host}/list:2")]).success();
+    let types = "application/vnd.oci.image.index.v1+json";
+    let pushed = registry.get_manifest(&env, "list/manifests/2", types);
+    assert_eq!(
+        json(pushed.as_bytes()),
+        index,
+        "what was printed is what was sent"
+    );
+    manifest(&["exists", "list:1"]).exits(1);
+    // The images stay, and a list of them goes by itself.
+    manifest(&["create", "list:1", "app:amd64", "app:arm64"]).success();
+    manifest(&["remove", "list:1", "app:amd64"]).success();
+    let index = json(manifest(&["inspect", "list:1"]).success().out().as_bytes());
+    assert_eq!(platforms(&index), ["linux/arm64"]);
+    manifest(&["rm", "list:1"]).success();
+    env.rbuild(["inspect", "app:amd64", "app:arm64"]).run().success();
+    manifest(&["rm", "app:amd64"])
+        .exits(125)
+        .says("is an image and no list");
 }
 
 #[test]

@@ -7,9 +7,10 @@ use crate::lower::ResolveImage;
 use crate::pull::Registries;
 use crate::request::{NamedContext, PullPolicy};
 use dockerfile_parser::Platform;
-use rbuild_oci::{Digest, ImageConfig, Reference};
+use rbuild_oci::{Digest, ImageConfig, ImagePlatform, Reference};
 use rbuild_store::Store;
-use rbuild_store::image::{self, ImageRecord, source};
+use rbuild_store::image::{self, ImageList, ImageRecord, ListedImage, source};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -217,8 +218,8 @@ pub fn stored_name(reference: &Reference) -> String {
 /// Gives an image that came from a registry its name there, and the one with the `digest` that the registry answered
 /// with, so that a pinned FROM finds it.
 ///
-/// Of a name that stands for several platforms the image for this machine keeps it: what `rbuild run NAME` starts must
-/// not depend on the order in which the stages of a build were fetched.
+/// Of a name that stands for several platforms all that were fetched have it, and the one for this machine stands for
+/// them: what `rbuild run NAME` starts must not depend on the order in which the stages of a build were fetched.
 ///
 /// # Errors
 /// The store cannot be written.
@@ -233,10 +234,14 @@ pub fn name_pulled(
         ImageConfig::parse(record.config.as_bytes())
             .is_ok_and(|config| config.architecture == crate::request::build_platform().architecture)
     };
-    for name in [
-        stored_name(reference),
-        stored_name(&reference.with_digest(digest)),
-    ] {
+    let pinned = stored_name(&reference.with_digest(digest));
+    let list = pulled(store, &pinned, record)?;
+    let machine = image_platform(&crate::request::build_platform());
+    for name in [stored_name(reference), pinned] {
+        if list.images.len() > 1 {
+            images.tag_list(&name, list.main(&machine).map(|main| &main.image), &list)?;
+            continue;
+        }
         let before = images.resolve_tag(&name)?;
         let before = before.map(|id| images.get(&id)).transpose()?.flatten();
         if native(record) || !before.is_some_and(|before| native(&before)) {
@@ -244,6 +249,39 @@ pub fn name_pulled(
         }
     }
     Ok(())
+}
+
+/// The images that came under a digest, this one among them: of an index one for each platform that was asked for.
+fn pulled(store: &Store, pinned: &str, record: &ImageRecord) -> Result<ImageList, Error> {
+    let images = store.images();
+    let listed = |record: &ImageRecord| -> Result<ListedImage, Error> {
+        let config = ImageConfig::parse(record.config.as_bytes())?;
+        Ok(ListedImage {
+            image: record.id,
+            platform: ImagePlatform::new(&config.os, &config.architecture, config.variant.as_deref()),
+            annotations: BTreeMap::new(),
+        })
+    };
+    let mut list = match images.tag_of(pinned)? {
+        Some(tag) => match tag.list {
+            Some(list) => list,
+            None => {
+                let one = images.get(&tag.id)?;
+                let images = one.iter().map(listed).collect::<Result<_, _>>()?;
+                ImageList {
+                    images,
+                    ..ImageList::default()
+                }
+            }
+        },
+        None => ImageList::default(),
+    };
+    if !list.images.iter().any(|listed| listed.image == record.id) {
+        list.images.push(listed(record)?);
+    }
+    // Whichever was asked for first.
+    list.images.sort_by_key(|listed| listed.platform.to_string());
+    Ok(list)
 }
 
 /// Whether a registry has answered for this name before: then the image has a name with a digest in that repository.
