@@ -2,7 +2,7 @@
 
 use crate::cli::streams::note;
 use crate::interrupt::{self, Watch};
-use crate::report::findings;
+use crate::report::{findings, weaker};
 use crate::standard_error::StandardError;
 use crate::ui::{Printer, ProgressMode, Style, Summary};
 use rbuild_build::observer::{BuildEvent, Observer, StepInfo};
@@ -98,6 +98,7 @@ impl Observer for Progress {
             BuildEvent::CacheFailed { cache, error } => self.message(&format!(
                 "warning: the cache {cache} is not what it should be, the build goes on without: {error}"
             )),
+            BuildEvent::WeakerSandbox(choice) => self.message(&weaker::line(choice)),
             BuildEvent::DevicesLeftOut(paths) => self.message(&format!(
                 "warning: device files are left out: {}",
                 paths.join(", ")

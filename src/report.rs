@@ -21,6 +21,7 @@ mod memory;
 mod registry;
 mod remedy;
 pub mod step;
+pub mod weaker;
 pub mod words;
 
 pub use ended::Ended;

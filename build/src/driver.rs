@@ -27,7 +27,7 @@ use std::time::Instant;
 /// Whatever stops the build.
 pub fn build(request: &Request, observer: &SharedObserver) -> Result<BuildResult, BuildError> {
     let caller = request.environment.caller();
-    let host: Arc<dyn Host> = Arc::new(ThisHost { caller });
+    let host: Arc<dyn Host> = Arc::new(ThisHost::new(caller, request.sandbox));
     build_on(request, observer, &host)
 }
 

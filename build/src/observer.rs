@@ -86,6 +86,8 @@ pub enum BuildEvent<'a> {
         /// What went wrong first.
         error: &'a str,
     },
+    /// Steps are not run the strongest way that there is.
+    WeakerSandbox(&'a rbuild_sandbox::probe::Choice),
     /// Device files that an output cannot have.
     DevicesLeftOut(&'a [String]),
     /// A directory of files that others may enter, and the files that are not set-id any more for that.

@@ -9,7 +9,7 @@ use std::path::Path;
 /// # Errors
 /// It cannot hold snapshots, or cannot be opened.
 pub fn open_store(root: &Path) -> Result<Store, Error> {
-    open_store_for(root, Need::Overlay)
+    open_store_for(root, Need::Writing)
 }
 
 /// Opens the store for something.

@@ -139,6 +139,9 @@ impl<'a> Session<'a> {
         self.observer.before_namespace();
         self.engine.prepare()?;
         self.entered.store(true, Ordering::Release);
+        if let Some(choice) = self.engine.weaker() {
+            self.observer.event(&BuildEvent::WeakerSandbox(&choice));
+        }
         self.observer
             .before_first_step(&self.request.stop)
             .map_err(HostError::Observer)?;

@@ -3,19 +3,19 @@
 //! and which a process of its own looks after while it runs.
 //!
 //! ```no_run
-//! use rbuild_container::{Container, Image, Request};
-//! use rbuild_sandbox::{Stdio, Zygote};
+//! use rbuild_container::{Container, Image, Request, Runner};
+//! use rbuild_sandbox::Stdio;
 //! use rbuild_store::snapshot::{Held, SnapshotStore};
 //!
 //! # use rbuild_oci::ImageConfig;
-//! # fn run(zygote: &Zygote, snapshots: &SnapshotStore, config: &ImageConfig, files: Held, stdio: Stdio)
+//! # fn run(runner: &Runner<'_>, snapshots: &SnapshotStore, config: &ImageConfig, files: Held, stdio: Stdio)
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! let request = Request {
 //!     command: vec!["cat".to_owned(), "/etc/os-release".to_owned()],
 //!     ..Request::default()
 //! };
 //! let image = Image { config: &config.config, files: Some(files) };
-//! let container = Container::start(zygote, snapshots, image, &request, stdio)?;
+//! let container = Container::start(runner, snapshots, image, &request, stdio)?;
 //! let exit = container.wait()?;
 //! println!("ended with {}", exit.status.shell_code());
 //! # Ok(()) }
@@ -53,4 +53,4 @@ pub mod time;
 pub use error::StartError;
 pub use process::{ENDING, Process};
 pub use request::{Request, RequestedMount};
-pub use start::{Container, Image, Ready};
+pub use start::{Container, Image, Ready, Runner};

@@ -23,6 +23,15 @@ pub struct Image<'a> {
     pub files: Option<Held>,
 }
 
+/// What starts containers.
+#[derive(Debug, Clone, Copy)]
+pub struct Runner<'a> {
+    /// Starts their commands.
+    pub zygote: &'a Zygote,
+    /// In which form they get their files.
+    pub form: Form,
+}
+
 /// A container whose command runs. Dropping it kills the command; its writable layer goes with it.
 pub struct Container<'s> {
     process: Process,
@@ -48,7 +57,7 @@ impl<'s> Container<'s> {
     /// # Errors
     /// What is asked for does not fit the image, the store or the host fails, or the program cannot be executed.
     pub fn start(
-        zygote: &Zygote,
+        runner: &Runner<'_>,
         snapshots: &'s SnapshotStore,
         image: Image<'_>,
         request: &Request,
@@ -58,10 +67,10 @@ impl<'s> Container<'s> {
             cgroup::check(&request.limits)?;
         }
         let files = image.files.as_ref().map(|held| &held.snapshot);
-        let mut writable = snapshots.begin(files, Form::Overlay)?;
+        let mut writable = snapshots.begin(files, runner.form)?;
         let has_terminal = matches!(stdio, Stdio::Pty { .. });
         let spec = sandbox(request, image.config, has_terminal, &mut writable)?;
-        let mut running = zygote.spawn(&spec, stdio)?;
+        let mut running = runner.zygote.spawn(&spec, stdio)?;
         Ok(Self {
             pty: running.take_pty(),
             process: Process::new(running),
@@ -115,7 +124,7 @@ impl<'s> Container<'s> {
     /// Waits for the end of the command.
     ///
     /// # Errors
-    /// The sandbox's starter process is gone.
+    /// The sandbox's runner process is gone.
     pub fn wait(&self) -> Result<Exit, SpawnError> {
         let exit = self.process.wait()?;
         let Some(holder) = &self.holder else {

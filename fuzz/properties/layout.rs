@@ -9,7 +9,7 @@ thread_local! {
     // Of the thread, at whose end it is removed.
     static STORE: (Store, tempfile::TempDir) = {
         let place = tempfile::tempdir().expect("a temporary directory");
-        let store = Store::open(&place.path().join("store"), "boot", Need::Copy).expect("a store");
+        let store = Store::open(&place.path().join("store"), "boot", Need::Writing).expect("a store");
         (store, place)
     };
 }

@@ -51,6 +51,12 @@ pub enum LayerError {
         /// The path in the layer.
         path: Vec<u8>,
     },
+    /// A file in a directory that a command is about to write in has a name outside of it.
+    #[error("`{}` has another name, through which a command could write", Lossy(.path))]
+    Shared {
+        /// The path in the directory.
+        path: Vec<u8>,
+    },
     /// The path goes through, or onto, something that is no directory.
     #[error("`{}` is not a directory", Lossy(.path))]
     NotADirectory {
@@ -178,6 +184,7 @@ impl LayerError {
             | LayerError::Output(_)
             | LayerError::Owner { .. }
             | LayerError::Thread(_)
+            | LayerError::Shared { .. }
             | LayerError::Host { .. } => false,
         }
     }

@@ -144,12 +144,25 @@ impl Creator {
         Ok(true)
     }
 
-    /// Makes a whiteout as overlay knows it: a character device 0:0, which needs no privilege (Linux 5.8).
+    /// Makes a whiteout as overlay knows it: a character device 0:0, which needs no privilege (Linux 5.8). On an overlay,
+    /// which keeps that for itself, an empty file with a mark: nothing is ever mounted upon what is kept there.
     pub(crate) fn whiteout(&self, dir: &Dir, path: &[u8]) -> Result<(), LayerError> {
-        Ok(dir
-            .mknod(file_name(path), Kind::CharDevice, 0)
-            .map_err(|e| e.at(path))?)
+        let name = file_name(path);
+        match dir.mknod(name, Kind::CharDevice, 0) {
+            Err(e) if e.errno == Errno::PERM && is_overlay(dir) => {
+                let file = dir.create_file(name).map_err(|e| e.at(path))?;
+                Ok(rbuild_rootdir::fsetxattr(&file, xattr::WHITEOUT, b"y").map_err(|e| e.at(path))?)
+            }
+            other => Ok(other.map_err(|e| e.at(path))?),
+        }
     }
+}
+
+/// `OVERLAYFS_SUPER_MAGIC` of linux/magic.h.
+const OVERLAY: u64 = 0x794c_7630;
+
+fn is_overlay(dir: &Dir) -> bool {
+    rustix::fs::fstatfs(dir).is_ok_and(|stat| stat.f_type as u64 & 0xFFFF_FFFF == OVERLAY)
 }
 
 fn denied(path: &[u8]) -> rbuild_rootdir::Error {

@@ -8,13 +8,13 @@
 //! 4. from then on any thread may [`Zygote::spawn`] a [`SandboxSpec`].
 //!
 //! ```no_run
-//! use rbuild_sandbox::{Caller, IdMapping, Root, SandboxSpec, Stdio, Zygote, enter};
+//! use rbuild_sandbox::{Caller, Confinement, IdMapping, Root, SandboxSpec, Stdio, Zygote, enter};
 //! use std::fs::File;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let caller = Caller::default();
 //! enter(&IdMapping::for_host(&caller)?)?;
-//! let zygote = Zygote::start(&caller)?;
+//! let zygote = Zygote::start(&caller, Confinement::Namespaces)?;
 //! let root = Root::Directory("/var/lib/machines/small".into());
 //! let mut spec = SandboxSpec::new(root, vec!["/bin/id".into()]);
 //! spec.env = vec!["PATH=/bin".into()];
@@ -34,12 +34,15 @@ mod caller;
 pub mod cgroup;
 mod channel;
 pub mod child;
+mod confinement;
 mod elf;
 mod emulator;
 mod executor;
+mod furnish;
 mod idmap;
 pub mod inherited;
 mod init;
+mod keeper;
 mod landlock;
 mod limits;
 mod mountinfo;
@@ -60,6 +63,7 @@ mod starter;
 mod sys;
 mod userns;
 mod validate;
+mod way;
 mod wire;
 mod writers;
 mod zygote;
@@ -68,6 +72,7 @@ pub use ask::{SealedSpec, SpecHead};
 pub use blob::Blob;
 pub use caller::Caller;
 pub use channel::{Channel, Packet};
+pub use confinement::Confinement;
 pub use executor::{Execution, Executor};
 pub use idmap::{Helpers, IdMapError, IdMapping, IdRange};
 pub use limits::{IoKind, IoRate, Limits, NumberList};
@@ -84,5 +89,6 @@ pub use starter::{Started, Starter, go_on_as_first_process};
 pub use sys::MemoryOrEnd;
 pub use userns::{EnterError, Entered, enter};
 pub use validate::InvalidSpec;
+pub use way::{Wanted, Way};
 pub use writers::{Writers, writers};
 pub use zygote::Zygote;

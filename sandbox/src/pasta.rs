@@ -112,13 +112,13 @@ pub(crate) fn connect(step: &Process, tell: OwnedFd, caller: &Caller) -> Result<
 fn stay(network: &OwnedFd, tell: &OwnedFd, caller: &Caller) -> Result<(), Errno> {
     rustix::stdio::dup2_stdin(network)?;
     // The step is told of its start by the end of pipes that this process has too.
-    sys::close_all_but(tell.as_fd())?;
+    sys::close_all_but(&[tell.as_fd()])?;
     let text = match start(caller) {
         Ok(()) => CONNECTED.to_owned(),
         Err(text) => text,
     };
     rustix::io::write(tell, text.as_bytes())?;
-    sys::close_all_but(rustix::stdio::stdin())?;
+    sys::close_all_but(&[rustix::stdio::stdin()])?;
     while sys::wait(-1).is_ok() {}
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! The thorough look tries things in child processes, so that the caller keeps its namespaces and ids.
 
 mod attempt;
+mod choose;
 mod trial;
 
 use std::fs;
@@ -12,10 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;
 use crate::cgroup;
+use crate::confinement::Confinement;
 use crate::idmap::IdMapping;
 use crate::pasta;
 use crate::remedy::Remedy;
 use crate::shortage::Shortage;
+use crate::way::Way;
+
+pub use choose::{Choice, choose};
 
 /// What the host allows, best first. Shown and written as the letter of its tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,15 +31,18 @@ pub enum Allowance {
     /// A user namespace with a subordinate range: every id that images use.
     #[serde(rename = "A")]
     IdRange,
+    /// A user namespace with every id, without a `/proc` of its own or without overlays.
+    #[serde(rename = "C")]
+    Less,
     /// A user namespace with one id.
     #[serde(rename = "B")]
     OneId,
-    /// A user namespace in which a step cannot be started.
-    #[serde(rename = "C")]
-    NoStep,
-    /// No user namespace.
-    #[serde(rename = "D")]
-    NoNamespace,
+    /// Root that may change its root directory and make devices, and nothing more.
+    #[serde(rename = "D1")]
+    Chroot,
+    /// Its own files.
+    #[serde(rename = "D2")]
+    Files,
 }
 
 impl Allowance {
@@ -43,15 +51,16 @@ impl Allowance {
         match self {
             Allowance::Root => "Root",
             Allowance::IdRange => "A",
+            Allowance::Less => "C",
             Allowance::OneId => "B",
-            Allowance::NoStep => "C",
-            Allowance::NoNamespace => "D",
+            Allowance::Chroot => "D1",
+            Allowance::Files => "D2",
         }
     }
 
-    /// Whether [`enter`](crate::enter) and [`Zygote`](crate::Zygote) work here. What else there is, is only recognised.
-    pub fn is_supported(self) -> bool {
-        matches!(self, Allowance::Root | Allowance::IdRange)
+    /// Whether [`enter`](crate::enter) works here.
+    pub fn has_namespace(self) -> bool {
+        matches!(self, Allowance::Root | Allowance::IdRange | Allowance::Less)
     }
 }
 
@@ -75,11 +84,32 @@ pub struct Check {
 pub struct HostReport {
     /// What the host allows.
     pub allows: Allowance,
+    /// How commands are run here; `None` where they cannot be.
+    pub way: Option<Way>,
     /// What was tried, in order.
     pub checks: Vec<Check>,
 }
 
+/// Checks that decide which way commands are run.
+const OF_WAYS: [&str; 9] = [
+    attempt::IDS,
+    attempt::STORE,
+    attempt::USER_NAMESPACE,
+    attempt::NAMESPACES,
+    attempt::OVERLAY,
+    attempt::PROC,
+    attempt::STEP,
+    attempt::CHROOT,
+    attempt::PROCESS,
+];
+
 impl HostReport {
+    /// What keeps the host from a stronger way than it allows.
+    pub fn weakness(&self) -> Option<&Check> {
+        let mut failed = self.checks.iter().filter(|check| !check.ok);
+        failed.find(|check| OF_WAYS.contains(&check.name.as_str()))
+    }
+
     /// The first thing that a build cannot do without and that does not work.
     pub fn obstacle(&self) -> Option<&Check> {
         self.checks.iter().find(|check| check.required && !check.ok)
@@ -90,13 +120,21 @@ impl HostReport {
 /// a system call filter, shows when [`enter`](crate::enter) or the first step fails; then [`probe`] explains.
 pub fn allowance(caller: &Caller) -> Allowance {
     if fs::read_to_string("/proc/sys/user/max_user_namespaces").is_ok_and(|text| text.trim() == "0") {
-        return Allowance::NoNamespace;
+        return match rustix::process::geteuid().is_root() {
+            true => Allowance::Chroot,
+            false => Allowance::Files,
+        };
     }
     match IdMapping::for_host(caller) {
         Ok(mapping) if mapping.helpers.is_none() => Allowance::Root,
         Ok(_) => Allowance::IdRange,
         Err(_) => Allowance::OneId,
     }
+}
+
+/// Whether a user namespace with every id that images use can be entered here: tried out in a child process.
+pub fn has_namespace(caller: &Caller) -> bool {
+    IdMapping::for_host(caller).is_ok_and(|mapping| attempt::enters(&mapping))
 }
 
 /// Whether this looks like a container: parts of `/proc` are covered or read-only, or there is a system call filter.
@@ -141,22 +179,38 @@ fn covers_proc(mountinfo: &str) -> bool {
 pub fn probe(store: Option<&Path>, caller: &Caller) -> HostReport {
     let mut checks = vec![kernel(), ids(caller)];
     let full = checks[1].ok;
-    let mut attempted = attempt::attempt(full, store, caller);
-    attempted.extend(threads());
+    let attempt::Attempted {
+        checks: attempted,
+        mut way,
+    } = attempt::attempt(full, store, caller);
     let user_namespace = attempted
         .iter()
         .any(|check| check.name == attempt::USER_NAMESPACE && check.ok);
-    let steps = attempted.iter().all(|check| check.ok || !check.required);
     checks.extend(attempted);
+    if way.is_none() && rustix::process::geteuid().is_root() {
+        let check = attempt::chroot(store.unwrap_or(Path::new("/tmp")));
+        way = check.ok.then_some(choose::CHROOT);
+        checks.push(check);
+    }
+    if way.is_some() {
+        // There is a way without.
+        let of_ways = checks
+            .iter_mut()
+            .filter(|check| OF_WAYS.contains(&check.name.as_str()));
+        of_ways.for_each(|check| check.required &= check.ok);
+    }
+    checks.extend(threads());
     checks.extend([cgroups(), own_network(caller)]);
-    let allows = match (user_namespace, steps, full) {
-        (false, ..) => Allowance::NoNamespace,
-        (true, false, _) => Allowance::NoStep,
-        (true, true, false) => Allowance::OneId,
-        (true, true, true) if rustix::process::geteuid().is_root() => Allowance::Root,
-        (true, true, true) => Allowance::IdRange,
+    let is_root = rustix::process::geteuid().is_root();
+    let allows = match way {
+        Some(Way::STRONGEST) if is_root => Allowance::Root,
+        Some(Way::STRONGEST) => Allowance::IdRange,
+        Some(way) if way.confinement == Confinement::Chroot => Allowance::Chroot,
+        Some(_) => Allowance::Less,
+        None if user_namespace && !full => Allowance::OneId,
+        None => Allowance::Files,
     };
-    HostReport { allows, checks }
+    HostReport { allows, way, checks }
 }
 
 /// Says something only where no thread can be started: some filters refuse `clone3` in a way that the C library takes
@@ -224,7 +278,7 @@ fn ids(caller: &Caller) -> Check {
         }
         Err(error) => Err((error.to_string(), Some(error.remedy()))),
     };
-    check("user and group ids", true, outcome)
+    check(attempt::IDS, true, outcome)
 }
 
 /// Only limits need it.
@@ -284,7 +338,7 @@ mod tests {
             0,
             "the probe left something behind"
         );
-        if report.allows.is_supported() {
+        if report.way.is_some() {
             assert_eq!(report.obstacle(), None);
         }
         for check in &report.checks {

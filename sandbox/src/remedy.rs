@@ -39,6 +39,8 @@ pub enum Remedy {
     WholeProc,
     /// No procfs can be mounted in a user namespace, and nobody knows why.
     HostWithProc,
+    /// Ask for no sandbox by name.
+    AnotherSandbox,
     /// A step cannot be started, and nobody knows why.
     UnknownHost,
     /// Keep the store on a local disk.

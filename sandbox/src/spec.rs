@@ -150,6 +150,10 @@ pub enum MountKind {
         source_root: Option<PathBuf>,
         /// Whether mounts beneath the source come along.
         recursive: bool,
+        /// Whether a directory is the command's alone while it runs: then it can be moved into the root, and back, where
+        /// nothing can be mounted.
+        #[serde(default)]
+        lent: bool,
         /// Mount flags.
         flags: MountFlags,
     },

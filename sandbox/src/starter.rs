@@ -12,6 +12,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use crate::ask::{Asked, SealedSpec};
 use crate::caller::Caller;
 use crate::cgroup::Statistics;
+use crate::confinement::Confinement;
 use crate::emulator::Emulators;
 use crate::init;
 use crate::running::{Exit, ExitStatus, Running, Stdio};
@@ -37,7 +38,7 @@ impl Starter {
             return Err(SpawnError::new(Phase::Clone, Errno::BUSY));
         }
         Ok(Self {
-            host: init::Host::look(),
+            host: init::Host::look(Confinement::Namespaces),
             caller,
             emulators: RefCell::default(),
         })

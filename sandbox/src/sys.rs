@@ -249,15 +249,19 @@ pub(crate) fn close_on_exec_from(first: u32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Closes every descriptor above 2 but `keep`. For a freshly forked process that goes on with `keep` alone.
-pub(crate) fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
-    let keep = keep.as_raw_fd() as u32;
-    for (first, last) in [(3, keep.saturating_sub(1)), (keep.max(2) + 1, u32::MAX)] {
+/// Closes every descriptor above 2 but `keep`. For a freshly forked process that goes on with these alone.
+pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for kept in keep.iter().map(|kept| Some(*kept)).chain([None]) {
+        let last = kept.map_or(u32::MAX, |kept| kept.saturating_sub(1));
         if first <= last {
             // SAFETY: takes no pointers. Owners of the closed descriptors live in frames to which this process never
             // returns (it ends by exit_now), so nothing closes or uses the numbers a second time.
             check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
         }
+        first = kept.map_or(first, |kept| first.max(kept + 1));
     }
     Ok(())
 }
@@ -346,11 +350,12 @@ pub(crate) fn landlock_version() -> Result<u32, Errno> {
     Ok(version as u32)
 }
 
-/// Puts this thread and its future children into a Landlock domain that handles no file and no port, and has `scopes`
-/// (`LANDLOCK_SCOPE_*`).
-pub(crate) fn landlock_restrict(scopes: u64) -> Result<(), Errno> {
-    // `struct landlock_ruleset_attr`: what is handled of files, of the network, and the scopes.
-    let attr = [0u64, 0, scopes];
+/// Puts this thread and its future children into a Landlock domain that has `scopes` (`LANDLOCK_SCOPE_*`), handles no
+/// port, and handles the accesses `files` to files (`LANDLOCK_ACCESS_FS_*`): allowed beneath `root`, nowhere else.
+pub(crate) fn landlock_restrict(scopes: u64, files: u64, root: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    // `struct landlock_ruleset_attr`: what is handled of files, of the network, and the scopes. An older kernel takes a
+    // longer struct, as long as the fields that it does not know are 0.
+    let attr = [files, 0, scopes];
     // SAFETY: `attr` is live, has the three fields of the struct and the size passed; the kernel only reads it.
     let ruleset = check(unsafe {
         libc::syscall(
@@ -362,6 +367,23 @@ pub(crate) fn landlock_restrict(scopes: u64) -> Result<(), Errno> {
     })?;
     // SAFETY: the kernel has made a new descriptor that nobody else owns.
     let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset as i32) };
+    if let Some(root) = root {
+        const PATH_BENEATH: libc::c_int = 1;
+        // `struct landlock_path_beneath_attr` is packed: eight bytes of accesses, four of the descriptor.
+        let mut rule = [0u8; 12];
+        rule[..8].copy_from_slice(&files.to_ne_bytes());
+        rule[8..].copy_from_slice(&root.as_raw_fd().to_ne_bytes());
+        // SAFETY: `rule` is live and has the layout and size of the struct; the kernel only reads it.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_landlock_add_rule,
+                ruleset.as_raw_fd(),
+                PATH_BENEATH,
+                rule.as_ptr(),
+                0,
+            )
+        })?;
+    }
     // SAFETY: takes no pointers.
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) })?;
     Ok(())

@@ -54,6 +54,22 @@ pub(crate) enum Streams {
 }
 
 impl Request {
+    /// All descriptors of the request and one more, for who keeps these alone.
+    pub(crate) fn descriptors_and<'a>(&'a self, more: &'a OwnedFd) -> Vec<BorrowedFd<'a>> {
+        let own = [&self.reply, &self.failure, &self.spec, &self.blobs, more];
+        let mut all: Vec<BorrowedFd<'a>> = own.map(AsFd::as_fd).into();
+        if let Streams::Given(streams) = &self.streams {
+            all.extend(streams.iter().map(AsFd::as_fd));
+        }
+        all.extend(self.groups.iter().map(AsFd::as_fd));
+        all
+    }
+
+    /// Lets go of all but where the answer goes.
+    pub(crate) fn keep_reply(self) -> OwnedFd {
+        self.reply
+    }
+
     /// Sends the request as one packet.
     pub(crate) fn send(&self, control: BorrowedFd<'_>) -> Result<(), Errno> {
         let mut bytes = vec![match self.network {

@@ -14,8 +14,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::ask::{Asked, SealedSpec, request_failed};
 use crate::caller::Caller;
 use crate::cgroup;
+use crate::confinement::Confinement;
 use crate::emulator::Emulators;
 use crate::init;
+use crate::keeper;
 use crate::pasta;
 use crate::running::{Exit, Running, Stdio};
 use crate::spawn_error::{Phase, SpawnError};
@@ -41,7 +43,7 @@ impl Zygote {
     ///
     /// # Errors
     /// `EBUSY` when the process has more than one thread, else what `clone(2)` says.
-    pub fn start(caller: &Caller) -> Result<Self, SpawnError> {
+    pub fn start(caller: &Caller, confinement: Confinement) -> Result<Self, SpawnError> {
         let fail = |errno| SpawnError::new(Phase::Clone, errno);
         let (here, there) = socketpair(
             AddressFamily::UNIX,
@@ -50,14 +52,18 @@ impl Zygote {
             None,
         )
         .map_err(fail)?;
-        match sys::fork_single_threaded(libc::CLONE_NEWPID).map_err(fail)? {
+        let flags = match confinement.has_own_processes() {
+            true => libc::CLONE_NEWPID,
+            false => 0,
+        };
+        match sys::fork_single_threaded(flags).map_err(fail)? {
             Cloned::Parent(process) => Ok(Self {
                 control: Some(here),
                 process,
             }),
             Cloned::Child => {
                 drop(here);
-                let served = std::panic::catch_unwind(|| serve(&there, caller));
+                let served = std::panic::catch_unwind(|| serve(&there, caller, confinement));
                 sys::exit_now(if matches!(served, Ok(Ok(()))) { 0 } else { 1 })
             }
         }
@@ -93,9 +99,14 @@ pub(crate) struct Child {
 }
 
 /// The zygote's life: start what is asked for, report what ended, until the program is gone.
-fn serve(control: &OwnedFd, caller: &Caller) -> Result<(), Errno> {
-    prepare(control)?;
-    let host = init::Host::look();
+fn serve(control: &OwnedFd, caller: &Caller, confinement: Confinement) -> Result<(), Errno> {
+    prepare(control, confinement)?;
+    let host = init::Host::look(confinement);
+    // Closed by the end of this process, however it comes.
+    let mut alive = match confinement.has_own_processes() {
+        true => None,
+        false => Some(pipe_with(PipeFlags::CLOEXEC)?),
+    };
     let mut children: Vec<Child> = Vec::new();
     let mut emulators = Emulators::default();
     loop {
@@ -134,9 +145,20 @@ fn serve(control: &OwnedFd, caller: &Caller) -> Result<(), Errno> {
                     if let Some(machine) = request.machine {
                         emulators.provide(machine);
                     }
-                    children.extend(start(request, &host, caller));
+                    children.extend(match &alive {
+                        Some((alive, _)) => start_kept(request, &host, alive),
+                        None => start(request, &host, caller),
+                    });
                 }
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    if alive.take().is_some() {
+                        // Nothing of a command is left when the program knows that this is gone.
+                        for child in &children {
+                            let _ = sys::wait(child.process.pid);
+                        }
+                    }
+                    return Ok(());
+                }
                 // A request that cannot be read loses its descriptors, which its sender sees.
                 Err(_) => {}
             }
@@ -145,9 +167,12 @@ fn serve(control: &OwnedFd, caller: &Caller) -> Result<(), Errno> {
 }
 
 /// Cuts the zygote off from what it inherited: locks, pipes and the caller's directory must not live on in it.
-fn prepare(control: &OwnedFd) -> Result<(), Errno> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    sys::close_all_but(control.as_fd())?;
+fn prepare(control: &OwnedFd, confinement: Confinement) -> Result<(), Errno> {
+    if confinement.has_own_processes() {
+        // Else commands would live on: they end with the keepers, which hear of it by the end of this process.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    }
+    sys::close_all_but(&[control.as_fd()])?;
     let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
@@ -182,22 +207,53 @@ impl Child {
 }
 
 fn report(child: &Child) {
+    // That of a kept command is told by its keeper.
     if let (Ok(ended), Some(reply)) = (child.wait(), &child.reply) {
         // The program may have dropped its side in the meantime.
         let _ = Reply::Ended(ended).send(reply.as_fd());
     }
 }
 
-/// Clones what is asked for. In the caller, which has one thread: the child, or `None` and an answer that says why.
-pub(crate) fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> {
-    let mut flags = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP;
+/// The namespaces of a command.
+fn namespaces(confinement: Confinement, request: &Request) -> i32 {
+    if confinement == Confinement::Chroot {
+        return 0;
+    }
+    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    // In a group of its own the view of cgroups begins there, so it comes after that was entered.
+    if request.groups.is_empty() {
+        flags |= libc::CLONE_NEWCGROUP;
+    }
+    if confinement.has_own_processes() {
+        flags |= libc::CLONE_NEWPID;
+    }
     if request.network != Network::Host {
         flags |= libc::CLONE_NEWNET;
     }
+    flags
+}
+
+/// Starts a command under a keeper, which answers for it from then on.
+fn start_kept(request: Request, host: &init::Host, alive: &OwnedFd) -> Option<Child> {
+    let flags = namespaces(host.confinement, &request);
+    match sys::clone_process(0) {
+        Ok(Cloned::Child) => keeper::run(request, host, flags, alive),
+        Ok(Cloned::Parent(process)) => Some(Child {
+            process,
+            reply: None,
+            connector: None,
+        }),
+        Err(errno) => {
+            // The program may be gone; there is nobody else to tell.
+            let _ = Reply::NotCloned(errno).send(request.reply.as_fd());
+            None
+        }
+    }
+}
+
+/// Clones what is asked for. In the caller, which has one thread: the child, or `None` and an answer that says why.
+pub(crate) fn start(request: Request, host: &init::Host, caller: &Caller) -> Option<Child> {
+    let flags = namespaces(host.confinement, &request);
     let refuse = |errno| {
         // The program may be gone; there is nobody else to tell.
         let _ = Reply::NotCloned(errno).send(request.reply.as_fd());
@@ -211,11 +267,11 @@ pub(crate) fn start(request: Request, host: &init::Host, caller: &Caller) -> Opt
         },
         _ => None,
     };
-    let (cloned, entered) = clone(flags, &request);
+    let (cloned, entered) = cgroup::clone(flags, &request.groups);
     match cloned {
         Ok(Cloned::Child) => {
             let connection = pipe.map(|(connection, _)| connection);
-            init::run(request, host, connection, entered)
+            init::run(request, host, connection, entered, Ok(()))
         }
         Ok(Cloned::Parent(process)) => {
             let connected = pipe
@@ -245,17 +301,6 @@ pub(crate) fn start(request: Request, host: &init::Host, caller: &Caller) -> Opt
         }
         Err(errno) => refuse(errno),
     }
-}
-
-/// Clones; the flag says that it happened into the request's group of version 2, which spares the kernel a move. Where that
-/// is not possible, the child moves itself, and says what goes wrong.
-fn clone(flags: i32, request: &Request) -> (Result<Cloned, Errno>, bool) {
-    if let Some(group) = cgroup::unified(&request.groups)
-        && let Ok(cloned) = sys::clone_process_into(flags, group)
-    {
-        return (Ok(cloned), true);
-    }
-    (sys::clone_process(flags), false)
 }
 
 /// Kills a child and waits until it is gone.

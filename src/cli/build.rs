@@ -137,6 +137,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "MODE", default_value = "default")]
     pub network: String,
 
+    /// How RUN steps are closed in: auto (the strongest that the host allows), namespaces, single-id, chroot, supervisor
+    #[arg(long, value_name = "KIND", default_value = "auto")]
+    pub sandbox: String,
+
     /// Add a line to /etc/hosts of RUN steps: HOST:IP or HOST=IP (repeatable)
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub add_hosts: Vec<String>,

@@ -2,7 +2,7 @@
 
 use super::streams::{print, print_json, stdout_style};
 use crate::error::Failure;
-use crate::report::host;
+use crate::report::{host, weaker};
 use crate::store_root;
 use crate::ui::Paint;
 use clap::Args;
@@ -34,16 +34,19 @@ pub fn run(args: &DoctorArgs, root: Option<&Path>) -> Result<u8, Failure> {
     drop(place);
     // The probe has looked at the directory that it was given, which may be a trial.
     match report.checks.iter_mut().find(|check| check.name == store.name) {
+        // That it takes no overlays is told by the probe.
         Some(check) if check.ok || !store.ok => *check = store,
         Some(_) => {}
         None => report.checks.push(store),
     }
-    let works = report.allows.is_supported() && report.obstacle().is_none();
+    let works = report.way.is_some() && report.obstacle().is_none();
     if args.json {
         print_json(&json!({
             "works": works,
             "tier": report.allows,
             "tier_meaning": meaning(report.allows),
+            "way": report.way,
+            "lost": report.way.map(weaker::lost).unwrap_or_default(),
             "store": root,
             "checks": report.checks.iter().map(as_json).collect::<Vec<_>>(),
         }))?;
@@ -92,7 +95,7 @@ fn store(root: &Path) -> (Check, Option<Place>) {
     let shown = root.display();
     let has_something = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
     if has_something || root.is_file() {
-        return match Store::open(root, "", Need::Overlay) {
+        return match Store::open(root, "", Need::Writing) {
             Ok(_) => (
                 check(true, format!("{shown}")),
                 Some(Place::Store(root.to_owned())),
@@ -117,7 +120,7 @@ fn store(root: &Path) -> (Check, Option<Place>) {
             return (check(false, format!("{shown} cannot be made: {why}")), None);
         }
     };
-    match Store::open(&trial.path().join("store"), "", Need::Overlay) {
+    match Store::open(&trial.path().join("store"), "", Need::Writing) {
         Ok(_) => (
             check(true, format!("{shown} will be made by the first build")),
             Some(Place::Trial(trial)),
@@ -135,9 +138,12 @@ fn meaning(allows: Allowance) -> &'static str {
     match allows {
         Allowance::Root => "root: steps run in a user namespace with every id",
         Allowance::IdRange => "an ordinary user with a range of subordinate ids",
+        Allowance::Less => "a user namespace with every id, but not all mounts",
         Allowance::OneId => "a user namespace with one id only",
-        Allowance::NoStep => "a user namespace in which steps cannot be started",
-        Allowance::NoNamespace => "no user namespace",
+        Allowance::Chroot => {
+            "root without user namespaces, as in a container under its engine's default settings"
+        }
+        Allowance::Files => "no user namespace and no root",
     }
 }
 
@@ -148,7 +154,14 @@ fn text(report: &HostReport, works: bool) -> String {
         true => style.paint(Paint::Good, "builds work here"),
         false => style.paint(Paint::Bad, "builds do not work here yet"),
     };
-    text += "\n\n";
+    text += "\n";
+    if let Some(way) = report.way {
+        text += &format!("{}\n", weaker::how(way));
+        for lost in weaker::lost(way) {
+            text += &format!("  lost: {lost}\n");
+        }
+    }
+    text += "\n";
     let width = report
         .checks
         .iter()

@@ -19,11 +19,12 @@ use crate::options::registry::RegistryArgs;
 use clap::Args;
 use foreground::Streams;
 use rbuild_build::engine;
+use rbuild_build::host::{form_of, network_of};
 use rbuild_container::kept::{Kept, Restart};
 use rbuild_container::log::LogWriter;
-use rbuild_container::{Container, Image, Ready};
+use rbuild_container::{Container, Image, Ready, Runner};
 use rbuild_oci::ContainerConfig;
-use rbuild_sandbox::{Network, Zygote};
+use rbuild_sandbox::{Confinement, Network, Zygote};
 use rbuild_store::snapshot::{Held, SnapshotStore};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -133,6 +134,10 @@ pub struct RunArgs {
     #[arg(long, alias = "net", value_name = "MODE", default_value = "default")]
     pub network: String,
 
+    /// How the command is closed in: auto (the strongest that the host allows), namespaces, single-id, chroot, supervisor
+    #[arg(long, value_name = "KIND", default_value = "auto")]
+    pub sandbox: String,
+
     /// Add a line to /etc/hosts: HOST:IP (repeatable)
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub add_hosts: Vec<String>,
@@ -202,27 +207,41 @@ pub fn run(args: &RunArgs, root: Option<&Path>) -> Result<u8, Failure> {
                 .hint("`rbuild logs -f NAME` shows what it prints"),
         );
     }
-    let zygote = found.sandbox()?;
+    let entered = found.sandbox()?;
+    let way = entered.choice.way;
     let record = found.fetched()?;
     let snapshots = SnapshotStore::new(found.store.clone());
     let config = record.parse_config().map_err(Failure::from_host)?.config;
     let options = &found.options;
-    let code = if args.is_kept() {
+    // One that is kept has its files as an overlay.
+    let is_kept = args.is_kept() && way.overlays;
+    if args.is_kept() && !is_kept {
+        note("note: the container is not kept, as by --rm: that takes an overlay");
+    }
+    let code = if is_kept {
         let (kept, files) = make(args, options, &found, &record, &snapshots)?;
-        in_foreground(&zygote, &snapshots, &kept, files, options.interactive)?
+        in_foreground(&entered.zygote, &snapshots, &kept, files, options.interactive)?
     } else {
         let files = found.files(&snapshots, &record)?;
         let image = Image {
             config: &config,
             files,
         };
+        let mut request = options.request.clone();
+        if !options.network_is_asked_for {
+            request.network = network_of(way, &crate::environment::environment().caller());
+        }
         let stdio = Streams {
             interactive: options.interactive,
             tty: options.tty,
             log: None,
         };
         foreground::run(stdio, |stdio| {
-            Container::start(&zygote, &snapshots, image, &options.request, stdio).map_err(not_started)
+            let runner = Runner {
+                zygote: &entered.zygote,
+                form: form_of(way),
+            };
+            Container::start(&runner, &snapshots, image, &request, stdio).map_err(not_started)
         })?
     };
     let is_failure = (1..128).contains(&code);
@@ -259,7 +278,12 @@ fn detached(args: &RunArgs, found: &Found) -> Result<u8, Failure> {
 /// It does not start.
 pub fn attached(kept: &Kept, interactive: bool) -> Result<u8, Failure> {
     let store = kept.dir().store();
-    let zygote = engine::enter_sandbox(store, &crate::environment::environment().caller())?;
+    engine::enter_host(store, &crate::environment::environment().caller())?;
+    let zygote = Zygote::start(
+        &crate::environment::environment().caller(),
+        Confinement::Namespaces,
+    )
+    .map_err(Failure::from_host)?;
     let snapshots = SnapshotStore::new(store.clone());
     let files = image_files(&snapshots, kept)?;
     let interactive = interactive && kept.record().open_stdin;

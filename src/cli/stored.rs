@@ -31,7 +31,7 @@ pub fn open(root: Option<&Path>) -> Result<Store, Failure> {
 /// # Errors
 /// It cannot be opened.
 pub fn existing(root: Option<&Path>) -> Result<Option<Store>, Failure> {
-    at_hand(root, Need::Overlay)
+    at_hand(root, Need::Writing)
 }
 
 /// Opens the store if there is one, to look at it: it may be on a file system that is mounted read-only, or that could
@@ -64,7 +64,7 @@ fn at_hand(root: Option<&Path>, need: Need) -> Result<Option<Store>, Failure> {
 /// # Errors
 /// The namespace should be there and is not.
 pub fn enter_if_possible() -> Result<(), Failure> {
-    if probe::allowance(&crate::environment::environment().caller()).is_supported() {
+    if probe::allowance(&crate::environment::environment().caller()).has_namespace() {
         engine::enter_namespace(&crate::environment::environment().caller())?;
     }
     Ok(())

@@ -338,7 +338,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), "boot", rbuild_store::Need::Overlay).unwrap();
+        let store = Store::open(dir.path(), "boot", rbuild_store::Need::Writing).unwrap();
         (dir, store)
     }
 

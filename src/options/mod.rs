@@ -21,7 +21,7 @@ mod value;
 
 pub use call::Call;
 pub use registry::pull_policy;
-pub use value::{add_host, choice, network, no_new_privs, pair, reference, size, without_transport};
+pub use value::{add_host, choice, network, no_new_privs, pair, reference, sandbox, size, without_transport};
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
@@ -128,6 +128,7 @@ impl BuildOptions {
                 Some(Network::Host) => ExecNetwork::Host,
             },
             private_network: network(&args.network)? == Some(Network::Private),
+            sandbox: sandbox(&args.sandbox)?,
             strict_syntax: args.strict_syntax,
             entitlements: entitlements::entitlements(&args.allow)?,
             cdi_spec_dirs: args.cdi_spec_dirs.clone(),

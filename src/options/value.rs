@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use rbuild_oci::Reference;
-use rbuild_sandbox::Network;
+use rbuild_sandbox::{Network, Wanted};
 
 /// A name as podman and skopeo may have it, without the `docker://` that says what is meant anyway.
 #[must_use]
@@ -93,6 +93,15 @@ pub fn network(text: &str) -> Result<Option<Network>, Failure> {
             &["default", "none", "host", "private"],
         )),
     }
+}
+
+/// `--sandbox`.
+///
+/// # Errors
+/// It is none that there is.
+pub fn sandbox(text: &str) -> Result<Wanted, Failure> {
+    let named = Wanted::ALL.into_iter().find(|wanted| wanted.name() == text);
+    named.ok_or_else(|| choice("--sandbox", text, &Wanted::ALL.map(Wanted::name)))
 }
 
 /// `HOST:IP` or `HOST=IP`; brackets around an IPv6 address are dropped.

@@ -47,6 +47,7 @@ pub fn words(remedy: &Remedy) -> String {
         }
         Remedy::HostWithProc => "build on a host that allows a /proc in a user namespace",
         Remedy::UnknownHost => "build on another host, and tell the authors of rbuild about this one",
+        Remedy::AnotherSandbox => "leave `--sandbox` out: the strongest way that this host allows is taken",
         Remedy::LocalStore => {
             "export RBUILD_ROOT=DIR, a directory of your own on a local disk (ext4, xfs, btrfs, tmpfs)"
         }

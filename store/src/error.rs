@@ -119,11 +119,6 @@ pub enum Unsuitable {
     /// Overlay snapshots keep "this directory hides the one below" in a user extended attribute.
     #[error("its file system ({0}) has no user extended attributes")]
     NoUserXattr(&'static str),
-    /// The kernel refuses an overlay's upper directory on another overlay.
-    #[error(
-        "it is on an overlay file system, where overlay snapshots cannot be written; use a volume or a tmpfs"
-    )]
-    Overlay,
     /// Locks and renames of a network file system are not what a store shared by processes needs.
     #[error("it is on a network file system ({0}); use a local disk")]
     Network(&'static str),

@@ -13,13 +13,11 @@ use crate::error::{IoContext, StoreError, Unsuitable};
 /// The marker on the store's root: reading it back is the cheapest proof that user xattrs work here.
 const MARKER: &str = "user.rbuild.store";
 
-/// What the snapshots in this store need from the file system.
+/// What this store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Overlay snapshots: user xattrs, and not on an overlay itself.
-    Overlay,
-    /// Copied snapshots: any local, writable file system with user xattrs.
-    Copy,
+    /// Snapshots are made: that takes a local, writable file system with user attributes.
+    Writing,
     /// Nothing: what is there is only looked at.
     Reading,
 }
@@ -53,14 +51,13 @@ pub(crate) fn name_of(magic: u64) -> &'static str {
 }
 
 /// Judges a file system by its `f_type` and mount flags alone.
-fn judge(magic: u64, read_only: bool, need: Need) -> Result<(), Unsuitable> {
+fn judge(magic: u64, read_only: bool) -> Result<(), Unsuitable> {
     let name = name_of(magic);
     if read_only {
         return Err(Unsuitable::ReadOnly);
     }
     match name {
         "nfs" | "smb" | "smb2" | "cifs" | "ceph" | "9p" => Err(Unsuitable::Network(name)),
-        "overlay" if need == Need::Overlay => Err(Unsuitable::Overlay),
         _ => Ok(()),
     }
 }
@@ -78,7 +75,7 @@ pub(crate) fn check(root: &Path, need: Need) -> Result<(), StoreError> {
     let magic = stat.f_type as u64 & 0xFFFF_FFFF;
     // ST_RDONLY is 1 in statfs(2)'s f_flags.
     let read_only = stat.f_flags as u64 & 1 != 0;
-    judge(magic, read_only, need).map_err(unsuitable)?;
+    judge(magic, read_only).map_err(unsuitable)?;
     let mut value = [0_u8; 1];
     match rustix::fs::getxattr(root, MARKER, &mut value) {
         Ok(_) => Ok(()),
@@ -94,6 +91,11 @@ pub(crate) fn check(root: &Path, need: Need) -> Result<(), StoreError> {
             other.into(),
         )),
     }
+}
+
+/// Whether the upper directory of an overlay can be there: on another overlay the kernel takes none.
+pub(crate) fn takes_overlays(root: &Path) -> bool {
+    rustix::fs::statfs(root).is_ok_and(|stat| name_of(stat.f_type as u64 & 0xFFFF_FFFF) != "overlay")
 }
 
 fn mark(root: &Path) -> Result<(), Errno> {

@@ -101,6 +101,11 @@ impl Store {
         &self.0.root
     }
 
+    /// Whether the snapshots that are written can be overlays here.
+    pub fn takes_overlays(&self) -> bool {
+        filesystem::takes_overlays(self.root())
+    }
+
     /// Whether its file system has no room left, for bytes or for files.
     pub fn is_full(&self) -> bool {
         const LEFT: u64 = 1024 * 1024;
@@ -285,7 +290,7 @@ mod tests {
     fn a_new_store_is_private_and_opens_again() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("deep/store");
-        Store::open(&root, "boot\n", Need::Overlay).unwrap();
+        Store::open(&root, "boot\n", Need::Writing).unwrap();
         assert_eq!(
             std::fs::metadata(&root).unwrap().permissions().mode() & 0o777,
             0o700
@@ -299,7 +304,7 @@ mod tests {
             0o700
         );
         assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "3\n");
-        let again = Store::open(&root, "boot\n", Need::Overlay).unwrap();
+        let again = Store::open(&root, "boot\n", Need::Writing).unwrap();
         assert_eq!(again.boot_id(), "boot");
         assert_eq!(again.root(), root);
     }
@@ -308,7 +313,7 @@ mod tests {
     fn a_directory_with_other_things_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("thesis.tex"), "x").unwrap();
-        let error = Store::open(dir.path(), "b", Need::Overlay).unwrap_err();
+        let error = Store::open(dir.path(), "b", Need::Writing).unwrap_err();
         assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
         assert_eq!(list_dir(dir.path()).unwrap(), ["thesis.tex"]);
     }
@@ -318,7 +323,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("blobs")).unwrap();
         std::fs::write(dir.path().join("version.new"), "").unwrap();
-        Store::open(dir.path(), "b", Need::Overlay).unwrap();
+        Store::open(dir.path(), "b", Need::Writing).unwrap();
         assert!(dir.path().join("tmp").is_dir());
     }
 
@@ -332,7 +337,7 @@ mod tests {
         let root = dir.path();
         // An empty volume for everybody becomes a store for one.
         set_mode(root, 0o777);
-        Store::open(root, "b", Need::Overlay).unwrap();
+        Store::open(root, "b", Need::Writing).unwrap();
         assert_eq!(
             std::fs::metadata(root).unwrap().permissions().mode() & 0o777,
             0o700
@@ -345,7 +350,7 @@ mod tests {
             (0o755, true),
         ] {
             set_mode(root, mode);
-            for need in [Need::Overlay, Need::Reading] {
+            for need in [Need::Writing, Need::Reading] {
                 match Store::open(root, "b", need) {
                     Ok(_) => assert!(private, "{mode:o}"),
                     Err(error) => {
@@ -365,7 +370,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("blobs")).unwrap();
         set_mode(dir.path(), 0o777);
-        let error = Store::open(dir.path(), "b", Need::Overlay).unwrap_err();
+        let error = Store::open(dir.path(), "b", Need::Writing).unwrap_err();
         assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
         assert_eq!(list_dir(dir.path()).unwrap(), ["blobs"]);
     }
@@ -378,11 +383,11 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let (made, empty) = (dir.path().join("made"), dir.path().join("empty"));
-        Store::open(&made, "b", Need::Overlay).unwrap();
+        Store::open(&made, "b", Need::Writing).unwrap();
         std::fs::create_dir(&empty).unwrap();
         for root in [&made, &empty] {
             std::os::unix::fs::chown(root, Some(12_345), None).unwrap();
-            for need in [Need::Overlay, Need::Copy, Need::Reading] {
+            for need in [Need::Writing, Need::Reading] {
                 let error = Store::open(root, "b", need).unwrap_err();
                 assert!(error.to_string().contains("it belongs to uid 12345"), "{error}");
             }
@@ -393,9 +398,9 @@ mod tests {
     #[test]
     fn another_layout_version_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        Store::open(dir.path(), "b", Need::Overlay).unwrap();
+        Store::open(dir.path(), "b", Need::Writing).unwrap();
         std::fs::write(dir.path().join("version"), "7\n").unwrap();
-        let error = Store::open(dir.path(), "b", Need::Overlay).unwrap_err();
+        let error = Store::open(dir.path(), "b", Need::Writing).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -410,7 +415,7 @@ mod tests {
         let root = dir.path().join("s");
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| Store::open(&root, "b", Need::Overlay).unwrap());
+                scope.spawn(|| Store::open(&root, "b", Need::Writing).unwrap());
             }
         });
         assert_eq!(std::fs::read_to_string(root.join("version")).unwrap(), "3\n");
@@ -431,7 +436,7 @@ mod tests {
     #[test]
     fn a_file_is_written_whole_into_a_new_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), "b", Need::Overlay).unwrap();
+        let store = Store::open(dir.path(), "b", Need::Writing).unwrap();
         let path = store.path("records/ab/cd");
         store.write_file(&path, b"one").unwrap();
         store.write_file(&path, b"two").unwrap();

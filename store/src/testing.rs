@@ -14,7 +14,7 @@ const STORE: &str = "RBUILD_TEST_STORE";
 /// A new store, removed with the directory.
 pub(crate) fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("store"), "boot", Need::Overlay).unwrap();
+    let store = Store::open(&dir.path().join("store"), "boot", Need::Writing).unwrap();
     (dir, store)
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn role() -> Option<(String, Store)> {
     let root = std::env::var_os(STORE)?;
     Some((
         role,
-        Store::open(Path::new(&root), "boot", Need::Overlay).unwrap(),
+        Store::open(Path::new(&root), "boot", Need::Writing).unwrap(),
     ))
 }
 

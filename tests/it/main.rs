@@ -31,6 +31,7 @@ mod faults;
 mod formats;
 mod growth;
 mod harness_itself;
+mod hosts;
 mod ignore;
 mod interop;
 mod limits;

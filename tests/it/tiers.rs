@@ -46,6 +46,10 @@ impl Host {
 
     /// A build of two steps, the first of which needs no sandbox.
     fn build(&self) -> Outcome {
+        self.build_with(&[])
+    }
+
+    fn build_with(&self, more: &[&str]) -> Outcome {
         let dockerfile = "FROM busybox:local\nCOPY f /f\nRUN echo R''AN; cat /proc/sys/kernel/hostname\n";
         let context: PathBuf = self.env.context_of(dockerfile, &[("f", "x")]);
         let base = format!(
@@ -53,6 +57,7 @@ impl Host {
             crate::harness::Base::Busybox.archive().display()
         );
         self.rbuild(&["build", "--progress", "plain", "--build-context", &base])
+            .args(more)
             .arg(context)
             .run()
             .no_panic()
@@ -93,6 +98,37 @@ impl Host {
         self.nothing_is_left();
     }
 
+    /// Both go a weaker way: doctor with this tier and these words about what keeps it from a better one, the build with one
+    /// line.
+    #[track_caller]
+    fn goes(&self, tier: &str, check: &str, fix: &str) {
+        let (works, report, outcome) = self.doctor();
+        assert!(works && outcome.code() == 0, "{:?}: {report}", self.around);
+        assert_eq!(report["tier"], tier, "{:?}: {report}", self.around);
+        assert_ne!(report["lost"].as_array().map(Vec::len), Some(0), "{report}");
+        let checks = report["checks"].as_array().unwrap();
+        let failed = checks.iter().find(|one| one["name"] == check).unwrap();
+        assert_eq!(
+            (&failed["ok"], &failed["required"]),
+            (&false.into(), &false.into()),
+            "{:?}: {report}",
+            self.around
+        );
+        let told = failed["fix"].as_str().unwrap_or_default();
+        assert!(told.contains(fix), "{:?}: {told}", self.around);
+        self.build()
+            .success()
+            .says("RAN")
+            .says(&format!(": {check}: "))
+            .says("`rbuild doctor`");
+        // Nor does asking for more give less.
+        let no = self.build_with(&["--sandbox", "namespaces", "--no-cache"]);
+        match tier {
+            "D1" => drop(no.exits(125).never_says("RAN")),
+            _ => drop(no.success()),
+        }
+    }
+
     #[track_caller]
     fn nothing_is_left(&self) {
         for dir in ["store", "store/tmp", "store/snapshots", "tmp"] {
@@ -130,21 +166,30 @@ fn filters_that_forbid_what_steps_need() {
     const EPERM: u32 = 1;
     const ENOSYS: u32 = 38;
     for errno in [EPERM, ENOSYS] {
-        Host::new(deny(errno, "unshare")).refuses("D", "user namespace", FILTER);
-        Host::new(deny(errno, "mount,move_mount,fsopen")).refuses("C", "overlay", FILTER);
-        for call in [
-            "mount_setattr",
-            "open_tree",
-            "pivot_root",
-            "umount2",
-            "seccomp",
-            "statx",
-            "close_range",
-        ] {
-            Host::new(deny(errno, call)).refuses("C", "a step", FILTER);
+        Host::new(deny(errno, "unshare")).goes("D1", "user namespace", FILTER);
+        Host::new(deny(errno, "mount,move_mount,fsopen")).goes("D1", "overlay", FILTER);
+        for call in ["mount_setattr", "open_tree", "pivot_root", "umount2", "statx"] {
+            Host::new(deny(errno, call)).goes("D1", "a step", FILTER);
+        }
+        // Without these there is no filter, or a descriptor is left to the step, in a directory too.
+        for call in ["seccomp", "close_range"] {
+            Host::new(deny(errno, call)).refuses("D2", "a step", FILTER);
         }
     }
-    Host::new(deny(EPERM, "clone3")).refuses("C", "threads", FILTER);
+    Host::new(deny(EPERM, "clone3")).refuses("Root", "threads", FILTER);
+}
+
+/// Calls that have older ones beside them.
+#[test]
+fn filters_that_answer_for_new_calls() {
+    if !only_as_root("tiers::filters_that_answer_for_new_calls") {
+        return;
+    }
+    for errno in [1, 38] {
+        Host::new(deny(errno, "openat2")).works();
+    }
+    // What docker's filter did before it knew them: all of them at once.
+    Host::new(deny(1, "openat2,mount_setattr,unshare")).goes("D1", "user namespace", FILTER);
 }
 
 /// What podman's default filter forbids, and what docker's answers to calls that it does not know.
@@ -183,7 +228,12 @@ fn a_filter_that_stops_a_step_is_told_by_doctor() {
         return;
     }
     for call in ["sethostname", "keyctl", "landlock_restrict_self", "pivot_root"] {
-        Host::new(deny(13, call)).refuses("C", "a step", "");
+        let host = Host::new(deny(13, call));
+        match call {
+            // Neither does a step go on without these where it has no namespaces.
+            "keyctl" | "landlock_restrict_self" => host.refuses("D2", "a step", ""),
+            _ => host.goes("D1", "a step", ""),
+        }
     }
 }
 
@@ -193,14 +243,14 @@ fn a_covered_proc() {
         return;
     }
     let cover = "mount --bind /dev/null /proc/version && exec \"$@\"";
-    Host::new(words(&["unshare", "--mount", "sh", "-c", cover, "sh"])).refuses(
+    Host::new(words(&["unshare", "--mount", "sh", "-c", cover, "sh"])).goes(
         "C",
         "own /proc",
         "systempaths=unconfined",
     );
     let read_only = "mount -o bind,ro /proc /proc && exec \"$@\"";
-    Host::new(words(&["unshare", "--mount", "sh", "-c", read_only, "sh"])).refuses(
-        "D",
+    Host::new(words(&["unshare", "--mount", "sh", "-c", read_only, "sh"])).goes(
+        "D1",
         "user namespace",
         "unmask=ALL",
     );
@@ -239,7 +289,7 @@ fn user_namespaces_are_switched_off() {
             "sh",
         ]),
     };
-    Host::new(around).refuses("D", "user namespace", "sysctl -w user.max_user_namespaces=");
+    Host::new(around).refuses("D2", "user namespace", "sysctl -w user.max_user_namespaces=");
 }
 
 #[test]

@@ -68,6 +68,7 @@ pub(super) fn mounts(edits: &Edits, points: &mut MountPoints<'_>) -> Result<Vec<
             source: node.host_path.clone(),
             source_root: None,
             recursive: false,
+            lent: false,
             flags,
         };
         mounts.push(points.mount(&node.path, kind)?);
@@ -81,6 +82,7 @@ pub(super) fn mounts(edits: &Edits, points: &mut MountPoints<'_>) -> Result<Vec<
             source: source.clone(),
             source_root: None,
             recursive: mount.recursive,
+            lent: false,
             flags: mount.flags,
         };
         mounts.push(points.mount(&mount.target, kind)?);

@@ -202,7 +202,7 @@ fn one(
                 read_only: *read_only,
                 ..MountFlags::default()
             };
-            (target, bind_of(cache.path(), flags))
+            (target, lent(bind_of(cache.path(), flags), !engine.mounts()))
         }
         ExecMount::Bind {
             target,
@@ -249,7 +249,28 @@ fn bind_of(source: &Path, flags: MountFlags) -> MountKind {
         source: source.to_owned(),
         source_root: None,
         recursive: false,
+        lent: false,
         flags,
+    }
+}
+
+/// The same, moved into the root where nothing can be mounted.
+fn lent(kind: MountKind, is_lent: bool) -> MountKind {
+    match kind {
+        MountKind::Bind {
+            source,
+            source_root,
+            recursive,
+            flags,
+            ..
+        } => MountKind::Bind {
+            source,
+            source_root,
+            recursive,
+            lent: is_lent,
+            flags,
+        },
+        other => other,
     }
 }
 

@@ -31,7 +31,7 @@ use crate::pull::RegistrySettings;
 use crate::stop::Stop;
 use dockerfile_parser::Platform;
 use rbuild_oci::Reference;
-use rbuild_sandbox::{Limits, Rlimit};
+use rbuild_sandbox::{Limits, Rlimit, Wanted};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -82,6 +82,8 @@ pub struct Request {
     pub network: ExecNetwork,
     /// Whether steps on the default network have one of their own, on every host.
     pub private_network: bool,
+    /// Which way steps are run.
+    pub sandbox: Wanted,
     /// Another frontend than the built-in one is an error.
     pub strict_syntax: bool,
     /// What steps may ask for beyond the sandbox.
@@ -155,6 +157,7 @@ impl Request {
             edits: Edits::default(),
             network: ExecNetwork::Default,
             private_network: false,
+            sandbox: Wanted::Auto,
             strict_syntax: false,
             entitlements: Entitlements::default(),
             cdi_spec_dirs: Vec::new(),

@@ -49,6 +49,7 @@ pub(super) enum OwnedEvent {
         cache: String,
         error: String,
     },
+    WeakerSandbox(rbuild_sandbox::probe::Choice),
     DevicesLeftOut(Vec<String>),
     SetIdDropped {
         place: PathBuf,
@@ -99,6 +100,7 @@ impl OwnedEvent {
                 cache: (*cache).to_owned(),
                 error: (*error).to_owned(),
             },
+            BuildEvent::WeakerSandbox(choice) => OwnedEvent::WeakerSandbox((*choice).clone()),
             BuildEvent::DevicesLeftOut(paths) => OwnedEvent::DevicesLeftOut(paths.to_vec()),
             BuildEvent::SetIdDropped(place, files) => OwnedEvent::SetIdDropped {
                 place: place.to_path_buf(),
@@ -132,6 +134,7 @@ impl OwnedEvent {
                 title,
             },
             OwnedEvent::CacheFailed { cache, error } => BuildEvent::CacheFailed { cache, error },
+            OwnedEvent::WeakerSandbox(choice) => BuildEvent::WeakerSandbox(choice),
             OwnedEvent::DevicesLeftOut(paths) => BuildEvent::DevicesLeftOut(paths),
             OwnedEvent::SetIdDropped { place, files } => BuildEvent::SetIdDropped(place, files),
         };

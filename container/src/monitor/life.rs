@@ -32,7 +32,7 @@ impl Monitor {
     /// Starts the command for the first time. Whoever asked for it holds the lock for changes meanwhile.
     pub(super) fn start(order: Order) -> Result<Self, Failed> {
         let Order { text, spec, change } = order;
-        let store = Store::open(Path::new(&text.store), &text.boot, Need::Overlay)?;
+        let store = Store::open(Path::new(&text.store), &text.boot, Need::Writing)?;
         let leases = store.locks().take_over(&text.leases)?;
         let kept = Kept::open(store.containers().dir(&text.id))?;
         let log = LogWriter::new(kept.dir().path(), kept.record().log);

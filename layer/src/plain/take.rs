@@ -1,16 +1,20 @@
 //! Taking what a command changed out of a plain directory, as an overlay would have left it.
 
+use std::collections::HashMap;
+
 use rbuild_rootdir::{Dir, Kind, Root, Stat, Timestamp};
 
 use super::Record;
 use crate::LayerError;
 use crate::inode::Creator;
-use crate::listing::{Metadata, join};
+use crate::listing::{Metadata, file_name, join, parent};
 use crate::stop::Stop;
 use crate::xattr;
 
 /// Moves what is not as `before` says from `from` to `upper`, an empty directory on the same file system: changed and new
 /// files, whiteouts for what is gone, and the directories that they are in.
+///
+/// Gives the paths at which something was taken away.
 ///
 /// `begun` is when the command began, by the clock of the file system. Where change times do not tell of all changes, as
 /// of those by a mapping in memory, every file is moved, and whoever compares `upper` with the tree reads it.
@@ -24,7 +28,7 @@ pub fn take_changes(
     begun: Timestamp,
     times: Times,
     stop: &Stop,
-) -> Result<(), LayerError> {
+) -> Result<Vec<Vec<u8>>, LayerError> {
     let stat = from.dir().stat()?;
     let mut taking = Taking {
         from,
@@ -38,6 +42,8 @@ pub fn take_changes(
             above: None,
             is_made: false,
         }],
+        taken: Vec::new(),
+        linked: None,
         stop,
     };
     if !before.root().is_some_and(|root| root.is_unchanged(&stat, begun)) {
@@ -47,7 +53,8 @@ pub fn take_changes(
     while let Some(at) = pending.pop() {
         taking.dir(at, &mut pending)?;
     }
-    taking.finish()
+    taking.finish()?;
+    Ok(taking.taken)
 }
 
 /// Whether change times tell of all changes.
@@ -67,7 +74,17 @@ struct Taking<'a> {
     times: Times,
     /// Those that were there before, each after the one that it is in.
     dirs: Vec<Visited>,
+    taken: Vec<Vec<u8>>,
+    /// Files that are one in the tree, by their inodes; made when a directory is taken.
+    linked: Option<HashMap<u64, Linked>>,
     stop: &'a Stop,
+}
+
+/// A file that has a file of its own for each name.
+#[derive(Clone, Copy)]
+struct Linked {
+    changed: Timestamp,
+    group: usize,
 }
 
 struct Visited {
@@ -140,14 +157,64 @@ impl Taking<'_> {
 
     /// Moves one name; a directory with all that is in it. One that `hides` stands where another was.
     fn take(&mut self, at: usize, dir: &Dir, name: &[u8], hides: bool) -> Result<(), LayerError> {
+        let path = join(self.dirs.get(at).map_or(&[][..], |visited| &visited.path), name);
         let upper = self.make(at)?;
-        let at = |error: rbuild_rootdir::Error| error.at(name);
-        dir.rename(name, &upper, name).map_err(at)?;
+        let failed = |error: rbuild_rootdir::Error| error.at(&path);
+        dir.rename(name, &upper, name).map_err(failed)?;
+        let is_dir = upper.lstat(name).map_err(failed)?.kind == Kind::Dir;
         if hides {
-            let moved = upper.open_dir(name).map_err(at)?;
-            rbuild_rootdir::fsetxattr(&moved, xattr::OPAQUE, b"y").map_err(at)?;
+            let moved = upper.open_dir(name).map_err(failed)?;
+            rbuild_rootdir::fsetxattr(&moved, xattr::OPAQUE, b"y").map_err(failed)?;
         }
+        if is_dir {
+            self.link_again(&path)?;
+        }
+        self.taken.push(path);
         Ok(())
+    }
+
+    /// Makes files one again that were one in the tree, and came here with the directory that they are in: out of an overlay
+    /// a directory is not renamed but copied, with all its links.
+    fn link_again(&mut self, moved: &[u8]) -> Result<(), LayerError> {
+        let linked = match self.linked.take() {
+            Some(linked) => linked,
+            None => self.links_of_tree(),
+        };
+        let mut first_names: HashMap<usize, Vec<u8>> = HashMap::new();
+        let mut pending = vec![moved.to_vec()];
+        while let Some(path) = pending.pop().filter(|_| !linked.is_empty()) {
+            let dir = self.upper.open_dir(&path)?;
+            let time = dir.stat()?.mtime;
+            for item in dir.read_dir().map_err(|error| error.at(&path))? {
+                let below = join(&path, &item.name);
+                let stat = dir.lstat(&item.name).map_err(|error| error.at(&below))?;
+                if stat.kind == Kind::Dir {
+                    pending.push(below);
+                } else if let Some(known) = linked.get(&stat.ino)
+                    && known.changed == stat.ctime
+                {
+                    if let Some(first) = first_names.get(&known.group) {
+                        self.upper.unlink(&below)?;
+                        self.upper.link(&below, first)?;
+                        rbuild_rootdir::fset_mtime(&dir, time).map_err(|error| error.at(&path))?;
+                    } else {
+                        first_names.insert(known.group, below);
+                    }
+                }
+            }
+        }
+        self.linked = Some(linked);
+        Ok(())
+    }
+
+    fn links_of_tree(&self) -> HashMap<u64, Linked> {
+        let names = self.before.groups.names();
+        let inodes = names.filter_map(|(path, group)| {
+            let inode = self.before.get(parent(path)?, file_name(path))?;
+            let changed = inode.changed;
+            Some((inode.number, Linked { changed, group }))
+        });
+        inodes.collect()
     }
 
     /// The same directory in the upper one, made with those that it is in.

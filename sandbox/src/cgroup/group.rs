@@ -14,6 +14,7 @@ use super::error::LimitError;
 use super::setting::{Setting, settings};
 use super::statistics::{self, Statistics};
 use crate::limits::{Limits, NumberList};
+use crate::sys::{self, Cloned};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
@@ -204,8 +205,19 @@ pub(crate) fn join(groups: &[OwnedFd], entered: bool) -> Result<(), Errno> {
 }
 
 /// The group of version 2, which `clone3(2)` starts a process in.
-pub(crate) fn unified(groups: &[OwnedFd]) -> Option<BorrowedFd<'_>> {
+fn unified(groups: &[OwnedFd]) -> Option<BorrowedFd<'_>> {
     groups.iter().map(AsFd::as_fd).find(|group| is_unified(*group))
+}
+
+/// Clones; the flag says that it happened into the group of version 2, which spares the kernel a move. Where that
+/// is not possible, the child moves itself, and says what goes wrong.
+pub(crate) fn clone(flags: i32, groups: &[OwnedFd]) -> (Result<Cloned, Errno>, bool) {
+    if let Some(group) = unified(groups)
+        && let Ok(cloned) = sys::clone_process_into(flags, group)
+    {
+        return (Ok(cloned), true);
+    }
+    (sys::clone_process(flags), false)
 }
 
 fn is_unified(group: BorrowedFd<'_>) -> bool {

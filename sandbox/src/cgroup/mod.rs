@@ -32,7 +32,7 @@ use delegation::Delegation;
 
 pub use error::LimitError;
 pub use group::Group;
-pub(crate) use group::{join, unified};
+pub(crate) use group::{clone, join};
 pub use statistics::Statistics;
 
 /// What the names of our groups begin with.

@@ -13,7 +13,7 @@ use crate::spawn_error::{Phase, SpawnError};
 pub(super) const TTY_GROUP: u32 = 5;
 
 /// Devices by name and number. A user namespace may not make device files, so the host's are bound.
-const DEVICES: [(&str, u32, u32); 6] = [
+pub(crate) const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
     ("full", 1, 7),
@@ -22,7 +22,7 @@ const DEVICES: [(&str, u32, u32); 6] = [
     ("tty", 5, 0),
 ];
 
-const LINKS: [(&str, &str); 5] = [
+pub(crate) const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("ptmx", "pts/ptmx"),
     ("stdin", "/proc/self/fd/0"),

@@ -5,6 +5,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::{Init, Outcome};
+use crate::confinement::Confinement;
 use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::{Capability, Credentials};
 
@@ -16,9 +17,19 @@ fn set(capabilities: &[Capability]) -> CapabilitySet {
         })
 }
 
+/// What was asked for, without what opens a way out of a root that is nothing but a directory: another chroot(2), or the
+/// device of a disk.
+fn may_hold(init: &Init) -> CapabilitySet {
+    let ways_out = match init.host.confinement {
+        Confinement::Chroot => CapabilitySet::SYS_CHROOT | CapabilitySet::MKNOD,
+        Confinement::Namespaces | Confinement::SharedProcesses => CapabilitySet::empty(),
+    };
+    set(&init.spec.capabilities).difference(ways_out)
+}
+
 /// Takes every capability that was not asked for away from this process and all that it will start.
 pub(super) fn bounding_set(init: &mut Init) -> Outcome {
-    let kept = set(&init.spec.capabilities);
+    let kept = may_hold(init);
     for number in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         if kept.contains(capability) {
@@ -28,6 +39,9 @@ pub(super) fn bounding_set(init: &mut Init) -> Outcome {
             Ok(()) => {}
             // The kernel's last capability is behind us.
             Err(Errno::INVAL) => break,
+            // A container without `CAP_SETPCAP`. No program gives back what the command's own sets do not have: without
+            // namespaces it never gets new privileges.
+            Err(Errno::PERM) if init.host.confinement == Confinement::Chroot => break,
             Err(errno) => return Err(SpawnError::new(Phase::Capabilities, errno)),
         }
     }
@@ -36,7 +50,7 @@ pub(super) fn bounding_set(init: &mut Init) -> Outcome {
 
 /// Forbids set-user-ID programs and file capabilities, if asked.
 pub(super) fn no_new_privileges(init: &mut Init) -> Outcome {
-    if !init.spec.no_new_privs {
+    if !init.spec.no_new_privs && init.host.confinement != Confinement::Chroot {
         return Ok(());
     }
     rustix::thread::set_no_new_privs(true).map_err(|errno| SpawnError::new(Phase::NoNewPrivileges, errno))
@@ -75,7 +89,7 @@ pub(super) fn identity(init: &mut Init) -> Outcome {
 
     let fail = |errno| SpawnError::new(Phase::Capabilities, errno);
     let held = if user.uid == 0 {
-        set(&init.spec.capabilities)
+        may_hold(init)
     } else {
         CapabilitySet::empty()
     };

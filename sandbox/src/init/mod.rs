@@ -3,7 +3,8 @@
 //! It runs in a process that was cloned from the single-threaded zygote, so ordinary code may run. It prints nothing;
 //! a failure goes through a pipe as a [`SpawnError`].
 
-mod dev;
+mod chroot;
+pub(crate) mod dev;
 mod identity;
 mod locked;
 mod mounts;
@@ -12,7 +13,8 @@ mod program;
 mod root;
 mod sysfs;
 mod terminal;
-mod tree;
+pub(crate) mod tree;
+mod walk;
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,6 +22,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::cgroup;
+use crate::confinement::Confinement;
 use crate::inherited;
 use crate::landlock;
 use crate::pasta;
@@ -77,6 +80,33 @@ const STEPS: &[InitStep] = &[
     program::execute,
 ];
 
+/// The same where there are no namespaces and no mounts: the root was furnished by [`crate::keeper`]. What must come
+/// before what:
+///
+/// - the terminal is the host's, so it is made before the root changes;
+/// - no new privileges are asked for in any case: Landlock and the filter need that where nobody has `CAP_SYS_ADMIN`;
+/// - `CAP_SYS_CHROOT`, by which a root could be left, goes with the identity, behind the last use of the root.
+const STEPS_OF_CHROOT: &[InitStep] = &[
+    group,
+    session,
+    terminal::streams,
+    keyring,
+    limits,
+    terminal::of_host,
+    chroot::root,
+    program::working_directory,
+    program::find,
+    umask,
+    identity::bounding_set,
+    identity::no_new_privileges,
+    chroot::files,
+    filter,
+    identity::identity,
+    parent_death,
+    descriptors,
+    program::execute,
+];
+
 /// What the zygote finds out about the host once, for all steps.
 pub(crate) struct Host {
     /// Whether group 5 (`tty`) exists in the user namespace.
@@ -87,11 +117,13 @@ pub(crate) struct Host {
     filter: Option<Filter>,
     /// Whether commands can be closed off from the host's abstract sockets.
     scopes: bool,
+    /// What closes commands in.
+    pub(crate) confinement: Confinement,
 }
 
 impl Host {
     /// Looks. What cannot be read counts as absent.
-    pub(crate) fn look() -> Self {
+    pub(crate) fn look(confinement: Confinement) -> Self {
         // A step that may not have a keyring of its own (quota) shares this one, never the caller's.
         let _ = sys::join_session_keyring();
         let gids = std::fs::read_to_string("/proc/self/gid_map").unwrap_or_default();
@@ -101,6 +133,7 @@ impl Host {
             sys_mounts: sysfs::mounts_beneath_sys(&mounts),
             filter: seccomp::filter(),
             scopes: landlock::has_scopes(),
+            confinement,
         }
     }
 }
@@ -130,8 +163,14 @@ struct Init<'a> {
     entered: bool,
 }
 
-/// Runs the steps. Never returns: it ends in exec or in exit.
-pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>, entered: bool) -> ! {
+/// Runs the steps, if what comes before them went well. Never returns: it ends in exec or in exit.
+pub(crate) fn run(
+    request: Request,
+    host: &Host,
+    connection: Option<OwnedFd>,
+    entered: bool,
+    before: Result<(), SpawnError>,
+) -> ! {
     let Request {
         reply,
         failure,
@@ -142,7 +181,12 @@ pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>, en
         ..
     } = request;
     let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        before?;
         let spec = read_spec(&spec, &blobs)?;
+        let steps = match host.confinement {
+            Confinement::Chroot => STEPS_OF_CHROOT,
+            Confinement::Namespaces | Confinement::SharedProcesses => STEPS,
+        };
         let mut init = Init {
             spec,
             host,
@@ -159,7 +203,7 @@ pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>, en
             groups,
             entered,
         };
-        STEPS.iter().try_for_each(|step| step(&mut init))
+        steps.iter().try_for_each(|step| step(&mut init))
     }));
     let error = match walked {
         Ok(Err(error)) => error,
@@ -176,7 +220,7 @@ pub(crate) fn run(request: Request, host: &Host, connection: Option<OwnedFd>, en
     sys::exit_now(125)
 }
 
-fn read_spec(spec: &OwnedFd, blobs: &OwnedFd) -> Result<SandboxSpec, SpawnError> {
+pub(crate) fn read_spec(spec: &OwnedFd, blobs: &OwnedFd) -> Result<SandboxSpec, SpawnError> {
     let fail = |errno| SpawnError::new(Phase::ReadSpec, errno);
     let json = wire::read_memory_file(spec.as_fd()).map_err(fail)?;
     let mut spec: SandboxSpec = serde_json::from_slice(&json)
@@ -297,12 +341,17 @@ fn connection(init: &mut Init) -> Outcome {
     }
 }
 
-/// A network of its own has no sockets but its own.
+/// A network of its own has no sockets but its own, and a pid namespace no processes.
 fn abstract_sockets(init: &mut Init) -> Outcome {
-    if init.spec.network != Network::Host || !init.host.scopes {
+    let has_own_processes = init.host.confinement.has_own_processes();
+    if !init.host.scopes || (has_own_processes && init.spec.network != Network::Host) {
         return Ok(());
     }
-    landlock::leave_abstract_sockets().map_err(|errno| SpawnError::new(Phase::AbstractSockets, errno))
+    let left = match has_own_processes {
+        true => landlock::leave_abstract_sockets(),
+        false => landlock::leave_processes(),
+    };
+    left.map_err(|errno| SpawnError::new(Phase::AbstractSockets, errno))
 }
 
 fn umask(init: &mut Init) -> Outcome {

@@ -25,6 +25,7 @@ pub(super) fn sources(init: &mut Init) -> Outcome {
                 source_root,
                 recursive,
                 flags,
+                ..
             } => Some(copy_of_host(source, source_root.as_deref(), *recursive, *flags)?),
             _ => None,
         };

@@ -43,6 +43,9 @@ pub(super) fn proc(init: &mut Init) -> Outcome {
         .ok_or_else(|| SpawnError::words(Phase::Proc, "no root"))?;
     // CVE-2023-27561: a symlink here would put everything below somewhere else.
     let target = mount_point(root, "proc", Phase::Proc)?;
+    if !init.host.confinement.has_own_processes() {
+        return shared(&target);
+    }
     let proc = tree::new_fs("proc", &[], tree::NO_SUID_DEV_EXEC).map_err(|errno| match errno {
         Errno::PERM => fail(errno).because(
             "the kernel refuses a new /proc, because parts of this one are covered (a container's masks)",
@@ -60,15 +63,20 @@ pub(super) fn proc(init: &mut Init) -> Outcome {
         init.bare_proc = Some(tree::clone_mount(proc.as_fd(), false).map_err(fail)?);
     }
     tree::attach(&proc, target.as_fd()).map_err(fail)?;
+    mask(&proc)
+}
+
+/// Hides what tells of the host, and makes its settings read-only.
+fn mask(proc: &std::os::fd::OwnedFd) -> Outcome {
+    let fail = |errno| SpawnError::new(Phase::Proc, errno);
     let masks = tree::Masks {
         null: dev::host_device("null", 1, 3).map_err(|errno| fail(errno).at("/dev/null"))?,
     };
     for name in MASKED {
-        tree::mask(&proc, Path::new(name), &masks)
-            .map_err(|errno| fail(errno).at(format!("/proc/{name}")))?;
+        tree::mask(proc, Path::new(name), &masks).map_err(|errno| fail(errno).at(format!("/proc/{name}")))?;
     }
     for name in READ_ONLY {
-        let made = match tree::place(&proc, name, OFlags::empty()) {
+        let made = match tree::place(proc, name, OFlags::empty()) {
             Err(Errno::NOENT) => continue,
             other => other,
         }
@@ -80,6 +88,19 @@ pub(super) fn proc(init: &mut Init) -> Outcome {
         made.map_err(|errno| fail(errno).at(format!("/proc/{name}")))?;
     }
     Ok(())
+}
+
+/// The `/proc` that is there, with what covers it: whoever covered it has hidden what this hides, and what belongs to the
+/// host is read-only.
+fn shared(target: &std::os::fd::OwnedFd) -> Outcome {
+    let fail = |errno| SpawnError::new(Phase::Proc, errno);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open("/proc", flags, rustix::fs::Mode::empty())
+        .and_then(|proc| tree::clone_mount(proc.as_fd(), true))
+        .map_err(fail)?;
+    tree::restrict(&proc, true, tree::NO_SUID_EXEC).map_err(fail)?;
+    tree::attach(&proc, target.as_fd()).map_err(fail)?;
+    mask(&proc)
 }
 
 /// Opens a directory of the new root to mount on.

@@ -1,11 +1,13 @@
 //! The working directory and the program: found, checked, executed.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::walk;
 use super::{Init, Outcome};
 use crate::elf;
 use crate::spawn_error::{Phase, SpawnError};
@@ -115,10 +117,12 @@ fn interpreter(start: &[u8]) -> Option<&OsStr> {
     (end > 0).then(|| OsStr::from_bytes(&line[..end]))
 }
 
-fn open_checked(path: &OsStr, flags: OFlags) -> Result<rustix::fd::OwnedFd, Errno> {
+fn open_checked(path: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     loop {
         match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
             Err(Errno::AGAIN | Errno::INTR) => continue,
+            // A filter around us that does not know the call, or does not want it.
+            Err(Errno::NOSYS | Errno::PERM) => return walk::open(path, flags),
             other => return other,
         }
     }

@@ -43,18 +43,7 @@ pub(super) fn terminal(init: &mut Init) -> Outcome {
     };
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let outer = rustix::fs::openat(devpts, "ptmx", flags, rustix::fs::Mode::empty()).map_err(fail)?;
-    rustix::pty::unlockpt(&outer).map_err(fail)?;
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let inner = rustix::pty::ioctl_tiocgptpeer(&outer, flags).map_err(fail)?;
-    let size = Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    rustix::termios::tcsetwinsize(&inner, size).map_err(fail)?;
-    // The group is devpts' choice.
-    rustix::fs::fchown(&inner, Some(Uid::from_raw(init.spec.user.uid)), None::<Gid>).map_err(fail)?;
+    let inner = inner_side(init, &outer, (rows, columns)).map_err(fail)?;
 
     // CVE-2025-52565: the console is bound in our own /dev, from our own devpts, and verified to be this terminal.
     let number = |file: &OwnedFd| rustix::fs::fstat(file).map(|stat| stat.st_rdev);
@@ -68,11 +57,47 @@ pub(super) fn terminal(init: &mut Init) -> Outcome {
     }
     dev::bind_file(dev, "console", &console).map_err(|errno| fail(errno).at("/dev/console"))?;
 
-    Reply::Pty(outer)
-        .send(std::os::fd::AsFd::as_fd(&init.reply))
-        .map_err(fail)?;
-    rustix::process::ioctl_tiocsctty(&inner).map_err(fail)?;
-    connect([&inner, &inner, &inner]).map_err(fail)
+    hand_over(init, outer, &inner).map_err(fail)
+}
+
+/// The same where there is no devpts of the container's own: a terminal of the host's.
+pub(super) fn of_host(init: &mut Init) -> Outcome {
+    let fail = |errno| SpawnError::new(Phase::Terminal, errno);
+    let Some(Streams::Pty { rows, columns }) = init.streams else {
+        return Ok(());
+    };
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let outer = rustix::fs::open("/dev/ptmx", flags, rustix::fs::Mode::empty()).map_err(fail)?;
+    let inner = inner_side(init, &outer, (rows, columns)).map_err(fail)?;
+    hand_over(init, outer, &inner).map_err(fail)
+}
+
+/// The side of a terminal that a command uses.
+fn inner_side(
+    init: &Init,
+    outer: &OwnedFd,
+    (rows, columns): (u16, u16),
+) -> Result<OwnedFd, rustix::io::Errno> {
+    rustix::pty::unlockpt(outer)?;
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let inner = rustix::pty::ioctl_tiocgptpeer(outer, flags)?;
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    rustix::termios::tcsetwinsize(&inner, size)?;
+    // The group is devpts' choice.
+    rustix::fs::fchown(&inner, Some(Uid::from_raw(init.spec.user.uid)), None::<Gid>)?;
+    Ok(inner)
+}
+
+/// Sends the outer side to the caller, and makes the inner one the controlling terminal.
+fn hand_over(init: &Init, outer: OwnedFd, inner: &OwnedFd) -> Result<(), rustix::io::Errno> {
+    Reply::Pty(outer).send(std::os::fd::AsFd::as_fd(&init.reply))?;
+    rustix::process::ioctl_tiocsctty(inner)?;
+    connect([inner, inner, inner])
 }
 
 fn connect([stdin, stdout, stderr]: [&OwnedFd; 3]) -> Result<(), rustix::io::Errno> {

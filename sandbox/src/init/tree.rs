@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -20,7 +20,11 @@ pub(super) const NO_SUID_DEV_EXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_N
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-/// The same, read-only.
+/// The same for what has devices mounted on it.
+pub(super) const NO_SUID_EXEC: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Without set-id programs, devices and programs, and read-only.
 pub(super) const READ_ONLY_SPECIAL: MountAttrFlags =
     NO_SUID_DEV_EXEC.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
@@ -65,13 +69,42 @@ pub(super) fn attach(mount: &OwnedFd, target: BorrowedFd<'_>) -> Result<(), Errn
 }
 
 /// Opens something in a directory as a place, without following any symlink and without leaving the directory.
-pub(super) fn place(root: impl AsFd, path: impl Arg, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn place(root: impl AsFd, path: impl Arg, flags: OFlags) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
-    open_resolved(root, path, flags, resolve)
+    path.into_with_c_str(|path| match open_resolved(root.as_fd(), path, flags, resolve) {
+        // A filter around us that does not know the call, or does not want it.
+        Err(Errno::NOSYS | Errno::PERM) => walk(root.as_fd(), path.to_bytes(), flags),
+        other => other,
+    })
+}
+
+/// The same by one name after the other. Names come from specs, which have no `..` in them.
+fn walk(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut at = rustix::fs::openat(root, c".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let names = path.split(|byte| *byte == b'/');
+    let mut names = names.filter(|name| !name.is_empty() && *name != b".").peekable();
+    while let Some(name) = names.next() {
+        let here = match names.peek() {
+            Some(_) => OFlags::DIRECTORY,
+            None => flags,
+        };
+        let flags = here | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        at = rustix::fs::openat(&at, name, flags, Mode::empty()).map_err(|errno| {
+            let is_link = rustix::fs::readlinkat(&at, name, Vec::new()).is_ok();
+            if is_link { Errno::LOOP } else { errno }
+        })?;
+        let is_link = |file: &OwnedFd| {
+            rustix::fs::fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink())
+        };
+        if is_link(&at) {
+            return Err(Errno::LOOP);
+        }
+    }
+    Ok(at)
 }
 
 /// As `place`, but symlinks are resolved inside the directory.
-pub(super) fn place_following(root: impl AsFd, path: impl Arg) -> Result<OwnedFd, Errno> {
+pub(crate) fn place_following(root: impl AsFd, path: impl Arg) -> Result<OwnedFd, Errno> {
     open_resolved(
         root,
         path,

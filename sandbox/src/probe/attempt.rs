@@ -14,32 +14,96 @@ use rustix::mount::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Check, Outcome, check, trial};
 use crate::caller::Caller;
+use crate::confinement::Confinement;
 use crate::idmap::IdMapping;
 use crate::landlock;
 use crate::overlay::Layers;
 use crate::pasta;
 use crate::remedy::Remedy;
 use crate::shortage::Shortage;
-use crate::spawn_error::SpawnError;
+use crate::spawn_error::{Phase, SpawnError};
 use crate::spec::Network;
 use crate::sys::{self, Cloned};
 use crate::userns::enter;
+use crate::way::Way;
 
-/// Name of the check on which the lowest tier hangs.
+pub(super) const IDS: &str = "user and group ids";
+pub(super) const STORE: &str = "store";
 pub(super) const USER_NAMESPACE: &str = "user namespace";
-const STORE: &str = "store";
+pub(super) const NAMESPACES: &str = "namespaces";
+pub(super) const OVERLAY: &str = "overlay";
+pub(super) const PROC: &str = "own /proc";
+pub(super) const STEP: &str = "a step";
+pub(super) const CHROOT: &str = "chroot";
+pub(super) const PROCESS: &str = "a process to try it in";
 
-/// Tries all; `full` says whether a full id map is to be had.
-pub(super) fn attempt(full: bool, store: Option<&Path>, caller: &Caller) -> Vec<Check> {
-    let failed = |what: &str| vec![check(USER_NAMESPACE, true, Err((what.to_owned(), None)))];
+/// What was tried, and what came of it.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Attempted {
+    pub(super) checks: Vec<Check>,
+    /// How a step was started.
+    pub(super) way: Option<Way>,
+}
+
+/// Tries all that a user namespace is for; `full` says whether a full id map is to be had.
+pub(super) fn attempt(full: bool, store: Option<&Path>, caller: &Caller) -> Attempted {
+    in_another_process(USER_NAMESPACE, || in_child(full, store, caller))
+}
+
+/// Tries a step whose root is a directory, without a namespace, as root.
+pub(super) fn chroot(store: &Path) -> Check {
+    let tried = in_another_process(CHROOT, || {
+        let outcome = make_place(store)
+            .map_err(|errno| {
+                (
+                    format!("{}: {}", store.display(), std::io::Error::from(errno)),
+                    None,
+                )
+            })
+            .and_then(|place| {
+                let outcome = trial::start_step(&place, super::choose::CHROOT).map_err(trial_words);
+                remove_place(&place);
+                outcome
+            });
+        let outcome = outcome.map(|()| "a step can be started in a directory as its root".to_owned());
+        Attempted {
+            checks: vec![check(CHROOT, true, outcome)],
+            way: None,
+        }
+    });
+    let first = tried.checks.into_iter().next();
+    first.unwrap_or_else(|| check(CHROOT, true, Err(("the attempt was killed".to_owned(), None))))
+}
+
+/// Whether a user namespace with this map can be entered.
+pub(super) fn enters(mapping: &IdMapping) -> bool {
+    let tried = in_another_process(USER_NAMESPACE, || {
+        let outcome = enter(mapping).map(|_| String::new());
+        let outcome = outcome.map_err(|error| (error.to_string(), None));
+        Attempted {
+            checks: vec![check(USER_NAMESPACE, true, outcome)],
+            way: None,
+        }
+    });
+    tried.checks.iter().all(|check| check.ok)
+}
+
+/// Has a child process try something, so that this one keeps its namespaces and ids.
+fn in_another_process(name: &str, tries: impl FnOnce() -> Attempted + std::panic::UnwindSafe) -> Attempted {
+    let only = |check: Check| Attempted {
+        checks: vec![check],
+        way: None,
+    };
+    let failed = |what: &str| only(check(name, true, Err((what.to_owned(), None))));
     let not_tried = |what: &str, errno: Errno| {
         let remedy = Shortage::of(errno.raw_os_error()).map(Remedy::More);
         let detail = format!("cannot {what}: {}", std::io::Error::from(errno));
-        vec![check("a process to try it in", true, Err((detail, remedy)))]
+        only(check(PROCESS, true, Err((detail, remedy))))
     };
-    let store = store.map(Path::to_owned);
     let (results, results_there) = match pipe_with(PipeFlags::CLOEXEC) {
         Ok(pipe) => pipe,
         Err(errno) => return not_tried("make a pipe", errno),
@@ -50,8 +114,7 @@ pub(super) fn attempt(full: bool, store: Option<&Path>, caller: &Caller) -> Vec<
         Ok(None) => {
             drop(results);
             let _ = std::panic::catch_unwind(|| {
-                let checks = in_child(full, store, caller);
-                let text = serde_json::to_vec(&checks).unwrap_or_default();
+                let text = serde_json::to_vec(&tries()).unwrap_or_default();
                 let _ = File::from(results_there).write_all(&text);
             });
             sys::exit_now(0)
@@ -69,10 +132,11 @@ pub(super) fn attempt(full: bool, store: Option<&Path>, caller: &Caller) -> Vec<
     }
 }
 
-fn in_child(full: bool, store: Option<PathBuf>, caller: &Caller) -> Vec<Check> {
+fn in_child(full: bool, store: Option<&Path>, caller: &Caller) -> Attempted {
     // A directory for the overlay is made by the caller's own id, before it changes.
-    let place = store.as_deref().map(|store| (store, make_place(store)));
+    let place = store.map(|store| (store, make_place(store)));
     let mut checks = Vec::new();
+    let mut way = None;
     if let Some((store, place)) = &place {
         checks.push(check(STORE, true, judge_store(store, place)));
     }
@@ -98,20 +162,45 @@ fn in_child(full: bool, store: Option<PathBuf>, caller: &Caller) -> Vec<Check> {
     if usable {
         let place = place.as_ref().and_then(|(_, place)| place.as_deref().ok());
         // Before this process has namespaces of its own, as the zygote of a build.
-        let trial = place.filter(|_| full).map(trial::start_step);
+        let on_overlays = checks.iter().all(|check| check.name != STORE || check.ok);
+        let trial = place.filter(|_| full).map(|place| best_way(place, on_overlays));
         checks.extend(mounts(place, caller));
-        // Where a single thing is missing already, the whole says nothing new.
-        if let Some(trial) = trial
-            && checks.iter().all(|check| check.ok || !check.required)
-        {
-            let outcome = trial.map(|()| "can be started".to_owned());
-            checks.push(check("a step", true, outcome.map_err(trial_words)));
+        match trial {
+            Some(Ok(found)) => {
+                way = Some(found);
+                checks.push(check(STEP, true, Ok("can be started".to_owned())));
+            }
+            // Where a single thing is missing already, the whole says nothing new.
+            Some(Err(error)) if checks.iter().all(|check| check.ok || !check.required) => {
+                checks.push(check(STEP, true, Err(trial_words(error))));
+            }
+            _ => {}
         }
     }
     if let Some((_, Ok(place))) = &place {
         remove_place(place);
     }
-    checks
+    Attempted { checks, way }
+}
+
+/// Starts a step the strongest way, then without what stopped it.
+fn best_way(place: &Path, overlays: bool) -> Result<Way, SpawnError> {
+    let mut way = Way {
+        confinement: Confinement::Namespaces,
+        overlays,
+    };
+    loop {
+        let Err(error) = trial::start_step(place, way) else {
+            return Ok(way);
+        };
+        match error.phase {
+            Phase::Root if way.overlays => way.overlays = false,
+            Phase::Proc if way.confinement == Confinement::Namespaces => {
+                way.confinement = Confinement::SharedProcesses;
+            }
+            _ => return Err(error),
+        }
+    }
 }
 
 /// A directory in the store with room for an overlay.
@@ -186,22 +275,22 @@ fn mounts(place: Option<&Path>, caller: &Caller) -> Vec<Check> {
     if let Err(errno) = unshare(namespaces) {
         let remedy = unless_short(errno as i32, || Remedy::AppArmor);
         let detail = format!("cannot be made in the user namespace: {errno}");
-        return vec![check("namespaces", true, Err((detail, Some(remedy))))];
+        return vec![check(NAMESPACES, true, Err((detail, Some(remedy))))];
     }
     let mut checks = vec![check(
-        "namespaces",
+        NAMESPACES,
         true,
         Ok("mount, pid, ipc, uts, cgroup".to_owned()),
     )];
     let private =
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC);
     checks.push(check(
-        "overlay",
+        OVERLAY,
         true,
         private.and_then(|()| overlay(place)).map_err(overlay_words),
     ));
     checks.push(check(
-        "own /proc",
+        PROC,
         true,
         in_new_pid_namespace(|| try_fs("proc")).map_err(proc_words),
     ));

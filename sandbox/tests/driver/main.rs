@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rbuild_sandbox::{
-    Blob, ExitStatus, IdMapping, MountKind, Running, SandboxSpec, SpawnError, Stdio, Zygote, enter,
+    Blob, Confinement, ExitStatus, IdMapping, MountKind, Running, SandboxSpec, SpawnError, Stdio, Zygote,
+    enter,
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,15 +64,20 @@ fn main() {
     std::io::stdin().read_to_string(&mut text).expect("stdin");
     let task: Task = serde_json::from_str(&text).expect("a task");
     let started = Instant::now();
-    let mapping = IdMapping::for_host(&rbuild_sandbox::Caller::default())
-        .unwrap_or_else(|error| fail(&error.to_string(), &format!("{:?}", error.remedy())));
-    if let Err(error) = enter(&mapping) {
-        fail(&error.to_string(), &format!("{:?}", error.remedy()));
+    let confinement: Confinement = std::env::var("CONFINEMENT").map_or(Confinement::Namespaces, |name| {
+        serde_json::from_value(name.into()).expect("a confinement")
+    });
+    if confinement != Confinement::Chroot {
+        let mapping = IdMapping::for_host(&rbuild_sandbox::Caller::default())
+            .unwrap_or_else(|error| fail(&error.to_string(), &format!("{:?}", error.remedy())));
+        if let Err(error) = enter(&mapping) {
+            fail(&error.to_string(), &format!("{:?}", error.remedy()));
+        }
     }
     let entered = started.elapsed();
     // A store lock, for instance, which the zygote must not keep.
     let _held = File::open("/proc/self/status").expect("a file");
-    let zygote = Zygote::start(&rbuild_sandbox::Caller::default())
+    let zygote = Zygote::start(&rbuild_sandbox::Caller::default(), confinement)
         .unwrap_or_else(|error| fail(&error.to_string(), ""));
     let zygote_started = started.elapsed() - entered;
     match task {

@@ -164,6 +164,7 @@ fn mount_sources_stay_inside_their_root() {
                 source: source.into(),
                 source_root: Some(stage.clone()),
                 recursive: true,
+                lent: false,
                 flags: MountFlags::default(),
             },
         };

@@ -7,6 +7,7 @@
     unreachable_pub
 )]
 
+mod chroot;
 mod entering;
 mod filter;
 mod hostile;
@@ -15,5 +16,6 @@ mod mounts;
 #[path = "../../../tests/it/harness/skip/note.rs"]
 mod note;
 mod program;
+mod shared;
 mod support;
 mod view;

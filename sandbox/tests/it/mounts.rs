@@ -16,6 +16,7 @@ pub fn bind(source: &Path, target: &str, flags: MountFlags) -> Mount {
             source,
             source_root: None,
             recursive: false,
+            lent: false,
             flags,
         },
     }
@@ -331,6 +332,7 @@ fn a_recursive_bind_brings_what_is_beneath() {
             source: "/dev".into(),
             source_root: None,
             recursive,
+            lent: false,
             flags: MountFlags {
                 read_only: true,
                 ..MountFlags::default()
@@ -414,6 +416,7 @@ fn the_whole_host_can_be_bound_without_what_the_sandbox_prepares() {
                     source: "/".into(),
                     source_root: None,
                     recursive: true,
+                    lent: false,
                     flags: MountFlags {
                         read_only: true,
                         ..MountFlags::default()

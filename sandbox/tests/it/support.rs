@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rbuild_sandbox::{MountKind, Root, SandboxSpec};
+use rbuild_sandbox::{Confinement, MountKind, Root, SandboxSpec};
 use serde_json::{Value, json};
 
 const TEST_USER: &str = "rbuild-test";
@@ -77,16 +77,26 @@ fn run(command: &mut Command) {
 pub struct Place {
     directory: tempfile::TempDir,
     pub who: Who,
+    confinement: Confinement,
 }
 
 impl Place {
     pub fn new(who: Who) -> Self {
+        Self::confined(who, Confinement::Namespaces)
+    }
+
+    /// The same for commands that are closed in otherwise.
+    pub fn confined(who: Who, confinement: Confinement) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("rbuild-sandbox-")
             .tempdir()
             .expect("a directory");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let place = Self { directory, who };
+        let place = Self {
+            directory,
+            who,
+            confinement,
+        };
         for name in ["bin", "dev", "etc", "proc", "sys", "tmp", "work/dir", "root"] {
             fs::create_dir_all(place.path("base").join(name)).unwrap();
         }
@@ -161,11 +171,17 @@ impl Place {
     /// A spec on a new overlay of this root file system.
     pub fn spec(&self, argv: &[&str]) -> SandboxSpec {
         let (upper, work) = self.layer();
-        let root = Root::Overlay {
-            lowers: vec![self.path("base")],
-            upper,
-            work,
-            volatile: true,
+        let root = match self.confinement {
+            Confinement::Chroot => {
+                run(Command::new("cp").arg("-a").arg(self.path("base/.")).arg(&upper));
+                Root::Directory(upper)
+            }
+            Confinement::Namespaces | Confinement::SharedProcesses => Root::Overlay {
+                lowers: vec![self.path("base")],
+                upper,
+                work,
+                volatile: true,
+            },
         };
         let mut spec = SandboxSpec::new(root, argv.iter().map(Into::into).collect());
         spec.env = vec!["PATH=/bin".into()];
@@ -198,6 +214,8 @@ impl Place {
     fn command(&self) -> Command {
         let mut command = Command::new(self.path("driver"));
         command.current_dir("/");
+        let confinement = serde_json::to_value(self.confinement).unwrap();
+        command.env("CONFINEMENT", confinement.as_str().unwrap());
         if let Who::User(uid, gid) = self.who {
             command.gid(gid).uid(uid).env("USER", TEST_USER).env("HOME", "/");
         }
@@ -289,6 +307,7 @@ impl Drop for Place {
             source,
             source_root: None,
             recursive: true,
+            lent: false,
             flags,
         };
         spec.mounts = vec![rbuild_sandbox::Mount {

@@ -5,6 +5,8 @@ use crate::cli::stored::nearest_name;
 use crate::cli::streams::note;
 use crate::error::Failure;
 use crate::options::without_transport;
+use crate::report::weaker;
+use rbuild_build::engine::Entered;
 use rbuild_build::lower::ResolveImage;
 use rbuild_build::pull::Registries;
 use rbuild_build::request::build_platform;
@@ -12,7 +14,7 @@ use rbuild_build::sources::{BaseImage, Origin, Resolver};
 use rbuild_build::{clock, engine, import, open_store};
 use rbuild_container::kept::Kept;
 use rbuild_layer::SnapshotId;
-use rbuild_sandbox::{Caller, Zygote};
+use rbuild_sandbox::{Caller, Way};
 use rbuild_store::Store;
 use rbuild_store::image::ImageRecord;
 use rbuild_store::snapshot::{Check, Held, SnapshotStore};
@@ -76,10 +78,13 @@ impl Found {
     ///
     /// # Errors
     /// The host does not allow it.
-    pub fn sandbox(&self) -> Result<Zygote, Failure> {
-        let zygote = engine::enter_sandbox(&self.store, &self.caller)?;
+    pub fn sandbox(&self) -> Result<Entered, Failure> {
+        let entered = engine::enter_sandbox(&self.store, &self.caller, self.options.sandbox)?;
+        if entered.choice.way != Way::STRONGEST {
+            note(&weaker::line(&entered.choice));
+        }
         self.sweep();
-        Ok(zygote)
+        Ok(entered)
     }
 
     /// What processes that were killed have left behind. It costs room only, so nothing is said.

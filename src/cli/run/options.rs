@@ -3,11 +3,11 @@
 use super::RunArgs;
 use crate::cli::containers::create::KeptOptions;
 use crate::error::Failure;
-use crate::options::{add_host, choice, env_file, network, no_new_privs, pull_policy, size};
+use crate::options::{add_host, choice, env_file, network, no_new_privs, pull_policy, sandbox, size};
 use rbuild_build::request::PullPolicy;
 use rbuild_container::{Request, RequestedMount};
 use rbuild_rootfs::path;
-use rbuild_sandbox::{Caller, MountFlags, MountKind, default_network};
+use rbuild_sandbox::{Caller, MountFlags, MountKind, Wanted, default_network};
 use std::path::{Path, PathBuf};
 
 /// A container, and how we are connected with it.
@@ -18,6 +18,10 @@ pub struct RunOptions {
     pub tty: bool,
     /// When a registry is asked for its image.
     pub pull: PullPolicy,
+    /// Which way it is run.
+    pub sandbox: Wanted,
+    /// Else it is the host's choice.
+    pub network_is_asked_for: bool,
     /// What shapes its command.
     pub request: Request,
     /// What else it is to have if it is kept.
@@ -82,6 +86,8 @@ impl RunOptions {
             interactive: args.interactive,
             tty: args.tty,
             pull: pull_policy(&args.pull)?,
+            sandbox: sandbox(&args.sandbox)?,
+            network_is_asked_for: network(&args.network)?.is_some(),
             request,
             kept,
         })
@@ -151,6 +157,7 @@ fn volume(text: &str) -> Result<RequestedMount, Failure> {
             source,
             source_root: None,
             recursive: true,
+            lent: false,
             flags: MountFlags {
                 read_only,
                 ..MountFlags::default()

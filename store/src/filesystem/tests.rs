@@ -3,28 +3,23 @@ use std::process::Command;
 
 use super::*;
 use crate::blob::Expect;
-use crate::small_file::list_dir;
 use crate::store::Store;
 use crate::testing::{command, root, say_ready};
 
 #[test]
-fn network_and_overlay_and_read_only_are_refused() {
-    assert_eq!(judge(0x6969, false, Need::Copy), Err(Unsuitable::Network("nfs")));
-    assert_eq!(
-        judge(0xFF53_4D42, false, Need::Overlay),
-        Err(Unsuitable::Network("cifs"))
-    );
-    assert_eq!(judge(0x794C_7630, false, Need::Overlay), Err(Unsuitable::Overlay));
-    assert_eq!(judge(0x794C_7630, false, Need::Copy), Ok(()));
-    assert_eq!(judge(0xEF53, true, Need::Overlay), Err(Unsuitable::ReadOnly));
-    assert_eq!(judge(0xEF53, false, Need::Overlay), Ok(()));
-    assert_eq!(judge(0x1234_5678, false, Need::Overlay), Ok(()));
+fn network_and_read_only_are_refused() {
+    assert_eq!(judge(0x6969, false), Err(Unsuitable::Network("nfs")));
+    assert_eq!(judge(0xFF53_4D42, false), Err(Unsuitable::Network("cifs")));
+    assert_eq!(judge(0x794C_7630, false), Ok(()));
+    assert_eq!(judge(0xEF53, true), Err(Unsuitable::ReadOnly));
+    assert_eq!(judge(0xEF53, false), Ok(()));
+    assert_eq!(judge(0x1234_5678, false), Ok(()));
 }
 
 #[test]
 fn a_file_system_without_user_xattrs_is_refused() {
     // proc has no user xattrs, exists everywhere and needs no privilege to look at.
-    let error = check(Path::new("/proc/self"), Need::Overlay).unwrap_err();
+    let error = check(Path::new("/proc/self"), Need::Writing).unwrap_err();
     let text = error.to_string();
     assert!(
         matches!(
@@ -91,15 +86,12 @@ fn other_process() {
     };
     let open = |need| Store::open(&root, "boot", need);
     match role.as_str() {
-        "full" => fill(&open(Need::Overlay).unwrap()),
+        "full" => fill(&open(Need::Writing).unwrap()),
         "overlay" => {
-            let text = open(Need::Overlay).unwrap_err().to_string();
-            assert!(text.contains("it is on an overlay file system"), "{text}");
-            assert!(list_dir(&root).unwrap().is_empty(), "nothing was written");
-            open(Need::Copy).unwrap();
+            assert!(!open(Need::Writing).unwrap().takes_overlays());
         }
         "read-only" => {
-            let text = open(Need::Overlay).unwrap_err().to_string();
+            let text = open(Need::Writing).unwrap_err().to_string();
             assert!(text.contains("its file system is mounted read-only"), "{text}");
         }
         other => panic!("{other}"),
@@ -132,7 +124,7 @@ fn a_full_disk_is_called_so_and_harms_nothing() {
 }
 
 #[test]
-fn an_overlay_and_a_read_only_mount_are_refused() {
+fn an_overlay_is_known_and_a_read_only_mount_refused() {
     let overlay = "mount -t tmpfs tmpfs $D; cd $D; mkdir l u w S; \
         mount -t overlay -o lowerdir=l,upperdir=u,workdir=w,userxattr overlay S; S=$D/S";
     in_namespace("overlay", overlay);
@@ -144,7 +136,7 @@ fn a_path_that_is_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("file");
     std::fs::write(&path, "x").unwrap();
-    let text = Store::open(&path, "boot", Need::Overlay).unwrap_err().to_string();
+    let text = Store::open(&path, "boot", Need::Writing).unwrap_err().to_string();
     assert!(text.contains(&path.display().to_string()), "{text}");
     assert_eq!(std::fs::read(&path).unwrap(), b"x");
 }

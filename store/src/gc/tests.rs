@@ -250,7 +250,7 @@ fn a_lease_keeps_a_snapshot_and_its_parents() {
 fn what_is_used_or_new_stays_whatever_the_clock_says() {
     let (_dir, store) = store();
     for now in [file_system_now() - 3_600_000_000_000, later()] {
-        let builder = Store::open(store.root(), "boot", crate::Need::Overlay).unwrap();
+        let builder = Store::open(store.root(), "boot", crate::Need::Writing).unwrap();
         let lease = snapshot(&builder, "new", None);
         let tree = FileList::new(vec![FileListEntry {
             path: b"file".to_vec(),
@@ -490,7 +490,7 @@ fn a_collector_beside_builders() {
         let builders: Vec<_> = (0..3)
             .map(|builder| {
                 // As another process has it.
-                let store = Store::open(store.root(), "boot", crate::Need::Overlay).unwrap();
+                let store = Store::open(store.root(), "boot", crate::Need::Writing).unwrap();
                 scope.spawn(move || {
                     for round in 0..25 {
                         let parent = format!("parent {builder} {round}");
@@ -550,7 +550,7 @@ fn two_collectors_and_a_check_side_by_side_find_nothing_wrong() {
         std::thread::scope(|scope| {
             let pruning: Vec<_> = (0..2)
                 .map(|_| {
-                    let store = Store::open(store.root(), "boot", crate::Need::Overlay).unwrap();
+                    let store = Store::open(store.root(), "boot", crate::Need::Writing).unwrap();
                     scope.spawn(move || store.prune(&all(), later()).unwrap())
                 })
                 .collect();

@@ -5,7 +5,7 @@ const NOW: i64 = 1_700_000_000_000_000_000;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), "boot", Need::Overlay).unwrap();
+    let store = Store::open(dir.path(), "boot", Need::Writing).unwrap();
     (dir, store)
 }
 

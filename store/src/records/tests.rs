@@ -3,7 +3,7 @@ use crate::filesystem::Need;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), "boot", Need::Overlay).unwrap();
+    let store = Store::open(dir.path(), "boot", Need::Writing).unwrap();
     (dir, store)
 }
 

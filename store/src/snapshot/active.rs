@@ -90,10 +90,15 @@ impl SnapshotStore {
             .lookup(b"")?
             .map_or_else(|| default_root().meta, |root| root.meta);
         Creator::current().finish_dir(root.dir(), b"", &meta, false)?;
-        let written = Written::new(form, &staging, &tree, self.store.stop())?;
+        let written = Written::new(form, self, &staging, parent, &tree)?;
         let begun = match form {
             Form::Overlay => root.dir().stat()?.ctime,
-            Form::Directory => time_of(&staging.work())?,
+            Form::Directory => {
+                // Where the kernel keeps finer times than its ticks, it does so from the second change on that somebody
+                // looks at: then what was just copied is known to be older.
+                time_of(&staging.work())?;
+                time_of(&staging.work())?
+            }
         };
         Ok(ActiveSnapshot::new(self, staging, parent, written, begun))
     }
@@ -303,7 +308,7 @@ impl ActiveSnapshot<'_> {
         let dates = Dates::new(self.window()?, self.made_layers()?);
         let stop = self.store.store().stop();
         let root = Root::open(self.staging.fs())?;
-        self.written.take_changes(&root, self.begun.0, stop)?;
+        let kept = self.written.take_changes(&root, self.begun.0, self.store)?;
         let diff::Changes { mut entries, files } = diff::changes(&root, &below, &dates, stop)?;
         let tar = options.tar.tar();
         let packed = fill(&root, Creator::current(), &files, &mut entries, tar, stop)?;
@@ -311,8 +316,13 @@ impl ActiveSnapshot<'_> {
             listing: Listing::new(entries)?,
             packed,
         };
-        self.store
-            .seal_layer(self.staging, self.parent.as_ref(), finished, options)
+        let sealed = self
+            .store
+            .seal_layer(self.staging, self.parent.as_ref(), finished, options)?;
+        if let Some(kept) = kept {
+            self.store.keep(&sealed.snapshot, kept);
+        }
+        Ok(sealed)
     }
 }
 

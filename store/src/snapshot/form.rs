@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use rbuild_layer::Stop;
-use rbuild_layer::plain::{Record, Times, copy_tree, take_changes};
+use rbuild_layer::plain::{Record, Times, copy_for_command, take_changes};
 use rbuild_layer::tree::TreeView;
 use rbuild_rootdir::{Root, Timestamp};
 
-use super::SnapshotError;
+use super::kept::Kept;
 use super::seal::StagingDir;
+use super::{Snapshot, SnapshotError, SnapshotStore};
 use crate::memo::ChangeTimes;
 
 /// In which form a command gets the files of a snapshot. What is committed is the same in each.
@@ -51,39 +51,46 @@ pub(super) enum Written {
 }
 
 impl Written {
-    /// Of a new snapshot upon this tree.
+    /// Of a new snapshot upon a parent, which has this tree.
     pub(super) fn new(
         form: Form,
+        store: &SnapshotStore,
         staging: &StagingDir,
+        parent: Option<&Snapshot>,
         tree: &TreeView,
-        stop: &Stop,
     ) -> Result<Written, SnapshotError> {
         if form == Form::Overlay {
             return Ok(Written::Overlay { stubs: None });
         }
         let path = staging.work().join("root");
-        super::seal::make_dir(&path)?;
-        let root = Root::open(&path)?;
-        copy_tree(tree, &root, stop)?;
-        let before = Record::of(&root, stop)?;
+        let kept = parent.map(|parent| store.take_kept(parent, &path)).transpose()?;
+        let before = match kept.flatten() {
+            Some(record) => record,
+            None => {
+                super::seal::make_dir(&path)?;
+                copy_for_command(tree, &Root::open(&path)?, store.store().stop())?
+            }
+        };
         Ok(Written::Directory { path, before })
     }
 
-    /// Puts what the command changed into `upper`, as an overlay has it there by itself.
+    /// Puts what the command changed into `upper`, as an overlay has it there by itself. What is left of a directory is for
+    /// the next command.
     pub(super) fn take_changes(
-        &self,
+        self,
         upper: &Root,
         begun: Timestamp,
-        stop: &Stop,
-    ) -> Result<(), SnapshotError> {
+        store: &SnapshotStore,
+    ) -> Result<Option<Kept>, SnapshotError> {
         let Written::Directory { path, before } = self else {
-            return Ok(());
+            return Ok(None);
         };
-        let root = Root::open(path)?;
+        let root = Root::open(&path)?;
         let times = match ChangeTimes::of(root.dir()).tell_of_mappings() {
             true => Times::TellAll,
             false => Times::DoNotTell,
         };
-        Ok(take_changes(&root, upper, before, begun, times, stop)?)
+        let taken = take_changes(&root, upper, &before, begun, times, store.store().stop())?;
+        Kept::new(store, &path, before, taken).map(Some)
     }
 }

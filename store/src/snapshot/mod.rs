@@ -10,6 +10,7 @@ mod error;
 mod flat;
 mod form;
 mod import;
+mod kept;
 mod meta;
 mod open;
 mod packed;
@@ -171,6 +172,8 @@ pub struct SnapshotStore {
     stubs: Mutex<HashMap<Name, Lease>>,
     /// Held while layers are flattened: two steps of a build would do the same.
     flattening: Mutex<()>,
+    /// Directories for the next commands, by the snapshots that they show.
+    kept: Mutex<HashMap<SnapshotId, kept::Kept>>,
     serial: AtomicU64,
 }
 
@@ -183,6 +186,7 @@ impl SnapshotStore {
             tmp: Mutex::default(),
             stubs: Mutex::default(),
             flattening: Mutex::default(),
+            kept: Mutex::default(),
             serial: AtomicU64::new(0),
         }
     }

@@ -187,7 +187,12 @@ fn verify_names(id: &SnapshotId, listing: &Listing, root: &Root) -> Result<(), S
 /// How an inode differs from its entry.
 fn differs(entry: &Entry, stat: Option<&Stat>) -> Option<&'static str> {
     let is = |kind: Kind| stat.is_some_and(|stat| stat.kind == kind);
-    let is_whiteout = is(Kind::CharDevice) && stat.is_some_and(|stat| stat.rdev == 0);
+    // On an overlay, which keeps those devices for itself, an empty file stands for one.
+    let is_whiteout = stat.is_some_and(|stat| match stat.kind {
+        Kind::CharDevice => stat.rdev == 0,
+        Kind::File => stat.size == 0,
+        _ => false,
+    });
     let same = match &entry.kind {
         EntryKind::File { size, .. } => {
             if is(Kind::File) && stat.is_some_and(|stat| stat.size != *size) {
@@ -200,7 +205,7 @@ fn differs(entry: &Entry, stat: Option<&Stat>) -> Option<&'static str> {
         EntryKind::Symlink { .. } => is(Kind::Symlink),
         EntryKind::Fifo => is(Kind::Fifo),
         // A device that could not be made has a whiteout in its place.
-        EntryKind::CharDevice { .. } => is(Kind::CharDevice),
+        EntryKind::CharDevice { .. } => is(Kind::CharDevice) || is_whiteout,
         EntryKind::BlockDevice { .. } => is(Kind::BlockDevice) || is_whiteout,
         EntryKind::Whiteout => is_whiteout,
     };

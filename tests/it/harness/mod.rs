@@ -17,6 +17,7 @@
 pub(crate) mod archive;
 pub(crate) mod base;
 pub(crate) mod built;
+pub(crate) mod container;
 pub(crate) mod env;
 pub(crate) mod invocation;
 pub(crate) mod outcome;

@@ -1,14 +1,14 @@
 //! `type=bind`: files of the context, a stage or an image.
 
-use super::bind_of;
+use super::{bind_of, lent};
 use crate::engine::Engine;
 use crate::ops::{OpError, StepOutput, copy};
 use rbuild_layer::listing::{EntryKind, ancestors};
-use rbuild_layer::tree::{LastLink, NodeKind, Resolved, Tree, TreeLayer, Walk};
+use rbuild_layer::tree::{LastLink, NodeKind, Resolved, Tree, TreeLayer, TreeView, Walk};
 use rbuild_rootfs::absolute;
 use rbuild_sandbox::{MountFlags, MountKind};
 use rbuild_solver::Fingerprints;
-use rbuild_store::snapshot::Snapshot;
+use rbuild_store::snapshot::{Form, Snapshot};
 use std::any::Any;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -77,8 +77,12 @@ pub(super) fn bind(
             source: absolute(&path),
             source_root: Some(layer.files().to_owned()),
             recursive: false,
+            lent: false,
             flags,
         });
+    }
+    if engine.snapshot_form() == Form::Directory {
+        return copied((&tree, &path), flags, engine, guards);
     }
     let layers = files
         .map(|files| engine.snapshots.layers(files))
@@ -108,6 +112,23 @@ pub(super) fn bind(
         work,
         flags,
     })
+}
+
+/// A copy of a directory, where there are no overlays: what is written to it goes away with it.
+fn copied(
+    (tree, path): (&TreeView, &[u8]),
+    flags: MountFlags,
+    engine: &Engine,
+    guards: &mut Vec<Box<dyn Any + Send>>,
+) -> Result<MountKind, OpError> {
+    let tmp = engine.store.tmp_dir()?;
+    let root = rbuild_rootdir::Root::open(tmp.path())?;
+    root.mkdir(b"copy")?;
+    let source = tmp.path().join("copy");
+    let copy = rbuild_rootdir::Root::open(&source)?;
+    rbuild_layer::plain::copy_tree(tree, path, &copy, engine.store.stop())?;
+    guards.push(Box::new(tmp));
+    Ok(lent(bind_of(&source, flags), !engine.mounts()))
 }
 
 /// The directories that together are `path` of stacked layers, topmost first: what an overlay is made of.

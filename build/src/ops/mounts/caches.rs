@@ -99,6 +99,11 @@ impl Caches {
         }
         let mut held = BTreeMap::new();
         for (name, (sharing, mount)) in wanted {
+            // One that is moved into a root can be in one root only.
+            let sharing = match engine.mounts() {
+                true => sharing,
+                false => stricter(sharing, Sharing::Private),
+            };
             if no_cache {
                 engine.empty_cache_mount_once(&name)?;
             }

@@ -18,7 +18,7 @@ struct Bench {
 
 fn bench() -> Bench {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("store"), "boot", Need::Overlay).unwrap();
+    let store = Store::open(&dir.path().join("store"), "boot", Need::Writing).unwrap();
     Bench { dir, store }
 }
 

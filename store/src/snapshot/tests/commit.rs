@@ -585,7 +585,7 @@ fn stubs_are_made_once_per_set() {
     assert_ne!(second, first);
     // After a power loss names may be missing in them, and nobody looks.
     let root = fixture.dir.path().join("store");
-    let rebooted = crate::Store::open(&root, "boot-2", crate::Need::Copy).unwrap();
+    let rebooted = crate::Store::open(&root, "boot-2", crate::Need::Writing).unwrap();
     let rebooted = SnapshotStore::new(rebooted).stub_layer(&stubs).unwrap();
     assert!(rebooted != first && rebooted.join("proc").is_dir());
 

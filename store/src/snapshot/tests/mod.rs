@@ -47,7 +47,7 @@ impl Fixture {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("store"), "boot-1", Need::Copy).unwrap();
+        let store = Store::open(&dir.path().join("store"), "boot-1", Need::Writing).unwrap();
         Some(Fixture {
             dir,
             snapshots: SnapshotStore::new(store),
@@ -56,7 +56,7 @@ impl Fixture {
 
     /// The same store after a reboot.
     pub(super) fn rebooted(&self) -> SnapshotStore {
-        let store = Store::open(&self.dir.path().join("store"), "boot-2", Need::Copy).unwrap();
+        let store = Store::open(&self.dir.path().join("store"), "boot-2", Need::Writing).unwrap();
         SnapshotStore::new(store)
     }
 
