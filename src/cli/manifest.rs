@@ -35,7 +35,7 @@ pub enum ManifestCommand {
     /// Print the index that a push would send
     Inspect(ListArgs),
     /// Send the images of a list to a registry, and then its index
-    Push(PushArgs),
+    Push(PushListArgs),
     /// Take images from a list
     Remove(ImagesArgs),
     /// Remove a list; its images stay
@@ -118,7 +118,7 @@ pub struct SaysArgs {
 
 /// What was typed.
 #[derive(Debug, Args)]
-pub struct PushArgs {
+pub struct PushListArgs {
     /// Remove the list afterwards
     #[arg(long)]
     pub rm: bool,
