@@ -142,7 +142,7 @@ fn serve(control: &OwnedFd, caller: &Caller, confinement: Confinement) -> Result
         if asked {
             match Request::receive(control.as_fd()) {
                 Ok(Some(request)) => {
-                    if let Some(machine) = request.machine {
+                    if let Some(machine) = request.machine.filter(|_| confinement.mounts()) {
                         emulators.provide(machine);
                     }
                     children.extend(match &alive {

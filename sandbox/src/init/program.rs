@@ -7,8 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::walk;
-use super::{Init, Outcome};
+use super::{Init, Outcome, walk};
 use crate::elf;
 use crate::spawn_error::{Phase, SpawnError};
 
