@@ -207,10 +207,10 @@ fn a_mistyped_verb_file_or_image_is_named() {
     ] {
         env.rbuild(words).run().exits(125).says(meant);
     }
-    env.rbuild(["--memory", "3g", "."])
+    env.rbuild(["--resource", "memory=3g", "."])
         .run()
         .exits(125)
-        .says("run rbuild in a cgroup");
+        .says("help: use --memory");
     env.rbuild(["--xyzzy", "."])
         .run()
         .exits(125)
