@@ -2,7 +2,8 @@
 //! short. It never calls something damaged, and once there is enough the next build is right.
 
 use super::{figure, long, script};
-use crate::harness::{Outcome, TestEnv, env::is_root, skip};
+use crate::harness::env::{is_root, program_under_test};
+use crate::harness::{Outcome, TestEnv, skip};
 use std::fs;
 
 /// What is short, and how a message may call it.
@@ -156,24 +157,37 @@ fn few_descriptors() {
     all_of("few_descriptors", &limits);
 }
 
+/// As many mebibytes as the program has to have for the kernel to load it: with less that kills it, whatever it does.
+fn least_to_load() -> u64 {
+    use std::os::unix::process::ExitStatusExt;
+    let loads = |mebibytes: &u64| {
+        let limit = format!("--as={}", mebibytes << 20);
+        let mut program = std::process::Command::new("prlimit");
+        program.arg(limit).arg(program_under_test()).arg("--version");
+        program
+            .output()
+            .expect("prlimit starts")
+            .status
+            .signal()
+            .is_none()
+    };
+    (16..256).find(loads).expect("the program runs with 256 MiB")
+}
+
 #[test]
 fn little_memory() {
-    // With less the kernel cannot load the program.
-    let values = some(
-        [
-            28, 29, 30, 32, 34, 36, 40, 48, 64, 80, 96, 128, 192, 256, 384, 512, 1024,
-        ],
-        &[28, 32, 40, 64, 256],
+    let above = some(
+        [1, 2, 4, 6, 8, 12, 20, 36, 52, 68, 100, 164, 228, 356, 484, 996],
+        &[1, 4, 12, 36, 228],
     );
+    let least = least_to_load();
+    let values = above.into_iter().map(|mebibytes| least + mebibytes);
     let names = &[
         "cannot allocate memory",
         "out of memory",
         "resource temporarily unavailable",
     ];
-    let limits: Vec<Limit> = values
-        .into_iter()
-        .map(|value| of_process("as", value << 20, names))
-        .collect();
+    let limits: Vec<Limit> = values.map(|value| of_process("as", value << 20, names)).collect();
     all_of("little_memory", &limits);
 }
 
