@@ -1,13 +1,14 @@
 //! The directories that files may come from, opened before anything else is done; what is no directory is fetched.
 
+use crate::build_error::BuildError;
 use crate::context::place::Place;
 use crate::context::stdin::Fetched;
 use crate::context::{BuildContext, remote, stdin};
 use crate::dockerfile::{self, SourceFile};
-use crate::error::{BuildError, ContextError, Error};
+use crate::error::{ContextError, Error};
 use crate::ignore_file::open_context;
 use crate::lower::NamedSource;
-use crate::pull::Registries;
+use crate::registries::Registries;
 use crate::remote::{Access, Remote};
 use crate::request::{ContextSource, NamedContext, Request};
 use rbuild_store::Store;

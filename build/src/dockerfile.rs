@@ -1,10 +1,10 @@
 //! Finding and reading the Dockerfile.
 
+use crate::address::passwords_hidden;
 use crate::context::BuildContext;
 use crate::context::text::{TextError, limited, text_at};
 use crate::error::{ContextError, Error};
 use crate::inlet::Inlet;
-use crate::remote::address::passwords_hidden;
 use crate::request::{ContextSource, DockerfileSource, Request};
 use crate::stop::Stop;
 use dockerfile_parser::lint::{self, LintInput};

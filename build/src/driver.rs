@@ -4,8 +4,8 @@
 //! (ARCHITECTURE, "One process, two phases").
 
 use crate::arguments;
+use crate::build_error::BuildError;
 use crate::contexts::Contexts;
-use crate::error::BuildError;
 use crate::finish::Finish;
 use crate::host::{Host, ThisHost};
 use crate::inputs::{Inputs, check_filter};

@@ -1,6 +1,7 @@
 //! The end of a build: results where they were asked for, or what went wrong.
 
-use crate::error::{BaseError, BuildError, Error, ExportError, StepCause, StepError};
+use crate::build_error::{BuildError, StepCause, StepError};
+use crate::error::{BaseError, Error, ExportError};
 use crate::export::{Assembled, Assembly};
 use crate::lower::StageState;
 use crate::material;

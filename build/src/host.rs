@@ -1,6 +1,6 @@
 //! [`Host`]: how steps are run on this machine. The seam for hosts that do not allow what most do.
 
-use crate::engine::{Entered, enter_sandbox};
+use crate::entering::{Entered, enter_sandbox};
 use crate::error::Error;
 use rbuild_sandbox::probe::Choice;
 use rbuild_sandbox::{Caller, Confinement, Executor, Network, Wanted, Way, default_network};

@@ -1,10 +1,11 @@
 //! Finding and reading the ignore file of a context.
 
+use crate::build_error::BuildError;
 use crate::context::text::{TextError, text_at};
 use crate::context::{BuildContext, Ignore};
 use crate::dockerfile::SourceFile;
 use crate::dockerfile::{DEFAULT_NAMES, Located, located};
-use crate::error::{BuildError, ContextError, Error};
+use crate::error::{ContextError, Error};
 use crate::request::{DockerfileSource, Request};
 use dockerfile_parser::IgnoreFile;
 use std::os::unix::ffi::OsStrExt;

@@ -2,14 +2,16 @@
 
 use crate::arguments;
 use crate::bases::Bases;
+use crate::build_error::BuildError;
 use crate::contexts::Contexts;
 use crate::dockerfile::SourceFile;
-use crate::error::{BuildError, Error, HostError, RequestError};
+use crate::error::{Error, HostError, RequestError};
 use crate::frontend;
-use crate::lower::{BuildArgs, Given, LowerInput, ResolveImage};
+use crate::lower::{BuildArgs, Given, LowerInput};
 use crate::observer::{BuildEvent, SharedObserver};
-use crate::pull::Registries;
+use crate::registries::Registries;
 use crate::request::{NoCache, Request};
+use crate::sources::ResolveImage;
 use dockerfile_parser::lint::{self, LintInput};
 use dockerfile_parser::{Diagnostic, Dockerfile, Parsed};
 use rbuild_store::Store;

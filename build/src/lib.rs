@@ -24,7 +24,7 @@
 //! |---|---|
 //! | [`request`] | what to build, as data |
 //! | [`context`] | the build context as a tree |
-//! | [`sources`], [`pull`], [`import`] | base images: where names lead, fetching, unpacking |
+//! | [`sources`], [`registries`], [`import`] | base images: where names lead, fetching, unpacking |
 //! | [`remote`] | contexts and files of ADD that are elsewhere |
 //! | [`lower`] | Dockerfile to graph |
 //! | [`cdi`] | devices of the host, for `RUN --device` |
@@ -37,17 +37,20 @@
 // The law of paths, whose list is in `clippy.toml`. Tests make and break files as they like.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+pub mod address;
 mod arguments;
 pub mod bases;
+pub mod build_error;
 pub mod cache;
-pub mod cache_mount;
 pub mod cdi;
 pub mod clock;
 pub mod context;
 pub mod contexts;
+mod crossing;
 pub mod dockerfile;
 mod driver;
 pub mod engine;
+mod entering;
 pub mod error;
 pub mod export;
 pub mod finding;
@@ -66,21 +69,23 @@ pub mod ops;
 pub mod outlet;
 mod outputs;
 mod plan;
-pub mod pull;
 pub mod push;
 mod record;
+pub mod registries;
 pub mod remote;
 pub mod request;
 pub mod result;
 mod session;
 mod shared_cache;
 mod side_by_side;
+pub mod signal;
 pub mod sources;
+mod step_check;
 mod stop;
 pub mod worker;
 
+pub use build_error::BuildError;
 pub use driver::{build, build_on};
-pub use error::BuildError;
 pub use ignore_file::IGNORE_FILE;
 pub use open::{open_store, open_store_for};
 pub use request::Request;

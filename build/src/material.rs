@@ -1,8 +1,8 @@
 //! What a build was made from that came from elsewhere, each with the digest that names its content.
 
+use crate::ops::Material;
 use crate::ops::spec::{SourceSpec, StepSpec};
 use crate::plan::Plan;
-use crate::result::Material;
 use crate::session::Session;
 use std::collections::BTreeSet;
 

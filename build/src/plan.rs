@@ -1,7 +1,7 @@
 //! [`Plan`]: what a build will do, after the Dockerfile met its bases, contexts and checks.
 
 use crate::bases::Bases;
-use crate::error::BuildError;
+use crate::build_error::BuildError;
 use crate::finding::{self, in_file_order};
 use crate::inputs::{Looks, ask_checks, lower_input};
 use crate::lower::{Finding, LowerFailure, Lowered, StageBases, StageState, lower};

@@ -2,7 +2,7 @@
 
 use crate::error::{BaseError, Error, TransferError};
 use crate::export::{Outgoing, with_export};
-use crate::pull::{Progress, Registries, registry_error};
+use crate::registries::{Progress, Registries, registry_error};
 use crate::side_by_side::side_by_side;
 use rbuild_oci::{Descriptor, Digest, Reference};
 use rbuild_store::Store;

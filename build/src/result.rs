@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dockerfile::SourceFile;
+pub use crate::ops::Material;
 use crate::ops::StepId;
 use crate::request::Destination;
 use dockerfile_parser::{Diagnostic, Platform};
@@ -39,7 +40,7 @@ pub struct BuildResult {
     /// The Dockerfile.
     pub file: SourceFile,
     /// What the parser and the checks found in it, in its order.
-    #[serde(with = "crate::worker::diagnostics")]
+    #[serde(with = "crate::crossing::diagnostics")]
     pub findings: Vec<Diagnostic>,
     /// From start to end.
     pub took: Duration,
@@ -54,17 +55,6 @@ pub enum Written {
     Pushed(Reference, Digest),
     /// An archive or directory of this kind: `oci`, `docker`, `local`, `tar`.
     Exported(Cow<'static, str>, Destination),
-}
-
-/// Something from elsewhere that a build was made from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub enum Material {
-    /// A base image: its name and the digest of its config.
-    Image(String, String),
-    /// A file behind a URL, without credentials, and the digest of its bytes.
-    Url(String, String),
-    /// A repository, without credentials, and its commit.
-    Git(String, String),
 }
 
 /// What became of a step.

@@ -1,10 +1,11 @@
 //! [`Session`]: what one build holds open from its first look at the store to its end.
 
+use crate::build_error::BuildError;
 use crate::cache::{Earlier, RecordIndex};
 use crate::clock;
 use crate::dockerfile::SourceFile;
 use crate::engine::Engine;
-use crate::error::{BuildError, Error, HostError};
+use crate::error::{Error, HostError};
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::observer::{BuildEvent, SharedObserver, Work, WorkEvent};
@@ -162,7 +163,7 @@ impl<'a> Session<'a> {
     pub(crate) fn task<T>(
         &self,
         title: &str,
-        work: impl FnOnce(crate::pull::Progress<'_>) -> Result<T, Error>,
+        work: impl FnOnce(crate::registries::Progress<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let began = Instant::now();
         let number = self.tasks.fetch_add(1, Ordering::Relaxed) + 1;

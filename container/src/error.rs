@@ -2,7 +2,7 @@
 
 use crate::kept::KeptError;
 use rbuild_layer::tree::TreeError;
-use rbuild_rootfs::MountError;
+use rbuild_rootfs::MountPointError;
 use rbuild_rootfs::users::UserError;
 use rbuild_sandbox::SpawnError;
 use rbuild_sandbox::cgroup::LimitError;
@@ -30,7 +30,7 @@ pub enum StartError {
     User(UserError),
     /// Something cannot be mounted where it was asked for.
     #[error(transparent)]
-    Mount(MountError),
+    Mount(MountPointError),
     /// The image's files could not be looked up.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -57,13 +57,13 @@ impl From<UserError> for StartError {
     }
 }
 
-impl From<MountError> for StartError {
-    fn from(error: MountError) -> Self {
+impl From<MountPointError> for StartError {
+    fn from(error: MountPointError) -> Self {
         match error {
-            MountError::NotADirectory { path } => StartError::WorkingDirectory { path },
-            MountError::Tree(error) => StartError::Tree(error),
-            MountError::Snapshot(error) => StartError::Snapshot(error),
-            MountError::WrongKind { .. } | MountError::OfHost { .. } => StartError::Mount(error),
+            MountPointError::NotADirectory { path } => StartError::WorkingDirectory { path },
+            MountPointError::Tree(error) => StartError::Tree(error),
+            MountPointError::Snapshot(error) => StartError::Snapshot(error),
+            MountPointError::WrongKind { .. } | MountPointError::OfHost { .. } => StartError::Mount(error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod resolv;
 
-use crate::mount_points::{MountError, MountPoints};
+use crate::mount_points::{MountPointError, MountPoints};
 use rbuild_sandbox::{Mount, MountKind, Network, Shortage};
 use resolv::container_resolv_conf;
 
@@ -18,7 +18,7 @@ pub fn standard_mounts(
     add_hosts: &[(String, String)],
     hostname: &str,
     network: Network,
-) -> Result<Vec<Mount>, MountError> {
+) -> Result<Vec<Mount>, MountPointError> {
     for path in OF_THE_SANDBOX {
         points.place(path, Some(true))?;
     }
@@ -43,7 +43,7 @@ fn hosts(add_hosts: &[(String, String)], hostname: &str) -> String {
     text
 }
 
-fn resolv_conf(network: Network) -> Result<String, MountError> {
+fn resolv_conf(network: Network) -> Result<String, MountPointError> {
     let host = of_host("/etc/resolv.conf")?.unwrap_or_default();
     let upstream = of_host("/run/systemd/resolve/resolv.conf")?;
     let is_private = network == Network::Private;
@@ -52,11 +52,11 @@ fn resolv_conf(network: Network) -> Result<String, MountError> {
 
 /// A file that a host may have or not. That it cannot be read at this moment does not mean that it is not there.
 #[expect(clippy::disallowed_methods, reason = "a file of the host")]
-fn of_host(path: &'static str) -> Result<Option<String>, MountError> {
+fn of_host(path: &'static str) -> Result<Option<String>, MountPointError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(source) if source.raw_os_error().and_then(Shortage::of).is_some() => {
-            Err(MountError::OfHost { path, source })
+            Err(MountPointError::OfHost { path, source })
         }
         Err(_) => Ok(None),
     }

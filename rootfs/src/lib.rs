@@ -46,5 +46,5 @@ pub mod users;
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub use etc::standard_mounts;
-pub use mount_points::{MountError, MountPoints, absolute, shows_directory};
+pub use mount_points::{MountPointError, MountPoints, absolute, shows_directory};
 pub use root::root_of;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Why something cannot be mounted.
 #[derive(Debug, thiserror::Error)]
-pub enum MountError {
+pub enum MountPointError {
     /// A file on a directory, or the other way round.
     #[error(
         "a {} cannot be mounted on `{target}`, which is {} in the image",
@@ -72,7 +72,7 @@ impl<'a> MountPoints<'a> {
     ///
     /// # Errors
     /// The image cannot be read, or the links lead nowhere.
-    pub fn resolved(&self, target: &str) -> Result<Vec<u8>, MountError> {
+    pub fn resolved(&self, target: &str) -> Result<Vec<u8>, MountPointError> {
         Ok(self.tree.resolve(target.as_bytes(), LastLink::Follow)?.path)
     }
 
@@ -80,7 +80,7 @@ impl<'a> MountPoints<'a> {
     ///
     /// # Errors
     /// A file is to be mounted on a directory or the other way round, or the image cannot be read.
-    pub fn mount(&mut self, target: &str, kind: MountKind) -> Result<Mount, MountError> {
+    pub fn mount(&mut self, target: &str, kind: MountKind) -> Result<Mount, MountPointError> {
         Ok(Mount {
             target: self.place(target, shows_directory(&kind))?,
             kind,
@@ -88,14 +88,14 @@ impl<'a> MountPoints<'a> {
     }
 
     /// The path without links at which a directory or file is mounted on `target`.
-    pub(crate) fn place(&mut self, target: &str, is_dir: Option<bool>) -> Result<PathBuf, MountError> {
+    pub(crate) fn place(&mut self, target: &str, is_dir: Option<bool>) -> Result<PathBuf, MountPointError> {
         let Resolved { path, node } = self.tree.resolve(target.as_bytes(), LastLink::Follow)?;
         let inside = self.taken.iter().any(|taken| is_below(&path, taken));
         match (node, is_dir) {
             _ if inside => {}
             (Some(node), Some(is_dir)) if node.is_dir() != is_dir => {
                 let target = target.to_owned();
-                return Err(MountError::WrongKind { target, is_dir });
+                return Err(MountPointError::WrongKind { target, is_dir });
             }
             (Some(_), _) => {}
             (None, is_dir) => self.stub(&path, is_dir.unwrap_or(true))?,
@@ -119,11 +119,11 @@ impl<'a> MountPoints<'a> {
     ///
     /// # Errors
     /// Something else is there, or the image cannot be read.
-    pub fn working_directory(&mut self, cwd: &str) -> Result<PathBuf, MountError> {
+    pub fn working_directory(&mut self, cwd: &str) -> Result<PathBuf, MountPointError> {
         let Resolved { path, node } = self.tree.resolve(cwd.as_bytes(), LastLink::Follow)?;
         match node {
             Some(node) if node.is_dir() => {}
-            Some(_) => return Err(MountError::NotADirectory { path: cwd.to_owned() }),
+            Some(_) => return Err(MountPointError::NotADirectory { path: cwd.to_owned() }),
             None => self.keep_directory(&path),
         }
         Ok(absolute(&path))
@@ -144,7 +144,7 @@ impl<'a> MountPoints<'a> {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn finish(self, active: &mut ActiveSnapshot<'_>) -> Result<(), MountError> {
+    pub fn finish(self, active: &mut ActiveSnapshot<'_>) -> Result<(), MountPointError> {
         for (path, kind) in &self.upper {
             active.add_stub(path, *kind)?;
         }

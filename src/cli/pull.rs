@@ -8,7 +8,7 @@ use crate::options::registry::{RegistryArgs, creds};
 use crate::{interrupt, options};
 use clap::Args;
 use dockerfile_parser::Platform;
-use rbuild_build::pull::RegistrySettings;
+use rbuild_build::request::RegistrySettings;
 use rbuild_build::request::build_platform;
 use rbuild_build::sources::{Origin, stored_name};
 use rbuild_build::{clock, engine};

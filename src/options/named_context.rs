@@ -1,8 +1,8 @@
 //! `--build-context NAME=SOURCE`.
 
 use crate::error::Failure;
+use rbuild_build::address::redacted;
 use rbuild_build::remote::Remote;
-use rbuild_build::remote::address::redacted;
 use rbuild_build::request::{NamedContext, context_key};
 use std::path::PathBuf;
 

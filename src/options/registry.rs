@@ -3,8 +3,8 @@
 use super::choice;
 use crate::error::Failure;
 use clap::Args;
-use rbuild_build::pull::RegistrySettings;
 use rbuild_build::request::PullPolicy;
+use rbuild_build::request::RegistrySettings;
 use rbuild_registry::{Credential, HostSet, RetryPolicy, Secret};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -147,7 +147,7 @@ fn place(
 ) -> Result<CachePlace, Failure> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         // The URL may hold a password.
-        let shown = rbuild_build::remote::address::redacted(text);
+        let shown = rbuild_build::address::redacted(text);
         return Err(Failure::usage(format!(
             "{flag} `{shown}`: `{wanted}=` is missing"
         )));
@@ -178,7 +178,7 @@ fn in_registry(flag: &str, text: &str) -> Result<CachePlace, Failure> {
 }
 
 fn over_http(flag: &str, url: &str) -> Result<CachePlace, Failure> {
-    let shown = rbuild_build::remote::address::redacted(url);
+    let shown = rbuild_build::address::redacted(url);
     match Remote::parse(url) {
         Ok(Some(Remote::Http(address))) => Ok(CachePlace::Http {
             url: address.url,
@@ -193,7 +193,7 @@ fn kind(flag: &str, text: &str, fields: &spec::Fields) -> Result<(&'static str, 
     let types: Vec<&str> = TYPES.iter().map(|(kind, _)| *kind).collect();
     let named = fields.iter().rev().find(|(key, _)| key == "type");
     let Some(named) = named.and_then(|(_, value)| value.as_deref()) else {
-        let shown = rbuild_build::remote::address::redacted(text);
+        let shown = rbuild_build::address::redacted(text);
         return Err(Failure::usage(format!("{flag} `{shown}`: `type=` is missing"))
             .hint(format!("known types: {}", types.join(", "))));
     };

@@ -2,8 +2,8 @@
 
 use crate::cli::build::BuildArgs;
 use crate::error::Failure;
+use rbuild_build::address::redacted;
 use rbuild_build::remote::Remote;
-use rbuild_build::remote::address::redacted;
 use rbuild_build::request::{ContextSource, DockerfileSource};
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,8 @@
 
 use super::words;
 use dockerfile_parser::suggest::nearest;
-use rbuild_build::lower::{AbsentDevice, Fault, Finding, signal};
+use rbuild_build::lower::{AbsentDevice, Fault, Finding};
+use rbuild_build::signal;
 
 /// What to do about a finding: where nothing is known about itself, what there is to say about its cause.
 #[must_use]

@@ -190,7 +190,7 @@ fn of_remote(error: &RemoteError) -> Vec<String> {
 }
 
 fn host_of(url: &str) -> &str {
-    rbuild_build::remote::address::authority(url).unwrap_or_default()
+    rbuild_build::address::authority(url).unwrap_or_default()
 }
 
 fn of_git(host: &str, said: &str, authorized: bool) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::stdin::{Fetched, from_file};
 use crate::error::{Error, RemoteError};
-use crate::pull::Registries;
+use crate::registries::Registries;
 use crate::remote::{Access, GitAddress, Remote, git, http};
 use crate::stop::Stop;
 use rbuild_layer::tree::TreeError;

@@ -1,6 +1,6 @@
 //! Unpacking a context archive into a directory: names stay inside, owners do not count, modes and times do.
 
-use crate::ops::OpError;
+use crate::error::OpError;
 use rbuild_layer::listing::{file_name, parent};
 use rbuild_layer::{TarEntry, TarKind, TarReader, clean_name, decompress};
 use rbuild_rootdir::{Dir, Errno, Kind, Root, Timestamp};

@@ -2,10 +2,9 @@
 //! and how a program ends with it, is the program's.
 
 use super::{
-    BaseError, ContextError, ExportError, HostError, RemoteError, RequestError, SharedCacheError,
+    BaseError, ContextError, ExportError, HostError, OpError, RemoteError, RequestError, SharedCacheError,
     TransferError,
 };
-use crate::ops::OpError;
 use crate::request::CachePlace;
 use rbuild_layer::LayerError;
 use rbuild_layer::tree::TreeError;

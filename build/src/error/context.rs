@@ -1,7 +1,7 @@
 //! [`ContextError`]: a context, an ignore file or the Dockerfile cannot be had.
 
-use crate::context::text::TextError;
-use crate::ops::OpError;
+use super::OpError;
+use super::TextError;
 use dockerfile_parser::source::DecodeError;
 use std::io;
 use std::path::PathBuf;

@@ -11,7 +11,6 @@ mod metadata;
 mod mounts;
 mod run;
 mod scope;
-pub mod signal;
 mod stage;
 mod variables;
 
@@ -21,11 +20,12 @@ pub use history::{COMMENT, HistoryItem};
 pub use scope::HOSTNAME_ARG;
 pub use scope::{BuildArgs, PREDEFINED};
 pub use stage::StageState;
+
+pub use crate::sources::ResolveImage;
 pub use variables::Variables;
 
 use crate::cdi::Registry;
 use crate::context::BuildContext;
-use crate::error::Error;
 use crate::ops::StepId;
 use crate::ops::spec::{ExecNetwork, Step};
 use crate::request::{Entitlements, NamedContext, Secret, SshSource, context_key};
@@ -37,21 +37,6 @@ use scope::GlobalScope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Finds base images: by name, or in an OCI layout.
-pub trait ResolveImage {
-    /// The image of a reference for a platform.
-    ///
-    /// # Errors
-    /// It is nowhere, or cannot be asked for.
-    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error>;
-
-    /// The image of a named context that is not a directory.
-    ///
-    /// # Errors
-    /// As [`ResolveImage::image`].
-    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Error>;
-}
 
 /// What shapes a lowering besides the Dockerfile.
 pub struct LowerInput<'a> {

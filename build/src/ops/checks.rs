@@ -1,7 +1,7 @@
 //! What only a build can check, because it has the files: wildcards that match nothing, files that share a name.
 
 use super::spec::Step;
-use super::{CopyPart, OpError, copy};
+use super::{CopyPart, OpError, StepCheck, copy};
 use dockerfile_parser::instruction::Source;
 use dockerfile_parser::lint::{Policy, Rule};
 use dockerfile_parser::{Diagnostic, Dockerfile, InstructionKind, Severity, Span};
@@ -14,19 +14,6 @@ pub struct StepChecks {
     policy: Policy,
     /// By instruction and word. A key may be asked for twice, so the same may be found twice.
     found: Mutex<BTreeMap<(Span, CopyPart), StepCheck>>,
-}
-
-/// One finding of a step.
-#[derive(Debug, Clone)]
-pub struct StepCheck {
-    /// The check.
-    pub rule: Rule,
-    /// The word that it is about.
-    pub part: CopyPart,
-    /// One line.
-    pub message: String,
-    /// What to do.
-    pub help: Option<String>,
 }
 
 impl StepChecks {

@@ -11,8 +11,8 @@ use super::FetchSpec;
 use super::spec::{
     Chmod, CopySource, CopySpec, ExecDevices, ExecMount, ExecSpec, SourceSpec, Step, StepSpec, WorkdirSpec,
 };
+use crate::address::{GitAddress, HttpAddress};
 use crate::cdi::{DeviceNode, Edits, HostMount};
-use crate::remote::{GitAddress, HttpAddress};
 use dockerfile_parser::Platform;
 use rbuild_registry::Authorization;
 use rbuild_sandbox::MountFlags;

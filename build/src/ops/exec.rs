@@ -2,14 +2,11 @@
 
 mod command;
 mod explain;
-mod program_error;
 
 mod key;
 mod output;
 
 pub(super) use key::preimage;
-
-pub use program_error::ProgramError;
 
 use super::mounts::{self, Prepared};
 use super::spec::{ExecMount, ExecNetwork, ExecSpec, Step};

@@ -1,13 +1,12 @@
 //! `ADD` of a URL or a git repository: brings the files into a snapshot of their own, from which they are copied.
 
-use super::{OpError, StepOutput};
+use super::{Material, OpError, StepOutput};
+use crate::address::file_name;
 use crate::clock;
 use crate::context::BuildContext;
 use crate::engine::Engine;
 use crate::error::{Error, RemoteError};
-use crate::remote::address::file_name;
 use crate::remote::{GitAddress, HttpAddress, git, http};
-use crate::result::Material;
 use rbuild_layer::FileSource;
 use rbuild_layer::listing::Metadata;
 use rbuild_layer::tree::{LastLink, Node, NodeKind, Tree, Walk};

@@ -1,6 +1,7 @@
 //! The mounts of a `RUN`: sources become host paths or bytes, targets become paths without links, and what a target
 //! lacks to stand on is made without a trace (ARCHITECTURE, "Mount points without a trace").
 
+mod acquire;
 mod bind;
 mod caches;
 

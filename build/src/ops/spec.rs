@@ -2,6 +2,7 @@
 
 use crate::context::BuildContext;
 use crate::ops::StepId;
+pub use crate::request::ExecNetwork;
 use crate::sources::BaseImage;
 use dockerfile_parser::Platform;
 use dockerfile_parser::mount::Sharing;
@@ -128,30 +129,6 @@ pub struct ExecSpec {
     pub is_shell_form: bool,
     /// What the base is called, for messages.
     pub base_name: String,
-}
-
-/// Network of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum ExecNetwork {
-    /// What the host makes of it, [`default_network`](crate::host::Host::default_network), which is in no key: it leads
-    /// to the same places.
-    Default,
-    /// Loopback only.
-    None,
-    /// The host's, asked for by name.
-    Host,
-}
-
-impl ExecNetwork {
-    /// As written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ExecNetwork::Default => "default",
-            ExecNetwork::None => "none",
-            ExecNetwork::Host => "host",
-        }
-    }
 }
 
 /// The devices of a step.

@@ -8,7 +8,7 @@
 //!
 //! A host may be given with its port, which then must fit. Values go into one header and nowhere else.
 
-use super::address::{GitAddress, HttpAddress, authority};
+use crate::address::{GitAddress, HttpAddress, authority};
 use crate::error::{Error, RemoteError};
 use crate::request::Environment;
 use crate::request::SshSource;

@@ -4,8 +4,8 @@
 //! the remote (proxies, certificates, ssh).
 
 use super::access::GitAccess;
-use super::address::{GitAddress, authority, is_commit};
 use super::patient;
+use crate::address::{GitAddress, authority, is_commit};
 use crate::error::{Error, RemoteError};
 use rbuild_layer::listing::join;
 use rbuild_registry::Cancel;

@@ -3,7 +3,7 @@
 use super::HttpAddress;
 use crate::clock;
 use crate::error::{Error, RemoteError};
-use crate::pull::Registries;
+use crate::registries::Registries;
 use rbuild_oci::Digest;
 use rbuild_registry::{Authorization, Download, Validators};
 use rbuild_store::Store;

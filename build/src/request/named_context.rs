@@ -1,6 +1,6 @@
 //! Contexts besides the main one, by name.
 
-use crate::remote::Remote;
+use crate::address::Remote;
 use rbuild_oci::Reference;
 use std::path::PathBuf;
 

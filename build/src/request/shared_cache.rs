@@ -17,7 +17,7 @@ pub enum CachePlace {
         /// Where, without user and password.
         url: String,
         /// User and password that stood in the URL, as they are sent.
-        #[serde(with = "crate::worker::hidden::authorization")]
+        #[serde(with = "crate::crossing::hidden::authorization")]
         login: Option<Authorization>,
     },
 }

@@ -1,6 +1,6 @@
 //! Where the context and the Dockerfile of a build come from.
 
-use crate::remote::Remote;
+use crate::address::Remote;
 use std::path::PathBuf;
 
 /// Where the context is.

@@ -11,7 +11,7 @@ use super::place::{Place, Source};
 use super::record::{LIMIT, Piece, SharedRecord};
 use super::spool::Spool;
 use crate::error::SharedCacheError;
-use crate::pull::Registries;
+use crate::registries::Registries;
 use rbuild_registry::{Authorization, Download, Validators};
 use rbuild_store::Key;
 use std::fs::File;

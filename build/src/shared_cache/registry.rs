@@ -10,7 +10,7 @@ use super::place::{Place, Source};
 use super::record::{Piece, SharedRecord};
 use super::spool::Spool;
 use crate::error::SharedCacheError;
-use crate::pull::Registries;
+use crate::registries::Registries;
 use rbuild_oci::{Descriptor, Digest, Document, Manifest, MediaTypes, Reference};
 use rbuild_registry::Pushed;
 use rbuild_store::Key;

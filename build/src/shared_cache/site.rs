@@ -8,7 +8,7 @@ use super::record::{LIMIT, Piece, SharedRecord};
 use super::registry::InRegistry;
 use super::spool::Spool;
 use crate::error::SharedCacheError;
-use crate::pull::Registries;
+use crate::registries::Registries;
 use crate::request::CachePlace;
 use rbuild_store::{Key, Store};
 use std::collections::HashSet;

@@ -8,15 +8,32 @@ pub use offline::Offline;
 pub use resolver::{Resolver, find_stored, find_stored_for, image_platform, name_pulled, stored_name};
 
 use crate::error::{BaseError, Error};
+use crate::request::NamedContext;
 use dockerfile_parser::Platform;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rbuild_oci::{Digest, ImageConfig, Reference};
 use rbuild_registry::ResolvedManifest;
 use rbuild_solver::KeyHasher;
 use rbuild_store::image::ImageRecord;
+
+/// Finds base images: by name, or in an OCI layout.
+pub trait ResolveImage {
+    /// The image of a reference for a platform.
+    ///
+    /// # Errors
+    /// It is nowhere, or cannot be asked for.
+    fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<BaseImage>, Error>;
+
+    /// The image of a named context that is not a directory.
+    ///
+    /// # Errors
+    /// As [`ResolveImage::image`].
+    fn named(&self, name: &str, source: &NamedContext, platform: &Platform) -> Result<Arc<BaseImage>, Error>;
+}
 
 /// An image whose config is known and whose files may still be elsewhere.
 pub struct BaseImage {

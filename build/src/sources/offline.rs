@@ -3,8 +3,8 @@
 use super::found_images::FoundImages;
 use super::{BaseImage, Origin, find_stored_for};
 use crate::error::{BaseError, Error};
-use crate::lower::ResolveImage;
 use crate::request::NamedContext;
+use crate::sources::ResolveImage;
 use dockerfile_parser::Platform;
 use rbuild_oci::{ImageConfig, Reference};
 use rbuild_store::Store;

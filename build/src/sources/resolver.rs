@@ -3,9 +3,9 @@
 use super::found_images::FoundImages;
 use super::{BaseImage, Origin};
 use crate::error::{BaseError, Error};
-use crate::lower::ResolveImage;
-use crate::pull::Registries;
+use crate::registries::Registries;
 use crate::request::{NamedContext, PullPolicy};
+use crate::sources::ResolveImage;
 use dockerfile_parser::Platform;
 use rbuild_oci::{Digest, ImageConfig, ImagePlatform, Reference};
 use rbuild_store::Store;

@@ -2,7 +2,7 @@
 
 use super::found_images::FoundImages;
 use super::*;
-use crate::lower::ResolveImage;
+use crate::sources::ResolveImage;
 use std::cell::Cell;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! [`WorkerError`]: why a worker gives no result. A [`BuildError`] holds what cannot cross to another process, so what
 //! crosses is a description of it.
 
+use crate::build_error::{BuildError, StepCause, StepError};
 use crate::dockerfile::SourceFile;
-use crate::error::{BuildError, StepCause, StepError};
 use crate::finding::{Found, in_file_order};
 use crate::lower::Finding;
 use crate::ops::OpError;

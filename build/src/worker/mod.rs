@@ -34,9 +34,7 @@
 //! ```
 
 mod caller;
-pub(crate) mod diagnostics;
 mod error;
-pub(crate) mod hidden;
 mod serve;
 mod wire;
 

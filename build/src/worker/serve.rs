@@ -2,7 +2,7 @@
 
 use super::error::BuildFailure;
 use super::wire::{self, OwnedEvent, Told};
-use crate::error::BuildError;
+use crate::build_error::BuildError;
 use crate::observer::{BuildEvent, Observer, SharedObserver};
 use crate::request::Request;
 use crate::stop::Stop;

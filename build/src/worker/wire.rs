@@ -60,7 +60,7 @@ pub(super) enum OwnedEvent {
 /// A [`Found`] that borrows nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum OwnedFound {
-    Check(#[serde(with = "super::diagnostics::one")] Diagnostic),
+    Check(#[serde(with = "crate::crossing::diagnostics::one")] Diagnostic),
     Lowering(OwnedFinding),
 }
 

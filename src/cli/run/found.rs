@@ -8,7 +8,7 @@ use crate::options::without_transport;
 use crate::report::weaker;
 use rbuild_build::engine::Entered;
 use rbuild_build::lower::ResolveImage;
-use rbuild_build::pull::Registries;
+use rbuild_build::registries::Registries;
 use rbuild_build::request::build_platform;
 use rbuild_build::sources::{BaseImage, Origin, Resolver};
 use rbuild_build::{clock, engine, import, open_store};

@@ -1,6 +1,6 @@
 //! Why a command could not be started, as the Dockerfile has it.
 
-use super::program_error::ProgramError;
+use crate::error::ProgramError;
 use crate::ops::OpError;
 use crate::ops::spec::{ExecMount, ExecSpec};
 use rbuild_layer::tree::{LastLink, Tree, TreeView};

@@ -143,7 +143,7 @@ fn take(
             format!("rbuild: another step has the cache `{name}`, waiting for it\n").as_bytes(),
         );
     };
-    crate::cache_mount::acquire(engine, name, sharing, owner, seed, &tell, context.cancel())
+    super::acquire::acquire(engine, name, sharing, owner, seed, &tell, context.cancel())
 }
 
 fn stricter(one: Sharing, other: Sharing) -> Sharing {

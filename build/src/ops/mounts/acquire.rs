@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The store cannot be written.
-pub fn acquire(
+pub(super) fn acquire(
     engine: &Engine,
     name: &CacheMountName,
     sharing: Sharing,

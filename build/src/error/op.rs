@@ -1,28 +1,16 @@
 //! How a step fails, as data; the program finds the words for the user.
 
-use super::ProgramError;
-use super::checks::StepCheck;
-use crate::error::Error;
+use super::{Error, ProgramError};
 use crate::request::SecretError;
+use crate::step_check::{CopyPart, StepCheck};
 use rbuild_layer::LayerError;
 use rbuild_layer::listing::ListingError;
-use rbuild_rootfs::MountError;
+use rbuild_rootfs::MountPointError;
 use rbuild_rootfs::users::UserError;
 use rbuild_sandbox::cgroup::Statistics;
 use rbuild_sandbox::{ExitStatus, SpawnError};
 use rbuild_store::snapshot::SnapshotError;
 use std::path::PathBuf;
-
-/// A word of a COPY or ADD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CopyPart {
-    /// A source, by its place.
-    Source(usize),
-    /// The destination.
-    Dest,
-    /// `--chown`.
-    Owner,
-}
 
 /// A failed vertex.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +79,7 @@ pub enum OpError {
     },
     /// A file is to be mounted on a directory, or the other way round.
     #[error(transparent)]
-    Mount(MountError),
+    Mount(MountPointError),
     /// The command ended badly.
     #[error("{}{}", exit_text(*status), if out_of_memory.is_some() { ": out of memory" } else { "" })]
     CommandFailed {
@@ -233,14 +221,16 @@ impl From<UserError> for OpError {
     }
 }
 
-impl From<MountError> for OpError {
-    fn from(error: MountError) -> Self {
+impl From<MountPointError> for OpError {
+    fn from(error: MountPointError) -> Self {
         match error {
-            MountError::NotADirectory { path } => OpError::WorkdirIsNone { path },
-            MountError::Tree(error) => OpError::Tree(error),
-            MountError::Snapshot(error) => OpError::Snapshot(error),
-            MountError::OfHost { path, source } => OpError::io(format!("reading {path} of the host"), source),
-            MountError::WrongKind { .. } => OpError::Mount(error),
+            MountPointError::NotADirectory { path } => OpError::WorkdirIsNone { path },
+            MountPointError::Tree(error) => OpError::Tree(error),
+            MountPointError::Snapshot(error) => OpError::Snapshot(error),
+            MountPointError::OfHost { path, source } => {
+                OpError::io(format!("reading {path} of the host"), source)
+            }
+            MountPointError::WrongKind { .. } => OpError::Mount(error),
         }
     }
 }
@@ -284,7 +274,7 @@ impl OpError {
 
     /// A layer that could not be made. A fault in what a step was given, or made, is the user's to mend: no failure of
     /// the store.
-    pub(super) fn of_layer(error: SnapshotError) -> Self {
+    pub(crate) fn of_layer(error: SnapshotError) -> Self {
         match error {
             SnapshotError::Layer(layer) if layer.is_input() => OpError::Layer(layer),
             SnapshotError::Listing(error @ ListingError::Invalid { .. }) => {
@@ -309,10 +299,7 @@ pub fn exit_text(status: ExitStatus) -> String {
     match status {
         ExitStatus::Code(code) => format!("the command failed with exit code {code}"),
         ExitStatus::Signal(signal) => {
-            format!(
-                "the command was killed by SIG{}",
-                crate::lower::signal::name(signal)
-            )
+            format!("the command was killed by SIG{}", crate::signal::name(signal))
         }
     }
 }

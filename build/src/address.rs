@@ -18,7 +18,7 @@ pub struct HttpAddress {
     /// The URL without user and password.
     pub url: String,
     /// User and password that stood in the URL, as they are sent.
-    #[serde(with = "crate::worker::hidden::authorization")]
+    #[serde(with = "crate::crossing::hidden::authorization")]
     pub login: Option<Authorization>,
 }
 
@@ -28,7 +28,7 @@ pub struct GitAddress {
     /// What git is given: without password, over http without user too.
     pub url: String,
     /// User and password that stood in the URL, as they are sent.
-    #[serde(with = "crate::worker::hidden::authorization")]
+    #[serde(with = "crate::crossing::hidden::authorization")]
     pub login: Option<Authorization>,
     /// Branch, tag, commit, or full ref; `None` is the remote's HEAD.
     pub reference: Option<String>,

@@ -2,39 +2,21 @@
 
 use crate::error::{Error, TransferError};
 use crate::import;
-use crate::request::Environment;
+use crate::request::{Environment, RegistrySettings};
 use crate::side_by_side::side_by_side;
 use crate::sources::{self, BaseImage, Origin};
 use dockerfile_parser::Platform;
 use rbuild_oci::{Descriptor, ImageConfig, Reference};
 use rbuild_registry::{
-    Cancel, Client, ClientOptions, Credential, Credentials, Event, HostSet, ResolvedManifest, RetryPolicy,
-    Timeouts,
+    Cancel, Client, ClientOptions, Credentials, Event, ResolvedManifest, RetryPolicy, Timeouts,
 };
 use rbuild_store::Store;
 use rbuild_store::blob::Expect;
 use rbuild_store::image::{ImageLayer, ImageRecord, LayerSource};
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-/// Settings of the registry client that flags decide.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
-pub struct RegistrySettings {
-    /// Hosts spoken to without TLS or without verifying it.
-    pub insecure: HostSet,
-    /// Files with certificates of further authorities.
-    pub authorities: Vec<PathBuf>,
-    /// File with credentials.
-    pub authfile: Option<PathBuf>,
-    /// When to try again.
-    pub retry: RetryPolicy,
-    /// A credential for a host, before all that are found.
-    #[serde(with = "crate::worker::hidden::credential")]
-    pub given: Option<(String, Credential)>,
-}
 
 /// Makes a client when one is needed: a warm build needs none. Clones share it, and with it tokens and connections.
 #[derive(Clone)]
