@@ -229,89 +229,97 @@ impl<'a> Options<'a> {
     }
 
     fn build(self, span: Span) -> Result<ResolvedMountKind, MountError> {
-        let error = |kind, span| Err(MountError { kind, span });
-        let text = |given: Option<Given<'a, Value<'a>>>| given.map(|given| given.value.into_owned());
         if let Some(target) = &self.target
             && is_root(&target.value)
         {
-            return error(MountErrorKind::RootTarget, target.option.span);
+            let (kind, span) = (MountErrorKind::RootTarget, target.option.span);
+            return Err(MountError { kind, span });
         }
-        let source_span = self.source.as_ref().map(|given| given.option.span);
-        let target = text(self.target);
-        // On the WORKDIR, where none is named.
-        let here = || ".".to_owned();
-        let from = text(self.from);
-        let source = text(self.source);
-        let root = || "/".to_owned();
-        let flag = |given: &Option<Given<'a, bool>>| given.as_ref().map(|given| given.value);
-        let (uid, gid) = (
-            self.uid.as_ref().map_or(0, |g| g.value),
-            self.gid.as_ref().map_or(0, |g| g.value),
-        );
-        let mode = |default| self.mode.as_ref().map_or(default, |given| given.value);
-        Ok(match self.mount_type {
-            MountType::Bind => ResolvedMountKind::Bind(BindMount {
-                target: target.unwrap_or_else(here),
-                from,
-                source: source.unwrap_or_else(root),
+        match self.mount_type {
+            MountType::Bind => Ok(ResolvedMountKind::Bind(BindMount {
+                target: self.target_or_here(),
+                from: text(&self.from),
+                source: self.source_or_root(),
                 writable: flag(&self.read_only) == Some(false),
-            }),
-            MountType::Cache => {
-                if let (Some(span), None) = (source_span, &from) {
-                    return error(MountErrorKind::SourceWithoutFrom, span);
-                }
-                ResolvedMountKind::Cache(CacheMount {
-                    target: target.unwrap_or_else(here),
-                    id: text(self.id),
-                    sharing: self.sharing.as_ref().map_or(Sharing::Shared, |given| given.value),
-                    from,
-                    source: source.unwrap_or_else(root),
-                    read_only: flag(&self.read_only) == Some(true),
-                    mode: mode(0o755),
-                    uid,
-                    gid,
-                })
-            }
-            MountType::Tmpfs => ResolvedMountKind::Tmpfs(TmpfsMount {
-                target: target.unwrap_or_else(here),
+            })),
+            MountType::Cache => self.cache(),
+            MountType::Tmpfs => Ok(ResolvedMountKind::Tmpfs(TmpfsMount {
+                target: self.target_or_here(),
                 size: self.size.as_ref().map(|given| given.value),
                 read_only: flag(&self.read_only) == Some(true),
-            }),
-            MountType::Secret => {
-                let id = text(self.id);
-                if let (Some(span), Some(_)) = (source_span, &id) {
-                    let (first, second) = ("id", "source");
-                    return error(MountErrorKind::Conflict { first, second }, span);
-                }
-                let id = id.or(source).or_else(|| target.as_deref().map(base_name));
-                let Some(id) = id.filter(|id| !id.is_empty()) else {
-                    let (option, mount_type) = ("id", MountType::Secret);
-                    return error(MountErrorKind::Missing { option, mount_type }, span);
-                };
-                let env = text(self.env);
-                let target = match (&target, &env) {
-                    (None, None) => Some(format!("/run/secrets/{}", base_name(&id))),
-                    _ => target,
-                };
-                ResolvedMountKind::Secret(SecretMount {
-                    id,
-                    target,
-                    env,
-                    required: flag(&self.required).unwrap_or(false),
-                    mode: mode(0o400),
-                    uid,
-                    gid,
-                })
-            }
-            MountType::Ssh => ResolvedMountKind::Ssh(SshMount {
-                id: text(self.id).unwrap_or_else(|| "default".to_owned()),
-                target,
+            })),
+            MountType::Secret => self.secret(span),
+            MountType::Ssh => Ok(ResolvedMountKind::Ssh(SshMount {
+                id: text(&self.id).unwrap_or_else(|| "default".to_owned()),
+                target: text(&self.target),
                 required: flag(&self.required).unwrap_or(false),
-                mode: mode(0o600),
-                uid,
-                gid,
-            }),
-        })
+                mode: self.mode_or(0o600),
+                uid: id(&self.uid),
+                gid: id(&self.gid),
+            })),
+        }
+    }
+
+    fn cache(self) -> Result<ResolvedMountKind, MountError> {
+        let from = text(&self.from);
+        if let (Some(source), None) = (&self.source, &from) {
+            let (kind, span) = (MountErrorKind::SourceWithoutFrom, source.option.span);
+            return Err(MountError { kind, span });
+        }
+        Ok(ResolvedMountKind::Cache(CacheMount {
+            target: self.target_or_here(),
+            id: text(&self.id),
+            sharing: self.sharing.as_ref().map_or(Sharing::Shared, |given| given.value),
+            from,
+            source: self.source_or_root(),
+            read_only: flag(&self.read_only) == Some(true),
+            mode: self.mode_or(0o755),
+            uid: id(&self.uid),
+            gid: id(&self.gid),
+        }))
+    }
+
+    fn secret(self, span: Span) -> Result<ResolvedMountKind, MountError> {
+        let (source, target, env) = (text(&self.source), text(&self.target), text(&self.env));
+        if let (Some(source), Some(_)) = (&self.source, &self.id) {
+            let (first, second) = ("id", "source");
+            let kind = MountErrorKind::Conflict { first, second };
+            let span = source.option.span;
+            return Err(MountError { kind, span });
+        }
+        let name = text(&self.id).or(source);
+        let name = name.or_else(|| target.as_deref().map(base_name));
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            let (option, mount_type) = ("id", MountType::Secret);
+            let kind = MountErrorKind::Missing { option, mount_type };
+            return Err(MountError { kind, span });
+        };
+        let target = match (&target, &env) {
+            (None, None) => Some(format!("/run/secrets/{}", base_name(&name))),
+            _ => target,
+        };
+        Ok(ResolvedMountKind::Secret(SecretMount {
+            id: name,
+            target,
+            env,
+            required: flag(&self.required).unwrap_or(false),
+            mode: self.mode_or(0o400),
+            uid: id(&self.uid),
+            gid: id(&self.gid),
+        }))
+    }
+
+    /// On the WORKDIR, where none is named.
+    fn target_or_here(&self) -> String {
+        text(&self.target).unwrap_or_else(|| ".".to_owned())
+    }
+
+    fn source_or_root(&self) -> String {
+        text(&self.source).unwrap_or_else(|| "/".to_owned())
+    }
+
+    fn mode_or(&self, default: u32) -> u32 {
+        self.mode.as_ref().map_or(default, |given| given.value)
     }
 
     /// Options that the type does not have: an error, or a note where BuildKit accepts and ignores them.
@@ -360,6 +368,18 @@ impl<'a> Options<'a> {
         self.ignored.extend(ignored.into_iter().flatten());
         Ok(())
     }
+}
+
+fn text(given: &Option<Given<'_, Value<'_>>>) -> Option<String> {
+    given.as_ref().map(|given| given.value.clone().into_owned())
+}
+
+fn flag(given: &Option<Given<'_, bool>>) -> Option<bool> {
+    given.as_ref().map(|given| given.value)
+}
+
+fn id(given: &Option<Given<'_, u32>>) -> u32 {
+    given.as_ref().map_or(0, |given| given.value)
 }
 
 #[cfg(test)]
