@@ -12,6 +12,7 @@ use rbuild_store::buildlog::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 type Outcomes = BTreeMap<VertexId, Outcome>;
 
@@ -174,12 +175,12 @@ fn step(
         Outcome::Ran { key, cost, reason } => {
             made.outcome = StepOutcome::Ran;
             made.key = key.as_ref().map(ToString::to_string);
-            made.millis = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
+            made.millis = millis(cost);
             miss.clone_from(reason);
         }
         Outcome::Failed { cost } => {
             made.outcome = StepOutcome::Failed;
-            made.millis = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
+            made.millis = millis(cost);
             if let Some(unfinished) = session.index.unfinished(&step.id) {
                 made.key = Some(unfinished.key);
                 made.preimage = Some(unfinished.preimage);
@@ -199,24 +200,30 @@ fn step(
                 if made.outcome == StepOutcome::Cached {
                     made.outcome = StepOutcome::Ran;
                 }
-                let shown = |id: &str| Some(format!("sha256:{}", id.chars().take(12).collect::<String>()));
-                miss = Some(MissReason::FieldChanged {
-                    field: "image".to_owned(),
-                    old: shown(old),
-                    new: shown(&id),
-                });
+                miss = Some(image_changed(old, &id));
             }
             made.key = Some(id);
         }
         _ => {}
     }
     if matches!(made.outcome, StepOutcome::Failed | StepOutcome::Cancelled) {
-        made.earlier = before
-            .step(&step.id)
-            .and_then(|step| step.result())
-            .map(str::to_owned);
+        let result = before.step(&step.id).and_then(|step| step.result());
+        made.earlier = result.map(str::to_owned);
     }
     let follows = miss.as_ref().is_some_and(MissReason::is_of_inputs);
     made.miss = miss.map_or(serde_json::Value::Null, |reason| reason.to_string().into());
     Some(Made { step: made, follows })
+}
+
+fn image_changed(old: &str, new: &str) -> MissReason {
+    let shown = |id: &str| Some(format!("sha256:{}", id.chars().take(12).collect::<String>()));
+    MissReason::FieldChanged {
+        field: "image".to_owned(),
+        old: shown(old),
+        new: shown(new),
+    }
+}
+
+fn millis(cost: &Duration) -> u64 {
+    u64::try_from(cost.as_millis()).unwrap_or(u64::MAX)
 }

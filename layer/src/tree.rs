@@ -155,75 +155,114 @@ pub(crate) fn resolve_by(
     last: LastLink,
     missing: Missing,
 ) -> Result<Resolved, TreeError> {
-    const MAX_LINKS: usize = 40;
-    let mut links = 0;
-    // The last link that was followed, and how many names were behind it.
-    let mut followed: Option<(Vec<u8>, usize)> = None;
-    let mut at: Vec<u8> = Vec::new();
+    let mut way = Way::new(path);
     // False as soon as a name does not exist: then there is nothing more to follow.
     let mut node = lookup(b"")?;
-    let mut rest: Vec<Vec<u8>> = rbuild_rootdir::components(path)
-        .rev()
-        .map(<[u8]>::to_vec)
-        .collect();
-    let mut wants_dir = path.ends_with(b"/") || path.ends_with(b"/.");
-    while let Some(name) = rest.pop() {
+    while let Some(name) = way.rest.pop() {
         if name == b".." {
-            at = parent(&at).unwrap_or_default().to_vec();
-            node = lookup(&at)?;
+            way.at = parent(&way.at).unwrap_or_default().to_vec();
+            node = lookup(&way.at)?;
             continue;
         }
         match &node {
             Some(node) if !node.is_dir() => return Err(TreeError::NotADirectory(node.path.clone())),
             None => {
-                at = join(&at, &name);
+                way.at = join(&way.at, &name);
                 continue;
             }
             Some(_) => {}
         }
-        let here = join(&at, &name);
+        let here = join(&way.at, &name);
         let found = lookup(&here)?;
         if found.is_none()
             && missing == Missing::KeptUnlessLinked
-            && let Some((link, behind)) = &followed
-            && rest.len() >= *behind
+            && let Some(link) = way.link()
         {
-            return Err(TreeError::DanglingLink(link.clone()));
+            return Err(TreeError::DanglingLink(link.to_vec()));
         }
         if let Some(Node {
             kind: NodeKind::Symlink(target),
             ..
         }) = &found
-            && (!rest.is_empty() || last == LastLink::Follow || wants_dir)
+            && (!way.rest.is_empty() || last == LastLink::Follow || way.wants_dir)
         {
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(TreeError::TooManyLinks(path.to_vec()));
-            }
-            // Within a link's text another link counts as that text.
-            let behind = match &followed {
-                Some((_, behind)) if rest.len() >= *behind => *behind,
-                _ => rest.len(),
-            };
-            followed = Some((here, behind));
+            way.follow(here, target, path)?;
             if target.first() == Some(&b'/') {
-                at.clear();
                 node = lookup(b"")?;
             }
-            wants_dir |= rest.is_empty() && (target.ends_with(b"/") || target.ends_with(b"/."));
-            rest.extend(rbuild_rootdir::components(target).rev().map(<[u8]>::to_vec));
             continue;
         }
-        at = here;
+        way.at = here;
         node = found;
     }
     if let Some(node) = &node
-        && wants_dir
+        && way.wants_dir
         && !node.is_dir()
     {
         return Err(TreeError::NotADirectory(node.path.clone()));
     }
-    Ok(Resolved { path: at, node })
+    Ok(Resolved { path: way.at, node })
+}
+
+/// What of a path has been walked, and what is left.
+struct Way {
+    at: Vec<u8>,
+    /// The next name is the last one.
+    rest: Vec<Vec<u8>>,
+    wants_dir: bool,
+    links: usize,
+    /// The last link that was followed, and how many names were behind it.
+    followed: Option<(Vec<u8>, usize)>,
+}
+
+impl Way {
+    fn new(path: &[u8]) -> Self {
+        let mut way = Self {
+            at: Vec::new(),
+            rest: Vec::new(),
+            wants_dir: wants_dir(path),
+            links: 0,
+            followed: None,
+        };
+        way.take_up(path);
+        way
+    }
+
+    fn take_up(&mut self, path: &[u8]) {
+        let names = rbuild_rootdir::components(path).rev();
+        self.rest.extend(names.map(<[u8]>::to_vec));
+    }
+
+    /// The link in whose text the last name stood.
+    fn link(&self) -> Option<&[u8]> {
+        let (link, behind) = self.followed.as_ref()?;
+        (self.rest.len() >= *behind).then_some(link)
+    }
+
+    /// Goes on with the text of a link; `path` is the one that was asked for.
+    fn follow(&mut self, link: Vec<u8>, target: &[u8], path: &[u8]) -> Result<(), TreeError> {
+        const MAX_LINKS: usize = 40;
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(TreeError::TooManyLinks(path.to_vec()));
+        }
+        // Within a link's text another link counts as that text.
+        let behind = match &self.followed {
+            Some((_, behind)) if self.rest.len() >= *behind => *behind,
+            _ => self.rest.len(),
+        };
+        self.followed = Some((link, behind));
+        if target.first() == Some(&b'/') {
+            self.at.clear();
+        }
+        self.wants_dir |= self.rest.is_empty() && wants_dir(target);
+        self.take_up(target);
+        Ok(())
+    }
+}
+
+fn wants_dir(path: &[u8]) -> bool {
+    path.ends_with(b"/") || path.ends_with(b"/.")
 }
 
 /// The plain way to walk: list, visit, go deeper. `false` when a visitor ended it.

@@ -21,6 +21,7 @@ use crate::ready::Ready;
 use crate::vertex::{Finish, Keyed, Probe, complete, probe};
 use crate::vertex_id::VertexId;
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
@@ -111,6 +112,7 @@ enum Message<T, E> {
     Look,
 }
 
+type ResultOf<O, C> = Result<Finish<<O as Op>::Output>, CauseOf<O, C>>;
 type FailureOf<O, C> = SolveFailure<<O as Op>::Error, <C as CacheIndex<<O as Op>::Output>>::Error>;
 type MessageOf<O, C> = Message<<O as Op>::Output, CauseOf<O, C>>;
 
@@ -142,26 +144,21 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
         jobs: NonZeroUsize,
         cancel: &CancelToken,
     ) -> Result<(), FailureOf<O, C>> {
-        let todo = self
-            .order
-            .iter()
-            .filter(|vertex| !self.board.outputs.contains_key(vertex));
-        let mut ready = Ready::new(todo.map(|vertex| (*vertex, self.graph.inputs(*vertex))));
+        let mut ready = self.left();
         let (sender, messages) = channel::<MessageOf<O, C>>();
         let wake = sender.clone();
         let _wakes = cancel.subscribe(move || drop(wake.send(Message::Look)));
         let (tell, outer) = (sender.clone(), self.events);
-        let events = move |event: Event| {
+        let events: &(dyn Fn(Event) + Sync) = &move |event: Event| {
             if event.kind == EventKind::Waiting {
                 // While the deciding thread listens no longer, everything is decided.
                 let _ = tell.send(Message::Look);
             }
             outer(event);
         };
-        let events: &(dyn Fn(Event) + Sync) = &events;
         let jobs = Jobs::new(jobs);
-        let mut failure = None;
-        thread::scope(|scope| {
+        let failure = thread::scope(|scope| {
+            let mut failure = None;
             // Should this thread unwind (a listener of events may panic), the scope waits for all that runs.
             let _stop = CancelOnDrop(cancel);
             let mut running = 0;
@@ -182,10 +179,8 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                         context: RunContext::new(vertex, cancel, events, self.started),
                         job,
                     };
-                    let sender = sender.clone();
-                    let worker = thread::Builder::new().name(format!("vertex {vertex}"));
-                    match worker.spawn_scoped(scope, move || work.go(&sender)) {
-                        Ok(_) => running += 1,
+                    match work.start(scope, sender.clone()) {
+                        Ok(()) => running += 1,
                         Err(_) if running > 0 => {
                             // Short of threads: go on with those that there are.
                             ready.put_back(vertex);
@@ -197,29 +192,52 @@ impl<O: Op, C: CacheIndex<O::Output>> Solver<'_, O, C> {
                 if running == 0 {
                     break;
                 }
-                let Ok(message) = messages.recv() else { break };
-                let Message::Finished(vertex, result, cost) = message else {
-                    continue;
-                };
-                running -= 1;
-                match result {
-                    Ok(finish) => {
-                        let cancelled = matches!(finish, Finish::Cancelled);
-                        self.settle(vertex, finish);
-                        if !cancelled {
-                            ready.done(vertex);
-                        }
+                match messages.recv() {
+                    Ok(Message::Finished(vertex, result, cost)) => {
+                        running -= 1;
+                        failure = self
+                            .finished(vertex, (result, cost), &mut ready, cancel)
+                            .or(failure);
                     }
-                    // What fails after the first failure fails because it was stopped.
-                    Err(_) if cancel.is_cancelled() => self.settle(vertex, Finish::Cancelled),
-                    Err(cause) => {
-                        failure = Some(self.fail(vertex, cause, cost));
-                        cancel.cancel();
-                    }
+                    Ok(Message::Look) => {}
+                    Err(_) => break,
                 }
             }
+            failure
         });
         failure.map_or(Ok(()), Err)
+    }
+
+    /// What the warm phase has left.
+    fn left(&self) -> Ready {
+        let outputs = &self.board.outputs;
+        let left = self.order.iter().filter(|vertex| !outputs.contains_key(vertex));
+        Ready::new(left.map(|vertex| (*vertex, self.graph.inputs(*vertex))))
+    }
+
+    /// Notes the end of a vertex. What fails cancels all that still runs.
+    fn finished(
+        &mut self,
+        vertex: VertexId,
+        (result, cost): (ResultOf<O, C>, Duration),
+        ready: &mut Ready,
+        cancel: &CancelToken,
+    ) -> Option<FailureOf<O, C>> {
+        match result {
+            Ok(Finish::Cancelled) => self.settle(vertex, Finish::Cancelled),
+            Ok(finish) => {
+                self.settle(vertex, finish);
+                ready.done(vertex);
+            }
+            // What fails after the first failure fails because it was stopped.
+            Err(_) if cancel.is_cancelled() => self.settle(vertex, Finish::Cancelled),
+            Err(cause) => {
+                let failure = self.fail(vertex, cause, cost);
+                cancel.cancel();
+                return Some(failure);
+            }
+        }
+        None
     }
 
     /// The outputs of a vertex's inputs, if all are known.
@@ -315,6 +333,19 @@ struct Work<'a, O: Op, C> {
 }
 
 impl<O: Op, C: CacheIndex<O::Output>> Work<'_, O, C> {
+    fn start<'scope>(
+        self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        sender: Sender<MessageOf<O, C>>,
+    ) -> io::Result<()>
+    where
+        Self: 'scope,
+        MessageOf<O, C>: 'scope,
+    {
+        let worker = thread::Builder::new().name(format!("vertex {}", self.context.vertex()));
+        worker.spawn_scoped(scope, move || self.go(&sender)).map(|_| ())
+    }
+
     fn go(mut self, sender: &Sender<MessageOf<O, C>>) {
         let begin = Instant::now();
         let result = guard(|| {

@@ -6,7 +6,7 @@ use crate::cli::streams::{print, print_json};
 use crate::cli::table::Table;
 use crate::error::Failure;
 use crate::options::BuildOptions;
-use dockerfile_parser::instruction::Arg;
+use dockerfile_parser::instruction::{Arg, Env};
 use dockerfile_parser::mount::{Mount, MountType};
 use dockerfile_parser::secrets::is_secret_name;
 use dockerfile_parser::stage::{NearestArgs, StageIndex};
@@ -71,6 +71,21 @@ struct Seen {
     /// ENV over ARG.
     values: BTreeMap<String, String>,
     env: BTreeSet<String>,
+}
+
+impl Seen {
+    /// What an `ENV` sets: all of its values are expanded before one of them counts.
+    fn set(&mut self, env: &Env) {
+        let pairs: Vec<(String, String)> = env
+            .pairs
+            .iter()
+            .map(|pair| (expanded(&pair.key, self), expanded(&pair.value, self)))
+            .collect();
+        for (name, value) in pairs {
+            self.env.insert(name.clone());
+            self.values.insert(name, value);
+        }
+    }
 }
 
 pub(super) fn run(options: &BuildOptions, file: &SourceFile, parsed: &Dockerfile) -> Result<u8, Failure> {
@@ -157,25 +172,12 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
         for instruction in &stage.instructions {
             match &instruction.kind {
                 InstructionKind::Arg(arg) => {
-                    wanted_globals.extend(
-                        arg.declarations
-                            .iter()
-                            .map(|declaration| declaration.name.text.clone()),
-                    );
+                    let names = arg.declarations.iter().map(|declared| &declared.name.text);
+                    wanted_globals.extend(names.cloned());
                     let line = &instruction.line;
                     arguments(arg, line, options, Some(&globals), &mut seen, &mut list);
                 }
-                InstructionKind::Env(env) => {
-                    let pairs: Vec<(String, String)> = env
-                        .pairs
-                        .iter()
-                        .map(|pair| (expanded(&pair.key, &seen), expanded(&pair.value, &seen)))
-                        .collect();
-                    for (name, value) in pairs {
-                        seen.env.insert(name.clone());
-                        seen.values.insert(name, value);
-                    }
-                }
+                InstructionKind::Env(env) => seen.set(env),
                 InstructionKind::Run(run) => {
                     for mount in &run.mounts {
                         wanted(mount, &seen, &mut outline);
@@ -186,16 +188,22 @@ fn collect(options: &BuildOptions, parsed: &Dockerfile, target: usize) -> Outlin
         }
         stages.insert(at, seen);
     }
-    let mut needed = BTreeSet::new();
-    while let Some(name) = wanted_globals.pop() {
-        wanted_globals.extend(uses.remove(name.as_str()).into_iter().flatten());
-        needed.insert(name);
-    }
+    let needed = with_uses(wanted_globals, uses);
     let is_needed = |(position, argument): (usize, Argument)| {
         (position >= global_names || needed.contains(&argument.name)).then_some(argument)
     };
     outline.arguments = list.into_values().enumerate().filter_map(is_needed).collect();
     outline.without_secrets()
+}
+
+/// The names, and what their defaults use in turn.
+fn with_uses(mut wanted: Vec<String>, mut uses: BTreeMap<&str, Vec<String>>) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    while let Some(name) = wanted.pop() {
+        wanted.extend(uses.remove(name.as_str()).into_iter().flatten());
+        needed.insert(name);
+    }
+    needed
 }
 
 impl Outline {

@@ -40,24 +40,17 @@ struct Mark<'a> {
     text: &'a str,
 }
 
-/// ` --> file:line:column`, the lines with their marks, and an empty margin; with a final newline.
-pub(super) fn draw(
-    source: Source<'_>,
-    primary: &Label<'_>,
-    secondary: &[Label<'_>],
-    style: &Style,
-) -> String {
-    let lines: Vec<&str> = source
-        .text
-        .split('\n')
-        .map(|line| line.trim_end_matches('\r'))
-        .collect();
-    let mut marks: BTreeMap<usize, Vec<Mark<'_>>> = BTreeMap::new();
-    let (line, column) = position(source.text, primary.span.start);
+/// The lines to show, with what is marked in them; and whether there are too many.
+fn marked<'a>(
+    text: &str,
+    lines: &[&str],
+    labels: impl Iterator<Item = (&'a Label<'a>, &'static str)>,
+) -> (BTreeMap<usize, Vec<Mark<'a>>>, bool) {
+    let mut marks: BTreeMap<usize, Vec<Mark<'a>>> = BTreeMap::new();
     let mut cut = false;
-    for (label, sign) in secondary.iter().map(|label| (label, "-")).chain([(primary, "^")]) {
-        let (first, start) = position(source.text, label.span.start);
-        let (last, end) = position(source.text, label.span.end.max(label.span.start));
+    for (label, sign) in labels {
+        let (first, start) = position(text, label.span.start);
+        let (last, end) = position(text, label.span.end.max(label.span.start));
         let end = if last == first {
             end
         } else {
@@ -81,6 +74,24 @@ pub(super) fn draw(
             marks.entry(line).or_default();
         }
     }
+    (marks, cut)
+}
+
+/// ` --> file:line:column`, the lines with their marks, and an empty margin; with a final newline.
+pub(super) fn draw(
+    source: Source<'_>,
+    primary: &Label<'_>,
+    secondary: &[Label<'_>],
+    style: &Style,
+) -> String {
+    let lines: Vec<&str> = source
+        .text
+        .split('\n')
+        .map(|line| line.trim_end_matches('\r'))
+        .collect();
+    let (line, column) = position(source.text, primary.span.start);
+    let labels = secondary.iter().map(|label| (label, "-"));
+    let (marks, cut) = marked(source.text, &lines, labels.chain([(primary, "^")]));
     let margin = marks
         .last_key_value()
         .map_or(1, |(last, _)| (last + 1).to_string().len());

@@ -53,30 +53,10 @@ pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
         };
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
-        return match error {
-            StoreError::Io { source, .. } => remedy(source),
-            StoreError::NoSpace { .. } => Some(NO_SPACE),
-            StoreError::Corrupt { .. } => Some(DAMAGED),
-            StoreError::MissingBlob { .. } => Some(INCOMPLETE),
-            // One that is in the store, not one that was about to come in.
-            StoreError::DigestMismatch { what, .. } | StoreError::SizeMismatch { what, .. }
-                if what.starts_with("blob `/") =>
-            {
-                Some(DAMAGED)
-            }
-            _ => None,
-        };
+        return of_store(error);
     }
     if let Some(error) = error.downcast_ref::<SnapshotError>() {
-        return match error {
-            SnapshotError::Record { .. } | SnapshotError::Damaged { .. } => Some(DAMAGED),
-            SnapshotError::Layer(error) => remedy(error),
-            SnapshotError::Store(error) => remedy(error),
-            SnapshotError::Listing(error) => remedy(error),
-            SnapshotError::Tree(error) => remedy(error),
-            SnapshotError::Access(error) => remedy(error),
-            SnapshotError::Io { source, .. } => remedy(source),
-        };
+        return of_snapshot(error);
     }
     if let Some(error) = error.downcast_ref::<LayerError>() {
         return match error {
@@ -109,6 +89,34 @@ pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match error.downcast_ref::<rbuild_rootdir::Error>()?.errno {
         rbuild_rootdir::Errno::NOSPC | rbuild_rootdir::Errno::DQUOT => Some(NO_SPACE),
         errno => of_attempt(errno.raw_os_error()),
+    }
+}
+
+fn of_store(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Io { source, .. } => remedy(source),
+        StoreError::NoSpace { .. } => Some(NO_SPACE),
+        StoreError::Corrupt { .. } => Some(DAMAGED),
+        StoreError::MissingBlob { .. } => Some(INCOMPLETE),
+        // One that is in the store, not one that was about to come in.
+        StoreError::DigestMismatch { what, .. } | StoreError::SizeMismatch { what, .. }
+            if what.starts_with("blob `/") =>
+        {
+            Some(DAMAGED)
+        }
+        _ => None,
+    }
+}
+
+fn of_snapshot(error: &SnapshotError) -> Option<&'static str> {
+    match error {
+        SnapshotError::Record { .. } | SnapshotError::Damaged { .. } => Some(DAMAGED),
+        SnapshotError::Layer(error) => remedy(error),
+        SnapshotError::Store(error) => remedy(error),
+        SnapshotError::Listing(error) => remedy(error),
+        SnapshotError::Tree(error) => remedy(error),
+        SnapshotError::Access(error) => remedy(error),
+        SnapshotError::Io { source, .. } => remedy(source),
     }
 }
 

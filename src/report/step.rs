@@ -15,6 +15,27 @@ use rbuild_layer::LayerError;
 use rbuild_sandbox::ExitStatus;
 use std::path::Path;
 
+/// What a source that is not in the context may have to do with what the context is.
+fn about_context(failed: &StepError, error: &OpError, options: &BuildOptions) -> Vec<String> {
+    let StepError { step, span, file, .. } = failed;
+    let mut help = Vec::new();
+    if !matches!(error, OpError::MissingSource { .. }) || !is_of_context(&step.spec, error.guilty_part()) {
+        return help;
+    }
+    if let Some(word) = file.text.get(span.start..span.end)
+        && (word.starts_with("..") || word.starts_with('/'))
+    {
+        help.push("sources are paths inside of the context; `..` does not lead out of it".to_owned());
+    }
+    if is_dockerfile_alone(options, file) {
+        help.push(
+            "a Dockerfile alone on standard input has no context: `rbuild -f - DIRECTORY` gives it one"
+                .to_owned(),
+        );
+    }
+    help
+}
+
 /// The failure of a step, drawn at its place in the Dockerfile.
 pub fn failed(failed: &StepError, options: &BuildOptions, style: &Style) -> Failure {
     let StepError { step, span, file, .. } = failed;
@@ -36,22 +57,7 @@ pub fn failed(failed: &StepError, options: &BuildOptions, style: &Style) -> Fail
         OpError::CommandFailed { tail, log, .. } => (tail, log.as_deref()),
         _ => (&[], None),
     };
-    if matches!(error, OpError::MissingSource { .. })
-        && is_of_context(&step.spec, error.guilty_part())
-        && let Some(word) = file.text.get(span.start..span.end)
-        && (word.starts_with("..") || word.starts_with('/'))
-    {
-        help.push("sources are paths inside of the context; `..` does not lead out of it".to_owned());
-    }
-    if matches!(error, OpError::MissingSource { .. })
-        && is_of_context(&step.spec, error.guilty_part())
-        && is_dockerfile_alone(options, file)
-    {
-        help.push(
-            "a Dockerfile alone on standard input has no context: `rbuild -f - DIRECTORY` gives it one"
-                .to_owned(),
-        );
-    }
+    help.extend(about_context(failed, error, options));
     let text = file.shown();
     let source = report::Source {
         name: &file.name,

@@ -4,6 +4,7 @@
 mod arrows;
 mod errors;
 mod process;
+mod sizes;
 
 use std::collections::BTreeSet;
 use std::fs;

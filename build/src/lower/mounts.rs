@@ -7,7 +7,7 @@ use super::stage::{self, StageLowering};
 use super::{From, expanding};
 use crate::ops::spec::ExecMount;
 use dockerfile_parser::Span;
-use dockerfile_parser::mount::{Mount, ResolvedMountKind, SecretMount, SshMount};
+use dockerfile_parser::mount::{CacheMount, Mount, ResolvedMountKind, SecretMount, SshMount};
 use rbuild_rootfs::path;
 use rbuild_solver::VertexId;
 
@@ -71,63 +71,30 @@ impl StageLowering<'_, '_> {
         more: &mut Vec<VertexId>,
         agents: &mut usize,
     ) -> Result<ExecMount, Finding> {
-        let cwd = self.cwd();
-        let cwd_is_unknown = self.base_is_unknown();
-        let target = |text: &str| -> Result<String, Finding> {
-            let target = path::join(&cwd, text);
-            if cwd_is_unknown && !text.starts_with('/') {
-                return Ok(target);
-            }
-            if target == "/" || target == "/proc" || target.starts_with("/proc/") {
-                return Err(Finding::error(Fault::NoMountPoint(target), places.target));
-            }
-            Ok(target)
-        };
         Ok(match kind {
             ResolvedMountKind::Bind(bind) => {
                 let source = path::clean(&bind.source);
                 let vertex = self.mount_source(bind.from.as_deref(), &source, places)?;
                 ExecMount::Bind {
-                    target: target(&bind.target)?,
+                    target: self.mount_target(&bind.target, places)?,
                     input: input(more, vertex),
                     source,
                     writable: bind.writable,
                 }
             }
-            ResolvedMountKind::Cache(cache) => {
-                let target = target(&cache.target)?;
-                let seed = match cache.from.as_deref() {
-                    None => None,
-                    Some(from) => {
-                        let source = path::clean(&cache.source);
-                        let vertex = self.mount_source(Some(from), &source, places)?;
-                        Some((input(more, vertex), source))
-                    }
-                };
-                let id = cache.id.unwrap_or_else(|| target.clone());
-                ExecMount::Cache {
-                    id: match self.stages.input().build_args.steering("BUILDKIT_CACHE_MOUNT_NS") {
-                        Some(namespace) => format!("{namespace}/{id}"),
-                        None => id,
-                    },
-                    target,
-                    sharing: cache.sharing,
-                    read_only: cache.read_only,
-                    mode: cache.mode,
-                    uid: cache.uid,
-                    gid: cache.gid,
-                    seed,
-                }
-            }
+            ResolvedMountKind::Cache(cache) => self.cache_mount(cache, places, more)?,
             ResolvedMountKind::Tmpfs(tmpfs) => ExecMount::Tmpfs {
-                target: target(&tmpfs.target)?,
+                target: self.mount_target(&tmpfs.target, places)?,
                 size: tmpfs.size,
                 read_only: tmpfs.read_only,
             },
             ResolvedMountKind::Secret(secret) => {
                 self.demand_secret(&secret, places.mount)?;
+                let target = secret.target.as_deref();
                 ExecMount::Secret {
-                    target: secret.target.as_deref().map(target).transpose()?,
+                    target: target
+                        .map(|target| self.mount_target(target, places))
+                        .transpose()?,
                     id: secret.id,
                     env: secret.env,
                     required: secret.required,
@@ -141,7 +108,7 @@ impl StageLowering<'_, '_> {
                 let default = format!("/run/buildkit/ssh_agent.{agents}");
                 *agents += 1;
                 ExecMount::Ssh {
-                    target: target(ssh.target.as_deref().unwrap_or(&default))?,
+                    target: self.mount_target(ssh.target.as_deref().unwrap_or(&default), places)?,
                     id: ssh.id,
                     required: ssh.required,
                     mode: ssh.mode,
@@ -150,6 +117,49 @@ impl StageLowering<'_, '_> {
                 }
             }
         })
+    }
+
+    fn cache_mount(
+        &mut self,
+        cache: CacheMount,
+        places: &Places,
+        more: &mut Vec<VertexId>,
+    ) -> Result<ExecMount, Finding> {
+        let target = self.mount_target(&cache.target, places)?;
+        let seed = match cache.from.as_deref() {
+            None => None,
+            Some(from) => {
+                let source = path::clean(&cache.source);
+                let vertex = self.mount_source(Some(from), &source, places)?;
+                Some((input(more, vertex), source))
+            }
+        };
+        let id = cache.id.unwrap_or_else(|| target.clone());
+        Ok(ExecMount::Cache {
+            id: match self.stages.input().build_args.steering("BUILDKIT_CACHE_MOUNT_NS") {
+                Some(namespace) => format!("{namespace}/{id}"),
+                None => id,
+            },
+            target,
+            sharing: cache.sharing,
+            read_only: cache.read_only,
+            mode: cache.mode,
+            uid: cache.uid,
+            gid: cache.gid,
+            seed,
+        })
+    }
+
+    /// The target as an absolute path, as far as the WORKDIR is known.
+    fn mount_target(&self, text: &str, places: &Places) -> Result<String, Finding> {
+        let target = path::join(&self.cwd(), text);
+        if self.base_is_unknown() && !text.starts_with('/') {
+            return Ok(target);
+        }
+        if target == "/" || target == "/proc" || target.starts_with("/proc/") {
+            return Err(Finding::error(Fault::NoMountPoint(target), places.target));
+        }
+        Ok(target)
     }
 
     /// What a step demands is asked for before its key is: it must not hit without.

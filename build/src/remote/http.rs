@@ -32,6 +32,14 @@ impl HttpFile {
             last_modified,
         }
     }
+
+    /// What it is asked for again with.
+    fn validators(&self) -> Validators {
+        Validators {
+            etag: self.etag.clone(),
+            last_modified: self.last_modified.clone(),
+        }
+    }
 }
 
 /// Brings a URL's file into the store, or finds that what is there is still right. With `expected`, what is there
@@ -58,12 +66,7 @@ pub fn fetch(
     {
         return Ok(known.clone());
     }
-    let validators = known
-        .as_ref()
-        .map_or_else(Validators::default, |known| Validators {
-            etag: known.etag.clone(),
-            last_modified: known.last_modified.clone(),
-        });
+    let validators = known.as_ref().map(HttpFile::validators).unwrap_or_default();
     let tmp = store.tmp_dir()?;
     let io = |source: std::io::Error| RemoteError::Keep {
         url: url.clone(),

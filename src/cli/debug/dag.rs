@@ -11,7 +11,7 @@ use dockerfile_parser::Dockerfile;
 use rbuild_build::finding::Found;
 use rbuild_build::inputs::lower_input;
 use rbuild_build::lower::{LowerInput, Lowered, lower};
-use rbuild_build::ops::spec::{CopySource, ExecMount, SourceSpec, Step, StepSpec, without};
+use rbuild_build::ops::spec::{CopySource, CopySpec, ExecMount, SourceSpec, Step, StepSpec, without};
 use rbuild_build::ops::{FetchSpec, Planned};
 use rbuild_build::sources::Offline;
 use rbuild_solver::{Graph, VertexId};
@@ -199,6 +199,38 @@ fn stages(parsed: &Dockerfile, target: Option<&str>, labels: &BTreeSet<&str>) ->
         .collect()
 }
 
+fn fetch(spec: &FetchSpec) -> Value {
+    match spec {
+        FetchSpec::Http { address, checksum } => {
+            let checksum = checksum.as_ref().map(ToString::to_string);
+            json!({ "url": address.url, "checksum": checksum })
+        }
+        FetchSpec::Git(address) => json!({
+            "git": address.url,
+            "ref": address.reference,
+            "subdir": address.subdir,
+            "checksum": address.checksum,
+            "keep_git_dir": address.keep_git_dir,
+            "submodules": !address.no_submodules,
+        }),
+    }
+}
+
+fn copy(spec: &CopySpec) -> Value {
+    let source = |source: &CopySource| match source {
+        CopySource::Context { pattern, .. } => json!({ "context": pattern }),
+        CopySource::Snapshot { input, pattern } => json!({ "input": input, "path": pattern }),
+        CopySource::Inline { name, .. } => json!({ "inline": name }),
+    };
+    json!({
+        "instruction": spec.keyword,
+        "sources": spec.sources.iter().map(source).collect::<Vec<_>>(),
+        "dest": spec.dest,
+        "chown": spec.chown,
+        "chmod": spec.chmod.as_ref().map(|chmod| &chmod.text),
+    })
+}
+
 fn node(id: usize, step: &Step) -> Node<'_> {
     let (kind, details) = match &step.spec {
         StepSpec::Source(SourceSpec::Scratch) => ("scratch", Details::Other(json!({}))),
@@ -206,47 +238,12 @@ fn node(id: usize, step: &Step) -> Node<'_> {
             "image",
             Details::Other(json!({ "image": image.name, "in_store": !image.is_unknown() })),
         ),
-        StepSpec::Fetch(FetchSpec::Http { address, checksum }) => {
-            let checksum = checksum.as_ref().map(ToString::to_string);
-            (
-                "fetch",
-                Details::Other(json!({ "url": address.url, "checksum": checksum })),
-            )
-        }
-        StepSpec::Fetch(FetchSpec::Git(address)) => (
-            "fetch",
-            Details::Other(json!({
-                "git": address.url,
-                "ref": address.reference,
-                "subdir": address.subdir,
-                "checksum": address.checksum,
-                "keep_git_dir": address.keep_git_dir,
-                "submodules": !address.no_submodules,
-            })),
-        ),
+        StepSpec::Fetch(spec) => ("fetch", Details::Other(fetch(spec))),
         StepSpec::Workdir(spec) => (
             "workdir",
             Details::Other(json!({ "path": spec.path, "user": spec.user })),
         ),
-        StepSpec::Copy(spec) => {
-            let sources: Vec<Value> = spec
-                .sources
-                .iter()
-                .map(|source| match source {
-                    CopySource::Context { pattern, .. } => json!({ "context": pattern }),
-                    CopySource::Snapshot { input, pattern } => json!({ "input": input, "path": pattern }),
-                    CopySource::Inline { name, .. } => json!({ "inline": name }),
-                })
-                .collect();
-            let details = json!({
-                "instruction": spec.keyword,
-                "sources": sources,
-                "dest": spec.dest,
-                "chown": spec.chown,
-                "chmod": spec.chmod.as_ref().map(|chmod| &chmod.text),
-            });
-            ("copy", Details::Other(details))
-        }
+        StepSpec::Copy(spec) => ("copy", Details::Other(copy(spec))),
         StepSpec::Exec(spec) => {
             let env: Vec<String> = spec
                 .env

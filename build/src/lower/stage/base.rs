@@ -34,14 +34,7 @@ pub(super) fn base(
     secrets: &[String],
 ) -> Result<StageState, Finding> {
     let word = &stage.from.base;
-    let platform = match &stage.from.platform {
-        None => stages.platform().as_ref().clone(),
-        Some(platform) => {
-            let text = expand_global(stages, platform)?;
-            Platform::parse(&text, stages.platform())
-                .map_err(|error| Finding::error(Fault::Platform(error), platform.span))?
-        }
-    };
+    let platform = platform(stages, stage)?;
     let name = expand_global(stages, word)?;
     if name.is_empty() {
         return Err(Finding::error(Fault::NoBase(word.text.clone()), word.span));
@@ -99,6 +92,16 @@ pub(super) fn base(
         .map_err(|error| no_image(stages, error, &name, index, word.span))?;
     warn_of_platform(stages, &image, &platform, &shown, word.span);
     Ok(from_image(stages, image, platform, &shown, step))
+}
+
+/// The platform of a stage: its own, or that of the build.
+fn platform(stages: &dyn Stages, stage: &Stage) -> Result<Platform, Finding> {
+    let Some(platform) = &stage.from.platform else {
+        return Ok(stages.platform().as_ref().clone());
+    };
+    let text = expand_global(stages, platform)?;
+    Platform::parse(&text, stages.platform())
+        .map_err(|error| Finding::error(Fault::Platform(error), platform.span))
 }
 
 /// A named context in the place of a base.

@@ -60,21 +60,7 @@ pub(super) fn select_all(
     inputs: &[StepOutput],
     cheap: bool,
 ) -> Result<Option<Sources>, OpError> {
-    let excludes = if spec.excludes.is_empty() {
-        None
-    } else {
-        let patterns = IgnoreFile::from_patterns(spec.excludes.iter().map(String::as_str));
-        Some(patterns.map_err(|diagnostics| {
-            let why = diagnostics
-                .first()
-                .map(dockerfile_parser::Diagnostic::message)
-                .unwrap_or_default();
-            OpError::Pattern {
-                pattern: spec.excludes.join(" "),
-                why,
-            }
-        })?)
-    };
+    let excludes = excludes(spec)?;
     let mut trees: Vec<Option<Arc<dyn Tree>>> = Vec::new();
     let mut all = Vec::new();
     let mut unmatched = Vec::new();
@@ -125,6 +111,24 @@ pub(super) fn select_all(
     };
     sources.shared_name = shared_name(spec, inputs, &sources)?;
     Ok(Some(sources))
+}
+
+/// The patterns of `--exclude`, if there are any.
+fn excludes(spec: &CopySpec) -> Result<Option<IgnoreFile>, OpError> {
+    if spec.excludes.is_empty() {
+        return Ok(None);
+    }
+    let patterns = IgnoreFile::from_patterns(spec.excludes.iter().map(String::as_str));
+    patterns.map(Some).map_err(|diagnostics| {
+        let why = diagnostics
+            .first()
+            .map(dockerfile_parser::Diagnostic::message)
+            .unwrap_or_default();
+        OpError::Pattern {
+            pattern: spec.excludes.join(" "),
+            why,
+        }
+    })
 }
 
 fn hash_nodes(context: &BuildContext, selected: &mut Selected, cheap: bool) -> Result<bool, OpError> {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use rbuild_layer::Compression;
 use rbuild_oci::{
-    CONFIG_LIMIT, Digest, DocumentError, ImageConfig, LayerCompression, MANIFEST_LIMIT, MediaTypes, json,
+    CONFIG_LIMIT, DiffId, Digest, DocumentError, ImageConfig, LayerCompression, MANIFEST_LIMIT, MediaTypes,
+    json,
 };
 use serde::Deserialize;
 
@@ -58,6 +59,45 @@ impl DockerSource {
             items,
         })
     }
+
+    /// A layer, by the name of its file.
+    fn layer(&self, name: &str, diff_id: &DiffId) -> Result<SourceLayer, ImageError> {
+        let path = self.container.path();
+        let Some(size) = self.container.size(name)? else {
+            return Err(ImageError::MissingEntry {
+                path: path.to_owned(),
+                name: name.to_owned(),
+            });
+        };
+        let mut head = Vec::new();
+        self.container
+            .reader(name)?
+            .take(6)
+            .read_to_end(&mut head)
+            .map_err(|error| ImageError::from_read(path, error))?;
+        let compression = match Compression::of(&head) {
+            Compression::None => LayerCompression::None,
+            Compression::Gzip => LayerCompression::Gzip,
+            Compression::Zstd => LayerCompression::Zstd,
+            other => {
+                let what = format!("layer `{}`", name.escape_debug());
+                return Err(DocumentError::MediaType {
+                    what,
+                    media_type: format!("{other:?} compressed tar"),
+                }
+                .into());
+            }
+        };
+        Ok(SourceLayer {
+            diff_id: *diff_id,
+            media_type: MediaTypes::Docker.layer(compression).to_owned(),
+            // Uncompressed, the blob is the tar, so its digest is the diff id.
+            digest: (compression == LayerCompression::None).then(|| Digest::from_bytes(*diff_id.as_bytes())),
+            size,
+            name: name.to_owned(),
+            descriptor: None,
+        })
+    }
 }
 
 /// The digest that a config's file name promises: `<hex>.json`, `blobs/sha256/<hex>` or `<hex>`.
@@ -101,45 +141,10 @@ impl ImageSource for DockerSource {
             }
             .into());
         }
-        let mut layers = Vec::new();
-        for (name, diff_id) in names.iter().zip(diff_ids) {
-            let Some(size) = self.container.size(name)? else {
-                let path = self.path().to_owned();
-                return Err(ImageError::MissingEntry {
-                    path,
-                    name: name.clone(),
-                });
-            };
-            let mut head = Vec::new();
-            self.container
-                .reader(name)?
-                .take(6)
-                .read_to_end(&mut head)
-                .map_err(|error| ImageError::from_read(self.path(), error))?;
-            let compression = match Compression::of(&head) {
-                Compression::None => LayerCompression::None,
-                Compression::Gzip => LayerCompression::Gzip,
-                Compression::Zstd => LayerCompression::Zstd,
-                other => {
-                    let what = format!("layer `{}`", name.escape_debug());
-                    return Err(DocumentError::MediaType {
-                        what,
-                        media_type: format!("{other:?} compressed tar"),
-                    }
-                    .into());
-                }
-            };
-            layers.push(SourceLayer {
-                diff_id: *diff_id,
-                media_type: MediaTypes::Docker.layer(compression).to_owned(),
-                // Uncompressed, the blob is the tar, so its digest is the diff id.
-                digest: (compression == LayerCompression::None)
-                    .then(|| Digest::from_bytes(*diff_id.as_bytes())),
-                size,
-                name: name.clone(),
-                descriptor: None,
-            });
-        }
+        let pairs = names.iter().zip(diff_ids);
+        let layers = pairs
+            .map(|(name, diff_id)| self.layer(name, diff_id))
+            .collect::<Result<_, _>>()?;
         Ok(SourceImage {
             config,
             manifest: None,
