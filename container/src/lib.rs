@@ -29,6 +29,7 @@
 //! | `command` | command line and environment |
 //! | `process` | the first process: signals on their way to it, and its end |
 //! | `error` | why a container does not start |
+//! | `exec` | a further command in a container that runs |
 //! | [`kept`] | containers in the store: `record` what one is, `state` what has become of it, `control` what is done to it, `holder` who looks after it |
 //! | [`monitor`] | the process that looks after a container |
 //! | [`log`] | what a container printed |
@@ -42,6 +43,7 @@
 mod command;
 mod create;
 mod error;
+mod exec;
 pub mod kept;
 pub mod log;
 pub mod monitor;
@@ -51,6 +53,7 @@ mod start;
 pub mod time;
 
 pub use error::StartError;
+pub use exec::{ExecError, Executing, Further, Inside};
 pub use process::{ENDING, Process};
 pub use request::{Request, RequestedMount};
 pub use start::{Container, Image, Ready, Runner};

@@ -53,6 +53,14 @@ pub fn user(tree: &dyn Tree, spec: &str) -> Result<User, UserError> {
     Ok(resolve(spec, &passwd, &group)?)
 }
 
+/// USER by these databases, empty where there are none: those of a container that runs.
+///
+/// # Errors
+/// The name is not listed, or the number is no id.
+pub fn listed_user(spec: &str, passwd: &[u8], group: &[u8]) -> Result<User, LookupError> {
+    resolve(spec, passwd, group)
+}
+
 /// `--chown=user[:group]`: as USER, but a number alone is the group too.
 ///
 /// # Errors

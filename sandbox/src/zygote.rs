@@ -17,6 +17,7 @@ use crate::cgroup;
 use crate::confinement::Confinement;
 use crate::emulator::Emulators;
 use crate::init;
+use crate::inside::{self, Fate};
 use crate::keeper;
 use crate::pasta;
 use crate::running::{Exit, Running, Stdio};
@@ -69,6 +70,47 @@ impl Zygote {
         }
     }
 
+    /// Forks a zygote whose commands run in the namespaces of the process that `target` names: as that one's siblings, on
+    /// its files, in the `groups` that it is in. With one thread only.
+    ///
+    /// # Errors
+    /// What keeps it from entering them.
+    pub fn start_inside(target: OwnedFd, groups: Vec<OwnedFd>, fate: Fate) -> Result<Self, SpawnError> {
+        let fail = |errno| SpawnError::new(Phase::Inside, errno);
+        let (here, there) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(fail)?;
+        let process = match sys::fork_single_threaded(0).map_err(fail)? {
+            Cloned::Parent(process) => process,
+            Cloned::Child => {
+                drop(here);
+                let served = std::panic::catch_unwind(|| {
+                    let host = init::Host::look(Confinement::Namespaces);
+                    let entered = inside::enter(target.as_fd(), &groups);
+                    inside::tell(there.as_fd(), entered)?;
+                    drop((target, groups));
+                    entered?;
+                    prepare(&there, Confinement::Namespaces)?;
+                    attend(&there, fate == Fate::EndsWithUs, |request| {
+                        start_inside(request, &host, fate)
+                    })
+                    .map(drop)
+                });
+                sys::exit_now(if matches!(served, Ok(Ok(()))) { 0 } else { 1 })
+            }
+        };
+        drop(there);
+        inside::told(here.as_fd()).map_err(fail)?;
+        Ok(Self {
+            control: Some(here),
+            process,
+        })
+    }
+
     /// Starts a command and returns once it executes.
     ///
     /// # Errors
@@ -107,8 +149,33 @@ fn serve(control: &OwnedFd, caller: &Caller, confinement: Confinement) -> Result
         true => None,
         false => Some(pipe_with(PipeFlags::CLOEXEC)?),
     };
-    let mut children: Vec<Child> = Vec::new();
     let mut emulators = Emulators::default();
+    let children = attend(control, true, |request| {
+        if let Some(machine) = request.machine.filter(|_| confinement.mounts()) {
+            emulators.provide(machine);
+        }
+        match &alive {
+            Some((alive, _)) => start_kept(request, &host, alive),
+            None => start(request, &host, caller),
+        }
+    })?;
+    if alive.take().is_some() {
+        // Nothing of a command is left when the program knows that this is gone.
+        for child in &children {
+            let _ = sys::wait(child.process.pid);
+        }
+    }
+    Ok(())
+}
+
+/// Starts what is asked for and reports what ended, until the program is gone: what runs still. What the program lets go
+/// of is killed, if `kills` says so.
+fn attend(
+    control: &OwnedFd,
+    kills: bool,
+    mut start: impl FnMut(Request) -> Option<Child>,
+) -> Result<Vec<Child>, Errno> {
+    let mut children: Vec<Child> = Vec::new();
     loop {
         let mut polled = vec![PollFd::new(control, PollFlags::IN)];
         for child in &children {
@@ -134,31 +201,17 @@ fn serve(control: &OwnedFd, caller: &Caller, confinement: Confinement) -> Result
             if ended {
                 report(child);
             } else if dropped {
-                let _ = sys::pidfd_send_signal(child.process.pidfd.as_fd(), libc::SIGKILL);
+                if kills {
+                    let _ = sys::pidfd_send_signal(child.process.pidfd.as_fd(), libc::SIGKILL);
+                }
                 child.reply = None;
             }
             !ended
         });
         if asked {
             match Request::receive(control.as_fd()) {
-                Ok(Some(request)) => {
-                    if let Some(machine) = request.machine.filter(|_| confinement.mounts()) {
-                        emulators.provide(machine);
-                    }
-                    children.extend(match &alive {
-                        Some((alive, _)) => start_kept(request, &host, alive),
-                        None => start(request, &host, caller),
-                    });
-                }
-                Ok(None) => {
-                    if alive.take().is_some() {
-                        // Nothing of a command is left when the program knows that this is gone.
-                        for child in &children {
-                            let _ = sys::wait(child.process.pid);
-                        }
-                    }
-                    return Ok(());
-                }
+                Ok(Some(request)) => children.extend(start(request)),
+                Ok(None) => return Ok(children),
                 // A request that cannot be read loses its descriptors, which its sender sees.
                 Err(_) => {}
             }
@@ -300,6 +353,34 @@ pub(crate) fn start(request: Request, host: &init::Host, caller: &Caller) -> Opt
             }
         }
         Err(errno) => refuse(errno),
+    }
+}
+
+/// The same where the namespaces are entered already.
+fn start_inside(request: Request, host: &init::Host, fate: Fate) -> Option<Child> {
+    let cloned = sys::clone_process(0);
+    let known = match cloned {
+        Ok(Cloned::Child) => init::run_inside(request, host, fate),
+        Ok(Cloned::Parent(process)) => match send_cloned(request.reply.as_fd(), process.pidfd.as_fd()) {
+            Ok(()) => Ok(process),
+            Err(errno) => {
+                end(&process);
+                Err(errno)
+            }
+        },
+        Err(errno) => Err(errno),
+    };
+    match known {
+        Ok(process) => Some(Child {
+            process,
+            reply: Some(request.reply),
+            connector: None,
+        }),
+        Err(errno) => {
+            // The program may be gone; there is nobody else to tell.
+            let _ = Reply::NotCloned(errno).send(request.reply.as_fd());
+            None
+        }
     }
 }
 

@@ -58,6 +58,12 @@ Examples:
   rbuild stop web
   rbuild stop -t 60 db                    a minute to end in order";
 
+/// Of `rbuild exec`.
+pub const EXEC: &str = "\
+Examples:
+  rbuild exec web cat /etc/os-release
+  rbuild exec -it -u root web sh";
+
 /// Of `rbuild ps`.
 pub const PS: &str = "\
 Examples:

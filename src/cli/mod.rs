@@ -95,6 +95,9 @@ pub enum Command {
     Kill(containers::stop::KillArgs),
     /// Wait until containers have ended, and print their exit codes
     Wait(containers::wait::WaitArgs),
+    /// Run a further command in a container that runs
+    #[command(help_template = examples::TEMPLATE, after_help = examples::EXEC)]
+    Exec(containers::exec::ExecArgs),
     /// List containers
     #[command(help_template = examples::TEMPLATE, after_help = examples::PS)]
     Ps(containers::ps::PsArgs),
@@ -215,6 +218,7 @@ pub fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Restart(args)) => containers::stop::restart(&args, root),
         Some(Command::Kill(args)) => containers::stop::kill(&args, root),
         Some(Command::Wait(args)) => containers::wait::run(&args, root),
+        Some(Command::Exec(args)) => containers::exec::run(&args, root),
         Some(Command::Ps(args)) => containers::ps::run(&args, root),
         Some(Command::Logs(args)) => containers::logs::run(&args, root),
         Some(Command::Rm(args)) => containers::rm::run(&args, root),

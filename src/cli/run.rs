@@ -1,12 +1,12 @@
 //! `rbuild run [OPTIONS] IMAGE [COMMAND…]`.
 
-mod foreground;
+pub mod foreground;
 mod found;
 mod options;
 mod signals;
 
 pub use found::{Found, image_files};
-pub use options::RunOptions;
+pub use options::{RunOptions, variables};
 
 use super::containers::create::make;
 use super::containers::start::Starting;

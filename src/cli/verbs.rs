@@ -27,7 +27,7 @@ pub enum Meant {
 }
 
 const NOT_YET: &str =
-    "that is not done yet; `rbuild run`, `create`, `start`, `stop`, `ps`, `logs`, `rm` and their like are";
+    "that is not done yet; `rbuild run`, `create`, `start`, `stop`, `exec`, `ps`, `logs` and their like are";
 const KEEP: &str = "a container is looked after by a process of its own: start it with `rbuild run -d`";
 const CHANGE: &str = "write a Dockerfile";
 const DAEMON: &str = "there is no daemon";
@@ -79,6 +79,7 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("compose", Refused(CLUSTER)),
     ("config", Refused(CHANGE)),
     ("container create", Same(&["create"])),
+    ("container exec", Same(&["exec"])),
     ("container inspect", Same(&["inspect", "--type=container"])),
     ("container kill", Same(&["kill"])),
     ("container list", Same(&["ps"])),
@@ -98,7 +99,6 @@ pub const VERBS: &[(&str, Fate)] = &[
     ("cp", Refused(NOT_YET)),
     ("diff", Refused(NOT_YET)),
     ("events", Refused(DAEMON)),
-    ("exec", Refused(NOT_YET)),
     ("export", Refused(NOT_YET)),
     ("farm", Refused(CLUSTER)),
     ("from", Refused(CHANGE)),

@@ -4,6 +4,7 @@ use crate::harness::{Base, Outcome, TestEnv, processes};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+mod exec;
 mod faults;
 mod lifecycle;
 mod listing;

@@ -43,6 +43,12 @@ impl NamedProcess {
         self.pidfd.as_fd()
     }
 
+    /// What names it, for good.
+    #[must_use]
+    pub fn into_pidfd(self) -> OwnedFd {
+        self.pidfd
+    }
+
     /// What it does about a signal.
     #[must_use]
     pub fn disposition(&self, signal: Signal) -> Option<Disposition> {

@@ -224,6 +224,18 @@ fn is_unified(group: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatfs(group).is_ok_and(|stat| stat.f_type as u32 == UNIFIED)
 }
 
+/// Whether this is the directory of a command's group.
+pub(super) fn is_ours(dir: &Path) -> bool {
+    dir.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(is_name)
+}
+
+/// Opens the directory of a group that another process holds.
+pub(super) fn open(dir: &Path) -> Result<OwnedFd, LimitError> {
+    rustix::fs::open(dir, DIRECTORY, Mode::empty()).map_err(|errno| LimitError::errno("opening", dir, errno))
+}
+
 /// Opens and locks a group that is there, and that nobody else has locked.
 fn lock(dir: &Path) -> Option<OwnedFd> {
     let opened = rustix::fs::open(dir, DIRECTORY, Mode::empty()).ok()?;

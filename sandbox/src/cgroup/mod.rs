@@ -26,6 +26,7 @@ mod setting;
 mod statistics;
 
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use delegation::Delegation;
@@ -65,6 +66,21 @@ pub fn outlook() -> Result<Vec<&'static str>, LimitError> {
 pub fn statistics_of(pid: i32) -> Result<Statistics, LimitError> {
     hierarchy::Hierarchies::of(Path::new("/proc"), OsStr::new(&pid.to_string()))
         .map(|hierarchies| statistics::of_process(&hierarchies))
+}
+
+/// The groups of ours that a process is in, to start another one in them: none where it has no limits.
+///
+/// # Errors
+/// The process is gone, or its groups cannot be opened.
+pub fn groups_of(pid: i32) -> Result<Vec<OwnedFd>, LimitError> {
+    let found = hierarchy::Hierarchies::of(Path::new("/proc"), OsStr::new(&pid.to_string()))?;
+    let all = found.unified.iter().chain(found.legacy.values());
+    let mut dirs: Vec<&Path> = all.map(|hierarchy| hierarchy.own.as_path()).collect();
+    dirs.sort_unstable();
+    // Several parts of version 1 may be one hierarchy.
+    dirs.dedup();
+    let ours = dirs.into_iter().filter(|dir| group::is_ours(dir));
+    ours.map(group::open).collect()
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use crate::cgroup;
 use crate::confinement::Confinement;
 use crate::inherited;
+use crate::inside::Fate;
 use crate::landlock;
 use crate::pasta;
 use crate::seccomp::{self, Filter};
@@ -69,6 +70,26 @@ const STEPS: &[InitStep] = &[
     program::working_directory,
     program::find,
     locked::locked,
+    abstract_sockets,
+    umask,
+    identity::bounding_set,
+    identity::no_new_privileges,
+    filter,
+    identity::identity,
+    parent_death,
+    descriptors,
+    program::execute,
+];
+
+/// The same for a command that is started in the namespaces of another one.
+const STEPS_INSIDE: &[InitStep] = &[
+    session,
+    terminal::streams,
+    keyring,
+    limits,
+    terminal::inside,
+    program::working_directory,
+    program::find,
     abstract_sockets,
     umask,
     identity::bounding_set,
@@ -161,6 +182,8 @@ struct Init<'a> {
     groups: Vec<OwnedFd>,
     /// Whether it was cloned into the group of version 2.
     entered: bool,
+    /// Whether it outlives whoever asked for it.
+    lives_on: bool,
 }
 
 /// Runs the steps, if what comes before them went well. Never returns: it ends in exec or in exit.
@@ -170,6 +193,30 @@ pub(crate) fn run(
     connection: Option<OwnedFd>,
     entered: bool,
     before: Result<(), SpawnError>,
+) -> ! {
+    let steps = match host.confinement {
+        Confinement::Chroot => STEPS_OF_CHROOT,
+        Confinement::Namespaces | Confinement::SharedProcesses => STEPS,
+    };
+    walk(request, host, steps, before, |init| {
+        init.connection = connection;
+        init.entered = entered;
+    })
+}
+
+/// Runs the steps of a command in namespaces that were entered.
+pub(crate) fn run_inside(request: Request, host: &Host, fate: Fate) -> ! {
+    walk(request, host, STEPS_INSIDE, Ok(()), |init| {
+        init.lives_on = fate == Fate::LivesOn;
+    })
+}
+
+fn walk(
+    request: Request,
+    host: &Host,
+    steps: &[InitStep],
+    before: Result<(), SpawnError>,
+    prepare: impl FnOnce(&mut Init<'_>),
 ) -> ! {
     let Request {
         reply,
@@ -183,10 +230,6 @@ pub(crate) fn run(
     let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         before?;
         let spec = read_spec(&spec, &blobs)?;
-        let steps = match host.confinement {
-            Confinement::Chroot => STEPS_OF_CHROOT,
-            Confinement::Namespaces | Confinement::SharedProcesses => STEPS,
-        };
         let mut init = Init {
             spec,
             host,
@@ -199,10 +242,12 @@ pub(crate) fn run(
             dev: None,
             devpts: None,
             candidates: Vec::new(),
-            connection,
+            connection: None,
             groups,
-            entered,
+            entered: false,
+            lives_on: false,
         };
+        prepare(&mut init);
         steps.iter().try_for_each(|step| step(&mut init))
     }));
     let error = match walked {
@@ -376,7 +421,10 @@ fn filter(init: &mut Init) -> Outcome {
 
 /// A change of user clears this setting, so it comes late. Should the zygote die before, its pid namespace dies with
 /// it, and this process too.
-fn parent_death(_: &mut Init) -> Outcome {
+fn parent_death(init: &mut Init) -> Outcome {
+    if init.lives_on {
+        return Ok(());
+    }
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|errno| SpawnError::new(Phase::ParentDeath, errno))
 }

@@ -41,10 +41,7 @@ pub(super) fn terminal(init: &mut Init) -> Outcome {
     let (Some(dev), Some(devpts)) = (&init.dev, &init.devpts) else {
         return Err(SpawnError::words(Phase::Terminal, "no /dev"));
     };
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let outer = rustix::fs::openat(devpts, "ptmx", flags, rustix::fs::Mode::empty()).map_err(fail)?;
-    let inner = inner_side(init, &outer, (rows, columns)).map_err(fail)?;
-
+    let (outer, inner) = open(init, devpts, rows, columns)?;
     // CVE-2025-52565: the console is bound in our own /dev, from our own devpts, and verified to be this terminal.
     let number = |file: &OwnedFd| rustix::fs::fstat(file).map(|stat| stat.st_rdev);
     let name = rustix::fs::minor(number(&inner).map_err(fail)?).to_string();
@@ -56,8 +53,35 @@ pub(super) fn terminal(init: &mut Init) -> Outcome {
         ));
     }
     dev::bind_file(dev, "console", &console).map_err(|errno| fail(errno).at("/dev/console"))?;
-
     hand_over(init, outer, &inner).map_err(fail)
+}
+
+/// The same in a container that there is: nothing is bound there.
+pub(super) fn inside(init: &mut Init) -> Outcome {
+    let Some(Streams::Pty { rows, columns }) = init.streams else {
+        return Ok(());
+    };
+    let fail = |errno| SpawnError::new(Phase::Terminal, errno).at("/dev/pts");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let devpts = rustix::fs::open("/dev/pts", flags, rustix::fs::Mode::empty()).map_err(fail)?;
+    // Whoever may mount there could have put another directory in its place.
+    if rustix::fs::fstatfs(&devpts).map_err(fail)?.f_type != DEVPTS {
+        return Err(SpawnError::words(Phase::Terminal, "/dev/pts has no terminals"));
+    }
+    let (outer, inner) = open(init, &devpts, rows, columns)?;
+    hand_over(init, outer, &inner).map_err(fail)
+}
+
+/// `DEVPTS_SUPER_MAGIC` of linux/magic.h.
+const DEVPTS: rustix::fs::FsWord = 0x1cd1;
+
+/// A new terminal of a devpts: its outer and its inner side.
+fn open(init: &Init, devpts: &OwnedFd, rows: u16, columns: u16) -> Result<(OwnedFd, OwnedFd), SpawnError> {
+    let fail = |errno| SpawnError::new(Phase::Terminal, errno);
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let outer = rustix::fs::openat(devpts, "ptmx", flags, rustix::fs::Mode::empty()).map_err(fail)?;
+    let inner = inner_side(init, &outer, (rows, columns)).map_err(fail)?;
+    Ok((outer, inner))
 }
 
 /// The same where there is no devpts of the container's own: a terminal of the host's.

@@ -2,6 +2,7 @@
 //! what goes wrong.
 
 pub mod create;
+pub mod exec;
 pub mod filter;
 pub mod inspect;
 pub mod logs;

@@ -1,11 +1,11 @@
 //! `rbuild rm`: removes containers.
 
-use super::{each, refused};
+use super::{each, find, refused};
 use crate::cli::stored;
 use crate::cli::streams::print;
 use crate::error::Failure;
 use clap::Args;
-use rbuild_container::kept::{Kept, KeptError};
+use rbuild_container::kept::{ControlError, Kept, KeptError};
 use rbuild_store::Store;
 use std::path::Path;
 
@@ -38,6 +38,18 @@ pub fn run(args: &RmArgs, root: Option<&Path>) -> Result<u8, Failure> {
     if wanted.is_empty() {
         return Ok(0);
     }
+    if let Some(store) = store.as_ref().filter(|_| args.force) {
+        // From outside: in a user namespace of our own we have no power over those of others.
+        let mut left = Vec::new();
+        for name in wanted {
+            if kill(store, &name)? {
+                print(&format!("{name}\n"))?;
+            } else {
+                left.push(name);
+            }
+        }
+        wanted = left;
+    }
     // What commands wrote has ids that exist there alone.
     stored::enter_if_possible()?;
     if let Some(store) = store.as_ref().filter(|_| args.force) {
@@ -50,6 +62,17 @@ pub fn run(args: &RmArgs, root: Option<&Path>) -> Result<u8, Failure> {
         wanted.retain(|name| !damaged.contains(name));
     }
     each(root, &wanted, |kept| kept.remove(args.force).map_err(refused))
+}
+
+/// Kills a container that runs; whether it is gone with that.
+fn kill(store: &Store, name: &str) -> Result<bool, Failure> {
+    let Ok(kept) = find(Some(store), name) else {
+        return Ok(false);
+    };
+    match kept.kill() {
+        Err(ControlError::Kept(KeptError::Gone(_))) => Ok(true),
+        other => other.map(|()| !kept.dir().exists()).map_err(refused),
+    }
 }
 
 /// Removes one of which nobody can say what it is, unless somebody looks after it.

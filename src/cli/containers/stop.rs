@@ -61,19 +61,22 @@ pub fn stop(args: &StopArgs, root: Option<&Path>) -> Result<u8, Failure> {
 /// One of them is not there, does not end or does not start.
 pub fn restart(args: &StopArgs, root: Option<&Path>) -> Result<u8, Failure> {
     let signal = args.signal.as_deref().map(number).transpose()?;
-    let mut starting = None;
-    each(root, &args.containers, |kept| {
+    let mut ended = Vec::new();
+    let code = each(root, &args.containers, |kept| {
         let (signal, seconds) = how(kept, signal, args.time);
-        if kept.restart(signal, seconds).map_err(refused)? {
-            return Ok(());
+        if !kept.restart(signal, seconds).map_err(refused)? {
+            ended.push(kept.clone());
         }
-        // Nobody looks after it who could start it.
-        let starting = match &starting {
-            Some(starting) => starting,
-            None => starting.insert(Starting::new(kept.dir().store().clone())?),
-        };
-        starting.detached(kept)
-    })
+        Ok(())
+    })?;
+    // Nobody looks after these who could start them. Last, since from a user namespace of our own we cannot stop any.
+    if let Some(first) = ended.first() {
+        let starting = Starting::new(first.dir().store().clone())?;
+        for kept in &ended {
+            starting.detached(kept)?;
+        }
+    }
+    Ok(code)
 }
 
 fn how(kept: &Kept, signal: Option<i32>, seconds: Option<i64>) -> (i32, i64) {

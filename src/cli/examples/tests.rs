@@ -59,6 +59,7 @@ fn those_of_the_help_are_understood() {
         super::CREATE,
         super::START,
         super::STOP,
+        super::EXEC,
         super::PS,
         super::LOGS,
         super::RM,

@@ -7,9 +7,9 @@ use crate::report::out_of_memory;
 use rbuild_build::outlet::Outlet;
 use rbuild_container::log::{LogWriter, Stream};
 use rbuild_container::time::now;
-use rbuild_container::{Container, Process};
+use rbuild_container::{Container, Executing, Process};
 use rbuild_sandbox::signals::SigSet;
-use rbuild_sandbox::{ExitStatus, RawMode, Stdio};
+use rbuild_sandbox::{Exit, ExitStatus, RawMode, SpawnError, Stdio};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
@@ -19,22 +19,68 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// How a container is connected with us.
-pub(super) struct Streams {
+pub struct Streams {
     /// Whether it has our standard input.
-    pub(super) interactive: bool,
+    pub interactive: bool,
     /// Whether it has a terminal.
-    pub(super) tty: bool,
+    pub tty: bool,
     /// Where what it prints goes besides.
-    pub(super) log: Option<Log>,
+    pub log: Option<Log>,
 }
 
 /// A log that two streams are written to.
-type Log = Arc<Mutex<LogWriter>>;
+pub type Log = Arc<Mutex<LogWriter>>;
 
-/// Starts a container and waits for it.
-pub(super) fn run<'s>(
+/// A command that is connected with us.
+pub trait Connected {
+    /// Its process, to be used from any thread.
+    fn process(&self) -> Process;
+
+    /// The outer side of its terminal, once, where one was asked for.
+    fn take_terminal(&mut self) -> Option<OwnedFd>;
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// Whoever has started it is gone.
+    fn wait(&self) -> Result<Exit, SpawnError>;
+}
+
+impl Connected for Container<'_> {
+    fn process(&self) -> Process {
+        Container::process(self)
+    }
+
+    fn take_terminal(&mut self) -> Option<OwnedFd> {
+        Container::take_terminal(self)
+    }
+
+    fn wait(&self) -> Result<Exit, SpawnError> {
+        Container::wait(self)
+    }
+}
+
+impl Connected for Executing {
+    fn process(&self) -> Process {
+        Executing::process(self)
+    }
+
+    fn take_terminal(&mut self) -> Option<OwnedFd> {
+        Executing::take_terminal(self)
+    }
+
+    fn wait(&self) -> Result<Exit, SpawnError> {
+        Executing::wait(self)
+    }
+}
+
+/// Starts a command and waits for it.
+///
+/// # Errors
+/// It does not start, or its terminal is none.
+pub fn run<C: Connected>(
     options: Streams,
-    start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
+    start: impl FnOnce(Stdio) -> Result<C, Failure>,
 ) -> Result<u8, Failure> {
     if options.tty && options.interactive && !io::stdin().is_terminal() {
         return Err(
@@ -50,9 +96,9 @@ pub(super) fn run<'s>(
     }
 }
 
-fn streams<'s>(
+fn streams<C: Connected>(
     options: &Streams,
-    start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
+    start: impl FnOnce(Stdio) -> Result<C, Failure>,
     signals: SigSet,
 ) -> Result<u8, Failure> {
     #[expect(clippy::disallowed_methods, reason = "a device of the host")]
@@ -81,7 +127,7 @@ fn streams<'s>(
 }
 
 /// Waits for the end: the exit code as shells count.
-fn code(container: &Container<'_>) -> Result<u8, Failure> {
+fn code(container: &impl Connected) -> Result<u8, Failure> {
     let exit = container.wait().map_err(Failure::from_host)?;
     if let Some(counted) = exit
         .out_of_memory()
@@ -127,9 +173,9 @@ fn outlet<F: AsFd>(ours: F, end: &End) -> Outlet<F> {
     Outlet::new(ours, move || end.is_over())
 }
 
-fn terminal<'s>(
+fn terminal<C: Connected>(
     options: &Streams,
-    start: impl FnOnce(Stdio) -> Result<Container<'s>, Failure>,
+    start: impl FnOnce(Stdio) -> Result<C, Failure>,
     signals: SigSet,
 ) -> Result<u8, Failure> {
     let stdin = io::stdin();

@@ -34,18 +34,7 @@ impl RunOptions {
     /// # Errors
     /// One of them has none.
     pub fn from_args(args: &RunArgs, host: &Caller) -> Result<Self, Failure> {
-        let caller = |name: &str| std::env::var(name).ok();
-        let mut env = Vec::new();
-        for file in &args.env_files {
-            env.extend(env_file::read(file, caller)?);
-        }
-        for text in &args.env {
-            match text.split_once('=') {
-                Some(("", _)) => return Err(Failure::usage("-e: there is no variable name before `=`")),
-                Some((name, value)) => env.push((name.to_owned(), value.to_owned())),
-                None => env.extend(caller(text).map(|value| (text.clone(), value))),
-            }
-        }
+        let env = variables(&args.env_files, &args.env)?;
         if let Some(workdir) = &args.workdir
             && !workdir.starts_with('/')
         {
@@ -92,6 +81,26 @@ impl RunOptions {
             kept,
         })
     }
+}
+
+/// `--env-file` and `-e`, which wins.
+///
+/// # Errors
+/// A file cannot be read, or a variable has no name.
+pub fn variables(files: &[PathBuf], texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let caller = |name: &str| std::env::var(name).ok();
+    let mut env = Vec::new();
+    for file in files {
+        env.extend(env_file::read(file, caller)?);
+    }
+    for text in texts {
+        match text.split_once('=') {
+            Some(("", _)) => return Err(Failure::usage("-e: there is no variable name before `=`")),
+            Some((name, value)) => env.push((name.to_owned(), value.to_owned())),
+            None => env.extend(caller(text).map(|value| (text.clone(), value))),
+        }
+    }
+    Ok(env)
 }
 
 fn check_name(name: &str) -> Result<(), Failure> {
