@@ -4,9 +4,8 @@ use crate::command::argv;
 use crate::error::StartError;
 use crate::kept::files::{CONTROL, STDIN, make};
 use crate::kept::{Kept, RECORD, Record, to_bytes};
-use rbuild_store::StoreError;
 use rbuild_store::snapshot::{Held, SnapshotStore};
-use std::path::Path;
+use rbuild_store::{StoreError, write_private};
 
 impl Kept {
     /// Makes a container, which is `record` but for its command line. Its image and the blobs of the store are pinned.
@@ -28,13 +27,8 @@ impl Kept {
                 let path = dir.join(name);
                 make(&path).map_err(|errno| StoreError::from_io("create", &path, errno.into()))?;
             }
-            write(&dir.join(RECORD), &bytes)
+            write_private(&dir.join(RECORD), &bytes).map_err(StartError::from)
         })?;
         Ok(Self::new(dir, record))
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a file of the store")]
-fn write(path: &Path, bytes: &[u8]) -> Result<(), StartError> {
-    std::fs::write(path, bytes).map_err(|error| StoreError::from_io("write", path, error).into())
 }

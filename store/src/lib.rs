@@ -43,5 +43,6 @@ pub use error::{StoreError, Unsuitable};
 pub use filesystem::Need;
 pub use key::Key;
 pub use new_file::NewFile;
+pub use small_file::write_private;
 pub use store::{LAYOUT_VERSION, Store};
 pub use tmp::{Swept, TmpDir};

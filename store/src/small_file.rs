@@ -1,8 +1,8 @@
 //! Reading, renaming and removing the small files that most of the store consists of.
 
-use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
@@ -31,6 +31,21 @@ pub(crate) fn make_dirs(path: &Path) -> Result<(), StoreError> {
         .mode(0o700)
         .create(path)
         .at("create", path)
+}
+
+/// Writes a whole file, private to the user whatever the umask is.
+///
+/// # Errors
+/// No room, or the kernel's refusal.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .at("write", path)
 }
 
 /// Reads a small file; `None` when it is not there.

@@ -20,7 +20,7 @@ use super::ContainerId;
 use crate::disk_usage::disk_usage;
 use crate::error::{IoContext, StoreError};
 use crate::file_lock::{Lock, Mode};
-use crate::small_file::read_if_there;
+use crate::small_file::{read_if_there, write_private};
 use crate::store::Store;
 
 /// The directory of one container. Cheap to clone.
@@ -127,7 +127,7 @@ impl ContainerDir {
     pub fn write_unlocked(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         // Renaming into a directory that is gone would make it again.
         let new = self.path.join(format!("{name}.new"));
-        std::fs::write(&new, bytes).at("write", &new)?;
+        write_private(&new, bytes)?;
         let path = self.path.join(name);
         std::fs::rename(&new, &path).at("rename to", &path)
     }

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use crate::error::{IoContext, StoreError};
 use crate::file_lock::{Lock, Mode};
 use crate::remove::remove_tree;
-use crate::small_file::{list_if_there, make_dirs, read_if_there, rename_in};
+use crate::small_file::{list_if_there, make_dirs, read_if_there, rename_in, write_private};
 use crate::store::Store;
 use id::is_hex;
 
@@ -144,8 +144,7 @@ impl Containers<'_> {
         let born = tmp.path().join(CONTAINERS);
         make_dirs(&born)?;
         for lock in ["lock", "alive"] {
-            let path = born.join(lock);
-            std::fs::write(&path, "").at("write", &path)?;
+            write_private(&born.join(lock), b"")?;
         }
         fill(&born)?;
         let _lock = self.names_lock()?;
