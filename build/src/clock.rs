@@ -1,5 +1,6 @@
 //! Times: seconds since 1970, and their RFC 3339 form. The clock is read here and nowhere else.
 
+use rbuild_oci::calendar::{civil, days_from_civil};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Now, in seconds since 1970.
@@ -68,29 +69,6 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
     let (hour, minute, second) = (part(23)?, part(59)?, part(60)?);
     (words.next()? == "GMT")
         .then(|| days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
-/// Days since 1970 to year, month, day in the proleptic Gregorian calendar. The year is counted from March, so that
-/// the leap day is its last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Times of containers: nanoseconds since 1970, and their RFC 3339 form. The clock is read here and nowhere else.
 
+use rbuild_oci::calendar::{civil, days_from_civil};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds since 1970.
@@ -35,32 +36,9 @@ pub fn parse(text: &str) -> Option<Time> {
     if text.len() != "2024-02-29T12:00:00.123456789Z".len() {
         return None;
     }
-    let days = days(number(0..4)?, number(5..7)?, number(8..10)?);
+    let days = days_from_civil(number(0..4)?, number(5..7)?, number(8..10)?);
     let seconds = days * 86_400 + number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
     seconds.checked_mul(SECOND)?.checked_add(number(20..29)?)
-}
-
-/// Year, month and day of a day since 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// The reverse of [`civil`].
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 #[cfg(test)]

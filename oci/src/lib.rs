@@ -20,6 +20,7 @@
 //! ```
 
 mod annotations;
+pub mod calendar;
 mod config;
 mod descriptor;
 mod digest;
