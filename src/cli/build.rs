@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What was typed for a build.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_line_help = false)]
 pub struct BuildArgs {
     /// Build context: a directory, the URL of a git repository or an archive, or `-` for an archive or a Dockerfile on

@@ -163,11 +163,52 @@ pub enum Command {
     Man(complete::ManArgs),
 }
 
+/// The command line of a build by itself.
+#[derive(Debug, Parser)]
+#[command(name = "rbuild")]
+struct BuildAlone {
+    #[arg(long, env = "RBUILD_ROOT")]
+    root: Option<PathBuf>,
+
+    #[command(flatten)]
+    build: build::BuildArgs,
+}
+
+/// A plain build, read without the definitions of all other verbs, which take longer than a build in which every step is
+/// cached. `None`: it is no build, or not a plain one, or something is wrong with it; then the whole command line says what.
+fn build_alone(args: &[OsString]) -> Option<Cli> {
+    let first = args.get(1)?.to_str()?;
+    let verb = match first {
+        "build" => true,
+        // A word may be a verb.
+        _ if first.starts_with('-') => false,
+        _ => return None,
+    };
+    let words = args.iter().take(1).chain(args.iter().skip(1 + usize::from(verb)));
+    let BuildAlone { root, build } = BuildAlone::try_parse_from(words).ok()?;
+    Some(match verb {
+        true => Cli {
+            root,
+            command: Some(Command::Build(Box::new(build))),
+            // Nobody reads it where there is a verb.
+            build: build::BuildArgs::default(),
+        },
+        false => Cli {
+            root,
+            command: None,
+            build,
+        },
+    })
+}
+
 /// Reads the command line; a build and a run understand the flags of other programs too, and switches take a value.
 ///
 /// # Errors
 /// What is wrong with it, or the help that was asked for.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    if let Some(cli) = build_alone(args) {
+        return Ok(cli);
+    }
     // They are many, and rarely there.
     match Cli::try_parse_from(args) {
         Err(error)
@@ -400,4 +441,43 @@ pub fn with_nearest_flag(error: clap::Error, args: &[String]) -> clap::Error {
         error.insert(ContextKind::SuggestedArg, near);
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_that_is_read_alone_is_the_build_of_the_whole_command_line() {
+        for (line, alone) in [
+            ("rbuild -t app .", true),
+            (
+                "rbuild -f D -t app --build-arg A=1 --platform linux/arm64 .",
+                true,
+            ),
+            ("rbuild --root /r -q .", true),
+            ("rbuild build -t app --root=/r .", true),
+            ("rbuild build", false),
+            ("rbuild -q images", true),
+            ("rbuild build images", true),
+            ("rbuild .", false),
+            ("rbuild images", false),
+            ("rbuild -q . images", false),
+            ("rbuild build --rm=true .", false),
+            ("rbuild --help", false),
+            ("rbuild --version", false),
+            ("rbuild build --help", false),
+        ] {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let asked = |cli: Cli| match cli.command {
+                None => format!("{:?} {:?}", cli.root, cli.build),
+                verb => format!("{:?} {verb:?}", cli.root),
+            };
+            let read = build_alone(&args).map(asked);
+            assert_eq!(read.is_some(), alone, "{line}");
+            if read.is_some() {
+                assert_eq!(Cli::try_parse_from(&args).ok().map(asked), read, "{line}");
+            }
+        }
+    }
 }
