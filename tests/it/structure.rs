@@ -406,22 +406,24 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Lines of code with their numbers: comments left out, and what follows the unit tests of a file.
+/// Lines of code with their numbers: comments left out, and what is for unit tests alone.
 fn code_lines(paths: &[PathBuf]) -> Vec<(PathBuf, usize, String)> {
     let mut lines = Vec::new();
     for path in paths {
         let text = fs::read_to_string(path).expect("a source can be read");
-        for (number, line) in text.lines().enumerate() {
-            if line.trim() == "#[cfg(test)]" {
-                break;
-            }
+        let mut numbered = text.lines().zip(1..);
+        while let Some((line, number)) = numbered.next() {
             let code = line.trim_start();
-            if !code.starts_with("//") {
-                lines.push((
-                    path.clone(),
-                    number + 1,
-                    code.split(" // ").next().unwrap_or("").to_owned(),
-                ));
+            if code == "#[cfg(test)]" {
+                let indent = &line[..line.len() - code.len()];
+                // The item ends with its line, or with a brace that stands below its beginning.
+                numbered.by_ref().find(|(line, _)| {
+                    line.strip_prefix(indent)
+                        .is_some_and(|rest| rest == "}" || rest.ends_with(';') && !rest.starts_with(' '))
+                });
+            } else if !code.starts_with("//") {
+                let code = code.split(" // ").next().unwrap_or("").to_owned();
+                lines.push((path.clone(), number, code));
             }
         }
     }
